@@ -1,0 +1,1 @@
+//! Turns a source folder into a package with an address by content.

@@ -1,0 +1,1 @@
+//! The clouds, in our own nouns.

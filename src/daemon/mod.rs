@@ -1,0 +1,1 @@
+//! Configuration, wiring, shutdown, telemetry.

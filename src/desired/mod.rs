@@ -1,0 +1,1 @@
+//! What one commit asks for, per environment.

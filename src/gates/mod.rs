@@ -1,0 +1,1 @@
+//! Asks the world, and returns evidence.

@@ -1,0 +1,1 @@
+//! The second opinion: orders that must never be given.

@@ -1,0 +1,1 @@
+//! Both clouds on this machine, by their real wire protocols.

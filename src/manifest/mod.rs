@@ -1,0 +1,1 @@
+//! What users write: raw format, checked spec, faults.

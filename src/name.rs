@@ -1,0 +1,548 @@
+//! Names, digests, revisions and timestamps: the nouns that every other room shares.
+//!
+//! Each is a type of its own, so that two strings cannot be swapped by mistake; each is checked once, where it enters.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+
+/// A name that breaks the rule of its kind.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{kind} `{value}` {rule}")]
+pub struct BadName {
+    pub kind: &'static str,
+    pub value: String,
+    pub rule: String,
+}
+
+/// Defines a checked name: lower-case letters, digits and hyphens, a letter first, no hyphen last.
+macro_rules! name_type {
+    ($(#[$doc:meta])* $name:ident, $kind:literal, $max:literal) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// Longest accepted name, in bytes.
+            pub const MAX: usize = $max;
+
+            /// # Errors
+            ///
+            /// Refuses anything but lower-case letters, digits and hyphens with a letter first and no hyphen last.
+            pub fn new(value: impl Into<String>) -> Result<Self, BadName> {
+                check_label($kind, value.into(), Self::MAX).map(Self)
+            }
+
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+
+            fn from_str(value: &str) -> Result<Self, BadName> {
+                Self::new(value)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = BadName;
+
+            fn try_from(value: String) -> Result<Self, BadName> {
+                Self::new(value)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(name: $name) -> Self {
+                name.0
+            }
+        }
+    };
+}
+
+name_type!(
+    /// A set of functions that are deployed, promoted and rolled back as one.
+    ServiceName, "service name", 32
+);
+name_type!(
+    /// Where services run: one AWS account and region, one Azure subscription, resource group and location.
+    EnvironmentName, "environment name", 24
+);
+name_type!(
+    /// One function of a service.
+    FunctionName, "function name", 40
+);
+name_type!(
+    /// A gate, shared or local to a service.
+    GateName, "gate name", 63
+);
+name_type!(
+    /// A repository in the daemon's configuration.
+    RepositoryName, "repository name", 63
+);
+
+fn check_label(kind: &'static str, value: String, max: usize) -> Result<String, BadName> {
+    let bytes = value.as_bytes();
+    let rule = if bytes.is_empty() {
+        "is empty: give it at least one letter".to_owned()
+    } else if bytes.len() > max {
+        format!("has {} characters: at most {max} are allowed", bytes.len())
+    } else if !bytes
+        .iter()
+        .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || *b == b'-')
+    {
+        "may hold lower-case letters, digits and hyphens only".to_owned()
+    } else if !bytes[0].is_ascii_lowercase() {
+        "must start with a letter".to_owned()
+    } else if bytes.ends_with(b"-") {
+        "must not end with a hyphen".to_owned()
+    } else {
+        return Ok(value);
+    };
+    Err(BadName { kind, value, rule })
+}
+
+/// One service in one environment: the thing that is reconciled. Reads `environment/service`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ServiceKey {
+    pub environment: EnvironmentName,
+    pub service: ServiceName,
+}
+
+impl fmt::Display for ServiceKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.environment, self.service)
+    }
+}
+
+impl FromStr for ServiceKey {
+    type Err = BadName;
+
+    fn from_str(value: &str) -> Result<Self, BadName> {
+        let Some((environment, service)) = value.split_once('/') else {
+            let rule = "must read environment/service".to_owned();
+            return Err(BadName {
+                kind: "service key",
+                value: value.to_owned(),
+                rule,
+            });
+        };
+        Ok(Self {
+            environment: environment.parse()?,
+            service: service.parse()?,
+        })
+    }
+}
+
+impl TryFrom<String> for ServiceKey {
+    type Error = BadName;
+
+    fn try_from(value: String) -> Result<Self, BadName> {
+        value.parse()
+    }
+}
+
+impl From<ServiceKey> for String {
+    fn from(key: ServiceKey) -> Self {
+        key.to_string()
+    }
+}
+
+/// One of the two clouds.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum CloudName {
+    Aws,
+    Azure,
+}
+
+impl CloudName {
+    pub const ALL: [Self; 2] = [Self::Aws, Self::Azure];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Aws => "aws",
+            Self::Azure => "azure",
+        }
+    }
+}
+
+impl fmt::Display for CloudName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// `blue` serves users; `green` is the candidate, and after a promotion the previous blue.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Slot {
+    Blue,
+    Green,
+}
+
+impl fmt::Display for Slot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Blue => "blue",
+            Self::Green => "green",
+        })
+    }
+}
+
+/// Defines a SHA-256 digest with a meaning of its own, written `sha256:<hex>`.
+macro_rules! digest_type {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name([u8; 32]);
+
+        impl $name {
+            pub fn of(content: &[u8]) -> Self {
+                Self(Sha256::digest(content).into())
+            }
+
+            pub fn from_bytes(bytes: [u8; 32]) -> Self {
+                Self(bytes)
+            }
+
+            pub fn as_bytes(&self) -> &[u8; 32] {
+                &self.0
+            }
+
+            pub fn hex(&self) -> String {
+                self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+            }
+
+            /// The first twelve hexadecimal digits, for people.
+            pub fn short(&self) -> String {
+                self.hex()[..12].to_owned()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "sha256:{}", self.hex())
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.short())
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = BadName;
+
+            fn from_str(value: &str) -> Result<Self, BadName> {
+                parse_digest(value).map(Self)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = BadName;
+
+            fn try_from(value: String) -> Result<Self, BadName> {
+                value.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(digest: $name) -> Self {
+                digest.to_string()
+            }
+        }
+    };
+}
+
+digest_type!(
+    /// What is deployed: code, configuration, environment and permissions. Two commits that ask for the same are one release.
+    ReleaseDigest
+);
+digest_type!(
+    /// Everything that decides the bytes of a package: source tree, build command, runtime and shim.
+    InputDigest
+);
+digest_type!(
+    /// The bytes of a package. AWS calls the same number, in base64, `CodeSha256`.
+    CodeDigest
+);
+
+fn parse_digest(value: &str) -> Result<[u8; 32], BadName> {
+    let bad = || BadName {
+        kind: "digest",
+        value: value.to_owned(),
+        rule: "must read sha256: and 64 hexadecimal digits".to_owned(),
+    };
+    let hex = value
+        .strip_prefix("sha256:")
+        .filter(|hex| hex.len() == 64 && hex.is_ascii())
+        .ok_or_else(bad)?;
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        let pair = std::str::from_utf8(pair).map_err(|_| bad())?;
+        *byte = u8::from_str_radix(pair, 16).map_err(|_| bad())?;
+    }
+    Ok(bytes)
+}
+
+/// A Git object id: a commit or a tree, 40 hexadecimal digits.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct ObjectId(String);
+
+impl ObjectId {
+    /// # Errors
+    ///
+    /// Refuses anything but 40 lower-case hexadecimal digits.
+    pub fn new(value: impl Into<String>) -> Result<Self, BadName> {
+        let value = value.into();
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if value.len() == 40 && value.bytes().all(is_hex) {
+            Ok(Self(value))
+        } else {
+            Err(BadName {
+                kind: "object id",
+                value,
+                rule: "must be 40 hexadecimal digits".to_owned(),
+            })
+        }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The first seven digits, for people.
+    pub fn short(&self) -> &str {
+        &self.0[..7]
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl TryFrom<String> for ObjectId {
+    type Error = BadName;
+
+    fn try_from(value: String) -> Result<Self, BadName> {
+        Self::new(value)
+    }
+}
+
+impl From<ObjectId> for String {
+    fn from(id: ObjectId) -> Self {
+        id.0
+    }
+}
+
+/// The commit that a release came from, written `main@sha1:<hex>` (Flux RFC-0005).
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Revision {
+    /// The branch or tag; empty where a bare commit was asked for.
+    pub reference: String,
+    pub commit: ObjectId,
+}
+
+impl Revision {
+    /// `main@4f2a9c1`, for people.
+    pub fn short(&self) -> String {
+        format!("{}@{}", self.reference, self.commit.short())
+    }
+}
+
+impl fmt::Display for Revision {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@sha1:{}", self.reference, self.commit)
+    }
+}
+
+impl FromStr for Revision {
+    type Err = BadName;
+
+    fn from_str(value: &str) -> Result<Self, BadName> {
+        let Some((reference, commit)) = value.rsplit_once("@sha1:") else {
+            let rule = "must read branch@sha1:<commit>".to_owned();
+            return Err(BadName {
+                kind: "revision",
+                value: value.to_owned(),
+                rule,
+            });
+        };
+        Ok(Self {
+            reference: reference.to_owned(),
+            commit: ObjectId::new(commit)?,
+        })
+    }
+}
+
+impl TryFrom<String> for Revision {
+    type Error = BadName;
+
+    fn try_from(value: String) -> Result<Self, BadName> {
+        value.parse()
+    }
+}
+
+impl From<Revision> for String {
+    fn from(revision: Revision) -> Self {
+        revision.to_string()
+    }
+}
+
+/// A moment, in milliseconds since 1970 UTC. Written as RFC 3339.
+#[derive(
+    Clone, Copy, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize,
+)]
+#[serde(try_from = "String", into = "String")]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    pub const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    pub const fn millis(self) -> i64 {
+        self.0
+    }
+
+    /// The later moment; stays at the end of time rather than overflow.
+    #[must_use]
+    pub fn after(self, wait: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_add(i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// Time from `earlier` to this moment; zero where the clock went back.
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match jiff::Timestamp::from_millisecond(self.0) {
+            Ok(moment) => write!(f, "{moment:.3}"),
+            Err(_) => write!(f, "@{}ms", self.0),
+        }
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = BadName;
+
+    fn from_str(value: &str) -> Result<Self, BadName> {
+        let moment: jiff::Timestamp = value.parse().map_err(|_| BadName {
+            kind: "timestamp",
+            value: value.to_owned(),
+            rule: "must read like 2026-11-21T10:00:00Z".to_owned(),
+        })?;
+        Ok(Self(moment.as_millisecond()))
+    }
+}
+
+impl TryFrom<String> for Timestamp {
+    type Error = BadName;
+
+    fn try_from(value: String) -> Result<Self, BadName> {
+        value.parse()
+    }
+}
+
+impl From<Timestamp> for String {
+    fn from(moment: Timestamp) -> Self {
+        moment.to_string()
+    }
+}
+
+/// Who asked for something: a person by the name of a token, or a part of the daemon.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Actor {
+    pub username: String,
+    pub automated: bool,
+}
+
+impl Actor {
+    pub fn person(username: impl Into<String>) -> Self {
+        Self {
+            username: username.into(),
+            automated: false,
+        }
+    }
+
+    pub fn daemon() -> Self {
+        Self {
+            username: "verdigris".to_owned(),
+            automated: true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_says_which_rule_it_breaks() {
+        let told = |value: &str| ServiceName::new(value).unwrap_err().to_string();
+        assert_eq!(
+            told("Stock"),
+            "service name `Stock` may hold lower-case letters, digits and hyphens only"
+        );
+        assert_eq!(
+            told(""),
+            "service name `` is empty: give it at least one letter"
+        );
+        assert_eq!(told("1a"), "service name `1a` must start with a letter");
+        assert_eq!(told("a-"), "service name `a-` must not end with a hyphen");
+        assert_eq!(
+            told(&"a".repeat(33)),
+            format!(
+                "service name `{}` has 33 characters: at most 32 are allowed",
+                "a".repeat(33)
+            )
+        );
+    }
+
+    #[test]
+    fn written_forms_read_back() {
+        let digest = ReleaseDigest::of(b"x");
+        assert_eq!(digest.to_string().parse(), Ok(digest));
+        let revision: Revision = "main@sha1:0123456789012345678901234567890123456789"
+            .parse()
+            .unwrap();
+        assert_eq!(revision.to_string().parse(), Ok(revision));
+        let moment = Timestamp::from_millis(1_700_000_000_123);
+        assert_eq!(moment.to_string(), "2023-11-14T22:13:20.123Z");
+        assert_eq!(moment.to_string().parse(), Ok(moment));
+    }
+
+    #[test]
+    fn a_digest_that_is_not_hexadecimal_is_refused() {
+        assert!("sha256:zz".parse::<CodeDigest>().is_err());
+        assert!(
+            format!("sha256:{}", "é".repeat(32))
+                .parse::<CodeDigest>()
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! The loop: queue, pass, apply, settle, recover.

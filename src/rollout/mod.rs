@@ -1,0 +1,1 @@
+//! Phases of one rollout, their legal moves, and verdicts on evidence.
