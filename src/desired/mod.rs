@@ -1,1 +1,29 @@
 //! What one commit asks for, per environment.
+
+mod release;
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+pub use self::release::{Release, ReleaseContent};
+use crate::{
+    manifest::spec::{DriftMode, Environment, RolloutSpec},
+    name::ServiceKey,
+};
+
+/// One service as a commit asks for it, in one environment.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct DesiredService {
+    pub release: Release,
+    pub environment: Environment,
+    /// How it gets there. Not part of the release: changing a gate deploys nothing.
+    pub rollout: RolloutSpec,
+    pub drift: DriftMode,
+}
+
+/// Everything that the commits of all repositories ask for.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Desired {
+    pub services: BTreeMap<ServiceKey, Arc<DesiredService>>,
+}

@@ -1,1 +1,80 @@
-//! What a cloud told us.
+//! What a cloud told us. A cloud that we could not see is *unknown* and has no value of these types; it is never *empty*.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::name::{FunctionName, ReleaseDigest, Revision, ServiceKey};
+
+/// Settings of a slot by path (`stock.memory`, `stock.env.LOG_LEVEL`, `package`), in a form that can be compared and shown.
+/// Values of variables stand as the first digits of their digest, since they may be secret.
+pub type Fields = BTreeMap<String, String>;
+
+/// Base address of each HTTP function in a slot.
+pub type Addresses = BTreeMap<FunctionName, Url>;
+
+/// One service on one target.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Observed {
+    pub blue: SlotContent,
+    pub green: SlotContent,
+    /// Identifiers of the resources that carry our tags (ARNs, Azure resource ids).
+    pub resources: Vec<String>,
+    /// Resources that stand where ours should, and do not carry our tags.
+    pub foreign: Vec<String>,
+}
+
+/// What a slot holds.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum SlotContent {
+    #[default]
+    Empty,
+    /// All functions are of one release.
+    Whole(Holding),
+    /// The functions are of different releases, or some are missing: somebody is, or was, in the middle of something.
+    Torn(BTreeMap<FunctionName, Option<ReleaseDigest>>),
+}
+
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Holding {
+    pub release: ReleaseDigest,
+    pub revision: Option<Revision>,
+    pub addresses: Addresses,
+    /// As read from the cloud, to be compared with what the release asks for.
+    pub fields: Fields,
+    /// The cloud's own word for it, for people: `version 41`, `production`.
+    pub label: String,
+}
+
+impl SlotContent {
+    pub fn holding(&self) -> Option<&Holding> {
+        match self {
+            Self::Whole(holding) => Some(holding),
+            Self::Empty | Self::Torn(_) => None,
+        }
+    }
+
+    pub fn release(&self) -> Option<ReleaseDigest> {
+        self.holding().map(|holding| holding.release)
+    }
+
+    pub fn holds(&self, release: ReleaseDigest) -> bool {
+        self.release() == Some(release)
+    }
+}
+
+/// A service of ours that a target holds, found by its tags.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Owned {
+    pub service: ServiceKey,
+    pub resources: Vec<String>,
+}
+
+/// A service and every function that it is known to have, or to have had: where to look on a cloud that keeps functions apart.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Scope {
+    pub service: ServiceKey,
+    pub functions: BTreeSet<FunctionName>,
+}

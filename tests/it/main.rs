@@ -4,7 +4,14 @@
     reason = "a test that cannot go on should stop there and say so"
 )]
 
+mod api;
 mod build;
+mod cli;
+mod cloud_aws;
+mod cloud_azure;
 mod git;
+mod layers;
 mod local_arm;
 mod local_lambda;
+mod manifests;
+mod store;

@@ -1,0 +1,1 @@
+//! AWS Lambda, by AWS's own client.

@@ -1,0 +1,1 @@
+//! Azure Functions, by Azure Resource Manager.

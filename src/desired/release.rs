@@ -1,0 +1,94 @@
+//! A release: code, configuration, environment and permissions under one digest.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    manifest::spec::{EnvValue, Environment, Function, RepoPath, Runtime, Service},
+    name::{FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey},
+};
+
+/// One release of one service in one environment, with all that is needed to deploy it again.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Release {
+    pub service: ServiceKey,
+    pub digest: ReleaseDigest,
+    /// The commit that asked for it first.
+    pub revision: Revision,
+    pub content: ReleaseContent,
+}
+
+/// What the digest covers. The code stands in it by the Git tree that it is built from and the command that builds it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseContent {
+    pub runtime: Runtime,
+    pub source: RepoPath,
+    pub source_tree: ObjectId,
+    pub build: Option<String>,
+    pub functions: BTreeMap<FunctionName, Function>,
+    pub env: BTreeMap<String, EnvValue>,
+    /// The AWS role is a permission of the functions.
+    pub role: Option<String>,
+}
+
+impl Release {
+    pub fn new(
+        service: &Service,
+        environment: &Environment,
+        source_tree: ObjectId,
+        revision: Revision,
+    ) -> Self {
+        let content = ReleaseContent {
+            runtime: service.runtime.clone(),
+            source: service.source.clone(),
+            source_tree,
+            build: service.build.clone(),
+            functions: service.functions.clone(),
+            env: service.env.clone(),
+            role: environment.aws.as_ref().map(|aws| aws.role.clone()),
+        };
+        let key = ServiceKey {
+            environment: environment.name.clone(),
+            service: service.name.clone(),
+        };
+        Self {
+            service: key,
+            digest: content.digest(),
+            revision,
+            content,
+        }
+    }
+}
+
+impl ReleaseContent {
+    /// Maps are ordered and numbers are whole, so that equal content has equal JSON and equal JSON one digest.
+    pub fn digest(&self) -> ReleaseDigest {
+        let json = serde_json::to_vec(self);
+        // Cannot fail: every key is a string and every value has a JSON form.
+        ReleaseDigest::of(&json.expect("a release has a JSON form"))
+    }
+
+    /// The variables of one function: the service's, then its own.
+    pub fn env_of(&self, function: &FunctionName) -> BTreeMap<String, EnvValue> {
+        let mut env = self.env.clone();
+        if let Some(function) = self.functions.get(function) {
+            env.extend(function.env.clone());
+        }
+        env
+    }
+
+    /// The function that answers a request, by method and path without query.
+    pub fn route(&self, method: &str, path: &str) -> Option<&FunctionName> {
+        let answers = |function: &Function| {
+            function.http.as_ref().is_some_and(|route| {
+                (route.methods.is_empty() || route.methods.iter().any(|known| known == method))
+                    && route.path.matches(path)
+            })
+        };
+        self.functions
+            .iter()
+            .find(|(_, function)| answers(function))
+            .map(|(name, _)| name)
+    }
+}

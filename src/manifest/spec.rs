@@ -1,0 +1,383 @@
+//! The checked form of every kind. A value of these types has passed every rule.
+
+use std::{collections::BTreeMap, fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
+
+/// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
+#[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RepoPath(String);
+
+impl RepoPath {
+    /// # Errors
+    ///
+    /// Refuses absolute paths, backslashes, NUL and the parts `.`, `..` and `.git`.
+    pub fn new(path: impl Into<String>) -> Result<Self, BadPath> {
+        let path = path.into();
+        let trimmed = path
+            .strip_prefix("./")
+            .unwrap_or(&path)
+            .trim_end_matches('/');
+        let is_bad =
+            |part: &str| matches!(part, "" | "." | "..") || part.eq_ignore_ascii_case(".git");
+        if path.starts_with('/')
+            || path.contains(['\\', '\0'])
+            || (!matches!(trimmed, "" | ".") && trimmed.split('/').any(is_bad))
+        {
+            return Err(BadPath { path });
+        }
+        Ok(Self(if trimmed == "." {
+            String::new()
+        } else {
+            trimmed.to_owned()
+        }))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A path that leaves the repository or is not plainly written.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error(
+    "path `{path}` must be relative to the repository's root, without `.`, `..`, `.git` or backslashes"
+)]
+pub struct BadPath {
+    pub path: String,
+}
+
+impl fmt::Display for RepoPath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+impl TryFrom<String> for RepoPath {
+    type Error = BadPath;
+
+    fn try_from(path: String) -> Result<Self, BadPath> {
+        Self::new(path)
+    }
+}
+
+impl From<RepoPath> for String {
+    fn from(path: RepoPath) -> Self {
+        path.0
+    }
+}
+
+/// What runs the code. The version is as users write it: `3.13`, `22`.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase", tag = "language", content = "version")]
+pub enum Runtime {
+    /// Written `python3.13`.
+    Python(String),
+    /// Written `nodejs22`.
+    Node(String),
+    /// Any program that serves HTTP on `$PORT`.
+    Executable,
+}
+
+impl fmt::Display for Runtime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Python(version) => write!(f, "python{version}"),
+            Self::Node(version) => write!(f, "nodejs{version}"),
+            Self::Executable => f.write_str("executable"),
+        }
+    }
+}
+
+/// A set of functions that are deployed, promoted and rolled back as one.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Service {
+    pub name: ServiceName,
+    /// Where it runs; empty means every environment of the repository's path.
+    pub environments: Vec<EnvironmentName>,
+    pub runtime: Runtime,
+    pub source: RepoPath,
+    pub build: Option<String>,
+    /// Never empty.
+    pub functions: BTreeMap<FunctionName, Function>,
+    /// Variables of every function.
+    pub env: BTreeMap<String, EnvValue>,
+    pub rollout: RolloutSpec,
+    pub drift: DriftMode,
+}
+
+/// One function: one Lambda function, one entry of the Function App.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Function {
+    /// Meaning by runtime: `module:attribute`, `file.mjs:export`, path of a program.
+    pub handler: String,
+    pub http: Option<HttpRoute>,
+    /// Name of the queue that it consumes.
+    pub queue: Option<String>,
+    /// Cron expression of five fields, in UTC.
+    pub schedule: Option<String>,
+    pub memory: Megabytes,
+    pub timeout: Duration,
+    /// Variables of this function only; they win over the service's. On Azure they are the app's, since an app shares its settings.
+    pub env: BTreeMap<String, EnvValue>,
+}
+
+/// Memory in MiB, between 128 and 10,240 (the limits of Lambda).
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct Megabytes(pub u32);
+
+/// `GET /stock/{sku}`: methods and a path pattern.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct HttpRoute {
+    /// Upper case; empty means any.
+    pub methods: Vec<String>,
+    pub path: PathPattern,
+}
+
+/// A path with `{name}` for one segment and `{name+}` for the rest. Starts with `/`.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct PathPattern(pub String);
+
+impl PathPattern {
+    /// Whether a request path (without query) belongs to this pattern.
+    pub fn matches(&self, path: &str) -> bool {
+        let mut wanted = self.0.trim_matches('/').split('/');
+        let mut given = path.trim_matches('/').split('/');
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return true,
+                (Some(part), Some(_)) if part.ends_with("+}") => return true,
+                (Some(part), Some(segment)) if part.starts_with('{') && !segment.is_empty() => {}
+                (Some(part), Some(segment)) if part == segment => {}
+                _ => return false,
+            }
+        }
+    }
+}
+
+/// The value of a variable.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum EnvValue {
+    Plain(String),
+    /// The name of a secret in each cloud's own store, resolved there and never by us.
+    Secret(String),
+}
+
+/// How a release reaches blue.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct RolloutSpec {
+    /// References to `Gate` documents are resolved.
+    pub gates: Vec<Gate>,
+    /// How long blue is watched after a promotion.
+    pub bake: Duration,
+    pub across: Across,
+}
+
+/// The order of promotion over the clouds.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Across {
+    /// Both at once.
+    Together,
+    /// One, then a soak, then the other.
+    InOrder { first: CloudName, soak: Duration },
+}
+
+/// What is done about live state that nobody asked for in Git.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DriftMode {
+    /// It is repaired.
+    #[default]
+    Enforce,
+    /// It is told.
+    Observe,
+}
+
+/// A test that a rollout must pass.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Gate {
+    pub name: GateName,
+    pub kind: GateKind,
+    pub after: GateStage,
+    pub measure: Measure,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GateKind {
+    Http(HttpGate),
+    Command(CommandGate),
+    Approval(ApprovalGate),
+}
+
+impl GateKind {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Http(_) => "http",
+            Self::Command(_) => "command",
+            Self::Approval(_) => "approval",
+        }
+    }
+}
+
+/// When a gate is asked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum GateStage {
+    /// Against green, before any promotion.
+    #[default]
+    Staging,
+    /// Against blue, while it bakes.
+    Promotion,
+}
+
+/// The measurement algebra of Argo Rollouts.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Measure {
+    /// Successful measurements needed. At least 1.
+    pub count: u32,
+    pub interval: Duration,
+    pub initial_delay: Duration,
+    /// For one measurement.
+    pub timeout: Duration,
+    /// Failed measurements that are forgiven.
+    pub failure_limit: u32,
+    /// Consecutive errors that are forgiven.
+    pub error_limit: u32,
+    pub inconclusive_limit: u32,
+    /// Its verdict is told and not acted on.
+    pub dry_run: bool,
+}
+
+impl Default for Measure {
+    fn default() -> Self {
+        Self {
+            count: 1,
+            interval: Duration::from_secs(1),
+            initial_delay: Duration::ZERO,
+            timeout: Duration::from_secs(30),
+            failure_limit: 0,
+            error_limit: 4,
+            inconclusive_limit: 0,
+            dry_run: false,
+        }
+    }
+}
+
+/// One request and what its answer must be like.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct HttpGate {
+    pub method: String,
+    /// Path and query on the slot's address.
+    pub path: String,
+    pub headers: BTreeMap<String, String>,
+    pub body: Option<String>,
+    pub status: u16,
+    /// Headers that the answer must carry, with exactly these values.
+    pub expect_headers: BTreeMap<String, String>,
+    /// JSON pointers (RFC 6901) into the answer, and the values that they must hold.
+    pub expect_json: BTreeMap<String, serde_json::Value>,
+    /// Longest accepted answer time.
+    pub latency: Option<Duration>,
+    /// Further tries within one measurement, for an answer that is not there yet.
+    pub retries: u32,
+}
+
+/// A script of the repository at the rollout's commit. Exit code 0 passes.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct CommandGate {
+    /// Run by `sh -c` in the repository's root at that commit.
+    pub run: String,
+}
+
+/// Waits for people.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalGate {
+    /// Who may approve; empty means anyone whose token may act.
+    pub by: Vec<String>,
+    /// How many of them must. At least 1.
+    pub quorum: u32,
+}
+
+/// Where services run.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Environment {
+    pub name: EnvironmentName,
+    /// At least one of the two clouds is there.
+    pub aws: Option<AwsTarget>,
+    pub azure: Option<AzureTarget>,
+}
+
+impl Environment {
+    pub fn targets(&self) -> Vec<CloudName> {
+        let has = |cloud: &CloudName| match cloud {
+            CloudName::Aws => self.aws.is_some(),
+            CloudName::Azure => self.azure.is_some(),
+        };
+        CloudName::ALL.into_iter().filter(has).collect()
+    }
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct AwsTarget {
+    pub region: String,
+    /// ARN of the role that the functions run as.
+    pub role: String,
+}
+
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+pub struct AzureTarget {
+    pub subscription: String,
+    pub resource_group: String,
+    pub location: String,
+    pub plan: AzurePlan,
+    /// First part of each Function App's name, which must be unique in the world.
+    pub prefix: String,
+}
+
+/// Plans with slots. Consumption (`Y1`) has one slot beside production, `EP*` two, Dedicated more.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AzurePlan(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_match_segments_and_rests() {
+        let matches = |pattern: &str, path: &str| PathPattern(pattern.to_owned()).matches(path);
+        assert!(matches("/stock/{sku}", "/stock/42"));
+        assert!(!matches("/stock/{sku}", "/stock"));
+        assert!(!matches("/stock/{sku}", "/stock/42/x"));
+        assert!(matches("/files/{path+}", "/files/a/b"));
+        assert!(matches("/", "/"));
+        assert!(!matches("/a", "/b"));
+    }
+
+    #[test]
+    fn paths_stay_in_the_repository() {
+        for bad in [
+            "/etc",
+            "../x",
+            "a/../b",
+            "a//b",
+            "a/.git/config",
+            "a\\b",
+            ".GIT",
+        ] {
+            assert!(RepoPath::new(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            RepoPath::new("./services/a/").unwrap().as_str(),
+            "services/a"
+        );
+        assert_eq!(RepoPath::new(".").unwrap().as_str(), "");
+    }
+}
