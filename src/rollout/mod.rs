@@ -1,1 +1,134 @@
-//! Phases of one rollout, their legal moves, and verdicts on evidence.
+//! Rollouts: phases and their legal moves, orders and intents, evidence and verdicts.
+//!
+//! A rollout is one attempt to take one release of one service to blue on all targets of one environment. Everything here is a value:
+//! nothing waits, nothing is sent.
+
+pub mod evidence;
+pub mod gate_run;
+pub mod intent;
+pub mod phase;
+pub mod verdict;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    gate_run::GateRun,
+    phase::{Event, IllegalMove, Phase},
+};
+use crate::{
+    manifest::spec::RolloutSpec,
+    name::{Actor, CloudName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+};
+
+/// A rollout's name within its service: `r-12`.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RolloutId(pub u64);
+
+impl fmt::Display for RolloutId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "r-{}", self.0)
+    }
+}
+
+/// What made a rollout begin.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Trigger {
+    /// A commit asks for it.
+    Commit,
+    /// A person asked for a rejected release again.
+    Retry,
+    /// A person asked for an earlier release. It passed its gates then, and is not measured again.
+    Rollback {
+        /// What Git asked for at that moment; it is held back until something newer is asked for.
+        held: Option<ReleaseDigest>,
+    },
+}
+
+impl Trigger {
+    pub fn is_rollback(self) -> bool {
+        matches!(self, Self::Rollback { .. })
+    }
+
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Commit => "Commit",
+            Self::Retry => "Retry",
+            Self::Rollback { .. } => "Rollback",
+        }
+    }
+}
+
+/// One attempt to take one release of one service to blue on all targets of one environment.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rollout {
+    pub id: RolloutId,
+    pub service: ServiceKey,
+    pub release: ReleaseDigest,
+    pub revision: Revision,
+    /// What blue is to hold again if this fails; none before the first.
+    pub previous: Option<ReleaseDigest>,
+    pub trigger: Trigger,
+    pub actor: Actor,
+    /// As it stood when the rollout began.
+    pub spec: RolloutSpec,
+    pub targets: Vec<CloudName>,
+    pub phase: Phase,
+    pub started_at: Timestamp,
+    /// Every move, oldest first. The first is into `Queued`.
+    pub transitions: Vec<Transition>,
+    pub gates: Vec<GateRun>,
+    pub approvals: Vec<Approval>,
+}
+
+/// One move of a rollout.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Transition {
+    pub at: Timestamp,
+    pub phase: String,
+    pub message: String,
+}
+
+/// A person's word for an approval gate.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Approval {
+    pub actor: Actor,
+    pub at: Timestamp,
+}
+
+impl Rollout {
+    /// Takes the move that the table allows, and remembers it.
+    ///
+    /// # Errors
+    ///
+    /// A move that the table does not list; the rollout stays as it is.
+    pub fn advance(&mut self, event: Event, now: Timestamp) -> Result<(), IllegalMove> {
+        let phase = self.phase.clone().next(event, now)?;
+        let message = phase
+            .why()
+            .map(|why| why.message.clone())
+            .unwrap_or_default();
+        self.transitions.push(Transition {
+            at: now,
+            phase: phase.word().to_owned(),
+            message,
+        });
+        self.phase = phase;
+        Ok(())
+    }
+
+    pub fn is_active(&self) -> bool {
+        !self.phase.is_ended()
+    }
+
+    /// When it ended, if it did.
+    pub fn ended_at(&self) -> Option<Timestamp> {
+        self.phase
+            .is_ended()
+            .then(|| self.transitions.last().map(|last| last.at))
+            .flatten()
+    }
+}

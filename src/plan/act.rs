@@ -1,0 +1,312 @@
+//! What people may ask of a service, and what becomes of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    apply::{self, Write, event},
+    state::{ServiceState, Severity, Suspension},
+};
+use crate::{
+    name::{Actor, ReleaseDigest, Timestamp},
+    rollout::{
+        Approval, Trigger,
+        phase::{Event, Phase, StopReason, Why},
+    },
+};
+
+/// A verb of the API and the command line.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "action")]
+pub enum Action {
+    /// End the bake now. Gates are never skipped.
+    Promote,
+    Abort {
+        reason: Option<String>,
+    },
+    /// Try a rejected release again, or measure a paused gate again.
+    Retry,
+    /// Go back to the previous release, or to a named one.
+    Rollback {
+        to: Option<ReleaseDigest>,
+    },
+    Suspend {
+        reason: String,
+        until: Option<Timestamp>,
+    },
+    /// End a suspension, and let go of a pin.
+    Resume,
+    Approve,
+    /// Look now. The token is echoed in status once it was done.
+    Reconcile {
+        token: Option<String>,
+    },
+}
+
+impl Action {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Promote => "promote",
+            Self::Abort { .. } => "abort",
+            Self::Retry => "retry",
+            Self::Rollback { .. } => "rollback",
+            Self::Suspend { .. } => "suspend",
+            Self::Resume => "resume",
+            Self::Approve => "approve",
+            Self::Reconcile { .. } => "reconcile",
+        }
+    }
+}
+
+/// The action does not fit what the service is doing.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("cannot {action} {service}: {message}")]
+pub struct Refused {
+    pub action: &'static str,
+    pub service: String,
+    pub message: String,
+}
+
+/// Takes an action into the state.
+///
+/// # Errors
+///
+/// An action that does not fit; nothing changes then, and the message says what would.
+pub fn act(
+    state: &mut ServiceState,
+    action: Action,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<Vec<Write>, Refused> {
+    let word = action.word();
+    let refused = |message: String, state: &ServiceState| Refused {
+        action: word,
+        service: state.key.to_string(),
+        message,
+    };
+    let outcome = match action {
+        Action::Promote => promote(state, &actor, now),
+        Action::Abort { reason } => abort(state, &actor, reason, now),
+        Action::Retry => retry(state, actor.clone(), now),
+        Action::Rollback { to } => rollback(state, to, actor.clone(), now),
+        Action::Suspend { reason, until } => suspend(state, reason, until, &actor, now),
+        Action::Resume => resume(state, now),
+        Action::Approve => approve(state, &actor, now),
+        Action::Reconcile { token } => {
+            forget_age(state);
+            state.memory.handled = token.or_else(|| Some(now.to_string()));
+            Ok(vec![Write::Memory])
+        }
+    };
+    let mut writes = outcome.map_err(|message| refused(message, state))?;
+    let message = format!("{word} asked for by {}", actor.username);
+    writes.push(told(
+        event(state, Severity::Info, "ActionTaken", message, now),
+        actor,
+    ));
+    Ok(writes)
+}
+
+fn told(write: Write, actor: Actor) -> Write {
+    match write {
+        Write::Event(mut record) => {
+            record.actor = actor;
+            Write::Event(record)
+        }
+        Write::Memory
+        | Write::Rollout
+        | Write::Live(_)
+        | Write::Release(_)
+        | Write::Intent(_)
+        | Write::DropIntent(_)
+        | Write::History(_)
+        | Write::Forget => write,
+    }
+}
+
+fn promote(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Vec<Write>, String> {
+    match state.active().map(|rollout| rollout.phase.clone()) {
+        Some(Phase::AwaitingApproval { .. }) => approve(state, actor, now),
+        Some(Phase::Baking { .. }) => {
+            apply::advance(state, Event::Baked, now).map_err(|illegal| illegal.to_string())
+        }
+        Some(phase) => Err(format!(
+            "its rollout is {}; only an approval or a bake can be cut short",
+            phase.word()
+        )),
+        None => Err("no rollout is under way".to_owned()),
+    }
+}
+
+fn abort(
+    state: &mut ServiceState,
+    actor: &Actor,
+    reason: Option<String>,
+    now: Timestamp,
+) -> Result<Vec<Write>, String> {
+    let Some(rollout) = state.active() else {
+        return Err("no rollout is under way".to_owned());
+    };
+    let because = reason
+        .map(|reason| format!(": {reason}"))
+        .unwrap_or_default();
+    let why = Why {
+        reason: StopReason::Aborted,
+        message: format!("aborted by {}{because}", actor.username),
+    };
+    let change = if rollout.phase.is_before_promotion() {
+        Event::Refused(why)
+    } else {
+        Event::Failed(why)
+    };
+    apply::advance(state, change, now).map_err(|illegal| illegal.to_string())
+}
+
+fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> Result<Vec<Write>, String> {
+    if let Some(rollout) = state.active() {
+        if !matches!(rollout.phase, Phase::Paused { .. }) {
+            return Err(format!(
+                "its rollout is {}; there is nothing to try again",
+                rollout.phase.word()
+            ));
+        }
+        return measure_again(state, now);
+    }
+    let Some(wanted) = state.wanted() else {
+        return Err("git asks for no release of it".to_owned());
+    };
+    if state.memory.rejected.remove(&wanted).is_none() {
+        return Err("the release that git asks for was not rejected".to_owned());
+    }
+    apply::begin(state, wanted, Trigger::Retry, actor, now).map_err(|unknown| unknown.to_string())
+}
+
+/// The gate that could not be judged starts over, with its old measurements gone from the verdict.
+fn measure_again(state: &mut ServiceState, now: Timestamp) -> Result<Vec<Write>, String> {
+    let mut writes =
+        apply::advance(state, Event::Retried, now).map_err(|illegal| illegal.to_string())?;
+    if let Some(rollout) = &mut state.rollout {
+        for run in &mut rollout.gates {
+            run.since = now;
+            run.measurements.clear();
+        }
+        writes.push(Write::Rollout);
+    }
+    Ok(writes)
+}
+
+fn rollback(
+    state: &mut ServiceState,
+    to: Option<ReleaseDigest>,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<Vec<Write>, String> {
+    let mut writes = Vec::new();
+    if let Some(rollout) = state.active() {
+        match rollout.phase {
+            Phase::Baking { .. } if to.is_none() || to == rollout.previous => {
+                return abort(state, &actor, None, now);
+            }
+            _ if rollout.phase.is_before_promotion() => {
+                let by = to.or(state.memory.previous);
+                writes = apply::advance(state, Event::Superseded { by }, now)
+                    .map_err(|illegal| illegal.to_string())?;
+            }
+            _ => {
+                return Err(format!(
+                    "its rollout is {}; wait for its end or abort it",
+                    rollout.phase.word()
+                ));
+            }
+        }
+    }
+    let Some(to) = to.or(state.memory.previous) else {
+        return Err("nothing was promoted before the release that is live".to_owned());
+    };
+    if state.memory.promoted == Some(to) {
+        return Err(format!("release {} is live already", to.short()));
+    }
+    let was_live = state
+        .releases
+        .get(&to)
+        .is_some_and(|record| record.promoted_at.is_some());
+    if !was_live {
+        return Err(format!(
+            "release {} was never live; `history` lists those that were",
+            to.short()
+        ));
+    }
+    let trigger = Trigger::Rollback {
+        held: state.wanted(),
+    };
+    writes.extend(
+        apply::begin(state, to, trigger, actor, now).map_err(|unknown| unknown.to_string())?,
+    );
+    Ok(writes)
+}
+
+fn suspend(
+    state: &mut ServiceState,
+    reason: String,
+    until: Option<Timestamp>,
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<Vec<Write>, String> {
+    if until.is_some_and(|until| until <= now) {
+        return Err("the end of the suspension has passed already".to_owned());
+    }
+    state.memory.suspension = Some(Suspension {
+        reason,
+        actor: actor.clone(),
+        since: now,
+        until,
+    });
+    Ok(vec![Write::Memory])
+}
+
+fn resume(state: &mut ServiceState, now: Timestamp) -> Result<Vec<Write>, String> {
+    let was_suspended = state.suspension(now).is_some();
+    let was_pinned = state.memory.pin.take().is_some();
+    state.memory.suspension = None;
+    if was_suspended || was_pinned {
+        Ok(vec![Write::Memory])
+    } else {
+        Err("it is neither suspended nor pinned".to_owned())
+    }
+}
+
+fn approve(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Vec<Write>, String> {
+    let Some(rollout) = &mut state.rollout else {
+        return Err("no rollout is under way".to_owned());
+    };
+    match rollout.phase {
+        Phase::AwaitingApproval { .. } => {}
+        _ => {
+            return Err(format!(
+                "its rollout is {} and waits for no approval",
+                rollout.phase.word()
+            ));
+        }
+    }
+    if rollout
+        .approvals
+        .iter()
+        .any(|given| given.actor.username == actor.username)
+    {
+        return Err(format!("{} has approved already", actor.username));
+    }
+    rollout.approvals.push(Approval {
+        actor: actor.clone(),
+        at: now,
+    });
+    Ok(vec![Write::Rollout])
+}
+
+/// Makes every target due for a look.
+fn forget_age(state: &mut ServiceState) {
+    for live in state.live.values_mut() {
+        if let Some(seen) = &mut live.seen {
+            seen.at = Timestamp::default();
+        }
+        live.problem = None;
+    }
+}

@@ -1,0 +1,473 @@
+//! Takes steps and outcomes into the state, and says what must be written down before anything is sent.
+
+use super::{
+    state::{
+        EventRecord, HistoryEntry, Live, Memory, Pin, Policy, Problem, Rejection, Seen,
+        ServiceState, Severity,
+    },
+    step::{Note, Sending},
+};
+use crate::{
+    diff::FieldDrift,
+    manifest::spec::{Across, Gate, RolloutSpec},
+    name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
+    observed::Observed,
+    rollout::{
+        Rollout, RolloutId, Transition, Trigger,
+        evidence::Measurement,
+        gate_run::{GateRun, MEASUREMENTS_MAX},
+        intent::{Failure, Intent, IntentKey, IntentState, Order},
+        phase::{Event, IllegalMove, Phase},
+    },
+};
+
+/// Something that changed in a state and must reach the disk, all in one batch.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Write {
+    Memory,
+    Rollout,
+    Live(CloudName),
+    Release(ReleaseDigest),
+    Intent(IntentKey),
+    DropIntent(IntentKey),
+    History(HistoryEntry),
+    Event(EventRecord),
+    /// Everything of the service goes, but its history and events.
+    Forget,
+}
+
+/// A release that a rollout was to begin for is not known.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("release {} is not known: it is neither in git nor in the store", .0.short())]
+pub struct UnknownRelease(pub ReleaseDigest);
+
+/// A rollout begins. Orders of the one before it are dropped: they are settled, or their slots will be staged anew.
+///
+/// # Errors
+///
+/// A release that nobody ever saw.
+pub fn begin(
+    state: &mut ServiceState,
+    release: ReleaseDigest,
+    trigger: Trigger,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<Vec<Write>, UnknownRelease> {
+    let known = state
+        .releases
+        .get(&release)
+        .map(|record| record.release.revision.clone());
+    let desired = state.ask.desired().cloned();
+    let wanted = desired
+        .as_ref()
+        .filter(|desired| desired.release.digest == release);
+    // The newest commit that asks for it, else the first.
+    let revision = wanted
+        .map(|desired| desired.release.revision.clone())
+        .or(known)
+        .ok_or(UnknownRelease(release))?;
+    let nothing = RolloutSpec {
+        gates: Vec::new(),
+        bake: std::time::Duration::ZERO,
+        across: Across::Together,
+    };
+    let id = RolloutId(state.memory.next_rollout);
+    state.memory.next_rollout += 1;
+    let rollout = Rollout {
+        id,
+        service: state.key.clone(),
+        release,
+        revision,
+        previous: state
+            .memory
+            .promoted
+            .filter(|promoted| *promoted != release),
+        trigger,
+        actor,
+        spec: desired.map_or(nothing, |desired| desired.rollout.clone()),
+        targets: state.targets(),
+        phase: Phase::Queued,
+        started_at: now,
+        transitions: vec![Transition {
+            at: now,
+            phase: Phase::Queued.word().to_owned(),
+            message: String::new(),
+        }],
+        gates: Vec::new(),
+        approvals: Vec::new(),
+    };
+    let message = format!("rollout {id} of {} begins", rollout.revision.short());
+    let mut writes = drop_intents(state, |_| true);
+    state.rollout = Some(rollout);
+    writes.extend([
+        Write::Memory,
+        Write::Rollout,
+        event(state, Severity::Info, "RolloutStarted", message, now),
+    ]);
+    Ok(writes)
+}
+
+/// The rollout takes a move, and what follows from its end is remembered.
+///
+/// # Errors
+///
+/// A move that the table does not list; nothing changes then.
+pub fn advance(
+    state: &mut ServiceState,
+    change: Event,
+    now: Timestamp,
+) -> Result<Vec<Write>, IllegalMove> {
+    let Some(rollout) = &mut state.rollout else {
+        return Ok(Vec::new());
+    };
+    rollout.advance(change, now)?;
+    let rollout = rollout.clone();
+    let message = match rollout.phase.why() {
+        Some(why) => format!(
+            "rollout {} of {}: {}",
+            rollout.id,
+            rollout.revision.short(),
+            why.message
+        ),
+        None => format!(
+            "rollout {} of {} is {}",
+            rollout.id,
+            rollout.revision.short(),
+            rollout.phase.word()
+        ),
+    };
+    let severity = match rollout.phase {
+        Phase::Rejected { .. } | Phase::RollingBack { .. } | Phase::RolledBack { .. } => {
+            Severity::Error
+        }
+        Phase::Paused { .. } | Phase::AwaitingApproval { .. } | Phase::Superseded { .. } => {
+            Severity::Warning
+        }
+        Phase::Queued
+        | Phase::Building
+        | Phase::Staging
+        | Phase::Gating { .. }
+        | Phase::Promoting
+        | Phase::Baking { .. }
+        | Phase::Live => Severity::Info,
+    };
+    let mut writes = vec![
+        Write::Rollout,
+        event(state, severity, rollout.phase.word(), message, now),
+    ];
+    if rollout.phase.is_ended() {
+        writes.extend(ended(state, &rollout, now));
+    }
+    Ok(writes)
+}
+
+/// What a rollout's end leaves behind.
+fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Write> {
+    let memory = &mut state.memory;
+    let mut writes = vec![Write::Memory, Write::History(history(rollout, now))];
+    match &rollout.phase {
+        Phase::Live => {
+            if memory.promoted != Some(rollout.release) {
+                memory.previous = memory.promoted;
+                memory.promoted = Some(rollout.release);
+            }
+            memory.rejected.remove(&rollout.release);
+            if let Trigger::Rollback { held } = rollout.trigger {
+                let pin = Pin {
+                    release: rollout.release,
+                    held,
+                    actor: rollout.actor.clone(),
+                    at: now,
+                };
+                memory.pin = (held != Some(rollout.release)).then_some(pin);
+            }
+            if let Some(record) = state.releases.get_mut(&rollout.release) {
+                record.promoted_at.get_or_insert(now);
+                writes.push(Write::Release(rollout.release));
+            }
+        }
+        Phase::Rejected { why } | Phase::RolledBack { why } if !rollout.trigger.is_rollback() => {
+            let reason = why.reason.word().to_owned();
+            let rejection = Rejection {
+                revision: rollout.revision.clone(),
+                reason,
+                message: why.message.clone(),
+                at: now,
+            };
+            memory.rejected.insert(rollout.release, rejection);
+        }
+        Phase::Rejected { .. }
+        | Phase::RolledBack { .. }
+        | Phase::Superseded { .. }
+        | Phase::Queued
+        | Phase::Building
+        | Phase::Staging
+        | Phase::Gating { .. }
+        | Phase::Paused { .. }
+        | Phase::AwaitingApproval { .. }
+        | Phase::Promoting
+        | Phase::Baking { .. }
+        | Phase::RollingBack { .. } => {}
+    }
+    writes
+}
+
+fn history(rollout: &Rollout, now: Timestamp) -> HistoryEntry {
+    HistoryEntry {
+        service: rollout.service.clone(),
+        rollout: rollout.id.0,
+        release: rollout.release,
+        revision: rollout.revision.clone(),
+        previous: rollout.previous,
+        outcome: rollout.phase.word().to_owned(),
+        message: rollout
+            .phase
+            .why()
+            .map(|why| why.message.clone())
+            .unwrap_or_default(),
+        trigger: rollout.trigger.word().to_owned(),
+        actor: rollout.actor.clone(),
+        started_at: rollout.started_at,
+        ended_at: now,
+        transitions: rollout.transitions.clone(),
+    }
+}
+
+/// Intents are noted. They are on the disk before any of them is sent.
+pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) -> Vec<Write> {
+    let mut writes = Vec::new();
+    for Sending { key, order, reason } in sendings {
+        state.in_flight.orders.insert(key.clone(), order.clone());
+        let is_known = matches!(
+            state.intents.get(key),
+            Some(Intent {
+                state: IntentState::Open { .. },
+                ..
+            })
+        );
+        if is_known {
+            continue;
+        }
+        let open = IntentState::Open {
+            attempts: 0,
+            not_before: now,
+            last: None,
+        };
+        let intent = Intent {
+            key: key.clone(),
+            service: state.key.clone(),
+            order: order.clone(),
+            recorded_at: now,
+            state: open,
+        };
+        state.intents.insert(key.clone(), intent);
+        writes.push(Write::Intent(key.clone()));
+        if key.0.starts_with("drift/") {
+            state.memory.next_repair += 1;
+            let found = event(
+                state,
+                Severity::Warning,
+                "DriftDetected",
+                format!("{order}: {reason}"),
+                now,
+            );
+            writes.extend([Write::Memory, found]);
+        }
+        if let Order::Measure { gate, round } = order {
+            writes.extend(gate_asked(state, gate, *round, now));
+        }
+    }
+    writes
+}
+
+fn gate_asked(
+    state: &mut ServiceState,
+    name: &GateName,
+    round: u32,
+    now: Timestamp,
+) -> Option<Write> {
+    let rollout = state.rollout.as_mut()?;
+    if !rollout.gates.iter().any(|run| run.gate == *name) {
+        let gate: &Gate = rollout.spec.gates.iter().find(|gate| gate.name == *name)?;
+        rollout.gates.push(GateRun::new(gate, now));
+    }
+    let run = rollout.gates.iter_mut().find(|run| run.gate == *name)?;
+    run.rounds = round;
+    Some(Write::Rollout)
+}
+
+/// Takes in what became of an order.
+pub fn settle(
+    state: &mut ServiceState,
+    key: &IntentKey,
+    outcome: Result<(), Failure>,
+    policy: Policy,
+    now: Timestamp,
+) -> Vec<Write> {
+    state.in_flight.orders.remove(key);
+    let is_endless =
+        key.0.contains("/back/") || key.0.starts_with("drift/") || key.0.starts_with("prune/");
+    let Some(intent) = state.intents.get_mut(key) else {
+        return Vec::new();
+    };
+    let attempts_max = (!is_endless).then_some(policy.attempts_max);
+    let order = intent.order.clone();
+    intent.settle(outcome.clone(), attempts_max, now);
+    let mut writes = vec![Write::Intent(key.clone())];
+    match outcome {
+        Err(failure) => {
+            writes.push(event(
+                state,
+                Severity::Warning,
+                &failure.reason,
+                format!("{order}: {}", failure.message),
+                now,
+            ));
+        }
+        Ok(()) if key.0.starts_with("drift/") => {
+            writes.push(event(
+                state,
+                Severity::Info,
+                "DriftRepaired",
+                order.to_string(),
+                now,
+            ));
+        }
+        Ok(()) => {}
+    }
+    writes
+}
+
+/// Takes in one round of a gate.
+pub fn measured(
+    state: &mut ServiceState,
+    gate: &GateName,
+    measurements: Vec<Measurement>,
+) -> Vec<Write> {
+    let Some(rollout) = &mut state.rollout else {
+        return Vec::new();
+    };
+    let Some(run) = rollout.gates.iter_mut().find(|run| run.gate == *gate) else {
+        return Vec::new();
+    };
+    run.measurements.extend(measurements);
+    let surplus = run.measurements.len().saturating_sub(MEASUREMENTS_MAX);
+    run.measurements.drain(..surplus);
+    vec![Write::Rollout]
+}
+
+/// Takes in a look at a target.
+pub fn seen(
+    state: &mut ServiceState,
+    target: CloudName,
+    look: Result<(Observed, Vec<FieldDrift>), Failure>,
+    now: Timestamp,
+) -> Vec<Write> {
+    state.in_flight.observing.remove(&target);
+    let service = state.key.clone();
+    let live = state.live.entry(target).or_insert(Live {
+        service,
+        target,
+        seen: None,
+        problem: None,
+    });
+    match look {
+        Ok((observed, drift)) => {
+            live.problem = None;
+            live.seen = Some(Seen {
+                at: now,
+                observed,
+                drift,
+            });
+        }
+        Err(failure) => {
+            let since = live.problem.as_ref().map_or(now, |problem| problem.since);
+            let times = live
+                .problem
+                .as_ref()
+                .map_or(0, |problem| problem.times)
+                .saturating_add(1);
+            live.problem = Some(Problem {
+                failure,
+                since,
+                at: now,
+                times,
+            });
+        }
+    }
+    vec![Write::Live(target)]
+}
+
+/// Takes in what needs no order.
+pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> {
+    match note {
+        Note::Learn { promoted } => {
+            state.memory.promoted = Some(promoted);
+            let message = format!("blue holds {} on every target", promoted.short());
+            vec![
+                Write::Memory,
+                event(state, Severity::Info, "LiveStateLearnt", message, now),
+            ]
+        }
+        Note::Unpin => {
+            state.memory.pin = None;
+            let message = "something newer than the rollback is asked for".to_owned();
+            vec![
+                Write::Memory,
+                event(state, Severity::Info, "Unpinned", message, now),
+            ]
+        }
+        Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
+        Note::Forget => {
+            let message = "removed from git and from every cloud".to_owned();
+            let mut writes = drop_intents(state, |_| true);
+            writes.extend([
+                event(state, Severity::Info, "Pruned", message, now),
+                Write::Forget,
+            ]);
+            let created_at = state.memory.created_at;
+            state.memory = Memory::new(state.key.clone(), created_at);
+            state.live.clear();
+            state.releases.clear();
+            state.rollout = None;
+            writes
+        }
+    }
+}
+
+fn drop_intents(state: &mut ServiceState, is_dropped: impl Fn(&IntentKey) -> bool) -> Vec<Write> {
+    let keys: Vec<IntentKey> = state
+        .intents
+        .keys()
+        .filter(|key| is_dropped(key))
+        .cloned()
+        .collect();
+    for key in &keys {
+        state.intents.remove(key);
+    }
+    keys.into_iter().map(Write::DropIntent).collect()
+}
+
+/// An event of this service. Its sequence number is given when it is written.
+pub fn event(
+    state: &ServiceState,
+    severity: Severity,
+    reason: &str,
+    message: String,
+    now: Timestamp,
+) -> Write {
+    let rollout = state.rollout.as_ref();
+    Write::Event(EventRecord {
+        seq: 0,
+        at: now,
+        severity,
+        service: Some(state.key.clone()),
+        reason: reason.to_owned(),
+        message,
+        actor: rollout.map_or_else(Actor::daemon, |rollout| rollout.actor.clone()),
+        revision: rollout
+            .map(|rollout| rollout.revision.clone())
+            .or_else(|| state.memory.asked_revision.clone()),
+        rollout: rollout.map(|rollout| rollout.id.0),
+    })
+}

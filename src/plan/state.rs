@@ -1,0 +1,327 @@
+//! All that is known of one service in one environment.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    desired::{DesiredService, Release},
+    diff::FieldDrift,
+    manifest::spec::Environment,
+    name::{
+        Actor, CloudName, CodeDigest, FunctionName, ReleaseDigest, Revision, ServiceKey, Timestamp,
+    },
+    observed::{Observed, Scope},
+    rollout::{
+        Rollout, Transition,
+        intent::{Failure, Intent, IntentKey, Order},
+    },
+};
+
+/// One service, as far as it is known. What decides is here and nowhere else.
+#[derive(Clone, Debug)]
+pub struct ServiceState {
+    pub key: ServiceKey,
+    pub ask: Ask,
+    pub live: BTreeMap<CloudName, Live>,
+    pub memory: Memory,
+    /// The newest rollout, ended or not.
+    pub rollout: Option<Rollout>,
+    /// Orders of the newest rollout, of drift and of pruning.
+    pub intents: BTreeMap<IntentKey, Intent>,
+    pub releases: BTreeMap<ReleaseDigest, ReleaseRecord>,
+    /// What this process is doing now. Not kept: after a crash nothing is in flight.
+    pub in_flight: InFlight,
+}
+
+/// What Git asks for.
+#[derive(Clone, Debug, Default)]
+pub enum Ask {
+    /// No commit was read yet.
+    #[default]
+    Unknown,
+    /// No manifest names it any more.
+    Absent,
+    Wanted(Arc<DesiredService>),
+    /// Its manifest is wrong. The last good one stands.
+    Invalid {
+        faults: Vec<String>,
+        last_good: Option<Arc<DesiredService>>,
+    },
+}
+
+impl Ask {
+    /// What is asked for, or was asked for last.
+    pub fn desired(&self) -> Option<&Arc<DesiredService>> {
+        match self {
+            Self::Wanted(desired) => Some(desired),
+            Self::Invalid { last_good, .. } => last_good.as_ref(),
+            Self::Unknown | Self::Absent => None,
+        }
+    }
+}
+
+/// What was seen of one target, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Live {
+    pub service: ServiceKey,
+    pub target: CloudName,
+    /// None until it was seen once: unknown, which is not empty.
+    pub seen: Option<Seen>,
+    /// Why the newest look failed.
+    pub problem: Option<Problem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Seen {
+    pub at: Timestamp,
+    pub observed: Observed,
+    /// How blue differs from the release that it holds.
+    pub drift: Vec<FieldDrift>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Problem {
+    pub failure: Failure,
+    pub since: Timestamp,
+    pub at: Timestamp,
+    /// Looks that failed in a row.
+    pub times: u32,
+}
+
+/// What is remembered of a service between rollouts.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Memory {
+    pub service: ServiceKey,
+    /// Counts up when what is asked for changes.
+    pub generation: u64,
+    /// The release that the generation belongs to.
+    pub asked: Option<ReleaseDigest>,
+    pub asked_revision: Option<Revision>,
+    /// What blue is meant to hold on every target: the release that was promoted last.
+    pub promoted: Option<ReleaseDigest>,
+    /// What was promoted before it: where `rollback` goes.
+    pub previous: Option<ReleaseDigest>,
+    pub pin: Option<Pin>,
+    pub suspension: Option<Suspension>,
+    /// Releases that the loop does not try again by itself.
+    pub rejected: BTreeMap<ReleaseDigest, Rejection>,
+    pub next_rollout: u64,
+    pub next_repair: u64,
+    /// Every function that the service has, or had since it was pruned last.
+    pub functions: BTreeSet<FunctionName>,
+    /// Where it runs; needed still when Git no longer names it.
+    pub environment: Option<Environment>,
+    /// Echo of the newest `reconcile` token.
+    pub handled: Option<String>,
+    pub created_at: Timestamp,
+}
+
+impl Memory {
+    pub fn new(service: ServiceKey, now: Timestamp) -> Self {
+        Self {
+            service,
+            generation: 0,
+            asked: None,
+            asked_revision: None,
+            promoted: None,
+            previous: None,
+            pin: None,
+            suspension: None,
+            rejected: BTreeMap::new(),
+            next_rollout: 1,
+            next_repair: 1,
+            functions: BTreeSet::new(),
+            environment: None,
+            handled: None,
+            created_at: now,
+        }
+    }
+}
+
+/// A rollback holds the service here until something newer than `held` is asked for.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Pin {
+    pub release: ReleaseDigest,
+    /// What Git asked for when the rollback was made; the loop must not bring it back.
+    pub held: Option<ReleaseDigest>,
+    pub actor: Actor,
+    pub at: Timestamp,
+}
+
+/// No new rollout and no repair until somebody resumes, or it expires.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Suspension {
+    pub reason: String,
+    pub actor: Actor,
+    pub since: Timestamp,
+    pub until: Option<Timestamp>,
+}
+
+impl Suspension {
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.until.is_some_and(|until| until <= now)
+    }
+}
+
+/// A release that did not pass.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Rejection {
+    pub revision: Revision,
+    pub reason: String,
+    pub message: String,
+    pub at: Timestamp,
+}
+
+/// A release that was seen in Git, and the packages built for it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ReleaseRecord {
+    pub release: Release,
+    pub packages: BTreeMap<CloudName, PackageRecord>,
+    /// When blue held it first, on every target.
+    pub promoted_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct PackageRecord {
+    pub code: CodeDigest,
+    pub path: PathBuf,
+    pub size: u64,
+}
+
+/// One ended rollout, for people.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HistoryEntry {
+    pub service: ServiceKey,
+    pub rollout: u64,
+    pub release: ReleaseDigest,
+    pub revision: Revision,
+    pub previous: Option<ReleaseDigest>,
+    pub outcome: String,
+    pub message: String,
+    pub trigger: String,
+    pub actor: Actor,
+    pub started_at: Timestamp,
+    pub ended_at: Timestamp,
+    pub transitions: Vec<Transition>,
+}
+
+/// What happened, for people and for other programs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct EventRecord {
+    /// Counts up over restarts; where a reader left off.
+    pub seq: u64,
+    pub at: Timestamp,
+    pub severity: Severity,
+    /// None where it concerns a repository or the daemon.
+    pub service: Option<ServiceKey>,
+    /// A stable word.
+    pub reason: String,
+    pub message: String,
+    pub actor: Actor,
+    pub revision: Option<Revision>,
+    pub rollout: Option<u64>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    Info,
+    Warning,
+    Error,
+}
+
+/// What this process is doing for the service now.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct InFlight {
+    pub observing: BTreeSet<CloudName>,
+    /// Orders that were sent and have not come back.
+    pub orders: BTreeMap<IntentKey, Order>,
+}
+
+/// Limits and intervals of planning.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Policy {
+    /// How old live state may grow before it is looked at again.
+    pub resync: Duration,
+    /// Tries of an order before its rollout gives up; waits that the cloud asked for do not count.
+    pub attempts_max: u32,
+    /// Whether services that Git no longer names are deleted.
+    pub prune: bool,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            resync: Duration::from_secs(60),
+            attempts_max: 4,
+            prune: true,
+        }
+    }
+}
+
+impl ServiceState {
+    pub fn new(key: ServiceKey, now: Timestamp) -> Self {
+        Self {
+            memory: Memory::new(key.clone(), now),
+            key,
+            ask: Ask::Unknown,
+            live: BTreeMap::new(),
+            rollout: None,
+            intents: BTreeMap::new(),
+            releases: BTreeMap::new(),
+            in_flight: InFlight::default(),
+        }
+    }
+
+    pub fn active(&self) -> Option<&Rollout> {
+        self.rollout.as_ref().filter(|rollout| rollout.is_active())
+    }
+
+    /// The release that Git asks for, or asked for last.
+    pub fn wanted(&self) -> Option<ReleaseDigest> {
+        self.ask.desired().map(|desired| desired.release.digest)
+    }
+
+    /// Clouds that the service runs on: as Git says, else as it was.
+    pub fn targets(&self) -> Vec<CloudName> {
+        let environment = self
+            .ask
+            .desired()
+            .map(|desired| &desired.environment)
+            .or(self.memory.environment.as_ref());
+        environment.map(Environment::targets).unwrap_or_default()
+    }
+
+    pub fn seen(&self, target: CloudName) -> Option<&Seen> {
+        self.live.get(&target)?.seen.as_ref()
+    }
+
+    pub fn suspension(&self, now: Timestamp) -> Option<&Suspension> {
+        self.memory
+            .suspension
+            .as_ref()
+            .filter(|suspension| !suspension.is_over(now))
+    }
+
+    /// An order to a cloud that was sent and has not come back.
+    pub fn writing(&self) -> Option<(&IntentKey, &Order)> {
+        self.in_flight
+            .orders
+            .iter()
+            .find(|(_, order)| order.writes())
+    }
+
+    /// Where to look on a cloud.
+    pub fn scope(&self) -> Scope {
+        Scope {
+            service: self.key.clone(),
+            functions: self.memory.functions.clone(),
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! One gate of one rollout: what was measured, and what is made of it.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    evidence::Measurement,
+    verdict::{Verdict, verdict},
+};
+use crate::{
+    manifest::spec::{Gate, GateKind, GateStage},
+    name::{GateName, Timestamp},
+};
+
+/// The measurements of one gate, oldest first.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct GateRun {
+    pub gate: GateName,
+    pub kind: String,
+    pub after: GateStage,
+    /// Rounds asked for so far; one round measures every target.
+    pub rounds: u32,
+    /// When its phase began: delays count from here, and older measurements do not count.
+    pub since: Timestamp,
+    pub measurements: Vec<Measurement>,
+}
+
+/// Measurements kept for each gate; older ones are dropped first once the verdict no longer needs them.
+pub const MEASUREMENTS_MAX: usize = 100;
+
+impl GateRun {
+    pub fn new(gate: &Gate, since: Timestamp) -> Self {
+        Self {
+            gate: gate.name.clone(),
+            kind: gate.kind.word().to_owned(),
+            after: gate.after,
+            rounds: 0,
+            since,
+            measurements: Vec::new(),
+        }
+    }
+
+    /// What the measurements of this phase say. Approval gates are not measured: they are always pending here.
+    pub fn verdict(&self, gate: &Gate) -> Verdict {
+        match &gate.kind {
+            GateKind::Approval(_) => Verdict::Pending {
+                next_at: Timestamp::from_millis(i64::MAX),
+            },
+            GateKind::Http(_) | GateKind::Command(_) => verdict(&gate.measure, &self.measurements),
+        }
+    }
+
+    /// When the next round is due, as far as the delay before the first one says.
+    pub fn first_at(&self, gate: &Gate) -> Timestamp {
+        self.since.after(gate.measure.initial_delay)
+    }
+}

@@ -1,0 +1,242 @@
+//! Orders, and the intents that are recorded before any of them is sent.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp};
+
+/// What is to be done, with nothing left to choose.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "do")]
+pub enum Order {
+    Build {
+        release: ReleaseDigest,
+    },
+    Stage {
+        target: CloudName,
+        release: ReleaseDigest,
+    },
+    /// One measurement of a gate, on every target.
+    Measure {
+        gate: GateName,
+        round: u32,
+    },
+    Promote {
+        target: CloudName,
+        release: ReleaseDigest,
+    },
+    /// Take back a first promotion.
+    Retract {
+        target: CloudName,
+        release: ReleaseDigest,
+    },
+    /// Undo drift.
+    Repair {
+        target: CloudName,
+        release: ReleaseDigest,
+    },
+    Prune {
+        target: CloudName,
+    },
+}
+
+impl Order {
+    pub fn target(&self) -> Option<CloudName> {
+        match self {
+            Self::Build { .. } | Self::Measure { .. } => None,
+            Self::Stage { target, .. }
+            | Self::Promote { target, .. }
+            | Self::Retract { target, .. }
+            | Self::Repair { target, .. }
+            | Self::Prune { target } => Some(*target),
+        }
+    }
+
+    pub fn release(&self) -> Option<ReleaseDigest> {
+        match self {
+            Self::Build { release }
+            | Self::Stage { release, .. }
+            | Self::Promote { release, .. }
+            | Self::Retract { release, .. }
+            | Self::Repair { release, .. } => Some(*release),
+            Self::Measure { .. } | Self::Prune { .. } => None,
+        }
+    }
+
+    /// Whether it changes what a cloud holds.
+    pub fn writes(&self) -> bool {
+        self.target().is_some()
+    }
+
+    /// Whether it may change what users are served.
+    pub fn touches_blue(&self) -> bool {
+        match self {
+            Self::Promote { .. }
+            | Self::Retract { .. }
+            | Self::Repair { .. }
+            | Self::Prune { .. } => true,
+            Self::Build { .. } | Self::Stage { .. } | Self::Measure { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for Order {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Build { release } => write!(f, "build {}", release.short()),
+            Self::Stage { target, release } => {
+                write!(f, "stage {} on {target} green", release.short())
+            }
+            Self::Measure { gate, round } => write!(f, "measure gate {gate}, round {round}"),
+            Self::Promote { target, release } => {
+                write!(f, "promote {} to {target} blue", release.short())
+            }
+            Self::Retract { target, release } => {
+                write!(f, "take {} off {target} blue", release.short())
+            }
+            Self::Repair { target, release } => {
+                write!(f, "repair {target} blue to {}", release.short())
+            }
+            Self::Prune { target } => write!(f, "prune {target}"),
+        }
+    }
+}
+
+/// The idempotency key of an order: the same decision made again has the same key.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct IntentKey(pub String);
+
+impl fmt::Display for IntentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// An order that was decided, and what became of it. On the disk before the order is sent.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Intent {
+    pub key: IntentKey,
+    pub service: ServiceKey,
+    pub order: Order,
+    pub recorded_at: Timestamp,
+    pub state: IntentState,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "is")]
+pub enum IntentState {
+    /// To be sent, or sent and not known to be done.
+    Open {
+        attempts: u32,
+        not_before: Timestamp,
+        last: Option<Failure>,
+    },
+    Done {
+        at: Timestamp,
+    },
+    /// Given up.
+    Failed {
+        at: Timestamp,
+        failure: Failure,
+    },
+}
+
+/// Why an order did not succeed, and what happens next.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Failure {
+    /// A stable word.
+    pub reason: String,
+    pub message: String,
+    pub response: Response,
+}
+
+/// What to do about a failure.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Response {
+    /// Again, no sooner than this.
+    RetryAfter(Duration),
+    /// Again with backoff.
+    Retry,
+    /// Stalled until a person acts; looked at again now and then.
+    CallPerson,
+    /// The release is at fault.
+    Reject,
+}
+
+/// First wait of the backoff; it doubles up to [`BACKOFF_MAX`].
+pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
+pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// How often something that needs a person is looked at again.
+pub const STALLED_RETRY: Duration = Duration::from_secs(60);
+
+/// 0.25 s, 0.5 s, 1 s … 60 s. The caller adds jitter, since chance is not ours to take.
+pub fn backoff(attempts: u32) -> Duration {
+    BACKOFF_FIRST
+        .saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1).min(16)))
+        .min(BACKOFF_MAX)
+}
+
+impl Intent {
+    pub fn is_done(&self) -> bool {
+        matches!(self.state, IntentState::Done { .. })
+    }
+
+    pub fn failure(&self) -> Option<&Failure> {
+        match &self.state {
+            IntentState::Failed { failure, .. } => Some(failure),
+            IntentState::Open { last, .. } => last.as_ref(),
+            IntentState::Done { .. } => None,
+        }
+    }
+
+    /// Takes in what a try brought. An order that failed for good is [`IntentState::Failed`]; whether one more try is worth it after
+    /// `attempts_max` is the caller's to say, since a way back is never given up.
+    pub fn settle(
+        &mut self,
+        outcome: Result<(), Failure>,
+        attempts_max: Option<u32>,
+        now: Timestamp,
+    ) {
+        let attempts = match &self.state {
+            IntentState::Open { attempts, .. } => attempts.saturating_add(1),
+            IntentState::Done { .. } | IntentState::Failed { .. } => 1,
+        };
+        self.state = match outcome {
+            Ok(()) => IntentState::Done { at: now },
+            Err(failure) => {
+                let wait = match failure.response {
+                    Response::RetryAfter(wait) => wait.max(backoff(attempts)),
+                    Response::Retry => backoff(attempts),
+                    Response::CallPerson | Response::Reject => STALLED_RETRY,
+                };
+                let is_final = attempts_max
+                    .is_some_and(|max| failure.response == Response::Reject || attempts >= max);
+                if is_final {
+                    IntentState::Failed { at: now, failure }
+                } else {
+                    IntentState::Open {
+                        attempts,
+                        not_before: now.after(wait),
+                        last: Some(failure),
+                    }
+                }
+            }
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn backoff_doubles_and_ends_at_a_minute() {
+        let waits: Vec<u128> = [1, 2, 3, 8, 9, 40, u32::MAX]
+            .map(|n| backoff(n).as_millis())
+            .into();
+        assert_eq!(waits, [250, 500, 1000, 32_000, 60_000, 60_000, 60_000]);
+    }
+}

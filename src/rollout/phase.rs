@@ -1,0 +1,337 @@
+//! Phases and the one table of legal moves, used live and in replay.
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{ReleaseDigest, Timestamp};
+
+/// Where a rollout stands. Each phase holds only what is true in it.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", tag = "name")]
+pub enum Phase {
+    /// Asked for; nothing was done yet.
+    Queued,
+    /// The package is made, or found.
+    Building,
+    /// The release goes to green on every target.
+    Staging,
+    /// Green is measured since this moment.
+    Gating { since: Timestamp },
+    /// A gate could not be judged. A person says `retry` or `abort`.
+    Paused { why: Why },
+    /// Every gate passed but those that wait for people.
+    AwaitingApproval { since: Timestamp },
+    /// Blue moves, on all targets or none.
+    Promoting,
+    /// Blue serves the release and is watched.
+    Baking { since: Timestamp, until: Timestamp },
+    /// Done: blue serves the release.
+    Live,
+    /// Ended before any promotion: blue was never touched.
+    Rejected { why: Why },
+    /// Ended before any promotion, because a newer release was asked for.
+    Superseded { by: Option<ReleaseDigest> },
+    /// Targets that moved go back.
+    RollingBack { why: Why },
+    /// Ended: every target serves the previous release again.
+    RolledBack { why: Why },
+}
+
+/// Why a rollout did not go on: a stable word and a sentence.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Why {
+    pub reason: StopReason,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub enum StopReason {
+    BuildFailed,
+    StageFailed,
+    GateFailed,
+    GateError,
+    GateInconclusive,
+    PromotionFailed,
+    SlotReverted,
+    Aborted,
+}
+
+impl StopReason {
+    /// The word that conditions and events show.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::BuildFailed => "BuildFailed",
+            Self::StageFailed => "StageFailed",
+            Self::GateFailed => "GateFailed",
+            Self::GateError => "GateError",
+            Self::GateInconclusive => "GateInconclusive",
+            Self::PromotionFailed => "PromotionFailed",
+            Self::SlotReverted => "SlotReverted",
+            Self::Aborted => "Aborted",
+        }
+    }
+}
+
+/// What happened to a rollout.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Event {
+    Started,
+    Built,
+    Staged,
+    GatesPassed,
+    GatesUnclear(Why),
+    ApprovalNeeded,
+    Approved,
+    /// A person asked for a paused gate to be measured again.
+    Retried,
+    Promoted {
+        bake_until: Timestamp,
+    },
+    Baked,
+    /// Stop before any promotion.
+    Refused(Why),
+    Superseded {
+        by: Option<ReleaseDigest>,
+    },
+    /// Stop after blue may have moved.
+    Failed(Why),
+    Returned,
+}
+
+/// A move that is not in the table.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("a rollout that is {} cannot go on with `{}`", phase.word(), event.word())]
+pub struct IllegalMove {
+    pub phase: Box<Phase>,
+    pub event: Box<Event>,
+}
+
+impl Phase {
+    /// The table of legal moves.
+    ///
+    /// # Errors
+    ///
+    /// Every pair that is not listed.
+    pub fn next(self, event: Event, now: Timestamp) -> Result<Self, IllegalMove> {
+        match (self, event) {
+            (Self::Queued, Event::Started) => Ok(Self::Building),
+            (Self::Building, Event::Built) => Ok(Self::Staging),
+            (Self::Staging, Event::Staged) => Ok(Self::Gating { since: now }),
+            (Self::Gating { .. }, Event::GatesPassed) => Ok(Self::Promoting),
+            (Self::Gating { .. }, Event::ApprovalNeeded) => {
+                Ok(Self::AwaitingApproval { since: now })
+            }
+            (Self::Gating { .. }, Event::GatesUnclear(why)) => Ok(Self::Paused { why }),
+            (Self::Paused { .. }, Event::Retried) => Ok(Self::Gating { since: now }),
+            (Self::AwaitingApproval { .. }, Event::Approved) => Ok(Self::Promoting),
+            (Self::Promoting, Event::Promoted { bake_until }) => Ok(Self::Baking {
+                since: now,
+                until: bake_until,
+            }),
+            (Self::Baking { .. }, Event::Baked) => Ok(Self::Live),
+            (phase, Event::Refused(why)) if phase.is_before_promotion() => {
+                Ok(Self::Rejected { why })
+            }
+            (phase, Event::Superseded { by }) if phase.is_before_promotion() => {
+                Ok(Self::Superseded { by })
+            }
+            (Self::Promoting | Self::Baking { .. }, Event::Failed(why)) => {
+                Ok(Self::RollingBack { why })
+            }
+            (Self::RollingBack { why }, Event::Returned) => Ok(Self::RolledBack { why }),
+            (phase, event) => Err(IllegalMove {
+                phase: Box::new(phase),
+                event: Box::new(event),
+            }),
+        }
+    }
+
+    /// Blue was not touched, and a newer release may take this one's place.
+    pub fn is_before_promotion(&self) -> bool {
+        match self {
+            Self::Queued
+            | Self::Building
+            | Self::Staging
+            | Self::Gating { .. }
+            | Self::Paused { .. }
+            | Self::AwaitingApproval { .. } => true,
+            Self::Promoting
+            | Self::Baking { .. }
+            | Self::Live
+            | Self::Rejected { .. }
+            | Self::Superseded { .. }
+            | Self::RollingBack { .. }
+            | Self::RolledBack { .. } => false,
+        }
+    }
+
+    /// Nothing more will happen.
+    pub fn is_ended(&self) -> bool {
+        match self {
+            Self::Live
+            | Self::Rejected { .. }
+            | Self::Superseded { .. }
+            | Self::RolledBack { .. } => true,
+            Self::Queued
+            | Self::Building
+            | Self::Staging
+            | Self::Gating { .. }
+            | Self::Paused { .. }
+            | Self::AwaitingApproval { .. }
+            | Self::Promoting
+            | Self::Baking { .. }
+            | Self::RollingBack { .. } => false,
+        }
+    }
+
+    /// The phase's name, as API, CLI and dashboard show it.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Queued => "Queued",
+            Self::Building => "Building",
+            Self::Staging => "Staging",
+            Self::Gating { .. } => "Gating",
+            Self::Paused { .. } => "Paused",
+            Self::AwaitingApproval { .. } => "AwaitingApproval",
+            Self::Promoting => "Promoting",
+            Self::Baking { .. } => "Baking",
+            Self::Live => "Live",
+            Self::Rejected { .. } => "Rejected",
+            Self::Superseded { .. } => "Superseded",
+            Self::RollingBack { .. } => "RollingBack",
+            Self::RolledBack { .. } => "RolledBack",
+        }
+    }
+
+    /// Why it stopped, where it did.
+    pub fn why(&self) -> Option<&Why> {
+        match self {
+            Self::Paused { why }
+            | Self::Rejected { why }
+            | Self::RollingBack { why }
+            | Self::RolledBack { why } => Some(why),
+            Self::Queued
+            | Self::Building
+            | Self::Staging
+            | Self::Gating { .. }
+            | Self::AwaitingApproval { .. }
+            | Self::Promoting
+            | Self::Baking { .. }
+            | Self::Live
+            | Self::Superseded { .. } => None,
+        }
+    }
+}
+
+impl Event {
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Built => "built",
+            Self::Staged => "staged",
+            Self::GatesPassed => "gates passed",
+            Self::GatesUnclear(_) => "gates unclear",
+            Self::ApprovalNeeded => "approval needed",
+            Self::Approved => "approved",
+            Self::Retried => "retried",
+            Self::Promoted { .. } => "promoted",
+            Self::Baked => "baked",
+            Self::Refused(_) => "refused",
+            Self::Superseded { .. } => "superseded",
+            Self::Failed(_) => "failed",
+            Self::Returned => "returned",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn why() -> Why {
+        Why {
+            reason: StopReason::Aborted,
+            message: String::new(),
+        }
+    }
+
+    fn phases() -> Vec<Phase> {
+        let by = None;
+        vec![
+            Phase::Queued,
+            Phase::Building,
+            Phase::Staging,
+            Phase::Gating { since: NOW },
+            Phase::Paused { why: why() },
+            Phase::AwaitingApproval { since: NOW },
+            Phase::Promoting,
+            Phase::Baking {
+                since: NOW,
+                until: NOW,
+            },
+            Phase::Live,
+            Phase::Rejected { why: why() },
+            Phase::Superseded { by },
+            Phase::RollingBack { why: why() },
+            Phase::RolledBack { why: why() },
+        ]
+    }
+
+    fn events() -> Vec<Event> {
+        vec![
+            Event::Started,
+            Event::Built,
+            Event::Staged,
+            Event::GatesPassed,
+            Event::GatesUnclear(why()),
+            Event::ApprovalNeeded,
+            Event::Approved,
+            Event::Retried,
+            Event::Promoted { bake_until: NOW },
+            Event::Baked,
+            Event::Refused(why()),
+            Event::Superseded { by: None },
+            Event::Failed(why()),
+            Event::Returned,
+        ]
+    }
+
+    #[test]
+    fn every_legal_move_is_in_this_list_and_no_other() {
+        let mut told = String::new();
+        for phase in phases() {
+            for event in events() {
+                if let Ok(next) = phase.clone().next(event.clone(), NOW) {
+                    told += &format!("{} --{}--> {}\n", phase.word(), event.word(), next.word());
+                }
+            }
+        }
+        insta::assert_snapshot!(told, @"");
+    }
+
+    #[test]
+    fn an_illegal_move_names_both_sides() {
+        let error = Phase::Live.next(Event::Approved, NOW).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "a rollout that is Live cannot go on with `approved`"
+        );
+    }
+
+    #[test]
+    fn only_phases_after_the_gates_lead_to_blue() {
+        for phase in phases() {
+            for event in events() {
+                let next = phase.clone().next(event.clone(), NOW);
+                if matches!(next, Ok(Phase::Promoting)) {
+                    assert!(
+                        matches!(phase, Phase::Gating { .. } | Phase::AwaitingApproval { .. }),
+                        "{phase:?} {event:?}"
+                    );
+                }
+            }
+        }
+    }
+}
