@@ -17,6 +17,7 @@ use crate::{
     desired::Release,
     name::{CloudName, CodeDigest, ReleaseDigest},
     observed::{Fields, Observed, Owned, Scope},
+    rollout::intent::Response,
 };
 
 /// A built package on this machine's disk.
@@ -117,26 +118,16 @@ pub enum CloudError {
     Unhealthy { cloud: CloudName, message: String },
 }
 
-/// What to do about a [`CloudError`].
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Response {
-    /// Again, no sooner than this.
-    RetryAfter(Duration),
-    /// Again with backoff.
-    Retry,
-    /// Stalled until a person acts; looked at again now and then.
-    CallPerson,
-    /// The release is at fault.
-    Reject,
-}
+/// A cloud that is at work on the resource is asked again after this; the wait does not count as a failed try.
+const BUSY_WAIT: Duration = Duration::from_millis(500);
 
 impl CloudError {
+    /// What to do about it.
     pub fn response(&self) -> Response {
         match self {
             Self::Throttled { retry_after, .. } => Response::RetryAfter(*retry_after),
-            Self::Busy { .. } | Self::Unreachable { .. } | Self::NotStaged { .. } => {
-                Response::Retry
-            }
+            Self::Busy { .. } => Response::RetryAfter(BUSY_WAIT),
+            Self::Unreachable { .. } | Self::NotStaged { .. } => Response::Retry,
             Self::Denied { .. } | Self::NotOurs { .. } => Response::CallPerson,
             Self::Invalid { .. } | Self::Unhealthy { .. } => Response::Reject,
         }

@@ -116,6 +116,7 @@ fn told(write: Write, actor: Actor) -> Write {
         | Write::Rollout
         | Write::Live(_)
         | Write::Release(_)
+        | Write::DropRelease(_)
         | Write::Intent(_)
         | Write::DropIntent(_)
         | Write::History(_)

@@ -28,6 +28,7 @@ pub enum Write {
     Rollout,
     Live(CloudName),
     Release(ReleaseDigest),
+    DropRelease(ReleaseDigest),
     Intent(IntentKey),
     DropIntent(IntentKey),
     History(HistoryEntry),

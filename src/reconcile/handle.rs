@@ -1,1 +1,345 @@
-//! What the API and the command line may ask of a running loop.
+//! What the API, the command line and the sources may ask of a running loop.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tokio::sync::{Mutex as AsyncMutex, broadcast, watch};
+
+use super::{Shared, lock, pass::Entry};
+use crate::{
+    desired::DesiredService,
+    name::{Actor, ServiceKey},
+    plan::{
+        act::{self, Action, Refused},
+        apply::Write,
+        preview::{ServicePlan, preview},
+        state::{Ask, EventRecord, HistoryEntry, ReleaseRecord, ServiceState},
+        step::Fleet,
+    },
+    rollout::Rollout,
+    status::ServiceReport,
+    store::{Scan, StoreError, StoreExt, typed::seq_key},
+};
+
+/// A running loop. Cheap to clone.
+#[derive(Clone)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+/// An action that was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum ActError {
+    #[error("no service is called `{0}`: `verdigris get` lists them")]
+    NotFound(ServiceKey),
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What a commit asks of one service.
+#[derive(Clone, Debug)]
+pub enum Asked {
+    Wanted(Arc<DesiredService>),
+    /// Its manifest is wrong; the last good one stands.
+    Invalid(Vec<String>),
+}
+
+impl Handle {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        Self { shared }
+    }
+
+    // === reading ===
+
+    pub fn report(&self, key: &ServiceKey) -> Option<Arc<ServiceReport>> {
+        self.shared.board.get(key)
+    }
+
+    /// Up to `limit` reports after a key, in order of their keys, that `wanted` takes.
+    pub fn page(
+        &self,
+        after: Option<&ServiceKey>,
+        limit: usize,
+        wanted: impl Fn(&ServiceReport) -> bool,
+    ) -> Vec<Arc<ServiceReport>> {
+        self.shared.board.page(after, limit, wanted)
+    }
+
+    /// How many services there are.
+    pub fn count(&self) -> usize {
+        self.shared.board.len()
+    }
+
+    /// Changes when any report does; the value is the newest `resourceVersion`.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.board.watch()
+    }
+
+    /// Names that wait for a pass.
+    pub fn queue_depth(&self) -> usize {
+        lock(&self.shared.queue).depth()
+    }
+
+    /// The newest rollout of a service, with its gates and evidence.
+    pub async fn rollout(&self, key: &ServiceKey) -> Option<Rollout> {
+        let entry = self.shared.entry(key)?;
+        let entry = entry.lock().await;
+        entry.state.rollout.clone()
+    }
+
+    /// Ended rollouts of a service, newest first, older than rollout `before`.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be read.
+    pub async fn history(
+        &self,
+        key: &ServiceKey,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<HistoryEntry>, StoreError> {
+        let scan = Scan {
+            prefix: format!("{key}/"),
+            before: before.map(|rollout| format!("{key}/{}", seq_key(rollout))),
+            order: crate::store::Order::Descending,
+            limit,
+            ..Scan::default()
+        };
+        Ok(self.shared.store.find::<HistoryEntry>(scan).await?.records)
+    }
+
+    /// Events after a sequence number, oldest first.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be read.
+    pub async fn events_after(
+        &self,
+        seq: u64,
+        limit: usize,
+    ) -> Result<Vec<EventRecord>, StoreError> {
+        let scan = Scan {
+            from: Some(seq_key(seq.saturating_add(1))),
+            limit,
+            ..Scan::default()
+        };
+        Ok(self.shared.store.find::<EventRecord>(scan).await?.records)
+    }
+
+    /// The newest events, newest first.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be read.
+    pub async fn last_events(&self, limit: usize) -> Result<Vec<EventRecord>, StoreError> {
+        Ok(self
+            .shared
+            .store
+            .last_of::<EventRecord>("", limit)
+            .await?
+            .records)
+    }
+
+    /// Events as they happen. A reader that lags reads on with [`Handle::events_after`].
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<EventRecord>> {
+        self.shared.events.subscribe()
+    }
+
+    /// What would be done for a service, and what it waits on.
+    pub async fn plan(&self, key: &ServiceKey) -> Option<ServicePlan> {
+        let entry = self.shared.entry(key)?;
+        let entry = entry.lock().await;
+        let fleet = *lock(&self.shared.fleet);
+        Some(preview(
+            &entry.state,
+            fleet,
+            self.shared.policy,
+            self.shared.clock.now(),
+        ))
+    }
+
+    /// All that is known of a service.
+    pub async fn state(&self, key: &ServiceKey) -> Option<ServiceState> {
+        let entry = self.shared.entry(key)?;
+        let entry = entry.lock().await;
+        Some(entry.state.clone())
+    }
+
+    // === acting ===
+
+    /// Takes a person's action. On return it is on the disk.
+    ///
+    /// # Errors
+    ///
+    /// A service that is not there, an action that does not fit, a store that cannot be written.
+    pub async fn act(
+        &self,
+        key: &ServiceKey,
+        action: Action,
+        actor: Actor,
+    ) -> Result<(), ActError> {
+        let entry = self
+            .shared
+            .entry(key)
+            .ok_or_else(|| ActError::NotFound(key.clone()))?;
+        let mut entry = entry.lock().await;
+        if matches!(action, Action::Retry | Action::Reconcile { .. })
+            && entry.stalled.take().is_some()
+        {
+            self.shared.wake(key.clone());
+            if action == Action::Retry {
+                return Ok(());
+            }
+        }
+        let writes = act::act(&mut entry.state, action, actor, self.shared.clock.now())?;
+        entry.unsaved.extend(writes);
+        let saved = self.shared.save(&mut entry).await;
+        self.shared.publish(&entry);
+        drop(entry);
+        self.shared.wake(key.clone());
+        Ok(saved?)
+    }
+
+    /// Wakes a service: something may have happened to it.
+    pub fn wake(&self, key: &ServiceKey) {
+        self.shared.wake(key.clone());
+    }
+
+    /// Takes in what the newest commits ask for: `asked` names every service that they ask for or that is wrong in them; `is_whole` says
+    /// that everything could be read, so that a service that is not named is absent. Only services that changed are woken.
+    pub async fn ask(&self, asked: &BTreeMap<ServiceKey, Asked>, is_whole: bool) {
+        for (key, ask) in asked {
+            self.ask_one(key, Some(ask)).await;
+        }
+        let known: Vec<ServiceKey> = lock(&self.shared.entries).keys().cloned().collect();
+        let unnamed = known.iter().filter(|key| !asked.contains_key(key));
+        let mut absent = 0;
+        for key in unnamed {
+            absent += 1;
+            if is_whole {
+                self.ask_one(key, None).await;
+            }
+        }
+        *lock(&self.shared.fleet) = Fleet {
+            known: asked.len() + absent,
+            absent,
+        };
+    }
+
+    /// Takes in what the newest commit asks of one service; `None` if nothing names it any more.
+    pub async fn ask_one(&self, key: &ServiceKey, asked: Option<&Asked>) {
+        let now = self.shared.clock.now();
+        let entry = lock(&self.shared.entries)
+            .entry(key.clone())
+            .or_insert_with(|| {
+                Arc::new(AsyncMutex::new(Entry::new(ServiceState::new(
+                    key.clone(),
+                    now,
+                ))))
+            })
+            .clone();
+        let mut entry = entry.lock().await;
+        if !take_ask(&mut entry, asked) {
+            return;
+        }
+        self.shared.publish(&entry);
+        drop(entry);
+        self.shared.wake(key.clone());
+    }
+}
+
+/// Takes in what is asked for; whether anything changed.
+fn take_ask(entry: &mut Entry, asked: Option<&Asked>) -> bool {
+    let state = &mut entry.state;
+    match asked {
+        Some(Asked::Wanted(desired)) => {
+            if matches!(&state.ask, Ask::Wanted(before) if before == desired) {
+                return false;
+            }
+            state.ask = Ask::Wanted(desired.clone());
+            let writes = remember(state, desired);
+            entry.unsaved.extend(writes);
+        }
+        Some(Asked::Invalid(faults)) => {
+            if matches!(&state.ask, Ask::Invalid { faults: before, .. } if before == faults) {
+                return false;
+            }
+            let last_good = state.ask.desired().cloned();
+            state.ask = Ask::Invalid {
+                faults: faults.clone(),
+                last_good,
+            };
+        }
+        None => {
+            if matches!(state.ask, Ask::Absent) {
+                return false;
+            }
+            state.ask = Ask::Absent;
+        }
+    }
+    true
+}
+
+/// Keeps what a commit asks for, so that it can be deployed again, found on the clouds, and pruned.
+fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
+    let DesiredService {
+        release,
+        environment,
+        rollout: _,
+        drift: _,
+    } = desired;
+    let memory = &mut state.memory;
+    if memory.asked != Some(release.digest) {
+        memory.generation += 1;
+        memory.asked = Some(release.digest);
+    }
+    memory.asked_revision = Some(release.revision.clone());
+    memory.environment = Some(environment.clone());
+    memory
+        .functions
+        .extend(release.content.functions.keys().cloned());
+    let mut writes = vec![Write::Memory];
+    if !state.releases.contains_key(&release.digest) {
+        let record = ReleaseRecord {
+            release: release.clone(),
+            packages: BTreeMap::new(),
+            promoted_at: None,
+        };
+        state.releases.insert(release.digest, record);
+        writes.push(Write::Release(release.digest));
+        writes.extend(drop_old_releases(state));
+    }
+    writes
+}
+
+/// Releases kept for a rollback, beside those in use.
+const RELEASES_KEPT: usize = 50;
+
+fn drop_old_releases(state: &mut ServiceState) -> Vec<Write> {
+    let memory = &state.memory;
+    let pinned = memory.pin.as_ref().map(|pin| pin.release);
+    let rolling = state.rollout.as_ref().map(|rollout| rollout.release);
+    let in_use = [
+        memory.asked,
+        memory.promoted,
+        memory.previous,
+        pinned,
+        rolling,
+    ];
+    let mut spare: Vec<_> = state
+        .releases
+        .values()
+        .filter(|record| !in_use.contains(&Some(record.release.digest)))
+        .collect();
+    spare.sort_by_key(|record| record.promoted_at);
+    let surplus = spare.len().saturating_sub(RELEASES_KEPT);
+    let old: Vec<_> = spare[..surplus]
+        .iter()
+        .map(|record| record.release.digest)
+        .collect();
+    for digest in &old {
+        state.releases.remove(digest);
+    }
+    old.into_iter().map(Write::DropRelease).collect()
+}

@@ -4,5 +4,178 @@
 //! and only then sends orders. What was sent comes back as a wake-up of the same name. After a crash there is nothing special to do: the
 //! intents on the disk are open, nothing is in flight, and an ordinary pass sends them again.
 
+mod board;
+mod carry_out;
 pub mod handle;
+mod load;
+mod pass;
+mod queue;
+mod records;
 pub mod world;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    time::Duration,
+};
+
+use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use self::{board::Board, handle::Handle, load::load, pass::Entry, queue::Queue, world::World};
+use crate::{
+    clock::Clock,
+    name::{ServiceKey, Timestamp},
+    plan::{
+        state::{EventRecord, Policy},
+        step::Fleet,
+    },
+    store::{Store, StoreError, StoreExt, Tree},
+};
+
+/// Events that a slow reader may lag behind before it must read from the store.
+const EVENTS_MAX: usize = 1024;
+
+/// Events kept; older ones are dropped now and then.
+const EVENTS_KEPT: usize = 10_000;
+
+/// How long a stop waits for what is in hand. What is not done by then is an open intent, and is sent again at the next start.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
+
+/// All that passes share.
+struct Shared {
+    clock: Arc<dyn Clock>,
+    store: Arc<dyn Store>,
+    world: Arc<dyn World>,
+    policy: Policy,
+    entries: Mutex<BTreeMap<ServiceKey, Arc<AsyncMutex<Entry>>>>,
+    queue: Mutex<Queue>,
+    /// Tells the loop that the queue changed.
+    nudge: Notify,
+    board: Board,
+    fleet: Mutex<Fleet>,
+    events: broadcast::Sender<Arc<EventRecord>>,
+    next_event: AtomicU64,
+    tasks: TaskTracker,
+}
+
+/// Reconciles every service that it is told of.
+pub struct Reconciler {
+    shared: Arc<Shared>,
+}
+
+/// What a reconciler is made of.
+pub struct Parts {
+    pub clock: Arc<dyn Clock>,
+    pub store: Arc<dyn Store>,
+    pub world: Arc<dyn World>,
+    pub policy: Policy,
+}
+
+impl Reconciler {
+    /// Reads what the store holds. Records that cannot be read are set aside and told as events; they stop nothing else.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be read at all.
+    pub async fn new(parts: Parts) -> Result<(Self, Handle), StoreError> {
+        let Parts {
+            clock,
+            store,
+            world,
+            policy,
+        } = parts;
+        let next_event = store.next_seq(Tree::Event).await?;
+        let (states, set_aside) = load(&*store, clock.now()).await?;
+        let shared = Arc::new(Shared {
+            clock,
+            store,
+            world,
+            policy,
+            entries: Mutex::default(),
+            queue: Mutex::default(),
+            nudge: Notify::new(),
+            board: Board::default(),
+            fleet: Mutex::new(Fleet {
+                known: 0,
+                absent: 0,
+            }),
+            events: broadcast::channel(EVENTS_MAX).0,
+            next_event: AtomicU64::new(next_event),
+            tasks: TaskTracker::new(),
+        });
+        for state in states {
+            let key = state.key.clone();
+            let entry = Entry::new(state);
+            shared.publish(&entry);
+            lock(&shared.entries).insert(key.clone(), Arc::new(AsyncMutex::new(entry)));
+            lock(&shared.queue).wake(key);
+        }
+        shared.tell_set_aside(set_aside).await?;
+        let handle = Handle::new(shared.clone());
+        Ok((Self { shared }, handle))
+    }
+
+    /// Works until told to stop, then lets what is in hand finish.
+    pub async fn run(self, stop: CancellationToken) {
+        let trimming = self.shared.clone().trim_events(stop.clone());
+        self.shared.tasks.spawn(trimming);
+        while !stop.is_cancelled() {
+            let now = self.shared.clock.now();
+            let taken = lock(&self.shared.queue).take(now);
+            match taken {
+                Some(key) => {
+                    let shared = self.shared.clone();
+                    self.shared
+                        .tasks
+                        .spawn(async move { shared.pass(key).await });
+                }
+                None => self.shared.rest(now, &stop).await,
+            }
+        }
+        self.shared.tasks.close();
+        let _ = tokio::time::timeout(DRAIN_MAX, self.shared.tasks.wait()).await;
+    }
+}
+
+impl Shared {
+    /// Sleeps until the next alarm, a wake-up, or the end.
+    async fn rest(&self, now: Timestamp, stop: &CancellationToken) {
+        let next = lock(&self.queue).next_alarm();
+        let wait = next.map_or(Duration::from_secs(3600), |at| at.since(now));
+        tokio::select! {
+            () = self.nudge.notified() => {}
+            () = tokio::time::sleep(wait) => {}
+            () = stop.cancelled() => {}
+        }
+    }
+
+    fn wake(&self, key: ServiceKey) {
+        lock(&self.queue).wake(key);
+        self.nudge.notify_one();
+    }
+
+    fn entry(&self, key: &ServiceKey) -> Option<Arc<AsyncMutex<Entry>>> {
+        lock(&self.entries).get(key).cloned()
+    }
+
+    async fn trim_events(self: Arc<Self>, stop: CancellationToken) {
+        const EVERY: Duration = Duration::from_secs(600);
+        while stop
+            .run_until_cancelled(tokio::time::sleep(EVERY))
+            .await
+            .is_some()
+        {
+            let kept =
+                std::num::NonZeroUsize::new(EVENTS_KEPT).unwrap_or(std::num::NonZeroUsize::MIN);
+            if let Err(error) = self.store.prune(Tree::Event, "", kept).await {
+                tracing::warn!(%error, "old events could not be dropped");
+            }
+        }
+    }
+}
+
+/// A panic elsewhere must not stop the loop: what the lock guards is whole at every moment it is released.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -169,6 +169,10 @@ pub enum Response {
 /// First wait of the backoff; it doubles up to [`BACKOFF_MAX`].
 pub const BACKOFF_FIRST: Duration = Duration::from_millis(250);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(60);
+/// A `Retry-After` of a day must not hang us.
+pub const RETRY_AFTER_MAX: Duration = Duration::from_secs(300);
+/// Longest time that an order may be put off by a cloud that is busy.
+pub const ORDER_PATIENCE: Duration = Duration::from_secs(600);
 /// How often something that needs a person is looked at again.
 pub const STALLED_RETRY: Duration = Duration::from_secs(60);
 
@@ -192,8 +196,8 @@ impl Intent {
         }
     }
 
-    /// Takes in what a try brought. An order that failed for good is [`IntentState::Failed`]; whether one more try is worth it after
-    /// `attempts_max` is the caller's to say, since a way back is never given up.
+    /// Takes in what a try brought. With no `attempts_max` it is never given up. A wait that the other side asked for is no failed try,
+    /// but ends after [`ORDER_PATIENCE`].
     pub fn settle(
         &mut self,
         outcome: Result<(), Failure>,
@@ -201,30 +205,49 @@ impl Intent {
         now: Timestamp,
     ) {
         let attempts = match &self.state {
-            IntentState::Open { attempts, .. } => attempts.saturating_add(1),
-            IntentState::Done { .. } | IntentState::Failed { .. } => 1,
+            IntentState::Open { attempts, .. } => *attempts,
+            IntentState::Done { .. } | IntentState::Failed { .. } => 0,
         };
         self.state = match outcome {
             Ok(()) => IntentState::Done { at: now },
             Err(failure) => {
-                let wait = match failure.response {
-                    Response::RetryAfter(wait) => wait.max(backoff(attempts)),
-                    Response::Retry => backoff(attempts),
-                    Response::CallPerson | Response::Reject => STALLED_RETRY,
+                let is_asked_to_wait = matches!(failure.response, Response::RetryAfter(_));
+                let attempts = if is_asked_to_wait {
+                    attempts
+                } else {
+                    attempts.saturating_add(1)
                 };
-                let is_final = attempts_max
-                    .is_some_and(|max| failure.response == Response::Reject || attempts >= max);
+                let is_out_of_patience = now.since(self.recorded_at) >= ORDER_PATIENCE;
+                let is_final = match (attempts_max, failure.response) {
+                    (None, _) => false,
+                    (Some(_), Response::Reject) => true,
+                    (Some(_), Response::RetryAfter(_)) => is_out_of_patience,
+                    // A person is waited for as long as it takes: the release is not at fault.
+                    (Some(_), Response::CallPerson) => false,
+                    (Some(max), Response::Retry) => attempts >= max,
+                };
                 if is_final {
                     IntentState::Failed { at: now, failure }
                 } else {
+                    let not_before = now.after(wait_after(&failure, attempts));
                     IntentState::Open {
                         attempts,
-                        not_before: now.after(wait),
+                        not_before,
                         last: Some(failure),
                     }
                 }
             }
         };
+    }
+}
+
+fn wait_after(failure: &Failure, attempts: u32) -> Duration {
+    match failure.response {
+        Response::RetryAfter(wait) => wait.clamp(BACKOFF_FIRST, RETRY_AFTER_MAX),
+        Response::Retry => backoff(attempts),
+        Response::CallPerson | Response::Reject => {
+            STALLED_RETRY.min(backoff(attempts.saturating_add(4)))
+        }
     }
 }
 

@@ -1,0 +1,327 @@
+//! One pass over one service: every step that needs no waiting; then the disk; then the orders.
+
+use std::{
+    collections::BTreeMap,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+
+use tokio::task::AbortHandle;
+
+use super::{Shared, lock, records};
+use crate::{
+    guard,
+    name::{CloudName, ServiceKey, Timestamp},
+    plan::{
+        apply::{self, Write, event},
+        reason::WaitingOn,
+        state::{EventRecord, ServiceState, Severity},
+        step::{Fleet, Sending, Step, Waiting, step},
+    },
+    rollout::intent::{IntentKey, Order},
+    status,
+    store::{Batch, SetAside, StoreError},
+};
+
+/// A rollout takes fewer than twenty steps from beginning to end; a planner that takes more goes in circles.
+const STEPS_MAX: usize = 64;
+
+/// How long a pass waits before it tries the disk again.
+const STORE_RETRY: Duration = Duration::from_secs(1);
+
+/// One service and what the process does for it.
+pub(super) struct Entry {
+    pub(super) state: ServiceState,
+    /// What changed and is not on the disk yet.
+    pub(super) unsaved: Vec<Write>,
+    pub(super) waiting: Vec<WaitingOn>,
+    pub(super) tasks: BTreeMap<IntentKey, AbortHandle>,
+    /// Why nothing is decided for this service until a person looks.
+    pub(super) stalled: Option<String>,
+}
+
+/// What a pass starts once its intents are on the disk.
+enum Start {
+    Observe(CloudName),
+    Order(IntentKey, Order),
+}
+
+impl Entry {
+    pub(super) fn new(state: ServiceState) -> Self {
+        Self {
+            state,
+            unsaved: Vec::new(),
+            waiting: Vec::new(),
+            tasks: BTreeMap::new(),
+            stalled: None,
+        }
+    }
+}
+
+impl Shared {
+    pub(super) async fn pass(self: Arc<Self>, key: ServiceKey) {
+        if let Some(entry) = self.entry(&key) {
+            let mut entry = entry.lock().await;
+            let (starts, mut wake) = self.decide(&mut entry);
+            match self.save(&mut entry).await {
+                Ok(()) => self.start_all(&mut entry, starts),
+                Err(error) => {
+                    tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
+                    take_back(&mut entry, &starts);
+                    wake = Some(self.clock.now().after(STORE_RETRY));
+                }
+            }
+            self.publish(&entry);
+            lock(&self.queue).wake_at(&key, wake);
+        }
+        lock(&self.queue).done(&key);
+        self.nudge.notify_one();
+    }
+
+    /// Takes steps until the answer is to wait.
+    fn decide(&self, entry: &mut Entry) -> (Vec<Start>, Option<Timestamp>) {
+        let mut starts = Vec::new();
+        if entry.stalled.is_some() {
+            return (starts, None);
+        }
+        let fleet = *lock(&self.fleet);
+        for _ in 0..STEPS_MAX {
+            let now = self.clock.now();
+            let decided = catch_unwind(AssertUnwindSafe(|| {
+                step(&entry.state, fleet, self.policy, now)
+            }));
+            let Ok(step) = decided else {
+                self.stall(
+                    entry,
+                    "its evaluation panicked; the log has the place".to_owned(),
+                );
+                return (starts, None);
+            };
+            match self.take(entry, step, fleet, now, &mut starts) {
+                Ok(None) => {}
+                Ok(Some(Waiting { on, wake })) => {
+                    entry.waiting = on;
+                    return (starts, wake);
+                }
+                Err(message) => {
+                    self.stall(entry, message);
+                    return (starts, None);
+                }
+            }
+        }
+        self.stall(entry, format!("planning took more than {STEPS_MAX} steps"));
+        (starts, None)
+    }
+
+    /// Takes one step into the state.
+    fn take(
+        &self,
+        entry: &mut Entry,
+        step: Step,
+        fleet: Fleet,
+        now: Timestamp,
+        starts: &mut Vec<Start>,
+    ) -> Result<Option<Waiting>, String> {
+        let state = &mut entry.state;
+        let writes = match step {
+            Step::Begin {
+                release,
+                trigger,
+                actor,
+            } => apply::begin(state, release, trigger, actor, now)
+                .map_err(|unknown| unknown.to_string())?,
+            Step::Move(change) => {
+                apply::advance(state, change, now).map_err(|illegal| illegal.to_string())?
+            }
+            Step::Note(note) => apply::note(state, note, now),
+            Step::Observe(targets) => {
+                state.in_flight.observing.extend(targets.iter().copied());
+                starts.extend(targets.into_iter().map(Start::Observe));
+                Vec::new()
+            }
+            Step::Send(sendings) => {
+                for Sending { order, .. } in &sendings {
+                    guard::check(order, state, fleet.known, fleet.absent)
+                        .map_err(|alarm| alarm.to_string())?;
+                }
+                let writes = apply::record(state, &sendings, now);
+                starts.extend(
+                    sendings
+                        .into_iter()
+                        .map(|sending| Start::Order(sending.key, sending.order)),
+                );
+                writes
+            }
+            Step::Wait(waiting) => return Ok(Some(waiting)),
+        };
+        entry.unsaved.extend(writes);
+        Ok(None)
+    }
+
+    /// Nothing more is decided for this service until a person says `retry` or `reconcile`; the rest goes on.
+    fn stall(&self, entry: &mut Entry, message: String) {
+        tracing::error!(service = %entry.state.key, message, "stalled");
+        let now = self.clock.now();
+        entry.unsaved.push(event(
+            &entry.state,
+            Severity::Error,
+            "Stalled",
+            message.clone(),
+            now,
+        ));
+        entry.waiting = vec![WaitingOn::Person {
+            message: message.clone(),
+        }];
+        entry.stalled = Some(message);
+    }
+
+    /// Brings what changed to the disk, all of it or nothing.
+    pub(super) async fn save(&self, entry: &mut Entry) -> Result<(), StoreError> {
+        if entry.unsaved.is_empty() {
+            return Ok(());
+        }
+        let mut told = Vec::new();
+        for write in &mut entry.unsaved {
+            if let Write::Event(record) = write {
+                if record.seq == 0 {
+                    record.seq = self.next_event.fetch_add(1, Ordering::Relaxed);
+                }
+                told.push(record.clone());
+            }
+        }
+        let mut batch = Batch::new();
+        records::add(&mut batch, &entry.state, &entry.unsaved);
+        self.store.commit(batch).await?;
+        entry.unsaved.clear();
+        for record in told {
+            self.tell(record);
+        }
+        Ok(())
+    }
+
+    fn tell(&self, record: EventRecord) {
+        let EventRecord {
+            reason,
+            message,
+            service,
+            ..
+        } = &record;
+        let service = service
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::info!(service, reason, "{message}");
+        // An error says that nobody listens, which is fine.
+        self.events.send(Arc::new(record)).ok();
+    }
+
+    /// Writes and tells events that belong to no service.
+    pub(super) async fn tell_all(&self, mut events: Vec<EventRecord>) -> Result<(), StoreError> {
+        let mut batch = Batch::new();
+        for record in &mut events {
+            record.seq = self.next_event.fetch_add(1, Ordering::Relaxed);
+            batch.put(record);
+        }
+        if !events.is_empty() {
+            self.store.commit(batch).await?;
+        }
+        events.into_iter().for_each(|record| self.tell(record));
+        Ok(())
+    }
+
+    pub(super) async fn tell_set_aside(&self, set_aside: Vec<SetAside>) -> Result<(), StoreError> {
+        let now = self.clock.now();
+        let record = |SetAside { tree, key, why }| EventRecord {
+            seq: 0,
+            at: now,
+            severity: Severity::Warning,
+            service: None,
+            reason: "RecordSetAside".to_owned(),
+            message: format!(
+                "{} record `{key}` could not be read and was set aside: {why}",
+                tree.name()
+            ),
+            actor: crate::name::Actor::daemon(),
+            revision: None,
+            rollout: None,
+        };
+        self.tell_all(set_aside.into_iter().map(record).collect())
+            .await
+    }
+
+    fn start_all(self: &Arc<Self>, entry: &mut Entry, starts: Vec<Start>) {
+        entry.tasks.retain(|_, task| !task.is_finished());
+        for start in starts {
+            match start {
+                Start::Observe(target) => {
+                    self.tasks
+                        .spawn(self.clone().look(entry.state.key.clone(), target));
+                }
+                Start::Order(key, order) => {
+                    let task = self
+                        .clone()
+                        .carry_out(entry.state.key.clone(), key.clone(), order);
+                    entry
+                        .tasks
+                        .insert(key, self.tasks.spawn(task).abort_handle());
+                }
+            }
+        }
+        stop_needless(entry);
+    }
+
+    pub(super) fn publish(&self, entry: &Entry) {
+        let state = &entry.state;
+        let now = self.clock.now();
+        self.board.put(&state.key, |previous, version| {
+            Some(status::report(
+                state,
+                &entry.waiting,
+                entry.stalled.as_deref(),
+                previous,
+                version,
+                now,
+            ))
+        });
+    }
+}
+
+/// What was to be started is not: its intents are open and will be sent by the pass that reaches the disk.
+fn take_back(entry: &mut Entry, starts: &[Start]) {
+    for start in starts {
+        match start {
+            Start::Observe(target) => {
+                entry.state.in_flight.observing.remove(target);
+            }
+            Start::Order(key, _) => {
+                entry.state.in_flight.orders.remove(key);
+            }
+        }
+    }
+}
+
+/// Builds and measurements whose rollout ended are stopped. Orders to a cloud are never cut off.
+fn stop_needless(entry: &mut Entry) {
+    let prefix = entry
+        .state
+        .active()
+        .map(|rollout| format!("{}/", rollout.id));
+    let is_needed = |key: &IntentKey| {
+        prefix
+            .as_ref()
+            .is_some_and(|prefix| key.0.starts_with(prefix))
+    };
+    let orders = &mut entry.state.in_flight.orders;
+    let needless: Vec<IntentKey> = orders
+        .iter()
+        .filter(|(key, order)| !order.writes() && !is_needed(key))
+        .map(|(key, _)| key.clone())
+        .collect();
+    for key in needless {
+        orders.remove(&key);
+        if let Some(task) = entry.tasks.remove(&key) {
+            task.abort();
+        }
+    }
+}
