@@ -15,7 +15,7 @@ use crate::{
     rollout::{
         Rollout, RolloutId, Transition, Trigger,
         evidence::Measurement,
-        gate_run::{GateRun, MEASUREMENTS_MAX},
+        gate_run::{EVIDENCE_MAX, GateRun, MEASUREMENTS_MAX},
         intent::{Failure, Intent, IntentKey, IntentState, Order},
         phase::{Event, IllegalMove, Phase},
     },
@@ -288,9 +288,10 @@ fn gate_asked(
     now: Timestamp,
 ) -> Option<Write> {
     let rollout = state.rollout.as_mut()?;
+    let since = rollout.transitions.last().map_or(now, |last| last.at);
     if !rollout.gates.iter().any(|run| run.gate == *name) {
         let gate: &Gate = rollout.spec.gates.iter().find(|gate| gate.name == *name)?;
-        rollout.gates.push(GateRun::new(gate, now));
+        rollout.gates.push(GateRun::new(gate, since));
     }
     let run = rollout.gates.iter_mut().find(|run| run.gate == *name)?;
     run.rounds = round;
@@ -351,7 +352,11 @@ pub fn measured(
     let Some(run) = rollout.gates.iter_mut().find(|run| run.gate == *gate) else {
         return Vec::new();
     };
-    run.measurements.extend(measurements);
+    run.measurements.extend(
+        measurements
+            .into_iter()
+            .map(|measurement| measurement.shortened(EVIDENCE_MAX)),
+    );
     let surplus = run.measurements.len().saturating_sub(MEASUREMENTS_MAX);
     run.measurements.drain(..surplus);
     vec![Write::Rollout]

@@ -558,7 +558,7 @@ impl View<'_> {
 
     fn verdict(&self, gate: &Gate) -> Verdict {
         match self.run_of(gate) {
-            Some(run) => run.verdict(gate),
+            Some(run) => run.verdict(gate, &self.rollout.targets),
             None => Verdict::Pending {
                 next_at: self.gates_since().after(gate.measure.initial_delay),
             },

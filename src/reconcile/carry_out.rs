@@ -12,7 +12,7 @@ use crate::{
     cloud::{CloudError, Package, SharedCloud},
     diff::{self, FieldDrift},
     manifest::spec::{Environment, Gate, GateStage},
-    name::{CloudName, GateName, ReleaseDigest, ServiceKey},
+    name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp},
     observed::{Observed, Scope},
     plan::{
         apply::{self, Write},
@@ -73,7 +73,10 @@ impl Shared {
         };
         let (job, question) = {
             let entry = entry.lock().await;
-            (Job::of(&entry.state), Ask::of(&entry.state, &order))
+            (
+                Job::of(&entry.state),
+                Ask::of(&entry.state, &order, self.clock.now()),
+            )
         };
         let done = caught(self.perform(&job, question, &order)).await;
         let mut entry = entry.lock().await;
@@ -291,7 +294,7 @@ struct Ask {
 }
 
 impl Ask {
-    fn of(state: &ServiceState, order: &Order) -> Option<Self> {
+    fn of(state: &ServiceState, order: &Order, now: Timestamp) -> Option<Self> {
         let Order::Measure { gate: name, .. } = order else {
             return None;
         };
@@ -307,7 +310,9 @@ impl Ask {
             Phase::Baking { .. } => GateStage::Promotion,
             _ => GateStage::Staging,
         };
-        let slots = rollout.targets.iter().filter_map(|target| {
+        let run = rollout.gates.iter().find(|run| run.gate == *name)?;
+        let due = run.due(&gate, &rollout.targets, now);
+        let slots = due.iter().filter_map(|target| {
             let observed = &state.seen(*target)?.observed;
             let slot = match after {
                 GateStage::Staging if observed.green.holds(rollout.release) => &observed.green,
@@ -322,13 +327,14 @@ impl Ask {
             revision: rollout.revision.clone(),
             after,
             slots: slots.collect(),
+            targets: due.clone(),
             release,
         };
         Some(Self { gate, question })
     }
 }
 
-fn take_in(state: &mut ServiceState, outcome: Outcome, now: crate::name::Timestamp) -> Vec<Write> {
+fn take_in(state: &mut ServiceState, outcome: Outcome, now: Timestamp) -> Vec<Write> {
     let Outcome {
         built,
         measured,

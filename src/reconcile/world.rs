@@ -39,6 +39,8 @@ pub struct Question {
     /// The commit whose scripts a `command` gate runs.
     pub revision: Revision,
     pub after: GateStage,
+    /// The targets that this round asks; one without a slot below does not hold the release.
+    pub targets: Vec<CloudName>,
     /// Where the release answers, on each target.
     pub slots: BTreeMap<CloudName, Addresses>,
 }

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     evidence::Measurement,
-    verdict::{Verdict, verdict},
+    verdict::{Verdict, due, verdict},
 };
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage},
-    name::{GateName, Timestamp},
+    name::{CloudName, GateName, Timestamp},
 };
 
 /// The measurements of one gate, oldest first.
@@ -27,6 +27,9 @@ pub struct GateRun {
 /// Measurements kept for each gate; older ones are dropped first once the verdict no longer needs them.
 pub const MEASUREMENTS_MAX: usize = 100;
 
+/// Bytes kept of each long text of a measurement: a hundred measurements stay well below the size of a record.
+pub const EVIDENCE_MAX: usize = 2048;
+
 impl GateRun {
     pub fn new(gate: &Gate, since: Timestamp) -> Self {
         Self {
@@ -40,17 +43,24 @@ impl GateRun {
     }
 
     /// What the measurements of this phase say. Approval gates are not measured: they are always pending here.
-    pub fn verdict(&self, gate: &Gate) -> Verdict {
+    pub fn verdict(&self, gate: &Gate, targets: &[CloudName]) -> Verdict {
         match &gate.kind {
             GateKind::Approval(_) => Verdict::Pending {
                 next_at: Timestamp::from_millis(i64::MAX),
             },
-            GateKind::Http(_) | GateKind::Command(_) => verdict(&gate.measure, &self.measurements),
+            GateKind::Http(_) => verdict(&gate.measure, targets, self.since, &self.measurements),
+            GateKind::Command(_) => verdict(&gate.measure, &[], self.since, &self.measurements),
         }
     }
 
-    /// When the next round is due, as far as the delay before the first one says.
-    pub fn first_at(&self, gate: &Gate) -> Timestamp {
-        self.since.after(gate.measure.initial_delay)
+    /// The targets that the next round asks; a command asks about all of them at once.
+    pub fn due(&self, gate: &Gate, targets: &[CloudName], now: Timestamp) -> Vec<CloudName> {
+        match &gate.kind {
+            GateKind::Approval(_) | GateKind::Command(_) => targets.to_vec(),
+            GateKind::Http(_) => {
+                let due = due(&gate.measure, targets, self.since, &self.measurements, now);
+                due.into_iter().flatten().collect()
+            }
+        }
     }
 }

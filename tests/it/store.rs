@@ -572,7 +572,7 @@ fn batch_of(changes: &[(u8, Option<u16>)]) -> Batch {
         match size {
             Some(size) => batch.put(&note(&key(*number), &"y".repeat((*size).into()))),
             None => batch.delete::<Note>(&key(*number)),
-        }
+        };
     }
     batch
 }
