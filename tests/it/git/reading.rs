@@ -1,0 +1,453 @@
+//! Reading commits that strangers wrote.
+
+use std::{fs, os::unix::fs::PermissionsExt as _, path::PathBuf};
+
+use tempfile::TempDir;
+use verdigris::{
+    git::{
+        GitError,
+        mirror::Mirror,
+        tree::{Changes, Exported, ManifestFault, Manifests, ReadLimits},
+    },
+    name::ObjectId,
+};
+
+use super::{World, raw_tree};
+
+const FILE: u32 = 0o100_644;
+const EXECUTABLE: u32 = 0o100_755;
+const LINK: u32 = 0o120_000;
+const FOLDER: u32 = 0o40_000;
+const SUBMODULE: u32 = 0o160_000;
+
+async fn polled(world: &World) -> Mirror {
+    let mirror = world.file_mirror();
+    mirror.poll().await.unwrap();
+    mirror
+}
+
+async fn manifests(mirror: &Mirror, commit: &ObjectId, path: &'static str) -> Manifests {
+    let read = mirror.read(commit, move |at| at.manifests(path, &ReadLimits::MANIFESTS));
+    read.await.unwrap()
+}
+
+#[tokio::test]
+async fn every_yaml_file_below_the_path_is_read() {
+    let (world, _) = World::with_commit();
+    world
+        .author
+        .write("deploy/b/gate.yml", "kind: Gate\n")
+        .unwrap();
+    world.author.write("deploy/readme.md", "no").unwrap();
+    let commit = world.commit("other/x.yaml", "no");
+    let mirror = polled(&world).await;
+    let found = manifests(&mirror, &commit, "./deploy/").await;
+    let read: Vec<_> = found
+        .files
+        .iter()
+        .map(|file| (file.path.as_str(), &*file.content))
+        .collect();
+    assert_eq!(
+        read,
+        [
+            ("deploy/b/gate.yml", "kind: Gate\n"),
+            ("deploy/stock.yaml", "kind: Service\n")
+        ]
+    );
+    assert_eq!(found.problems, []);
+    assert_eq!(manifests(&mirror, &commit, "").await.files.len(), 3);
+}
+
+#[tokio::test]
+async fn a_missing_folder_is_not_an_empty_one() {
+    let (world, commit) = World::with_commit();
+    let mirror = polled(&world).await;
+    for path in [
+        "nowhere",
+        "deploy/stock.yaml",
+        "../deploy",
+        "deploy/../deploy",
+        "/etc",
+    ] {
+        let read = mirror.read(&commit, move |at| {
+            at.manifests(path, &ReadLimits::MANIFESTS)
+        });
+        let error = read.await.unwrap_err();
+        assert!(
+            matches!(error, GitError::NoSuchFolder { .. }),
+            "{path}: {error:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_manifest_is_told_and_stops_no_other() {
+    let (world, _) = World::with_commit();
+    let good = world.blob(b"kind: Service\n");
+    let passwd = world.blob(b"/etc/passwd");
+    let latin = world.blob(b"name: caf\xe9\n");
+    let huge = world.blob(&vec![b'x'; 70_000]);
+    let folder = raw_tree(&world.raw(), &[(FILE, b"z.yaml", good)]);
+    let commit = world.raw_commit(&[
+        (FILE, b"a.yaml", good),
+        (FILE, b"b\xff.yaml", good),
+        (FILE, b"c\n.yaml", good),
+        (FOLDER, b"d\xff", folder),
+        (FILE, b"huge.yaml", huge),
+        (FILE, b"latin.yaml", latin),
+        (LINK, b"link.yaml", passwd),
+        (LINK, b"linked-folder", passwd),
+        (SUBMODULE, b"sub.yaml", good),
+    ]);
+    let mirror = polled(&world).await;
+    let found = manifests(&mirror, &commit, "").await;
+    assert_eq!(found.files.len(), 1);
+    let told: Vec<_> = found
+        .problems
+        .into_iter()
+        .map(|p| (p.path, p.fault))
+        .collect();
+    let too_large = ManifestFault::TooLarge {
+        bytes: 70_000,
+        max: 64 << 10,
+    };
+    let expected = [
+        ("b\u{fffd}.yaml", ManifestFault::BadName),
+        ("c\\n.yaml", ManifestFault::BadName),
+        ("d\u{fffd}", ManifestFault::BadName),
+        ("huge.yaml", too_large),
+        ("latin.yaml", ManifestFault::NotUtf8),
+        ("link.yaml", ManifestFault::Symlink),
+        ("sub.yaml", ManifestFault::Submodule),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (path, fault) in expected {
+        assert!(told.contains(&(path.to_owned(), fault)), "{path}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn too_many_and_too_deep_end_the_walk_with_a_word() {
+    let (world, _) = World::with_commit();
+    for n in 0..20 {
+        world
+            .author
+            .write(&format!("many/{n}.yaml"), "a: 1\n")
+            .unwrap();
+    }
+    let deep = "d/".repeat(80) + "x.yaml";
+    let commit = world.commit(&deep, "a: 1\n");
+    let mirror = polled(&world).await;
+    let few = ReadLimits {
+        max_files: 10,
+        ..ReadLimits::MANIFESTS
+    };
+    let found = mirror
+        .read(&commit, move |at| at.manifests("many", &few))
+        .await
+        .unwrap();
+    assert_eq!(found.files.len(), 10);
+    assert_eq!(found.problems[0].fault, ManifestFault::TooMany { max: 10 });
+    let found = manifests(&mirror, &commit, "d").await;
+    assert_eq!(found.problems[0].fault, ManifestFault::TooDeep { max: 64 });
+    let little = ReadLimits {
+        max_bytes: 12,
+        ..ReadLimits::MANIFESTS
+    };
+    let found = mirror
+        .read(&commit, move |at| at.manifests("many", &little))
+        .await
+        .unwrap();
+    assert_eq!(found.files.len(), 2);
+    assert_eq!(found.problems[0].fault, ManifestFault::TooMuch { max: 12 });
+}
+
+async fn changes(mirror: &Mirror, from: &ObjectId, to: &ObjectId, path: &'static str) -> Changes {
+    let from = from.clone();
+    let read = mirror.read(to, move |at| at.changes_since(&from, path));
+    read.await.unwrap()
+}
+
+#[tokio::test]
+async fn changes_name_what_was_added_changed_and_removed() {
+    let world = World::new();
+    for path in [
+        "same",
+        "edited",
+        "gone",
+        "mode",
+        "f",
+        "was-folder/x",
+        "dir/deep/y",
+    ] {
+        world.author.write(path, "1").unwrap();
+    }
+    let from = world.author.commit("from").unwrap();
+    world.author.write("edited", "2").unwrap();
+    world.author.write("dir/deep/z", "new").unwrap();
+    world
+        .author
+        .write("f.txt", "sorts between f and f/")
+        .unwrap();
+    world.author.set_executable("mode").unwrap();
+    for path in ["gone", "was-folder", "f"] {
+        world.author.remove(path).unwrap();
+    }
+    world.author.write("was-folder", "now a file").unwrap();
+    world.author.write("f/inside", "now a folder").unwrap();
+    let to = world.author.commit("to").unwrap();
+    let mirror = polled(&world).await;
+    let all = changes(&mirror, &from, &to, "").await;
+    let sorted = |mut paths: Vec<String>| {
+        paths.sort();
+        paths
+    };
+    assert_eq!(
+        sorted(all.added),
+        ["dir/deep/z", "f.txt", "f/inside", "was-folder"]
+    );
+    assert_eq!(sorted(all.changed), ["edited", "mode"]);
+    assert_eq!(sorted(all.removed), ["f", "gone", "was-folder/x"]);
+    assert_eq!(
+        changes(&mirror, &from, &to, "dir").await.added,
+        ["dir/deep/z"]
+    );
+    assert!(changes(&mirror, &to, &to, "").await.is_empty());
+    let reversed = changes(&mirror, &to, &from, "dir").await;
+    assert_eq!(reversed.removed, ["dir/deep/z"]);
+}
+
+#[tokio::test]
+async fn finding_one_change_among_ten_thousand_files_follows_the_change() {
+    let world = World::new();
+    for n in 0..10_000 {
+        let path = format!("team-{}/fn-{}/app.py", n % 100, n / 100);
+        world.author.write(&path, format!("{n}")).unwrap();
+    }
+    let from = world.author.commit("ten thousand").unwrap();
+    let to = world.commit("team-42/fn-7/app.py", "changed");
+    let mirror = polled(&world).await;
+    let found = changes(&mirror, &from, &to, "").await;
+    assert_eq!(found.changed, ["team-42/fn-7/app.py"]);
+    assert!(found.added.is_empty() && found.removed.is_empty());
+    // Equal folders are never opened: a mirror that lacks all other teams' folders finds the same.
+    let slim = World::new();
+    let mirror = only_the_way_down(&mirror, &slim, [&from, &to], "team-42/fn-7");
+    let found = changes(&mirror, &from, &to, "").await;
+    assert_eq!(found.changed, ["team-42/fn-7/app.py"]);
+}
+
+/// A mirror that holds two commits and, of their folders, those on the way to one path only.
+fn only_the_way_down(full: &Mirror, slim: &World, commits: [&ObjectId; 2], path: &str) -> Mirror {
+    let mirror = slim.file_mirror();
+    let into = git2::Repository::init_bare(mirror.folder()).unwrap();
+    let from = git2::Repository::open(full.folder()).unwrap();
+    let (from_odb, into_odb) = (from.odb().unwrap(), into.odb().unwrap());
+    let copy = |id: git2::Oid| {
+        let object = from_odb.read(id).unwrap();
+        into_odb.write(object.kind(), object.data()).unwrap();
+        id
+    };
+    for commit in commits {
+        let id = copy(git2::Oid::from_str(commit.as_str()).unwrap());
+        let mut tree = copy(from.find_commit(id).unwrap().tree_id());
+        for part in path.split('/') {
+            tree = copy(from.find_tree(tree).unwrap().get_name(part).unwrap().id());
+        }
+    }
+    mirror
+}
+
+#[tokio::test]
+async fn a_folder_s_id_is_its_content() {
+    let (world, first) = World::with_commit();
+    let second = world.commit("elsewhere", "1");
+    let third = world.commit("deploy/stock.yaml", "kind: Gate\n");
+    let mirror = polled(&world).await;
+    let mut ids = Vec::new();
+    for commit in [&first, &second, &third] {
+        ids.push(
+            mirror
+                .read(commit, |at| at.tree_id("deploy"))
+                .await
+                .unwrap()
+                .unwrap(),
+        );
+    }
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[1], ids[2]);
+    assert_eq!(
+        mirror
+            .read(&first, |at| at.tree_id("deploy/stock.yaml"))
+            .await
+            .unwrap(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_file_is_read_within_its_limit_and_a_link_is_not_followed() {
+    let (world, _) = World::with_commit();
+    let (small, target) = (world.blob(b"12345"), world.blob(b"small"));
+    let commit = world.raw_commit(&[(LINK, b"link", target), (FILE, b"small", small)]);
+    let mirror = polled(&world).await;
+    let read = |path: &'static str, max| mirror.read(&commit, move |at| at.file(path, max));
+    assert_eq!(read("small", 5).await.unwrap().unwrap(), b"12345");
+    assert_eq!(read("missing", 5).await.unwrap(), None);
+    assert_eq!(read("small/below", 5).await.unwrap(), None);
+    for (path, max) in [("small", 4), ("link", 99)] {
+        let error = read(path, max).await.unwrap_err();
+        assert_eq!(error.reason(), "ContentRefused");
+    }
+}
+
+#[tokio::test]
+async fn a_commit_says_who_when_and_what_on_one_line() {
+    let world = World::new();
+    world.author.write("a", "1").unwrap();
+    let commit = world
+        .author
+        .commit("fix \x1b[31mstock\x07\n\nbody")
+        .unwrap();
+    let mirror = polled(&world).await;
+    let info = mirror.read(&commit, |at| at.commit_info()).await.unwrap();
+    assert_eq!(info.summary, "fix  [31mstock");
+    assert_eq!(
+        (info.author.as_str(), info.email.as_str()),
+        ("Verdigris", "verdigris@localhost")
+    );
+    assert!(info.time.millis() > 1_700_000_000_000);
+}
+
+async fn export(
+    mirror: &Mirror,
+    commit: &ObjectId,
+    limits: ReadLimits,
+) -> (TempDir, PathBuf, Result<Exported, GitError>) {
+    let folder = TempDir::new().unwrap();
+    let into = folder.path().join("out");
+    let target = into.clone();
+    let done = mirror
+        .read(commit, move |at| at.export("", &target, &limits))
+        .await;
+    (folder, into, done)
+}
+
+#[tokio::test]
+async fn an_export_keeps_content_executable_bits_and_links_that_stay_inside() {
+    let (world, _) = World::with_commit();
+    let (script, target) = (world.blob(b"#!/bin/sh\n"), world.blob(b"../run.sh"));
+    let bin = raw_tree(&world.raw(), &[(LINK, b"run", target)]);
+    let commit = world.raw_commit(&[
+        (FOLDER, b"bin", bin),
+        (FILE, b"plain", script),
+        (EXECUTABLE, b"run.sh", script),
+    ]);
+    let mirror = polled(&world).await;
+    let (_folder, into, done) = export(&mirror, &commit, ReadLimits::SERVICE).await;
+    assert_eq!(
+        done.unwrap(),
+        Exported {
+            files: 3,
+            bytes: 20
+        }
+    );
+    let mode = |name: &str| fs::metadata(into.join(name)).unwrap().permissions().mode() & 0o111;
+    assert_eq!((mode("plain"), mode("run.sh")), (0, 0o111));
+    assert_eq!(
+        fs::read_link(into.join("bin/run")).unwrap(),
+        PathBuf::from("../run.sh")
+    );
+    assert_eq!(fs::read(into.join("bin/run")).unwrap(), b"#!/bin/sh\n");
+}
+
+#[tokio::test]
+async fn an_export_refuses_what_would_leave_the_folder_or_trick_a_tool() {
+    let (world, _) = World::with_commit();
+    let text = world.blob(b"x");
+    let link = |to: &[u8]| world.blob(to);
+    let inner = raw_tree(&world.raw(), &[(FILE, b"x", text)]);
+    let long = vec![b'n'; 256];
+    let cases: &[(&str, &[(u32, &[u8], git2::Oid)])] = &[
+        ("absolute link", &[(LINK, b"l", link(b"/etc/passwd"))]),
+        ("climbing link", &[(LINK, b"l", link(b"../x"))]),
+        (
+            "link out of a link",
+            &[(LINK, b"a", link(b".")), (LINK, b"b", link(b"a/../.."))],
+        ),
+        ("link to .git", &[(LINK, b"l", link(b".git/config"))]),
+        ("submodule", &[(SUBMODULE, b"s", text)]),
+        ("dot dot", &[(FOLDER, b"..", inner)]),
+        ("dot", &[(FILE, b".", text)]),
+        ("slash", &[(FILE, b"a/../../x", text)]),
+        (".git", &[(FOLDER, b".git", inner)]),
+        (".GiT", &[(FOLDER, b".GiT", inner)]),
+        ("git~1", &[(FOLDER, b"git~1", inner)]),
+        ("non-utf-8", &[(FILE, b"a\xff", text)]),
+        ("newline", &[(FILE, b"a\nb", text)]),
+        ("backslash", &[(FILE, b"..\\x", text)]),
+        ("long name", &[(FILE, &long, text)]),
+        (
+            "one name twice",
+            &[(LINK, b"d", link(b"/tmp")), (FOLDER, b"d", inner)],
+        ),
+    ];
+    for (case, entries) in cases {
+        let commit = world.raw_commit(entries);
+        let mirror = polled(&world).await;
+        let (folder, _into, done) = export(&mirror, &commit, ReadLimits::SERVICE).await;
+        let error = done.unwrap_err();
+        assert_eq!(error.reason(), "ContentRefused", "{case}: {error}");
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "{case}");
+    }
+}
+
+#[tokio::test]
+async fn an_export_stops_at_its_limits_and_wants_an_empty_folder() {
+    let (world, _) = World::with_commit();
+    let commit = world.commit("big", &"x".repeat(5000));
+    let mirror = polled(&world).await;
+    let limits = ReadLimits::SERVICE;
+    for small in [
+        ReadLimits {
+            max_file_bytes: 4999,
+            ..limits
+        },
+        ReadLimits {
+            max_bytes: 5000,
+            ..limits
+        },
+        ReadLimits {
+            max_files: 1,
+            ..limits
+        },
+    ] {
+        let (_folder, _into, done) = export(&mirror, &commit, small).await;
+        assert_eq!(done.unwrap_err().reason(), "ContentRefused", "{small:?}");
+    }
+    let full = TempDir::new().unwrap();
+    fs::write(full.path().join("mine"), "keep").unwrap();
+    let into = full.path().to_owned();
+    let done = mirror
+        .read(&commit, move |at| at.export("", &into, &limits))
+        .await;
+    assert!(matches!(done, Err(GitError::Disk { .. })), "{done:?}");
+    assert_eq!(fs::read(full.path().join("mine")).unwrap(), b"keep");
+}
+
+#[test]
+fn an_author_copies_a_folder_and_stays_inside_the_own_one() {
+    let (world, first) = World::with_commit();
+    let from = TempDir::new().unwrap();
+    fs::create_dir_all(from.path().join("a/.git")).unwrap();
+    fs::write(from.path().join("a/x.py"), "1").unwrap();
+    fs::write(from.path().join("a/.git/config"), "no").unwrap();
+    world.author.copy_tree(from.path()).unwrap();
+    let second = world.author.commit("copy").unwrap();
+    assert_ne!(first, second);
+    assert!(world.folder().join("a/x.py").exists());
+    assert!(!world.folder().join("a/.git").exists());
+    for path in ["", "../x", "/x", "a/../../x"] {
+        assert!(world.author.write(path, "x").is_err(), "{path}");
+    }
+}
