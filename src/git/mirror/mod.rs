@@ -270,7 +270,22 @@ impl Inner {
             },
             _ => GitError::corrupt(&self.folder, &error),
         })?;
-        Snapshot::new(repository, commit)
+        let found = Snapshot::new(repository, commit);
+        match found {
+            // A damaged pack looks like one that never had the object: the tip tells, since it must be there.
+            Err(GitError::NoSuchCommit { .. }) if self.lacks_tip() => Err(self.known_broken()),
+            found => found,
+        }
+    }
+
+    /// Whether the mirror cannot read the commit that its own reference names.
+    fn lacks_tip(&self) -> bool {
+        let Ok(repository) = open(&self.folder) else {
+            return true;
+        };
+        let local = local_name(&self.source.reference);
+        let tip = repository.refname_to_id(&local);
+        tip.is_ok_and(|tip| peel(&repository, tip).is_none())
     }
 
     fn note_damage<T>(&self, result: &Result<T, GitError>) {

@@ -255,10 +255,6 @@ fn lossy(name: &[u8]) -> String {
 /// Somebody's text on one line, for people.
 fn shown(text: &[u8]) -> String {
     let plain = |c: char| if c.is_control() { ' ' } else { c };
-    lossy(text)
-        .trim()
-        .chars()
-        .map(plain)
-        .take(SUMMARY_MAX)
-        .collect()
+    let text: String = lossy(text).chars().map(plain).take(SUMMARY_MAX).collect();
+    text.trim().to_owned()
 }
