@@ -98,6 +98,18 @@ const SCHEMES: &str = "file://, https://, http://, ssh:// or git@host:path";
 // === impl Source ===
 
 impl Source {
+    /// A source that anybody may read, within the usual limits.
+    #[must_use]
+    pub fn new(url: RemoteUrl, reference: Reference) -> Self {
+        Self {
+            url,
+            reference,
+            credentials: Credentials::None,
+            limits: Limits::default(),
+            authorities: None,
+        }
+    }
+
     /// Refuses what could never work or would give a secret away.
     ///
     /// # Errors

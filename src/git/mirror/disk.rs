@@ -36,13 +36,18 @@ pub(super) fn tip(folder: &Path, reference: &Reference) -> Option<Oid> {
     Some(peel(&repository, id).unwrap_or(id))
 }
 
-/// Each reference has its own place, so that a changed configuration does not look like a force-push.
+/// Each reference has its own place, so that a changed configuration does not look like a force-push. Slashes are
+/// spelt out: the branches `a` and `a/b` may follow one another, and could not share a folder.
 pub(super) fn local_name(reference: &Reference) -> String {
     match reference {
-        Reference::Branch(name) => format!("refs/verdigris/heads/{name}"),
-        Reference::Tag(name) => format!("refs/verdigris/tags/{name}"),
+        Reference::Branch(name) => format!("refs/verdigris/heads/{}", flat(name)),
+        Reference::Tag(name) => format!("refs/verdigris/tags/{}", flat(name)),
         Reference::Commit(id) => format!("refs/verdigris/commits/{id}"),
     }
+}
+
+fn flat(name: &str) -> String {
+    name.replace('%', "%25").replace('/', "%2F")
 }
 
 /// A process that was killed while it fetched leaves locks and half a pack behind; nobody else holds them.

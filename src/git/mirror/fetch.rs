@@ -10,27 +10,49 @@ use crate::git::{
     transport::{Session, Ticket},
 };
 
+/// How much history is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum History {
+    /// The tip alone at first, where the remote can do that; later what came since.
+    Needed,
+    /// All of it, even what an earlier fetch left out.
+    Whole,
+}
+
+/// libgit2's number for "all, and forget that some was left out before".
+const UNSHALLOW: i32 = i32::MAX;
+
 /// Fetches; false where the remote has none of the references.
-///
-/// The first fetch asks for the tip alone, where the remote can do that; later ones for what came since.
 pub(super) fn fetch(
     repository: &Repository,
     ticket: &Ticket,
     specs: &[String],
+    history: History,
 ) -> Result<bool, GitError> {
     let session = ticket.session();
-    let local = matches!(session.place(), Place::File(_));
-    let is_new = repository
-        .references_glob("refs/verdigris/*")
-        .map(|mut all| all.next().is_none());
-    let shallow = !local && specs.len() == 1 && is_new.unwrap_or(false);
-    match fetch_to_depth(repository, ticket, specs, i32::from(shallow)) {
-        Err(error) if shallow && error.message().contains("shallow") && session.is_well() => {
+    let depth = depth(repository, session, history);
+    match fetch_to_depth(repository, ticket, specs, depth) {
+        // Not every server can leave history out.
+        Err(error) if depth != 0 && error.message().contains("shallow") && session.is_well() => {
             fetch_to_depth(repository, ticket, specs, 0)
         }
         result => result,
     }
     .map_err(|error| sort(repository, session, &error))
+}
+
+/// Zero means everything that is not here yet. libgit2 knows no other depth for `file://`.
+fn depth(repository: &Repository, session: &Session, history: History) -> i32 {
+    let is_new = || {
+        let ours = repository.references_glob("refs/verdigris/*");
+        ours.is_ok_and(|mut ours| ours.next().is_none())
+    };
+    match (session.place(), history) {
+        (Place::File(_), _) => 0,
+        (Place::Http(_) | Place::Ssh(_), History::Needed) => i32::from(is_new()),
+        (Place::Http(_) | Place::Ssh(_), History::Whole) if repository.is_shallow() => UNSHALLOW,
+        (Place::Http(_) | Place::Ssh(_), History::Whole) => 0,
+    }
 }
 
 fn fetch_to_depth(

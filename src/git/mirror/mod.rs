@@ -23,7 +23,7 @@ use tokio::{
 };
 
 use disk::{local_name, open, open_or_make, remove, remove_leftovers, tip};
-use fetch::fetch;
+use fetch::{History, fetch};
 use history::{commit_of, descends, peel};
 
 use super::{
@@ -167,27 +167,30 @@ impl Inner {
         deadline: Instant,
     ) -> Result<Polled, GitError> {
         let ticket = Ticket::new(runtime, deadline, self.source.clone(), self.client.clone());
-        let found = if self.broken.load(Ordering::Relaxed) {
+        let before = tip(&self.folder, &self.source.reference).unwrap_or(Oid::ZERO_SHA1);
+        let may_clone = *cloned_for != Some(before);
+        let found = if may_clone && self.broken.load(Ordering::Relaxed) {
             Err(self.known_broken())
         } else {
             open_or_make(&self.folder).and_then(|repository| self.look(&repository, &ticket))
         };
-        let before = tip(&self.folder, &self.source.reference);
         match found {
-            Err(GitError::Corrupt { .. }) if cloned_for.is_none() || *cloned_for != before => {
-                self.clone_again(cloned_for, &ticket)
+            Err(GitError::Corrupt { .. }) if may_clone => {
+                let again = self.clone_again(&ticket, before);
+                *cloned_for = match &again {
+                    Ok(found) => Some(oid(&found.revision.commit)),
+                    // The remote itself is broken: once is enough.
+                    Err(GitError::Corrupt { .. }) => Some(before),
+                    Err(_) => None,
+                };
+                again
             }
             found => found,
         }
     }
 
     /// Replaces the mirror. The broken one stays until the new one is complete.
-    fn clone_again(
-        &self,
-        cloned_for: &mut Option<Oid>,
-        ticket: &Ticket,
-    ) -> Result<Polled, GitError> {
-        let before = tip(&self.folder, &self.source.reference);
+    fn clone_again(&self, ticket: &Ticket, before: Oid) -> Result<Polled, GitError> {
         let fresh = self.folder.with_extension("new");
         remove(&fresh)?;
         tracing::warn!(mirror = %self.folder.display(), "the mirror is broken and is cloned again");
@@ -195,9 +198,8 @@ impl Inner {
         remove(&self.folder)?;
         fs::rename(&fresh, &self.folder).map_err(|error| GitError::disk(&self.folder, error))?;
         self.broken.store(false, Ordering::Relaxed);
-        *cloned_for = Some(oid(&found.revision.commit));
         Ok(Polled {
-            moved: before != *cloned_for,
+            moved: before != oid(&found.revision.commit),
             ..found
         })
     }
@@ -210,7 +212,12 @@ impl Inner {
         match reference {
             Reference::Branch(_) | Reference::Tag(_) => {
                 let wanted = reference.full_name().unwrap_or_default();
-                let found = fetch(repository, ticket, &[format!("+{wanted}:{local}")])?;
+                let found = fetch(
+                    repository,
+                    ticket,
+                    &[format!("+{wanted}:{local}")],
+                    History::Needed,
+                )?;
                 if !found {
                     return Err(self.no_reference());
                 }
@@ -244,14 +251,14 @@ impl Inner {
             return Ok(());
         }
         let exact = format!("+{id}:{}", local_name(&self.source.reference));
-        match fetch(repository, ticket, &[exact]) {
+        match fetch(repository, ticket, &[exact], History::Needed) {
             Err(error @ (GitError::Unreachable { .. } | GitError::Corrupt { .. })) => {
                 tracing::debug!(%error, "no bare commit to be had: all branches and tags are fetched");
                 let all = [
                     "+refs/heads/*:refs/verdigris/all/heads/*",
                     "+refs/tags/*:refs/verdigris/all/tags/*",
                 ];
-                fetch(repository, ticket, &all.map(str::to_owned))?;
+                fetch(repository, ticket, &all.map(str::to_owned), History::Whole)?;
             }
             result => drop(result?),
         }

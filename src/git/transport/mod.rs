@@ -215,23 +215,30 @@ impl Session {
         GitError::TooLarge { url, unit, max }
     }
 
-    pub(super) fn unreachable(&self, detail: impl Into<String>) -> GitError {
+    pub(super) fn unreachable(&self, detail: impl AsRef<str>) -> GitError {
         GitError::Unreachable {
             url: self.shown(),
-            detail: detail.into(),
+            detail: plain(detail.as_ref()),
         }
     }
 
-    fn refused(&self, detail: impl Into<String>) -> GitError {
+    fn refused(&self, detail: impl AsRef<str>) -> GitError {
         GitError::AuthenticationFailed {
             url: self.shown(),
-            detail: detail.into(),
+            detail: plain(detail.as_ref()),
         }
     }
 
     pub(super) fn shown(&self) -> String {
         self.source.url.to_string()
     }
+}
+
+/// The remote's own words, on one line of bounded length: they end up on terminals and pages.
+fn plain(text: &str) -> String {
+    const MAX: usize = 300;
+    let plain = |c: char| if c.is_control() { ' ' } else { c };
+    text.trim().chars().map(plain).take(MAX).collect()
 }
 
 /// An error and its causes in one line.

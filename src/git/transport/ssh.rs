@@ -236,13 +236,8 @@ fn sort_complaint(session: &Session, text: &str) -> GitError {
     }
 }
 
-fn last_line(text: &str) -> String {
-    let line = text
-        .lines()
-        .rev()
-        .map(str::trim)
-        .find(|line| !line.is_empty());
-    let plain = |c: char| if c.is_control() { ' ' } else { c };
-    let line = line.unwrap_or("the connection was closed");
-    line.chars().map(plain).take(300).collect()
+fn last_line(text: &str) -> &str {
+    let mut lines = text.lines().rev().map(str::trim);
+    let last = lines.find(|line| !line.is_empty());
+    last.unwrap_or("the connection was closed")
 }

@@ -1,6 +1,8 @@
 //! Polling git's own HTTP server, and servers that misbehave.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 use verdigris::git::{
     GitError,
@@ -146,7 +148,6 @@ async fn a_hung_server_times_out() {
         let server = HttpServer::start(world.remote.path(), manner).await;
         let mut source = main_of(&server.url("/shop.git"));
         source.limits.timeout = Duration::from_millis(700);
-        #[expect(clippy::disallowed_methods, reason = "a test may look at the clock")]
         let start = Instant::now();
         let error = world.mirror(source).poll().await.unwrap_err();
         assert_eq!(error.reason(), "TimedOut", "{error}");
@@ -255,4 +256,99 @@ async fn a_server_that_went_away_and_a_missing_repository_are_unreachable() {
     let error = world.mirror(with_token(&url)).poll().await.unwrap_err();
     assert!(matches!(error, GitError::Unreachable { .. }), "{error:?}");
     assert!(!format!("{error} {error:?}").contains(TOKEN));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_below_the_tip_is_found_by_a_mirror_that_left_history_out() {
+    let (world, old) = World::with_commit();
+    world.commit("a", "1");
+    let server = HttpServer::start(world.remote.path(), Manner::Open).await;
+    let mut source = main_of(&server.url("/shop.git"));
+    world.mirror(source.clone()).poll().await.unwrap();
+    source.reference = Reference::Commit(old.clone());
+    let polled = world.mirror(source).poll().await.unwrap();
+    assert_eq!(polled.revision.commit, old);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_branch_may_be_followed_by_one_below_its_name() {
+    let (world, commit) = World::with_commit();
+    let id = git2::Oid::from_str(commit.as_str()).unwrap();
+    world
+        .raw()
+        .reference("refs/heads/main2/x", id, true, "")
+        .unwrap();
+    world
+        .raw()
+        .reference("refs/heads/other", id, true, "")
+        .unwrap();
+    let mut source = main_of(&world.file_url());
+    for name in ["main2/x", "other"] {
+        source.reference = Reference::Branch(name.to_owned());
+        let polled = world.mirror(source.clone()).poll().await.unwrap();
+        assert_eq!(polled.revision.reference, name);
+        world
+            .raw()
+            .find_reference(&format!("refs/heads/{name}"))
+            .unwrap()
+            .delete()
+            .unwrap();
+        let below = format!("{}/y", name.split('/').next().unwrap());
+        world
+            .raw()
+            .reference(&format!("refs/heads/{below}"), id, true, "")
+            .unwrap();
+        source.reference = Reference::Branch(below);
+        assert!(!world.mirror(source.clone()).poll().await.unwrap().rewritten);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_that_ends_early_and_nonsense_are_told_and_do_no_harm() {
+    let (world, commit) = World::with_commit();
+    for manner in [
+        Manner::CutsPack,
+        Manner::Babbles(b"0000".to_vec()),
+        Manner::Babbles(b"".to_vec()),
+        Manner::Babbles(b"ffff".repeat(10)),
+        Manner::Babbles(b"0019ERR \x1b[31mgo away\x00\x07".to_vec()),
+        Manner::Babbles(vec![0; 5000]),
+    ] {
+        let server = HttpServer::start(world.remote.path(), manner).await;
+        let error = world
+            .mirror(main_of(&server.url("/shop.git")))
+            .poll()
+            .await
+            .unwrap_err();
+        let known = matches!(
+            error,
+            GitError::Unreachable { .. } | GitError::RefNotFound { .. }
+        );
+        assert!(known, "{error:?}");
+        assert!(!error.to_string().contains(char::is_control), "{error:?}");
+    }
+    assert_eq!(
+        world.file_mirror().poll().await.unwrap().revision.commit,
+        commit
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn https_is_trusted_with_the_private_authority_only() {
+    let (world, commit) = World::with_commit();
+    let (server, authority) =
+        HttpServer::start_tls(world.remote.path(), Manner::Wants(basic())).await;
+    let url = format!("https://localhost:{}/shop.git", server.address.port());
+    let mut source = with_token(&url);
+    let error = world.mirror(source.clone()).poll().await.unwrap_err();
+    assert!(matches!(error, GitError::Unreachable { .. }), "{error:?}");
+    assert!(error.to_string().contains("certificate"), "{error}");
+    assert!(server.seen().is_empty());
+    let file = world.data.path().join("authority.pem");
+    std::fs::write(&file, authority).unwrap();
+    source.authorities = Some(file);
+    assert_eq!(
+        world.mirror(source).poll().await.unwrap().revision.commit,
+        commit
+    );
 }

@@ -27,6 +27,10 @@ pub(super) enum Manner {
     Hangs,
     /// Answers the list, and hangs in the middle of the pack.
     HangsInPack,
+    /// Answers the list, and ends in the middle of the pack.
+    CutsPack,
+    /// Answers everything with this, as if it were Git.
+    Babbles(Vec<u8>),
     /// Sends everybody to this address plus the request's path and query.
     Redirects(String),
     /// Within this host: /moved/… is /…
@@ -39,6 +43,9 @@ pub(super) struct HttpServer {
     pub(super) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     serving: JoinHandle<()>,
+    /// Lives as long as the one in front of it.
+    #[expect(dead_code, reason = "held, not used")]
+    behind: Option<Box<Self>>,
 }
 
 #[derive(Clone, Debug)]
@@ -73,7 +80,48 @@ impl HttpServer {
             address,
             seen,
             serving,
+            behind: None,
         }
+    }
+
+    /// The same with TLS for `localhost`, and the authority to trust, as PEM.
+    pub(super) async fn start_tls(root: &Path, manner: Manner) -> (Self, String) {
+        let plain = Self::start(root, manner).await;
+        let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        let key =
+            rustls::pki_types::PrivateKeyDer::try_from(made.signing_key.serialize_der()).unwrap();
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let config = rustls::ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![made.cert.der().clone()], key)
+            .unwrap();
+        let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let (address, behind) = (listener.local_addr().unwrap(), plain.address);
+        // TLS ends here; the plain server behind it does the rest.
+        let serving = tokio::spawn(async move {
+            loop {
+                let (outside, _) = listener.accept().await.unwrap();
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut outside) = acceptor.accept(outside).await else {
+                        return;
+                    };
+                    let mut inside = tokio::net::TcpStream::connect(behind).await.unwrap();
+                    let copied = tokio::io::copy_bidirectional(&mut outside, &mut inside);
+                    drop(copied.await);
+                });
+            }
+        });
+        let server = Self {
+            address,
+            seen: Arc::clone(&plain.seen),
+            serving,
+            behind: Some(Box::new(plain)),
+        };
+        (server, made.cert.pem())
     }
 
     pub(super) fn url(&self, path: &str) -> String {
@@ -101,65 +149,51 @@ async fn answer(
     let authorization = headers.get(header::AUTHORIZATION);
     let authorization = authorization.map(|value| value.to_str().unwrap().to_owned());
     let request = format!("{method} {uri}");
-    let (status, kind, content, stall) = match &shop.manner {
-        Manner::Wants(wanted) if authorization.as_ref() != Some(wanted) => {
-            (401, String::new(), Vec::new(), false)
-        }
-        Manner::Open | Manner::Wants(_) => {
-            let (status, kind, content) = backend(&shop, &method, &uri, &headers, body, "").await;
-            (status, kind, content, false)
-        }
-        Manner::Hangs => std::future::pending().await,
-        Manner::HangsInPack => {
-            let (status, kind, content) = backend(&shop, &method, &uri, &headers, body, "").await;
-            (status, kind, content, method == Method::POST)
-        }
-        Manner::Redirects(to) => {
-            remember(&shop, request, authorization, 0);
-            return (
-                StatusCode::FOUND,
-                [(header::LOCATION, format!("{to}{uri}"))],
-            )
-                .into_response();
-        }
-        Manner::Moves if !uri.path().starts_with("/moved/") => {
-            remember(&shop, request, authorization, 0);
-            let to = format!("/moved{uri}");
-            return (StatusCode::MOVED_PERMANENTLY, [(header::LOCATION, to)]).into_response();
-        }
-        Manner::Moves => {
-            let (status, kind, content) =
-                backend(&shop, &method, &uri, &headers, body, "/moved").await;
-            (status, kind, content, false)
-        }
-        Manner::Page(status) => (*status, "text/html".to_owned(), b"<p>hello".to_vec(), false),
+    let reply = |prefix: &'static str| backend(&shop, &method, &uri, &headers, body, prefix);
+    let page = |status, kind: &str, content: &[u8]| (status, kind.to_owned(), content.to_vec());
+    let redirect = |to: String| {
+        remember(&shop, &request, &authorization, 0);
+        (StatusCode::FOUND, [(header::LOCATION, to)]).into_response()
     };
-    remember(&shop, request, authorization, content.len());
-    let body = if stall {
-        half(content)
-    } else {
-        Body::from(content)
+    let (status, kind, content) = match &shop.manner {
+        Manner::Wants(wanted) if authorization.as_ref() != Some(wanted) => page(401, "", b""),
+        Manner::Open | Manner::Wants(_) | Manner::HangsInPack | Manner::CutsPack => reply("").await,
+        Manner::Hangs => std::future::pending().await,
+        Manner::Redirects(to) => return redirect(format!("{to}{uri}")),
+        Manner::Moves if !uri.path().starts_with("/moved/") => {
+            return redirect(format!("/moved{uri}"));
+        }
+        Manner::Moves => reply("/moved").await,
+        Manner::Page(status) => page(*status, "text/html", b"<p>hello"),
+        Manner::Babbles(text) => page(200, "application/x-git-upload-pack-advertisement", text),
+    };
+    remember(&shop, &request, &authorization, content.len());
+    let body = match &shop.manner {
+        Manner::HangsInPack if method == Method::POST => half_and_silence(&content),
+        Manner::CutsPack if method == Method::POST => {
+            Body::from(content[..content.len() / 2].to_vec())
+        }
+        _ => Body::from(content),
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
     if !kind.is_empty() {
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, kind.parse().unwrap());
+        let kind = kind.parse().unwrap();
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
     }
     response
 }
 
-fn remember(shop: &Shop, request: String, authorization: Option<String>, answered: usize) {
+fn remember(shop: &Shop, request: &str, authorization: &Option<String>, answered: usize) {
     shop.seen.lock().unwrap().push(Seen {
-        request,
-        authorization,
+        request: request.to_owned(),
+        authorization: authorization.clone(),
         answered,
     });
 }
 
 /// The first half, and then silence.
-fn half(content: Vec<u8>) -> Body {
+fn half_and_silence(content: &[u8]) -> Body {
     use futures_util::StreamExt as _;
     let first = Bytes::from(content[..content.len() / 2].to_vec());
     let first = futures_util::stream::iter([Ok::<_, std::io::Error>(first)]);
