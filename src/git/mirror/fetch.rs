@@ -108,21 +108,27 @@ fn sort(repository: &Repository, session: &Session, error: &git2::Error) -> GitE
     if let Some(fault) = session.take_fault() {
         return fault;
     }
-    match error.class() {
-        ErrorClass::Os | ErrorClass::Filesystem => GitError::disk(
-            repository.path(),
-            io::Error::other(error.message().to_owned()),
-        ),
-        ErrorClass::Odb
-        | ErrorClass::Object
-        | ErrorClass::Zlib
-        | ErrorClass::Reference
-        | ErrorClass::Repository
-        | ErrorClass::Tree
-        | ErrorClass::Tag
-        | ErrorClass::Config
-        | ErrorClass::Sha1 => GitError::corrupt(repository.path(), error),
-        // libgit2's classes are not ours to list; the rest is about the conversation.
-        _ => session.unreachable(error.message()),
+    let class = error.class();
+    if matches!(class, ErrorClass::Os | ErrorClass::Filesystem) {
+        let cause = io::Error::other(error.message().to_owned());
+        GitError::disk(repository.path(), cause)
+    } else if BROKEN.contains(&class) {
+        GitError::corrupt(repository.path(), error)
+    } else {
+        // The rest is about the conversation.
+        session.unreachable(error.message())
     }
 }
+
+/// What libgit2 says of a repository that it cannot read.
+const BROKEN: [ErrorClass; 9] = [
+    ErrorClass::Config,
+    ErrorClass::Object,
+    ErrorClass::Odb,
+    ErrorClass::Reference,
+    ErrorClass::Repository,
+    ErrorClass::Sha1,
+    ErrorClass::Tag,
+    ErrorClass::Tree,
+    ErrorClass::Zlib,
+];

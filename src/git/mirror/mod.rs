@@ -271,11 +271,13 @@ impl Inner {
 
     fn snapshot(&self, commit: &ObjectId) -> Result<Snapshot, GitError> {
         transport::prepare()?;
-        let repository = open(&self.folder).map_err(|error| match error.code() {
-            git2::ErrorCode::NotFound => GitError::NoSuchCommit {
-                commit: commit.clone(),
-            },
-            _ => GitError::corrupt(&self.folder, &error),
+        let repository = open(&self.folder).map_err(|error| {
+            if error.code() == git2::ErrorCode::NotFound {
+                let commit = commit.clone();
+                GitError::NoSuchCommit { commit }
+            } else {
+                GitError::corrupt(&self.folder, &error)
+            }
         })?;
         let found = Snapshot::new(repository, commit);
         match found {

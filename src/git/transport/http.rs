@@ -24,7 +24,6 @@ const REDIRECTS_MAX: usize = 5;
 const LIST: &str = "/info/refs?service=git-upload-pack";
 
 /// Stands between libgit2 and one remote.
-#[derive(Default)]
 pub(super) struct Http;
 
 /// One request and its answer.

@@ -87,7 +87,7 @@ fn register() -> Result<(), git2::Error> {
         // A data folder on a mounted volume often belongs to another user. No hook or filter of a mirror is ever run.
         opts::set_verify_owner_validation(false)?;
         transport::register(HTTP, |remote| {
-            transport::Transport::smart(remote, true, http::Http::default())
+            transport::Transport::smart(remote, true, http::Http)
         })?;
         transport::register(SSH, |remote| {
             transport::Transport::smart(remote, false, ssh::Ssh)

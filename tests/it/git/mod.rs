@@ -1,5 +1,6 @@
 //! Repositories are polled over every transport, by programs that we did not write on the other side, and read.
 
+mod exports;
 mod files;
 mod http;
 mod reading;
@@ -18,6 +19,12 @@ use verdigris::{
     },
     name::{ObjectId, RepositoryName},
 };
+
+const FILE: u32 = 0o100_644;
+const EXECUTABLE: u32 = 0o100_755;
+const LINK: u32 = 0o120_000;
+const FOLDER: u32 = 0o40_000;
+const SUBMODULE: u32 = 0o160_000;
 
 /// A remote repository, and the daemon's data folder, which outlives mirrors.
 struct World {
@@ -104,6 +111,12 @@ fn raw_tree(repository: &git2::Repository, entries: &[(u32, &[u8], git2::Oid)]) 
     }
     let odb = repository.odb().unwrap();
     odb.write(git2::ObjectType::Tree, &data).unwrap()
+}
+
+async fn polled(world: &World) -> Mirror {
+    let mirror = world.file_mirror();
+    mirror.poll().await.unwrap();
+    mirror
 }
 
 fn main_of(url: &str) -> Source {
