@@ -288,3 +288,34 @@ fn give_away(folder: &std::path::Path) {
         }
     }
 }
+
+#[tokio::test]
+async fn a_file_that_the_mirror_lost_is_mended_by_the_next_poll() {
+    let (world, commit) = World::with_commit();
+    let mirror = world.file_mirror();
+    mirror.poll().await.unwrap();
+    let packs = mirror.folder().join("objects/pack");
+    fs::remove_dir_all(&packs).unwrap();
+    fs::create_dir(&packs).unwrap();
+    let (from, to) = (
+        world.raw(),
+        git2::Repository::open(mirror.folder()).unwrap(),
+    );
+    let (from, to) = (from.odb().unwrap(), to.odb().unwrap());
+    from.foreach(|id| {
+        let object = from.read(*id).unwrap();
+        if object.kind() != git2::ObjectType::Blob {
+            to.write(object.kind(), object.data()).unwrap();
+        }
+        true
+    })
+    .unwrap();
+    let read = || mirror.read(&commit, |at| at.file("deploy/stock.yaml", 99));
+    assert!(matches!(read().await, Err(GitError::Corrupt { .. })));
+    let polled = mirror.poll().await.unwrap();
+    assert!(
+        !polled.moved && !polled.rewritten,
+        "the same commit, cloned again"
+    );
+    assert_eq!(read().await.unwrap().unwrap(), b"kind: Service\n");
+}

@@ -212,8 +212,11 @@ async fn a_repository_over_the_limit_is_refused_while_it_arrives() {
     source.limits.max_bytes = 50_000;
     let error = world.mirror(source.clone()).poll().await.unwrap_err();
     assert_eq!(error.reason(), "RepositoryTooLarge");
+    let (elsewhere, _) = World::with_commit();
+    let whole = main_of(&server.url("/shop.git"));
+    elsewhere.mirror(whole).poll().await.unwrap();
     source.limits.max_bytes = 100;
-    let error = world.mirror(source).poll().await.unwrap_err();
+    let error = elsewhere.mirror(source).poll().await.unwrap_err();
     assert_eq!(
         error.reason(),
         "RepositoryTooLarge",

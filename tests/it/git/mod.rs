@@ -26,6 +26,9 @@ const LINK: u32 = 0o120_000;
 const FOLDER: u32 = 0o40_000;
 const SUBMODULE: u32 = 0o160_000;
 
+/// One entry of a tree: mode, name and what it names.
+type Entry<'a> = (u32, &'a [u8], git2::Oid);
+
 /// A remote repository, and the daemon's data folder, which outlives mirrors.
 struct World {
     remote: TempDir,
@@ -80,7 +83,7 @@ impl World {
     }
 
     /// Writes a commit whose root folder is made of raw entries: what no decent program would write.
-    fn raw_commit(&self, entries: &[(u32, &[u8], git2::Oid)]) -> ObjectId {
+    fn raw_commit(&self, entries: &[Entry<'_>]) -> ObjectId {
         let repository = self.raw();
         let tree = raw_tree(&repository, entries);
         let author = git2::Signature::now("Mallory", "mallory@localhost").unwrap();
@@ -101,7 +104,7 @@ impl World {
     }
 }
 
-fn raw_tree(repository: &git2::Repository, entries: &[(u32, &[u8], git2::Oid)]) -> git2::Oid {
+fn raw_tree(repository: &git2::Repository, entries: &[Entry<'_>]) -> git2::Oid {
     let mut data = Vec::new();
     for (mode, name, id) in entries {
         data.extend_from_slice(format!("{mode:o} ").as_bytes());

@@ -204,22 +204,44 @@ async fn changes_name_what_was_added_changed_and_removed() {
 
 #[tokio::test]
 async fn finding_one_change_among_ten_thousand_files_follows_the_change() {
-    let world = World::new();
-    for n in 0..10_000 {
-        let path = format!("team-{}/fn-{}/app.py", n % 100, n / 100);
-        world.author.write(&path, format!("{n}")).unwrap();
-    }
-    let from = world.author.commit("ten thousand").unwrap();
-    let to = world.commit("team-42/fn-7/app.py", "changed");
+    let (world, _) = World::with_commit();
+    let from = ten_thousand_files(&world, None);
+    let to = ten_thousand_files(&world, Some((42, 7)));
     let mirror = polled(&world).await;
     let found = changes(&mirror, &from, &to, "").await;
-    assert_eq!(found.changed, ["team-42/fn-7/app.py"]);
+    assert_eq!(found.changed, ["team-42/fn-07.py"]);
     assert!(found.added.is_empty() && found.removed.is_empty());
     // Equal folders are never opened: a mirror that lacks all other teams' folders finds the same.
     let slim = World::new();
-    let mirror = only_the_way_down(&mirror, &slim, [&from, &to], "team-42/fn-7");
+    let mirror = only_the_way_down(&mirror, &slim, [&from, &to], "team-42");
     let found = changes(&mirror, &from, &to, "").await;
-    assert_eq!(found.changed, ["team-42/fn-7/app.py"]);
+    assert_eq!(found.changed, ["team-42/fn-07.py"]);
+}
+
+/// A hundred teams with a hundred files each; no two teams' folders are alike.
+fn ten_thousand_files(world: &World, changed: Option<(usize, usize)>) -> ObjectId {
+    let repository = world.raw();
+    let blob = |text: String| repository.blob(text.as_bytes()).unwrap();
+    let names: Vec<_> = (0..100)
+        .map(|n| (format!("fn-{n:02}.py"), format!("team-{n:02}")))
+        .collect();
+    let blobs: Vec<_> = (0..100).map(|n| blob(format!("{n}"))).collect();
+    let mut teams = Vec::new();
+    for team in 0..100 {
+        let mut files: Vec<_> = (0..100)
+            .map(|n| (FILE, names[n].0.as_bytes(), blobs[n]))
+            .collect();
+        files[99].2 = blob(format!("of team {team}"));
+        if let Some((_, file)) = changed.filter(|(t, _)| *t == team) {
+            files[file].2 = blob("changed".to_owned());
+        }
+        teams.push((
+            FOLDER,
+            names[team].1.as_bytes(),
+            raw_tree(&repository, &files),
+        ));
+    }
+    world.raw_commit(&teams)
 }
 
 /// A mirror that holds two commits and, of their folders, those on the way to one path only.

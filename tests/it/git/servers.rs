@@ -168,12 +168,13 @@ async fn answer(
         Manner::Babbles(text) => page(200, "application/x-git-upload-pack-advertisement", text),
     };
     remember(&shop, &request, &authorization, content.len());
-    let body = match &shop.manner {
-        Manner::HangsInPack if method == Method::POST => half_and_silence(&content),
-        Manner::CutsPack if method == Method::POST => {
-            Body::from(content[..content.len() / 2].to_vec())
-        }
-        _ => Body::from(content),
+    let is_pack = method == Method::POST;
+    let body = if is_pack && matches!(shop.manner, Manner::HangsInPack) {
+        half_and_silence(&content)
+    } else if is_pack && matches!(shop.manner, Manner::CutsPack) {
+        Body::from(content[..content.len() / 2].to_vec())
+    } else {
+        Body::from(content)
     };
     let mut response = Response::new(body);
     *response.status_mut() = StatusCode::from_u16(status).unwrap();
