@@ -1,12 +1,16 @@
 //! What one commit asks for, per environment.
 
+mod assemble;
 mod release;
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-pub use self::release::{Release, ReleaseContent};
+pub use self::{
+    assemble::{Assembled, assemble},
+    release::{Release, ReleaseContent},
+};
 use crate::{
     manifest::spec::{DriftMode, Environment, RolloutSpec},
     name::ServiceKey,

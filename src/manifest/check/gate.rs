@@ -1,0 +1,376 @@
+//! Gates: exactly one kind, and measures that can be met.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{
+    super::{
+        raw::{
+            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Length,
+            Named, Report,
+        },
+        spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate, Measure},
+        yaml::Place,
+    },
+    filled, value,
+};
+use crate::name::GateName;
+
+/// A gate of a service, before references are followed.
+#[derive(Clone, Debug)]
+pub(in crate::manifest) enum GateDraft {
+    Own(Gate),
+    Shared(At<GateName>),
+}
+
+/// More would hold a rollout for good.
+const COUNT_MAX: u32 = 10_000;
+const RETRIES_MAX: u32 = 100;
+
+/// The gate of a `Gate` document.
+pub(in crate::manifest) fn shared_gate(
+    document: &GateDocument,
+    report: &mut Report,
+) -> Option<Gate> {
+    let name = value(&document.metadata.as_ref()?.value.name);
+    let spec = document.spec.as_ref()?;
+    let help = "`metadata.name` is its name";
+    if let Some(extra) = &spec.value.name {
+        report.fault(&extra.place.key(), "a shared gate has no second name", help);
+    }
+    if let Some(extra) = &spec.value.gate {
+        let help = "write its kind here: http, command or approval";
+        report.fault(
+            &extra.place.key(),
+            "a shared gate cannot name another",
+            help,
+        );
+        return None;
+    }
+    let kind = kind(spec, report);
+    let measure = measure(&spec.value, report);
+    Some(Gate {
+        name: name?,
+        kind: kind?,
+        after: value(&spec.value.after).unwrap_or_default(),
+        measure: measure?,
+    })
+}
+
+/// The gates of a service, each with a name of its own.
+pub(super) fn gates(specs: &[At<GateSpec>], report: &mut Report) -> Option<Vec<GateDraft>> {
+    let mut taken = BTreeMap::new();
+    for spec in specs {
+        let named = spec.value.name.as_ref().or(spec.value.gate.as_ref());
+        let Some(name) = named else { continue };
+        if taken.insert(name.value.clone(), ()).is_some() {
+            let message = format!("two gates of this service are called `{}`", name.value);
+            report.fault(&name.place, message, "give one another `name`");
+        }
+    }
+    let mut drafts = Vec::new();
+    for spec in specs {
+        drafts.push(draft(spec, &mut taken, report));
+    }
+    drafts.into_iter().collect()
+}
+
+fn draft(
+    spec: &At<GateSpec>,
+    taken: &mut BTreeMap<GateName, ()>,
+    report: &mut Report,
+) -> Option<GateDraft> {
+    if let Some(reference) = &spec.value.gate {
+        return reference_only(spec, reference, report);
+    }
+    let kind = kind(spec, report);
+    let measure = measure(&spec.value, report);
+    let (kind, measure) = (kind?, measure?);
+    let name = match &spec.value.name {
+        Some(name) => name.value.clone(),
+        None => free_name(kind.word(), taken)?,
+    };
+    let after = value(&spec.value.after).unwrap_or_default();
+    Some(GateDraft::Own(Gate {
+        name,
+        kind,
+        after,
+        measure,
+    }))
+}
+
+/// `http`, then `http-2`, and so on.
+fn free_name(word: &str, taken: &mut BTreeMap<GateName, ()>) -> Option<GateName> {
+    let numbered = (2..).map(|number| format!("{word}-{number}"));
+    let names = std::iter::once(word.to_owned()).chain(numbered);
+    let mut free = names.filter_map(|name| GateName::new(name).ok());
+    let name = free.find(|name| !taken.contains_key(name))?;
+    taken.insert(name.clone(), ());
+    Some(name)
+}
+
+/// A reference stands alone: what it does is written in the `Gate` document, once.
+fn reference_only(
+    spec: &At<GateSpec>,
+    reference: &At<GateName>,
+    report: &mut Report,
+) -> Option<GateDraft> {
+    for place in other_keys(&spec.value) {
+        let help = "write it into the `Gate` document";
+        report.fault(&place.key(), "a reference to a gate cannot change it", help);
+    }
+    Some(GateDraft::Shared(reference.clone()))
+}
+
+/// Every key but `gate`.
+fn other_keys(spec: &GateSpec) -> Vec<Place> {
+    let GateSpec {
+        http,
+        command,
+        approval,
+        gate: _,
+        name,
+        after,
+        count,
+        interval,
+        initial_delay,
+        timeout,
+        failure_limit,
+        error_limit,
+        inconclusive_limit,
+        dry_run,
+    } = spec;
+    let places = [
+        place(http),
+        place(command),
+        place(approval),
+        place(name),
+        place(after),
+        place(count),
+        place(interval),
+        place(initial_delay),
+        place(timeout),
+        place(failure_limit),
+        place(error_limit),
+        place(inconclusive_limit),
+        place(dry_run),
+    ];
+    places.into_iter().flatten().collect()
+}
+
+fn place<T>(field: &Option<At<T>>) -> Option<Place> {
+    field.as_ref().map(|at| at.place.clone())
+}
+
+fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
+    let GateSpec {
+        http: by_http,
+        command: by_command,
+        approval: by_approval,
+        ..
+    } = &spec.value;
+    let written: Vec<Place> = [place(by_http), place(by_command), place(by_approval)]
+        .into_iter()
+        .flatten()
+        .collect();
+    if let [_, second, ..] = &written[..] {
+        report.fault(
+            &second.key(),
+            "a gate has one kind only",
+            "make it a gate of its own",
+        );
+    }
+    // What could not be read, an unknown kind for one, is told already.
+    if written.is_empty() && !report.has_fault_below(&spec.place) {
+        let help = "add one of: http, command, approval, gate";
+        report.fault(&spec.place, "this gate has no kind", help);
+    }
+    let http = by_http.as_ref().and_then(|text| http(&text.value, report));
+    let command = by_command.as_ref().and_then(|text| command(text, report));
+    let approval = by_approval
+        .as_ref()
+        .and_then(|text| approval(&text.value, report));
+    http.map(GateKind::Http)
+        .or(command.map(GateKind::Command))
+        .or(approval.map(GateKind::Approval))
+}
+
+fn measure(spec: &GateSpec, report: &mut Report) -> Option<Measure> {
+    let default = Measure::default();
+    let length = |field: &Option<At<Length>>, default: Duration| {
+        field.as_ref().map_or(default, |at| at.value.0)
+    };
+    let count = at_least_one(&spec.count, report);
+    if let Some(timeout) = spec.timeout.as_ref().filter(|at| at.value.0.is_zero()) {
+        report.fault(
+            &timeout.place,
+            "leaves no time for an answer",
+            "such as `30s`",
+        );
+    }
+    Some(Measure {
+        count: count?,
+        interval: length(&spec.interval, default.interval),
+        initial_delay: length(&spec.initial_delay, default.initial_delay),
+        timeout: length(&spec.timeout, default.timeout),
+        failure_limit: value(&spec.failure_limit).unwrap_or(default.failure_limit),
+        error_limit: value(&spec.error_limit).unwrap_or(default.error_limit),
+        inconclusive_limit: value(&spec.inconclusive_limit).unwrap_or(default.inconclusive_limit),
+        dry_run: value(&spec.dry_run).unwrap_or(default.dry_run),
+    })
+}
+
+fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Option<u32> {
+    let Some(count) = count else { return Some(1) };
+    if (1..=COUNT_MAX).contains(&count.value) {
+        return Some(count.value);
+    }
+    report.fault(
+        &count.place,
+        format!("must be between 1 and {COUNT_MAX}"),
+        "",
+    );
+    None
+}
+
+fn http(text: &HttpText, report: &mut Report) -> Option<HttpGate> {
+    let HttpText {
+        path,
+        method,
+        headers,
+        body,
+        status,
+        expect,
+        latency,
+        retries,
+    } = text;
+    let path = path.as_ref().and_then(|path| request_path(path, report));
+    let status = match status {
+        None => Some(200),
+        Some(status) => response_status(status, report),
+    };
+    let retries = retries
+        .as_ref()
+        .map_or(Some(0), |at| within(at, RETRIES_MAX, report));
+    let headers = headers_of(headers, report);
+    let expect = expect.as_ref().map(|at| &at.value);
+    let expect_headers = match expect {
+        Some(ExpectText { headers, json: _ }) => headers_of(headers, report),
+        None => BTreeMap::new(),
+    };
+    let expect_json = expect.and_then(|expect| expect.json.as_ref());
+    let expect_json = expect_json.map(|json| pointers(&json.value, report));
+    Some(HttpGate {
+        method: value(method).map_or_else(|| "GET".to_owned(), |word| word.0),
+        path: path?,
+        headers,
+        body: value(body),
+        status: status?,
+        expect_headers,
+        expect_json: expect_json.unwrap_or_default(),
+        latency: value(latency).map(|length| length.0),
+        retries: retries?,
+    })
+}
+
+fn request_path(path: &At<String>, report: &mut Report) -> Option<String> {
+    let is_plain = |c: char| c.is_ascii_graphic() && c != '#';
+    if path.value.starts_with('/') && path.value.chars().all(is_plain) {
+        return Some(path.value.clone());
+    }
+    let help = "such as `/stock/42?full=1`; the host is the slot's";
+    report.fault(
+        &path.place,
+        "must start with `/` and hold no space or fragment",
+        help,
+    );
+    None
+}
+
+fn response_status(status: &At<u32>, report: &mut Report) -> Option<u16> {
+    let code = u16::try_from(status.value)
+        .ok()
+        .filter(|code| (100..=599).contains(code));
+    if code.is_none() {
+        report.fault(
+            &status.place,
+            format!("`{}` is no HTTP status", status.value),
+            "100 to 599",
+        );
+    }
+    code
+}
+
+fn within(number: &At<u32>, max: u32, report: &mut Report) -> Option<u32> {
+    if number.value <= max {
+        return Some(number.value);
+    }
+    report.fault(&number.place, format!("must be at most {max}"), "");
+    None
+}
+
+fn headers_of(
+    headers: &Option<At<Named<String, String>>>,
+    report: &mut Report,
+) -> BTreeMap<String, String> {
+    let Some(headers) = headers else {
+        return BTreeMap::new();
+    };
+    for (name, value) in &headers.value.0 {
+        if http::HeaderName::from_bytes(name.value.as_bytes()).is_err() {
+            report.fault(
+                &name.place,
+                "is no name of a header",
+                "such as `x-request-id`",
+            );
+        }
+        if http::HeaderValue::from_str(&value.value).is_err() {
+            report.fault(
+                &value.place,
+                "is no value of a header",
+                "one line of plain text",
+            );
+        }
+    }
+    headers.value.to_map()
+}
+
+fn pointers(
+    json: &Named<String, serde_json::Value>,
+    report: &mut Report,
+) -> BTreeMap<String, serde_json::Value> {
+    for (pointer, _) in &json.0 {
+        if !pointer.value.is_empty() && !pointer.value.starts_with('/') {
+            let help = format!("write `/{}`", pointer.value.replace('.', "/"));
+            report.fault(&pointer.place, "a JSON pointer starts with `/`", help);
+        }
+    }
+    json.to_map()
+}
+
+fn command(text: &At<CommandText>, report: &mut Report) -> Option<CommandGate> {
+    let run = match &text.value {
+        CommandText::Short(run) => At {
+            value: run.clone(),
+            place: text.place.clone(),
+        },
+        CommandText::Long(long) => long.run.clone()?,
+    };
+    filled(&run, report).map(|run| CommandGate { run })
+}
+
+fn approval(text: &ApprovalText, report: &mut Report) -> Option<ApprovalGate> {
+    let ApprovalText { by, quorum } = text;
+    let names = by.as_ref().map_or(&[][..], |by| &by.value);
+    let by: Vec<Option<String>> = names.iter().map(|name| filled(name, report)).collect();
+    let needed = at_least_one(quorum, report)?;
+    if let Some(quorum) = quorum.as_ref().filter(|_| !by.is_empty()) {
+        if usize::try_from(needed).is_ok_and(|needed| needed > by.len()) {
+            let message = format!("{needed} must approve, but `by` names {}", by.len());
+            report.fault(&quorum.place, message, "");
+        }
+    }
+    Some(ApprovalGate {
+        by: by.into_iter().collect::<Option<_>>()?,
+        quorum: needed,
+    })
+}

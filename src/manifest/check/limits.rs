@@ -1,0 +1,134 @@
+//! What a cloud would refuse once service and environment meet: names that are too long, memory and time that a plan does not have.
+
+use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
+use crate::name::{EnvironmentName, FunctionName, ServiceName};
+
+const LAMBDA_NAME_MAX: usize = 64;
+/// A host name's label is 63 long; the slot's name takes a part of it.
+const APP_NAME_MAX: usize = 43;
+/// Azure's host takes as many characters of an app's name for the id of its locks and keys.
+pub(in crate::manifest) const HOST_ID_LEN: usize = 32;
+/// The load balancer before each Function App gives up here.
+const AZURE_ANSWER_MAX_SECONDS: u64 = 230;
+
+/// What is wrong with a service in one environment.
+pub(in crate::manifest) struct Limit {
+    pub(in crate::manifest) of: Subject,
+    pub(in crate::manifest) is_error: bool,
+    pub(in crate::manifest) message: String,
+    pub(in crate::manifest) help: String,
+}
+
+/// Where to point.
+pub(in crate::manifest) enum Subject {
+    Service,
+    Function(FunctionName),
+}
+
+pub(in crate::manifest) fn app_name(
+    azure: &AzureTarget,
+    environment: &EnvironmentName,
+    service: &ServiceName,
+) -> String {
+    format!("{}-{environment}-{service}", azure.prefix)
+}
+
+pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) -> Vec<Limit> {
+    let mut limits = Vec::new();
+    if environment.aws.is_some() {
+        limits.extend(lambda_names(service, environment));
+    }
+    if let Some(azure) = &environment.azure {
+        limits.extend(app_limit(service, environment, azure));
+        limits.extend(plan_limits(service, &azure.plan));
+    }
+    limits
+}
+
+fn lambda_names<'a>(
+    service: &'a Service,
+    environment: &'a Environment,
+) -> impl Iterator<Item = Limit> + 'a {
+    service.functions.keys().filter_map(|function| {
+        let name = format!("{}-{}-{function}", environment.name, service.name);
+        let excess = name.len().checked_sub(LAMBDA_NAME_MAX + 1)? + 1;
+        Some(Limit {
+            of: Subject::Function(function.clone()),
+            is_error: true,
+            message: format!(
+                "the Lambda function `{name}` would have a name of {} characters, and {LAMBDA_NAME_MAX} are allowed",
+                name.len()
+            ),
+            help: format!("shorten service or function by {excess}"),
+        })
+    })
+}
+
+fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) -> Option<Limit> {
+    let name = app_name(azure, &environment.name, &service.name);
+    let len = name.len();
+    if len > APP_NAME_MAX {
+        let excess = len - APP_NAME_MAX;
+        return Some(Limit {
+            of: Subject::Service,
+            is_error: true,
+            message: format!(
+                "the Function App `{name}` would have a name of {len} characters, and {APP_NAME_MAX} are allowed"
+            ),
+            help: format!("shorten the service or the environment's prefix by {excess}"),
+        });
+    }
+    let excess = (len + 1)
+        .checked_sub(HOST_ID_LEN)
+        .filter(|excess| *excess > 0)?;
+    Some(Limit {
+        of: Subject::Service,
+        is_error: false,
+        message: format!(
+            "the Function App `{name}` and its slot agree in their first {HOST_ID_LEN} characters, so Azure gives both one host id"
+        ),
+        help: format!("shorten the service or the environment's prefix by {excess}"),
+    })
+}
+
+/// What one instance of a plan has, in MiB, where it is less than Lambda's most; and its longest run, in seconds.
+fn plan_sizes(plan: &AzurePlan) -> (Option<u32>, Option<u64>) {
+    match plan.0.as_str() {
+        "Y1" => (Some(1536), Some(600)),
+        "EP1" => (Some(3584), None),
+        "EP2" => (Some(7168), None),
+        "S1" => (Some(1792), None),
+        "S2" | "P1v2" => (Some(3584), None),
+        "S3" | "P2v2" => (Some(7168), None),
+        "P0v3" => (Some(4096), None),
+        "P1v3" | "I1v2" => (Some(8192), None),
+        _ => (None, None),
+    }
+}
+
+fn plan_limits<'a>(service: &'a Service, plan: &'a AzurePlan) -> impl Iterator<Item = Limit> + 'a {
+    let (memory, time) = plan_sizes(plan);
+    service.functions.iter().flat_map(move |(name, function)| {
+        let seconds = function.timeout.as_secs();
+        let told = |message: String| Limit {
+            of: Subject::Function(name.clone()),
+            is_error: false,
+            message,
+            help: "the clouds will differ here".to_owned(),
+        };
+        let memory = memory.filter(|most| *most < function.memory.0).map(|most| {
+            let wanted = function.memory.0;
+            told(format!("asks for {wanted} MiB; an instance of {plan} on Azure has {most} MiB", plan = plan.0))
+        });
+        let time = time.filter(|most| *most < seconds).map(|most| {
+            told(format!("may run {seconds}s; {plan} on Azure stops it after {most}s", plan = plan.0))
+        });
+        let is_long = function.http.is_some() && seconds > AZURE_ANSWER_MAX_SECONDS;
+        let answer = is_long.then(|| {
+            told(format!(
+                "may take {seconds}s to answer; Azure gives up on a request after {AZURE_ANSWER_MAX_SECONDS}s"
+            ))
+        });
+        [memory, time, answer].into_iter().flatten().collect::<Vec<_>>()
+    })
+}

@@ -1,0 +1,191 @@
+//! Services: runtime and handlers, routes, variables, rollout.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use super::{
+    super::{
+        raw::{
+            AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
+        },
+        spec::{Across, RolloutSpec, Service},
+        yaml::Place,
+    },
+    filled,
+    function::{self, Defaults},
+    gate::{GateDraft, gates},
+    value,
+};
+use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName};
+
+/// A service whose own document is right, and what must be compared with other documents.
+#[derive(Clone, Debug)]
+pub(in crate::manifest) struct ServiceDraft {
+    pub(in crate::manifest) name: At<ServiceName>,
+    /// Its gates stand in `gates` until references can be followed; they are in here already where there are none.
+    pub(in crate::manifest) service: Arc<Service>,
+    pub(in crate::manifest) gates: Vec<GateDraft>,
+    pub(in crate::manifest) environments: Vec<At<EnvironmentName>>,
+    pub(in crate::manifest) functions: BTreeMap<FunctionName, Place>,
+    pub(in crate::manifest) source: Place,
+}
+
+pub(in crate::manifest) fn service(
+    document: &ServiceDocument,
+    report: &mut Report,
+) -> Option<ServiceDraft> {
+    let name = document.metadata.as_ref()?.value.name.clone();
+    let spec = &document.spec.as_ref()?.value;
+    let ServiceSpec {
+        environments,
+        runtime,
+        source,
+        build,
+        functions,
+        memory,
+        timeout,
+        env,
+        rollout,
+        drift,
+    } = spec;
+    let defaults = Defaults::of(memory, timeout, report);
+    let env = function::env(env, report);
+    let named = functions.as_ref();
+    let checked = named.and_then(|named| checked_functions(named, runtime, &defaults, report));
+    let build = build.as_ref().map(|build| filled(build, report));
+    let rollout = rollout_of(rollout, report);
+    let environments = distinct(environments, report);
+    let (functions, name, source) = (checked?, name?, source.clone()?);
+    function::check_routes(&functions, named?, report);
+    function::check_env_sizes(&functions, &env, named?, report);
+    let (gates, rollout) = rollout?;
+    let service = Service {
+        name: name.value.clone(),
+        environments: environments.iter().map(|at| at.value.clone()).collect(),
+        runtime: value(runtime)?,
+        source: source.value,
+        build: match build {
+            None => None,
+            Some(written) => Some(written?),
+        },
+        functions,
+        env,
+        rollout,
+        drift: value(drift).unwrap_or_default(),
+    };
+    let places = named?.value.0.iter();
+    Some(ServiceDraft {
+        name,
+        service: Arc::new(service),
+        gates,
+        environments,
+        functions: places
+            .map(|(name, at)| (name.value.clone(), at.place.clone()))
+            .collect(),
+        source: source.place,
+    })
+}
+
+type Functions = BTreeMap<FunctionName, super::super::spec::Function>;
+
+fn checked_functions(
+    named: &At<Named<FunctionName, FunctionSpec>>,
+    runtime: &Option<At<super::super::spec::Runtime>>,
+    defaults: &Defaults,
+    report: &mut Report,
+) -> Option<Functions> {
+    if named.value.0.is_empty() && !report.has_fault_below(&named.place) {
+        let help = "add one, such as `api: { handler: app:app, http: / }`";
+        report.fault(
+            &named.place.key(),
+            "a service has at least one function",
+            help,
+        );
+        return None;
+    }
+    let runtime = runtime.as_ref().map(|at| &at.value);
+    let mut functions = BTreeMap::new();
+    let mut all_good = true;
+    for (name, spec) in &named.value.0 {
+        match function::function(spec, runtime, defaults, report) {
+            Some(function) => {
+                functions.insert(name.value.clone(), function);
+            }
+            None => all_good = false,
+        }
+    }
+    all_good.then_some(functions)
+}
+
+fn distinct(
+    environments: &Option<At<Vec<At<EnvironmentName>>>>,
+    report: &mut Report,
+) -> Vec<At<EnvironmentName>> {
+    let Some(written) = environments else {
+        return Vec::new();
+    };
+    if written.value.is_empty() && !report.has_fault_below(&written.place) {
+        let help = "remove the key to run in every environment";
+        report.fault(&written.place.key(), "names no environment", help);
+    }
+    let mut kept: Vec<At<EnvironmentName>> = Vec::new();
+    for environment in &written.value {
+        if kept.iter().any(|known| known.value == environment.value) {
+            report.fault(&environment.place, "stands here twice", "keep one");
+        } else {
+            kept.push(environment.clone());
+        }
+    }
+    kept
+}
+
+fn rollout_of(
+    rollout: &Option<At<RolloutText>>,
+    report: &mut Report,
+) -> Option<(Vec<GateDraft>, RolloutSpec)> {
+    let written = rollout.as_ref().map(|at| &at.value);
+    let specs = written.and_then(|text| text.gates.as_ref());
+    let drafts = gates(specs.map_or(&[][..], |specs| &specs.value), report);
+    let across = match written.and_then(|text| text.across.as_ref()) {
+        None => Some(Across::Together),
+        Some(across) => across_of(across, report),
+    };
+    let bake = written.and_then(|text| value(&text.bake));
+    let drafts = drafts?;
+    let spec = RolloutSpec {
+        gates: own_gates(&drafts).unwrap_or_default(),
+        bake: bake.map_or(Duration::ZERO, |length| length.0),
+        across: across?,
+    };
+    Some((drafts, spec))
+}
+
+/// None where there are references.
+fn own_gates(drafts: &[GateDraft]) -> Option<Vec<super::super::spec::Gate>> {
+    let own = |draft: &GateDraft| match draft {
+        GateDraft::Own(gate) => Some(gate.clone()),
+        GateDraft::Shared(_) => None,
+    };
+    drafts.iter().map(own).collect()
+}
+
+fn across_of(across: &At<AcrossText>, report: &mut Report) -> Option<Across> {
+    let (order, soak) = match &across.value {
+        AcrossText::Word(_) => return Some(Across::Together),
+        AcrossText::List(order) => (order, Duration::ZERO),
+        AcrossText::Long(long) => {
+            let soak = long.soak.as_ref().map_or(Duration::ZERO, |at| at.value.0);
+            (&long.order.as_ref()?.value, soak)
+        }
+    };
+    let clouds: Vec<CloudName> = order.iter().map(|at| at.value).collect();
+    match clouds[..] {
+        [first, second] if first != second => Some(Across::InOrder { first, soak }),
+        _ => {
+            if !report.has_fault_below(&across.place) {
+                let help = "write `[aws, azure]`, `[azure, aws]` or `together`";
+                report.fault(&across.place, "must name both clouds once", help);
+            }
+            None
+        }
+    }
+}

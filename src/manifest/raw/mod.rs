@@ -1,0 +1,411 @@
+//! Manifests as written: every key that may stand in a file, and nothing that depends on two of them.
+//!
+//! A record is declared once: its struct, its reader and its JSON Schema come from the same lines and cannot disagree. Every field may
+//! be missing here, so that one fault does not hide the next; the reader has told of it where it must not.
+
+mod form;
+mod read;
+mod scalar;
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+
+use self::read::{Entries, Read};
+pub(super) use self::{
+    form::suggest,
+    read::{At, Named, Report},
+    scalar::{ApiVersion, Cron, Label, Length, MethodWord, VariableName},
+};
+use super::{
+    spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
+    yaml::{Node, Place},
+};
+use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
+
+/// Declares a record: `"key" field: Type`, and which keys must be there.
+macro_rules! record {
+    ($(#[$doc:meta])* $name:ident needs [$($needed:literal),*] {
+        $($(#[$field_doc:meta])* $key:literal $field:ident: $kind:ty),* $(,)?
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, Default, JsonSchema)]
+        #[schemars(deny_unknown_fields, extend("required" = [$($needed),*]))]
+        pub(super) struct $name {
+            $($(#[$field_doc])* #[schemars(rename = $key, required)] pub(super) $field: Option<At<$kind>>,)*
+        }
+
+        impl $name {
+            pub(super) const KEYS: &[&str] = &[$($key),*];
+            const NEEDED: &[&str] = &[$($needed),*];
+        }
+
+        impl Read for $name {
+            fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+                let entries = Entries::open(node, place, report)?;
+                entries.check_keys(Self::KEYS, Self::NEEDED, report);
+                Some(Self { $($field: entries.get($key, report),)* })
+            }
+        }
+    };
+}
+
+record! {
+    /// A set of functions that are deployed, promoted and rolled back as one, on every cloud of its environments.
+    ServiceDocument needs ["apiVersion", "kind", "metadata", "spec"] {
+        "apiVersion" _api_version: ApiVersion,
+        "kind" _kind: String,
+        "metadata" metadata: Metadata<ServiceName>,
+        "spec" spec: ServiceSpec,
+    }
+}
+
+record! {
+    /// Where services run: one account and region of AWS, one subscription, resource group and location of Azure, or one of the two.
+    EnvironmentDocument needs ["apiVersion", "kind", "metadata", "spec"] {
+        "apiVersion" _api_version: ApiVersion,
+        "kind" _kind: String,
+        "metadata" metadata: Metadata<EnvironmentName>,
+        "spec" spec: EnvironmentSpec,
+    }
+}
+
+record! {
+    /// A gate with a name, for many services.
+    GateDocument needs ["apiVersion", "kind", "metadata", "spec"] {
+        "apiVersion" _api_version: ApiVersion,
+        "kind" _kind: String,
+        "metadata" metadata: Metadata<GateName>,
+        "spec" spec: GateSpec,
+    }
+}
+
+/// What a document is called. Labels and annotations are for people and other tools.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(deny_unknown_fields, rename = "{N}Metadata", extend("required" = ["name"]))]
+pub(super) struct Metadata<N> {
+    #[schemars(required)]
+    pub(super) name: Option<At<N>>,
+    /// Short words to find it by.
+    #[schemars(required, rename = "labels")]
+    _labels: Option<At<Named<String, Label>>>,
+    /// Anything else that people want to write down.
+    #[schemars(required, rename = "annotations")]
+    _annotations: Option<At<Named<String, String>>>,
+}
+
+impl<N> Metadata<N> {
+    pub(super) const KEYS: &[&str] = &["name", "labels", "annotations"];
+}
+
+impl<N: Read> Read for Metadata<N> {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        let entries = Entries::open(node, place, report)?;
+        entries.check_keys(Self::KEYS, &["name"], report);
+        Some(Self {
+            name: entries.get("name", report),
+            _labels: entries.get("labels", report),
+            _annotations: entries.get("annotations", report),
+        })
+    }
+}
+
+record! {
+    ServiceSpec needs ["runtime", "source", "functions"] {
+        /// Environments that it runs in. Without it: all that the repository defines.
+        "environments" environments: Vec<At<EnvironmentName>>,
+        "runtime" runtime: Runtime,
+        /// Folder of this repository with the code, relative to the root.
+        "source" source: RepoPath,
+        /// Shell command that runs in a copy of the source folder; what it leaves there is deployed.
+        "build" build: String,
+        "functions" functions: Named<FunctionName, FunctionSpec>,
+        /// Memory of every function that does not say otherwise: `256Mi`, `256MB` or a number of MiB.
+        "memory" memory: Megabytes,
+        /// Longest run of every function that does not say otherwise.
+        "timeout" timeout: Length,
+        /// Variables of every function.
+        "env" env: Named<VariableName, EnvText>,
+        "rollout" rollout: RolloutText,
+        /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
+        "drift" drift: DriftMode,
+    }
+}
+
+record! {
+    /// One function, and what calls it.
+    FunctionSpec needs ["handler"] {
+        /// Python: `module:attribute`. Node: `file.mjs:export`. Executable: path of a program in the package.
+        "handler" handler: String,
+        /// `GET /stock/{sku}`, `GET,POST /stock`, `ANY /stock` or `/stock`.
+        "http" http: HttpRoute,
+        /// Name of a queue; its messages call the function.
+        "queue" queue: String,
+        /// Cron expression of five fields, in UTC.
+        "schedule" schedule: Cron,
+        "memory" memory: Megabytes,
+        "timeout" timeout: Length,
+        /// Variables of this function; they win over the service's.
+        "env" env: Named<VariableName, EnvText>,
+    }
+}
+
+/// A value, or the name of a secret in each cloud's own store.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum EnvText {
+    Plain(#[schemars(with = "Scalar")] String),
+    Secret(SecretText),
+}
+
+/// What YAML may take a plain value for.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "describes what may be written; never built")]
+enum Scalar {
+    Text(String),
+    Number(f64),
+    Bool(bool),
+}
+
+record! {
+    SecretText needs ["secret"] {
+        /// Name of the secret.
+        "secret" secret: String,
+    }
+}
+
+record! {
+    /// How a release reaches blue.
+    RolloutText needs [] {
+        /// Tests that green must pass, in this order.
+        "gates" gates: Vec<At<GateSpec>>,
+        /// How long blue is watched after a promotion.
+        "bake" bake: Length,
+        /// `together` (the default), `[aws, azure]` (first one, then the other) or `{ order: [aws, azure], soak: 10m }`.
+        "across" across: AcrossText,
+    }
+}
+
+/// The order of promotion.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum AcrossText {
+    Word(Together),
+    List(#[schemars(length(min = 2, max = 2))] Vec<At<CloudName>>),
+    Long(AcrossLong),
+}
+
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(super) enum Together {
+    Together,
+}
+
+record! {
+    AcrossLong needs ["order"] {
+        "order" order: Vec<At<CloudName>>,
+        /// How long the first cloud is watched before the second follows.
+        "soak" soak: Length,
+    }
+}
+
+record! {
+    /// A gate: exactly one of `http`, `command`, `approval` and `gate`, and how it is measured.
+    GateSpec needs [] {
+        "http" http: HttpText,
+        /// A command, or `{ run: command }`: run by `sh -c` in the repository's root. Exit code 0 passes.
+        "command" command: CommandText,
+        "approval" approval: ApprovalText,
+        /// Name of a `Gate` document, which is used as it is.
+        "gate" gate: GateName,
+        /// Name in status and history. Without it: made from the kind.
+        "name" name: GateName,
+        /// `staging` (the default): green is asked before any promotion. `promotion`: blue is asked while it bakes.
+        "after" after: GateStage,
+        /// Successful measurements that are needed.
+        "count" count: u32,
+        /// Time between two measurements.
+        "interval" interval: Length,
+        /// Time before the first measurement.
+        "initialDelay" initial_delay: Length,
+        /// Longest time that one measurement may take.
+        "timeout" timeout: Length,
+        /// Failed measurements that are forgiven.
+        "failureLimit" failure_limit: u32,
+        /// Consecutive errors that are forgiven.
+        "errorLimit" error_limit: u32,
+        /// Measurements without a clear result that are forgiven.
+        "inconclusiveLimit" inconclusive_limit: u32,
+        /// Its verdict is told and not acted on.
+        "dryRun" dry_run: bool,
+    }
+}
+
+record! {
+    /// One request to the slot, and what its answer must be like.
+    HttpText needs ["path"] {
+        /// Path and query.
+        "path" path: String,
+        /// `GET` without it.
+        "method" method: MethodWord,
+        "headers" headers: Named<String, String>,
+        "body" body: String,
+        /// Status that the answer must have; 200 without it.
+        "status" status: u32,
+        "expect" expect: ExpectText,
+        /// Longest accepted answer time.
+        "latency" latency: Length,
+        /// Further tries within one measurement.
+        "retries" retries: u32,
+    }
+}
+
+record! {
+    /// What the answer must hold besides its status.
+    ExpectText needs [] {
+        /// Headers with exactly these values.
+        "headers" headers: Named<String, String>,
+        /// JSON pointers (RFC 6901) and the values that they must hold.
+        "json" json: Named<String, serde_json::Value>,
+    }
+}
+
+/// A command.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(super) enum CommandText {
+    Short(String),
+    Long(CommandLong),
+}
+
+record! {
+    CommandLong needs ["run"] {
+        "run" run: String,
+    }
+}
+
+record! {
+    /// Waits for people.
+    ApprovalText needs [] {
+        /// Who may approve. Without it: everyone whose token may act.
+        "by" by: Vec<At<String>>,
+        /// How many of them must; 1 without it.
+        "quorum" quorum: u32,
+    }
+}
+
+record! {
+    EnvironmentSpec needs [] {
+        "aws" aws: AwsText,
+        "azure" azure: AzureText,
+    }
+}
+
+record! {
+    /// An account and region; the account is the role's.
+    AwsText needs ["region", "role"] {
+        "region" region: String,
+        /// ARN of the role that the functions run as.
+        "role" role: String,
+    }
+}
+
+record! {
+    AzureText needs ["subscription", "resourceGroup", "location", "plan"] {
+        /// Id of the subscription.
+        "subscription" subscription: String,
+        "resourceGroup" resource_group: String,
+        "location" location: String,
+        /// A plan with slots: `Y1`, `EP1`, `S1`, `P1v3` …
+        "plan" plan: String,
+        /// First part of each Function App's name, which must be unique in the world. Without it: made from environment,
+        /// subscription and resource group.
+        "prefix" prefix: String,
+    }
+}
+
+// === impl Read for what has a short and a long form ===
+
+impl Read for EnvText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(Self::Plain(text.clone())),
+            Node::Bool(_) | Node::Number(_) => report.as_written(place).map(Self::Plain),
+            Node::Map(_) => SecretText::read(node, place, report).map(Self::Secret),
+            Node::Null | Node::List(_) => {
+                report.wrong_type(place, "text or `{ secret: NAME }`", node)
+            }
+        }
+    }
+}
+
+impl Read for AcrossText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(text) if text == "together" => Some(Self::Word(Together::Together)),
+            Node::List(_) => Vec::read(node, place, report).map(Self::List),
+            Node::Map(_) => AcrossLong::read(node, place, report).map(Self::Long),
+            Node::Text(_) | Node::Null | Node::Bool(_) | Node::Number(_) => {
+                report.wrong_type(place, "`together` or a list such as `[aws, azure]`", node)
+            }
+        }
+    }
+}
+
+impl Read for CommandText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(Self::Short(text.clone())),
+            Node::Map(_) => CommandLong::read(node, place, report).map(Self::Long),
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::List(_) => {
+                report.wrong_type(place, "a command or `{ run: COMMAND }`", node)
+            }
+        }
+    }
+}
+
+/// Entries in the order of the text; a map for those who only need to look up.
+impl<K: Clone + Ord, V: Clone> Named<K, V> {
+    pub(super) fn to_map(&self) -> BTreeMap<K, V> {
+        let plain = |(key, value): &(At<K>, At<V>)| (key.value.clone(), value.value.clone());
+        self.0.iter().map(plain).collect()
+    }
+}
+
+/// The kinds of documents, as written.
+pub(super) const KINDS: [&str; 3] = ["Service", "Environment", "Gate"];
+
+/// Reads a whole document. None means that the fault is reported.
+pub(super) fn read_record<T: Read>(node: &Node, root: &Place, report: &mut Report) -> Option<T> {
+    T::read(node, root, report)
+}
+
+record! {
+    /// What every document starts with.
+    Header needs ["apiVersion", "kind"] {
+        "apiVersion" _api_version: ApiVersion,
+        "kind" kind: String,
+        "metadata" _metadata: serde_json::Value,
+        "spec" _spec: serde_json::Value,
+    }
+}
+
+/// Tells what is wrong with the head of a document whose kind is not one of ours.
+pub(super) fn unknown_kind(node: &Node, root: &Place, report: &mut Report) {
+    let Some(Header {
+        kind: Some(kind), ..
+    }) = Header::read(node, root, report)
+    else {
+        return;
+    };
+    let help = match form::suggest(&kind.value, KINDS.into_iter()) {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known kinds: {}", KINDS.join(", ")),
+    };
+    report.fault(
+        &kind.place,
+        format!("unknown kind `{}`", form::shorten(&kind.value)),
+        help,
+    );
+}

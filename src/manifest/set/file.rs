@@ -1,0 +1,238 @@
+//! One file: cut, parsed, read and checked, with every fault that can be found without the others.
+
+use super::super::{
+    check::{self, ServiceDraft},
+    fault::{Fault, Severity},
+    raw::{
+        At, EnvironmentDocument, GateDocument, Report, ServiceDocument, read_record, unknown_kind,
+    },
+    spec::{Environment, Gate},
+    yaml::{Broken, Document, Node, Place, Salvaged, Spot, salvage, split},
+};
+use crate::name::{EnvironmentName, GateName, ServiceName};
+
+/// A manifest is written by people; the largest we have seen has a tenth of this.
+pub const FILE_MAX: usize = 64 * 1024;
+/// Whoever has more faults than this in one document has one cause for them.
+const FAULTS_MAX: usize = 50;
+
+/// What one file holds. Depends on its path and text only.
+#[derive(Clone, Debug)]
+pub struct FileDocs {
+    pub(super) documents: Vec<(Document, Content)>,
+    pub(super) faults: Vec<Fault>,
+    /// Nobody knows what this file, or a part of it, asks for.
+    pub(super) is_unreadable: bool,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum Content {
+    Service(Box<ServiceDraft>),
+    Environment(At<EnvironmentName>, std::sync::Arc<Environment>),
+    Gate(At<GateName>, Gate),
+    /// Something is wrong, and these are the things that it may have been about.
+    Broken(Suspects),
+}
+
+/// What a broken document may have been about.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Suspects {
+    pub(super) service: Option<ServiceName>,
+    pub(super) environment: Option<EnvironmentName>,
+    pub(super) gate: Option<GateName>,
+}
+
+impl FileDocs {
+    /// Faults that were found without looking at other files.
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+}
+
+/// Reads the bytes of a file, which may be anything.
+pub fn parse_bytes(path: &str, bytes: &[u8]) -> FileDocs {
+    if bytes.len() > FILE_MAX {
+        return unreadable(
+            path,
+            &too_large(bytes.len()),
+            "split it; several files are fine",
+        );
+    }
+    match std::str::from_utf8(bytes) {
+        Ok(text) => parse_file(path, text),
+        Err(error) => {
+            let message = format!("is no text: byte {} is not UTF-8", error.valid_up_to());
+            unreadable(path, &message, "save it as UTF-8")
+        }
+    }
+}
+
+/// Reads one file. Never fails: what is wrong stands in the result.
+pub fn parse_file(path: &str, text: &str) -> FileDocs {
+    if text.len() > FILE_MAX {
+        return unreadable(
+            path,
+            &too_large(text.len()),
+            "split it; several files are fine",
+        );
+    }
+    let mut docs = FileDocs {
+        documents: Vec::new(),
+        faults: Vec::new(),
+        is_unreadable: false,
+    };
+    for document in split(path, text) {
+        docs.add(document);
+    }
+    docs
+}
+
+fn too_large(len: usize) -> String {
+    format!("the file has {len} bytes, and {FILE_MAX} are allowed")
+}
+
+fn unreadable(path: &str, message: &str, help: &str) -> FileDocs {
+    let start = Spot {
+        line: 1,
+        column: 1,
+        offset: 0,
+        length: 0,
+    };
+    let fault = fault_at(path, start, message.to_owned(), Some(help.to_owned()));
+    FileDocs {
+        documents: Vec::new(),
+        faults: vec![fault],
+        is_unreadable: true,
+    }
+}
+
+fn fault_at(file: &str, spot: Spot, message: String, suggestion: Option<String>) -> Fault {
+    Fault {
+        file: file.to_owned(),
+        line: spot.line,
+        column: spot.column,
+        offset: spot.offset,
+        length: spot.length,
+        field: String::new(),
+        message,
+        suggestion,
+        severity: Severity::Error,
+        service: None,
+    }
+}
+
+// === impl FileDocs ===
+
+impl FileDocs {
+    fn add(&mut self, document: Document) {
+        let content = match document.parse() {
+            Ok(node) => self.read(&document, &node),
+            Err(broken) => {
+                let Broken {
+                    spot,
+                    message,
+                    help,
+                } = *broken;
+                let mut fault = fault_at(&document.file, spot, message, help);
+                let Salvaged { kind, name } = salvage(document.text());
+                let suspects = Suspects::of(kind.as_deref(), name.as_deref());
+                fault.service = suspects.service.clone();
+                self.faults.push(fault);
+                Content::Broken(suspects)
+            }
+        };
+        if let Content::Broken(suspects) = &content {
+            self.is_unreadable |= suspects.is_anything();
+        }
+        self.documents.push((document, content));
+    }
+
+    fn read(&mut self, document: &Document, node: &Node) -> Content {
+        let name = node
+            .get("metadata")
+            .and_then(|metadata| metadata.get("name"));
+        let name = name.and_then(Node::as_text);
+        let kind = node.get("kind").and_then(Node::as_text);
+        let suspects = Suspects::of(kind, name);
+        let mut report = Report::new(document);
+        let content = read_kind(node, kind, &mut report);
+        let drafts = report.drafts;
+        let has_error = drafts.iter().any(|draft| draft.severity == Severity::Error);
+        let service = suspects.service.clone().filter(|_| has_error);
+        let left_out = drafts.len().saturating_sub(FAULTS_MAX);
+        for draft in drafts.into_iter().take(FAULTS_MAX) {
+            let spot = document.spot(&draft.place);
+            let mut fault = fault_at(&document.file, spot, draft.message, draft.help);
+            fault.field = draft.place.field();
+            fault.severity = draft.severity;
+            fault.service = service.clone();
+            self.faults.push(fault);
+        }
+        if left_out > 0 {
+            let message = format!("{left_out} more faults in this document are not shown");
+            let spot = document.first_spot();
+            let mut fault = fault_at(&document.file, spot, message, None);
+            fault.service = service;
+            self.faults.push(fault);
+        }
+        match content {
+            Some(content) if !has_error => content,
+            Some(_) | None => Content::Broken(suspects),
+        }
+    }
+}
+
+/// None, or faults in the report, where something is wrong.
+fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Content> {
+    let root = Place::default();
+    match kind {
+        Some("Service") => {
+            let document: ServiceDocument = read_record(node, &root, report)?;
+            let draft = check::service(&document, report)?;
+            Some(Content::Service(Box::new(draft)))
+        }
+        Some("Environment") => {
+            let document: EnvironmentDocument = read_record(node, &root, report)?;
+            let environment = check::environment(&document, report)?;
+            let name = document.metadata?.value.name?;
+            Some(Content::Environment(name, environment.into()))
+        }
+        Some("Gate") => {
+            let document: GateDocument = read_record(node, &root, report)?;
+            let gate = check::shared_gate(&document, report)?;
+            Some(Content::Gate(document.metadata?.value.name?, gate))
+        }
+        Some(_) | None => {
+            unknown_kind(node, &root, report);
+            None
+        }
+    }
+}
+
+impl Suspects {
+    /// A document of unknown kind may be about a service or an environment of its name.
+    fn of(kind: Option<&str>, name: Option<&str>) -> Self {
+        let may_be = |wanted: &str| {
+            let is_other = matches!(kind, Some("Service" | "Environment" | "Gate"));
+            kind == Some(wanted) || !is_other
+        };
+        let name = name.unwrap_or("");
+        Self {
+            service: ServiceName::new(name).ok().filter(|_| may_be("Service")),
+            environment: EnvironmentName::new(name)
+                .ok()
+                .filter(|_| may_be("Environment")),
+            gate: GateName::new(name).ok().filter(|_| may_be("Gate")),
+        }
+    }
+
+    /// No service, environment or gate is known that it could be about, so it may be about any.
+    fn is_anything(&self) -> bool {
+        let Self {
+            service,
+            environment,
+            gate,
+        } = self;
+        service.is_none() && environment.is_none() && gate.is_none()
+    }
+}

@@ -1,0 +1,14 @@
+//! YAML text as trees with places. Knows nothing of manifests.
+
+mod document;
+mod locate;
+mod node;
+mod place;
+mod salvage;
+
+pub(super) use self::{
+    document::{Broken, Document, Spot, split},
+    node::Node,
+    place::Place,
+    salvage::{Salvaged, salvage},
+};
