@@ -349,7 +349,9 @@ class Host {
   }
 
   serve(port) {
-    const options = { maxHeaderSize: HEAD_MAX, keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 };
+    // The host keeps connections for as long as it likes.
+    const patient = { keepAliveTimeout: 0, requestTimeout: 0, headersTimeout: 0 };
+    const options = { ...patient, maxHeaderSize: HEAD_MAX, requireHostHeader: false };
     const server = http.createServer(options, (message, reply) => this.exchange(message, reply));
     process.once('SIGTERM', () => {
       server.close();

@@ -144,11 +144,12 @@ impl Connection {
 
     fn head(&mut self) -> Result<Head, Fault> {
         let end = loop {
-            if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
-                break end;
-            }
-            if self.buffer.len() > HEAD_MAX {
+            let end = find(&self.buffer, b"\r\n\r\n");
+            if end.unwrap_or(self.buffer.len()) > HEAD_MAX {
                 return Err(Fault::Bad(431, "the request's headers are too large"));
+            }
+            if let Some(end) = end {
+                break end;
             }
             if !self.more()? {
                 return Err(Fault::Ended);

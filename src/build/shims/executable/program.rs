@@ -29,6 +29,8 @@ struct Running {
 
 /// AWS Lambda gives a runtime ten seconds to begin; a program that needs more would not start there.
 const START_LIMIT: Duration = Duration::from_secs(9);
+/// Between a program's last sign of life and the moment that its parent can tell.
+const DEATH_PAUSE: Duration = Duration::from_millis(20);
 const START_PAUSE: Duration = Duration::from_millis(2);
 
 impl Program {
@@ -63,11 +65,10 @@ impl Program {
 
     /// Passes a request on and brings the answer back.
     pub(crate) fn ask(&self, request: &Request, release: &str) -> Result<Answer, String> {
-        let port = self.port()?;
-        let (mut connection, reused) = self.connection(port)?;
+        let (port, mut connection, reused) = self.connection()?;
         let message = match exchange(&mut connection, request) {
             Err(_) if reused && is_repeatable(&request.method) => {
-                connection = self.connect(port)?;
+                (_, connection) = self.connect(port)?;
                 exchange(&mut connection, request)
             }
             outcome => outcome,
@@ -136,20 +137,36 @@ impl Program {
         Ok(())
     }
 
-    fn connection(&self, port: u16) -> Result<(Connection, bool), String> {
+    /// A connection, where it leads, and whether it has been used before. A program that accepts none is given a moment
+    /// to be seen as dead, and is then started again.
+    fn connection(&self) -> Result<(u16, Connection, bool), String> {
+        let port = self.port()?;
+        if let Some(connection) = self.idle_connection(port) {
+            return Ok((port, connection, true));
+        }
+        self.connect(port)
+            .or_else(|_| {
+                thread::sleep(DEATH_PAUSE);
+                let port = self.port()?;
+                self.connect(port)
+            })
+            .map(|(port, connection)| (port, connection, false))
+    }
+
+    fn idle_connection(&self, port: u16) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         while let Some((known, connection)) = idle.pop() {
             if known == port && connection.is_alive() {
-                return Ok((connection, true));
+                return Some(connection);
             }
         }
-        drop(idle);
-        self.connect(port).map(|connection| (connection, false))
+        None
     }
 
-    fn connect(&self, port: u16) -> Result<Connection, String> {
+    fn connect(&self, port: u16) -> Result<(u16, Connection), String> {
         TcpStream::connect((Ipv4Addr::LOCALHOST, port))
             .and_then(Connection::new)
+            .map(|connection| (port, connection))
             .map_err(|error| format!("`{}` does not accept connections: {error}", self.path))
     }
 
