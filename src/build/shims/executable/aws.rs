@@ -1,0 +1,218 @@
+//! The Lambda Runtime API: asks for events, one after the other, and posts what came of them.
+
+use std::{env, net::TcpStream, path::Path};
+
+use super::{
+    base64,
+    contract::{Answer, Event, Headers, Request, moment},
+    http::{Connection, Fault, Message},
+    json::{self, Value},
+    shim::Shim,
+};
+
+const RUNTIME: &str = "/2018-06-01/runtime";
+
+/// Works until the cloud hangs up.
+pub(crate) fn run(root: &Path, address: &str) -> Result<(), String> {
+    let mut api = Api {
+        address,
+        connection: None,
+    };
+    let function = env::var("VERDIGRIS_FUNCTION").unwrap_or_default();
+    let ready = Shim::load(root).and_then(|shim| shim.program(&function)?.port().map(|_| shim));
+    let shim = match ready {
+        Ok(shim) => shim,
+        Err(error) => {
+            api.post("/init/error", &failure(&error))?;
+            return Err(error);
+        }
+    };
+    loop {
+        let message = api.call("GET", "/invocation/next", b"")?;
+        let Some(id) = message.head.get("lambda-runtime-aws-request-id") else {
+            return Err("the Lambda Runtime API gave an event without an id".to_owned());
+        };
+        match handle(&shim, &function, &message.body) {
+            Ok(payload) => api.post(&format!("/invocation/{id}/response"), &payload)?,
+            Err(error) => {
+                eprintln!("verdigris: {error}");
+                api.post(&format!("/invocation/{id}/error"), &failure(&error))?;
+            }
+        }
+    }
+}
+
+struct Api<'a> {
+    address: &'a str,
+    connection: Option<Connection>,
+}
+
+impl Api<'_> {
+    fn post(&mut self, path: &str, value: &Value) -> Result<(), String> {
+        let mut text = String::new();
+        value.write(&mut text);
+        self.call("POST", path, text.as_bytes()).map(|_| ())
+    }
+
+    fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Message, String> {
+        let failed = |fault| format!("the Lambda Runtime API failed at {path}: {fault:?}");
+        let mut connection = match self.connection.take().filter(Connection::is_alive) {
+            Some(connection) => connection,
+            None => self.connect().map_err(failed)?,
+        };
+        let line = format!("{method} {RUNTIME}{path} HTTP/1.1");
+        let length = body.len().to_string();
+        let headers = [
+            ("host", self.address),
+            ("content-type", "application/json"),
+            ("content-length", length.as_str()),
+        ];
+        connection
+            .send(&line, &headers, body)
+            .map_err(|error| failed(error.into()))?;
+        let message = connection.response(method).map_err(failed)?;
+        if message.keep {
+            self.connection = Some(connection);
+        }
+        Ok(message)
+    }
+
+    fn connect(&self) -> Result<Connection, Fault> {
+        Ok(Connection::new(TcpStream::connect(self.address)?)?)
+    }
+}
+
+fn handle(shim: &Shim, function: &str, event: &[u8]) -> Result<Value, String> {
+    let event = json::parse(event).ok_or("the event is not JSON")?;
+    let about = event.get("requestContext").get("http");
+    let records = event.get("Records").list();
+    if *about != Value::Null {
+        let request = request(&event, about)?;
+        Ok(payload(shim.answer(&request, Some(function))))
+    } else if records
+        .first()
+        .is_some_and(|record| record.get("eventSource").text() == Some("aws:sqs"))
+    {
+        Ok(messages(shim, function, records))
+    } else if *event.get("detail-type") != Value::Null {
+        let taken = shim.deliver(function, schedule(&event), None);
+        taken
+            .then_some(Value::Null)
+            .ok_or_else(|| "the program did not accept the scheduled event".to_owned())
+    } else {
+        Err("an event of a kind that Verdigris does not pass on: use the function URL, a queue or a schedule".to_owned())
+    }
+}
+
+fn request(event: &Value, about: &Value) -> Result<Request, String> {
+    let text = event.get("body").text().unwrap_or_default();
+    let body = match event.get("isBase64Encoded") {
+        Value::Bool(true) => base64::decode(text).ok_or("the event's body is not base64")?,
+        _ => text.as_bytes().to_vec(),
+    };
+    let cookies = event.get("cookies").list().iter().filter_map(Value::text);
+    let cookies: Headers = cookies
+        .map(|cookie| ("cookie".to_owned(), cookie.to_owned()))
+        .collect();
+    let headers = event.get("headers").members().iter();
+    let headers = headers
+        .filter(|(name, _)| cookies.is_empty() || !name.eq_ignore_ascii_case("cookie"))
+        .filter_map(|(name, value)| Some((name.clone(), value.text()?.to_owned())));
+    let headers = headers.chain(cookies.clone()).collect();
+    let method = about.get("method").text().unwrap_or("GET");
+    let path = event.get("rawPath").text().unwrap_or("/");
+    let query = event.get("rawQueryString").text().unwrap_or_default();
+    Ok(Request::new(method, path, query, headers, body))
+}
+
+fn payload(answer: Answer) -> Value {
+    let Answer {
+        status,
+        headers,
+        cookies,
+        body,
+    } = answer;
+    let (body, encoded) = match String::from_utf8(body) {
+        Ok(text) => (text, false),
+        Err(error) => (base64::encode(error.as_bytes()), true),
+    };
+    let headers = headers
+        .into_iter()
+        .map(|(name, value)| (name, Value::Text(value)));
+    object([
+        ("statusCode", Value::Number(status.to_string())),
+        ("headers", Value::Object(headers.collect())),
+        (
+            "cookies",
+            Value::List(cookies.into_iter().map(Value::Text).collect()),
+        ),
+        ("body", Value::Text(body)),
+        ("isBase64Encoded", Value::Bool(encoded)),
+    ])
+}
+
+/// Says which messages failed. A queue that keeps an order is not to see a later message before them.
+fn messages(shim: &Shim, function: &str, records: &[Value]) -> Value {
+    let mut failed = Vec::new();
+    for record in records {
+        let source = record.get("eventSourceARN").text().unwrap_or_default();
+        let queue = shim
+            .package
+            .queue(function)
+            .or_else(|| source.rsplit(':').next())
+            .unwrap_or_default();
+        let held = source.ends_with(".fifo") && !failed.is_empty();
+        if held || !shim.deliver(function, message(record), Some(queue)) {
+            failed.push(object([(
+                "itemIdentifier",
+                record.get("messageId").clone(),
+            )]));
+        }
+    }
+    object([("batchItemFailures", Value::List(failed))])
+}
+
+fn message(record: &Value) -> Event {
+    let attributes = record.get("attributes");
+    Event {
+        id: owned(record.get("messageId")),
+        time: attributes.get("SentTimestamp").text().and_then(moment),
+        deliveries: owned(attributes.get("ApproximateReceiveCount")),
+        body: record
+            .get("body")
+            .text()
+            .unwrap_or_default()
+            .as_bytes()
+            .to_vec(),
+    }
+}
+
+fn schedule(event: &Value) -> Event {
+    Event {
+        id: owned(event.get("id")),
+        time: owned(event.get("time")),
+        ..Event::default()
+    }
+}
+
+fn owned(value: &Value) -> Option<String> {
+    value.text().map(str::to_owned)
+}
+
+fn failure(error: &str) -> Value {
+    let text = |text: &str| Value::Text(text.to_owned());
+    object([
+        ("errorMessage", text(error)),
+        ("errorType", text("Verdigris.Shim")),
+        ("stackTrace", Value::List(Vec::new())),
+    ])
+}
+
+fn object<const COUNT: usize>(members: [(&str, Value); COUNT]) -> Value {
+    Value::Object(
+        members
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+    )
+}

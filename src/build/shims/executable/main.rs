@@ -1,0 +1,36 @@
+//! Runs a package's own programs on AWS Lambda (as `bootstrap`) and on Azure Functions (as `verdigris-shim`).
+//!
+//! A program serves plain HTTP on `$PORT`; this one stands between it and the cloud. It is compiled on its own, with the
+//! standard library only, so that it is small and runs on any Linux.
+
+mod aws;
+mod azure;
+mod base64;
+mod contract;
+mod http;
+mod json;
+mod program;
+mod shim;
+
+use std::{env, path::PathBuf, process::ExitCode};
+
+fn main() -> ExitCode {
+    let root = env::current_exe()
+        .ok()
+        .and_then(|path| path.parent().map(PathBuf::from))
+        .unwrap_or_default();
+    let ended = match (env::var("AWS_LAMBDA_RUNTIME_API"), env::var("FUNCTIONS_CUSTOMHANDLER_PORT")) {
+        (Ok(address), _) => aws::run(&root, &address),
+        (Err(_), Ok(port)) => azure::run(&root, &port),
+        (Err(_), Err(_)) => Err(
+            "neither AWS_LAMBDA_RUNTIME_API nor FUNCTIONS_CUSTOMHANDLER_PORT is set: a cloud starts this program".to_owned(),
+        ),
+    };
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("verdigris: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}

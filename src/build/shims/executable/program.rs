@@ -1,0 +1,208 @@
+//! A program of the package: started with `PORT`, awaited, asked, and started again when it has died.
+
+use std::{
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::{Mutex, PoisonError},
+    thread,
+    time::{Duration, Instant},
+};
+
+use super::{
+    contract::{Answer, Request},
+    http::{Connection, Fault, Message},
+};
+
+pub(crate) struct Program {
+    root: PathBuf,
+    path: String,
+    running: Mutex<Option<Running>>,
+    /// Connections that wait for a next request, with the port they lead to.
+    idle: Mutex<Vec<(u16, Connection)>>,
+}
+
+struct Running {
+    child: Child,
+    port: u16,
+}
+
+/// AWS Lambda gives a runtime ten seconds to begin; a program that needs more would not start there.
+const START_LIMIT: Duration = Duration::from_secs(9);
+/// Between a program's last sign of life and the moment that its parent can tell.
+const DEATH_PAUSE: Duration = Duration::from_millis(20);
+const START_PAUSE: Duration = Duration::from_millis(2);
+
+impl Program {
+    pub(crate) fn new(root: &Path, path: &str) -> Self {
+        Self {
+            root: root.to_owned(),
+            path: path.to_owned(),
+            running: Mutex::new(None),
+            idle: Mutex::new(Vec::new()),
+        }
+    }
+
+    /// Makes sure that the program runs and accepts connections, and tells where.
+    pub(crate) fn port(&self) -> Result<u16, String> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = running.as_mut() {
+            match known.child.try_wait() {
+                Ok(None) => return Ok(known.port),
+                Ok(Some(status)) => eprintln!(
+                    "verdigris: `{}` ended with {status}: starting it again",
+                    self.path
+                ),
+                Err(error) => eprintln!("verdigris: lost sight of `{}`: {error}", self.path),
+            }
+            *running = None;
+        }
+        let started = self.start()?;
+        let port = started.port;
+        *running = Some(started);
+        Ok(port)
+    }
+
+    /// Passes a request on and brings the answer back.
+    pub(crate) fn ask(&self, request: &Request, release: &str) -> Result<Answer, String> {
+        let (port, mut connection, reused) = self.connection()?;
+        let message = match exchange(&mut connection, request) {
+            Err(_) if reused && is_repeatable(&request.method) => {
+                (_, connection) = self.connect(port)?;
+                exchange(&mut connection, request)
+            }
+            outcome => outcome,
+        };
+        let Message { head, body, keep } = message.map_err(|fault| self.describe(&fault))?;
+        let status = head.line[1]
+            .parse()
+            .ok()
+            .filter(|status| (200..=599).contains(status));
+        let status = status
+            .ok_or_else(|| format!("`{}` answered with status {}", self.path, head.line[1]))?;
+        if keep {
+            self.idle
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push((port, connection));
+        }
+        Ok(Answer::new(
+            status,
+            head.headers,
+            body,
+            &request.method,
+            release,
+        ))
+    }
+
+    fn start(&self) -> Result<Running, String> {
+        let port = free_port().map_err(|error| format!("no port is free: {error}"))?;
+        let child = Command::new(self.root.join(&self.path))
+            .current_dir(&self.root)
+            .env("PORT", port.to_string())
+            .env_remove("AWS_LAMBDA_RUNTIME_API")
+            .env_remove("FUNCTIONS_CUSTOMHANDLER_PORT")
+            .stdin(Stdio::null())
+            .spawn()
+            .map_err(|error| format!("failed to start `{}`: {error}", self.path))?;
+        let mut running = Running { child, port };
+        match self.wait(&mut running) {
+            Ok(()) => Ok(running),
+            Err(reason) => {
+                // Both fail only where it has ended already.
+                let _ = running.child.kill();
+                let _ = running.child.wait();
+                Err(reason)
+            }
+        }
+    }
+
+    fn wait(&self, running: &mut Running) -> Result<(), String> {
+        let begun = Instant::now();
+        while TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).is_err() {
+            if let Ok(Some(status)) = running.child.try_wait() {
+                return Err(format!(
+                    "`{}` ended with {status} before it accepted connections",
+                    self.path
+                ));
+            }
+            if begun.elapsed() > START_LIMIT {
+                return Err(format!(
+                    "`{}` did not listen on $PORT ({}) within {START_LIMIT:?}",
+                    self.path, running.port
+                ));
+            }
+            thread::sleep(START_PAUSE);
+        }
+        Ok(())
+    }
+
+    /// A connection, where it leads, and whether it has been used before. A program that accepts none is given a moment
+    /// to be seen as dead, and is then started again.
+    fn connection(&self) -> Result<(u16, Connection, bool), String> {
+        let port = self.port()?;
+        if let Some(connection) = self.idle_connection(port) {
+            return Ok((port, connection, true));
+        }
+        self.connect(port)
+            .or_else(|_| {
+                thread::sleep(DEATH_PAUSE);
+                let port = self.port()?;
+                self.connect(port)
+            })
+            .map(|(port, connection)| (port, connection, false))
+    }
+
+    fn idle_connection(&self, port: u16) -> Option<Connection> {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some((known, connection)) = idle.pop() {
+            if known == port && connection.is_alive() {
+                return Some(connection);
+            }
+        }
+        None
+    }
+
+    fn connect(&self, port: u16) -> Result<(u16, Connection), String> {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port))
+            .and_then(Connection::new)
+            .map(|connection| (port, connection))
+            .map_err(|error| format!("`{}` does not accept connections: {error}", self.path))
+    }
+
+    fn describe(&self, fault: &Fault) -> String {
+        match fault {
+            Fault::Ended => format!("`{}` hung up without an answer", self.path),
+            Fault::Bad(_, text) => format!(
+                "`{}` answered with something that is not HTTP: {text}",
+                self.path
+            ),
+            Fault::Io(error) => format!("`{}` did not answer: {error}", self.path),
+        }
+    }
+}
+
+/// Asked twice is as good as once: the first may have been lost on a connection that was closing.
+fn is_repeatable(method: &str) -> bool {
+    matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
+}
+
+fn exchange(connection: &mut Connection, request: &Request) -> Result<Message, Fault> {
+    let query = if request.query.is_empty() { "" } else { "?" };
+    let line = format!(
+        "{} {}{query}{} HTTP/1.1",
+        request.method, request.path, request.query
+    );
+    let headers: Vec<(&str, &str)> = request
+        .headers
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    connection.send(&line, &headers, &request.body)?;
+    connection.response(&request.method)
+}
+
+fn free_port() -> std::io::Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    Ok(listener.local_addr()?.port())
+}
