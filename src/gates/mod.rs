@@ -1,1 +1,9 @@
-//! Asks the world, and returns evidence.
+//! Asks the world, and returns evidence. What the evidence means for a rollout is judged in `rollout::verdict`, never here.
+//!
+//! A gate's address is always that of a slot: users write a path, and a path can name no other host.
+
+pub mod address;
+pub mod command;
+pub mod http;
+mod output;
+mod reply;

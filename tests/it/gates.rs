@@ -1,0 +1,535 @@
+//! Gates: what they ask, what they make of the answer, and what they never do.
+
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use secrecy::SecretString;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+};
+use url::Url;
+use verdigris::{
+    clock::SystemClock,
+    gates::{
+        command::{self, Script, environment},
+        http::{self, Client, Question},
+    },
+    manifest::spec::HttpGate,
+    name::{CloudName, ReleaseDigest},
+    rollout::evidence::{CommandEvidence, Evidence, HttpEvidence, Measurement, Outcome},
+};
+
+/// How the server behaves to each connection in turn; the last way stays.
+#[derive(Clone, Debug)]
+enum Act {
+    /// Head and body, as they go over the wire.
+    Say(String),
+    Silence,
+    HangUp,
+    /// A body without end: at once, or a byte now and then.
+    Flood,
+    Trickle,
+}
+
+struct Server {
+    address: Url,
+    /// Each request as it came.
+    heard: Arc<Mutex<Vec<String>>>,
+}
+
+async fn serve(acts: Vec<Act>) -> Server {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let log = Arc::clone(&heard);
+    tokio::spawn(async move {
+        let mut acts = acts.into_iter().peekable();
+        while let Ok((stream, _)) = listener.accept().await {
+            let act = acts.next().unwrap();
+            if acts.peek().is_none() {
+                acts = vec![act.clone()].into_iter().peekable();
+            }
+            tokio::spawn(play(stream, act, Arc::clone(&log)));
+        }
+    });
+    let address = address.parse().unwrap();
+    Server { address, heard }
+}
+
+async fn play(mut stream: TcpStream, act: Act, heard: Arc<Mutex<Vec<String>>>) {
+    let mut request = vec![0; 8192];
+    let count = stream.read(&mut request).await.unwrap_or(0);
+    let text = String::from_utf8_lossy(&request[..count]).into_owned();
+    heard.lock().unwrap().push(text);
+    let endless = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+    match act {
+        Act::Say(text) => stream.write_all(text.as_bytes()).await.unwrap(),
+        Act::HangUp => {}
+        Act::Silence => tokio::time::sleep(Duration::from_secs(60)).await,
+        Act::Flood => {
+            stream.write_all(endless).await.unwrap();
+            while stream.write_all(&[b'x'; 8192]).await.is_ok() {}
+        }
+        Act::Trickle => {
+            stream.write_all(endless).await.unwrap();
+            while stream.write_all(b"x").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        }
+    }
+}
+
+fn say(status: u16, headers: &str, body: &str) -> Act {
+    let length = body.len();
+    Act::Say(format!(
+        "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
+    ))
+}
+
+fn ours() -> String {
+    format!("x-verdigris-release: {}\r\n", ReleaseDigest::of(b"ours"))
+}
+
+fn gate() -> HttpGate {
+    HttpGate {
+        method: "GET".to_owned(),
+        path: "/stock/42".to_owned(),
+        headers: BTreeMap::new(),
+        body: None,
+        status: 200,
+        expect_headers: BTreeMap::new(),
+        expect_json: BTreeMap::new(),
+        latency: None,
+        retries: 0,
+    }
+}
+
+fn wants_json(pointer: &str, value: serde_json::Value) -> HttpGate {
+    let expect_json = BTreeMap::from([(pointer.to_owned(), value)]);
+    HttpGate {
+        expect_json,
+        ..gate()
+    }
+}
+
+async fn ask(gate: &HttpGate, address: &Url) -> Measurement {
+    let question = Question {
+        gate,
+        address,
+        timeout: Duration::from_millis(1500),
+        release: Some(ReleaseDigest::of(b"ours")),
+    };
+    let client = Client::new().unwrap();
+    let asked = http::measure(&client, &question, &SystemClock);
+    tokio::time::timeout(Duration::from_secs(5), asked)
+        .await
+        .unwrap()
+}
+
+fn http_evidence(measurement: &Measurement) -> &HttpEvidence {
+    match &measurement.evidence {
+        Evidence::Http(evidence) => evidence,
+        Evidence::Command(_) | Evidence::None => panic!("{measurement:?}"),
+    }
+}
+
+fn read(outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Successful => "successful".to_owned(),
+        Outcome::Failed { why } => format!("failed: {why}"),
+        Outcome::Error { why } => format!("error: {why}"),
+        Outcome::Inconclusive { why } => format!("inconclusive: {why}"),
+    }
+}
+
+#[tokio::test]
+async fn an_answer_of_the_release_is_judged_and_anything_else_is_an_error() {
+    let json = say(200, &ours(), r#"{"sku":"42","left":3}"#);
+    let theirs = format!("x-verdigris-release: {}\r\n", ReleaseDigest::of(b"theirs"));
+    let latency = HttpGate {
+        latency: Some(Duration::ZERO),
+        ..gate()
+    };
+    let other = format!(
+        "error: the slot still answers as release {}",
+        ReleaseDigest::of(b"theirs")
+    );
+    let cut = Act::Say(format!(
+        "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n{}\r\n{{",
+        ours()
+    ));
+    let redirect = "location: http://127.0.0.1:9/\r\n";
+    let table = [
+        (gate(), json.clone(), "successful"),
+        (wants_json("/left", 3.into()), json.clone(), "successful"),
+        (
+            wants_json("/left", 4.into()),
+            json.clone(),
+            "failed: json /left: wanted 4, got 3",
+        ),
+        (
+            wants_json("/right", 4.into()),
+            json,
+            "failed: json /right: wanted 4, got nothing",
+        ),
+        (
+            wants_json("/a", 1.into()),
+            say(200, &ours(), "<"),
+            "failed: json /a: wanted 1, got a body that is no JSON",
+        ),
+        (
+            gate(),
+            say(500, &ours(), "no"),
+            "failed: status: wanted 200, got 500",
+        ),
+        (
+            gate(),
+            say(503, &ours(), "no"),
+            "failed: status: wanted 200, got 503",
+        ),
+        (
+            gate(),
+            say(503, "", "no"),
+            "error: the platform answered 503 in place of the release",
+        ),
+        (
+            gate(),
+            say(404, "", "no"),
+            "failed: status: wanted 200, got 404",
+        ),
+        (
+            HttpGate {
+                status: 503,
+                ..gate()
+            },
+            say(503, "", "no"),
+            "successful",
+        ),
+        (
+            gate(),
+            say(302, redirect, ""),
+            "failed: status: wanted 200, got 302",
+        ),
+        (gate(), say(200, &theirs, ""), other.as_str()),
+        (gate(), Act::Silence, "error: no answer within 1.5s"),
+        (gate(), Act::Flood, "successful"),
+        (
+            wants_json("/a", 1.into()),
+            Act::Flood,
+            "failed: json /a: wanted 1, got a body of more than 1048576 bytes",
+        ),
+        (gate(), Act::Trickle, "successful"),
+        (
+            wants_json("/a", 1.into()),
+            Act::Trickle,
+            "error: the answer broke off: it did not end in time",
+        ),
+        (
+            wants_json("/a", 1.into()),
+            cut,
+            "error: the answer broke off: the connection was lost",
+        ),
+    ];
+    for (gate, act, wanted) in table {
+        let server = serve(vec![act.clone()]).await;
+        let measurement = ask(&gate, &server.address).await;
+        assert_eq!(read(&measurement.outcome), wanted, "{act:?}");
+        let kept = http_evidence(&measurement)
+            .answer
+            .as_ref()
+            .map_or(0, |answer| answer.body.len());
+        assert!(kept <= 64 * 1024);
+    }
+    let server = serve(vec![say(200, &ours(), "")]).await;
+    let told = read(&ask(&latency, &server.address).await.outcome);
+    assert!(
+        told == "successful" || told.starts_with("failed: latency: wanted at most 0 ms, got "),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn nobody_there_is_an_error() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
+    drop(listener);
+    let told = read(&ask(&gate(), &address).await.outcome);
+    assert!(told.starts_with("error: cannot connect: "), "{told}");
+    let server = serve(vec![Act::HangUp]).await;
+    let told = read(&ask(&gate(), &server.address).await.outcome);
+    assert!(told.starts_with("error: no answer: "), "{told}");
+}
+
+#[tokio::test]
+async fn further_tries_wait_for_an_answer_and_never_repeat_a_wrong_one() {
+    let good = say(200, &ours(), "yes");
+    let table = [
+        (
+            vec![Act::HangUp, say(503, "", ""), good.clone()],
+            3,
+            "successful",
+            3,
+        ),
+        (
+            vec![say(503, "", "")],
+            1,
+            "error: the platform answered 503 in place of the release",
+            2,
+        ),
+        (
+            vec![say(500, &ours(), ""), good],
+            3,
+            "failed: status: wanted 200, got 500",
+            1,
+        ),
+    ];
+    for (acts, retries, wanted, tries) in table {
+        let server = serve(acts).await;
+        let measurement = ask(&HttpGate { retries, ..gate() }, &server.address).await;
+        assert_eq!(read(&measurement.outcome), wanted);
+        assert_eq!(http_evidence(&measurement).tries, tries);
+        assert_eq!(server.heard.lock().unwrap().len() as u32, tries);
+    }
+}
+
+#[tokio::test]
+async fn the_request_is_sent_as_written_and_shown_without_its_secrets() {
+    let server = serve(vec![say(
+        201,
+        &format!("{}x-stock: low\r\nset-cookie: id=swordfish\r\n", ours()),
+        "made",
+    )])
+    .await;
+    let pairs = [("authorization", "Bearer swordfish"), ("x-team", "blue")];
+    let gate = HttpGate {
+        method: "POST".to_owned(),
+        path: "/orders?code=swordfish&dry=1".to_owned(),
+        headers: pairs
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        body: Some(r#"{"sku":42}"#.to_owned()),
+        status: 201,
+        expect_headers: BTreeMap::from([("X-Stock".to_owned(), "low".to_owned())]),
+        ..gate()
+    };
+    let measurement = ask(&gate, &server.address).await;
+    assert_eq!(measurement.outcome, Outcome::Successful);
+    let heard = server.heard.lock().unwrap().join("");
+    assert!(
+        heard.starts_with("POST /orders?code=swordfish&dry=1 HTTP/1.1\r\n"),
+        "{heard}"
+    );
+    assert!(
+        heard.contains("authorization: Bearer swordfish\r\n"),
+        "{heard}"
+    );
+    assert!(heard.ends_with("\r\n\r\n{\"sku\":42}"), "{heard}");
+    let shown = serde_json::to_string(&measurement).unwrap();
+    assert!(!shown.contains("swordfish"), "{shown}");
+    assert!(
+        shown.contains(r#""what":"header X-Stock","wanted":"low","got":"low","passed":true"#),
+        "{shown}"
+    );
+}
+
+#[tokio::test]
+async fn a_gate_cannot_name_another_host() {
+    let server = serve(vec![say(200, "", "")]).await;
+    let paths = [
+        "//evil.example/",
+        "http://evil.example/",
+        "/\\evil.example",
+        "\\\\evil.example",
+    ];
+    let by_path = paths.map(|path| HttpGate {
+        path: path.to_owned(),
+        ..gate()
+    });
+    let hosts = ["Host", "X-Forwarded-Host", "Transfer-Encoding"];
+    let by_header = hosts.map(|name| HttpGate {
+        headers: BTreeMap::from([(name.to_owned(), "evil.example".to_owned())]),
+        ..gate()
+    });
+    for gate in by_path.into_iter().chain(by_header) {
+        let measurement = ask(&gate, &server.address).await;
+        assert!(
+            matches!(measurement.outcome, Outcome::Error { .. }),
+            "{measurement:?}"
+        );
+    }
+    assert_eq!(*server.heard.lock().unwrap(), [""; 0], "nothing was sent");
+}
+
+async fn run_with(
+    run: &str,
+    folder: &Path,
+    env: &BTreeMap<String, String>,
+) -> (String, CommandEvidence) {
+    let secrets = [SecretString::from("swordfish")];
+    let script = Script {
+        run,
+        folder,
+        env,
+        timeout: Duration::from_millis(1500),
+        secrets: &secrets,
+    };
+    let ran = command::measure(&script, &SystemClock);
+    let measurement = tokio::time::timeout(Duration::from_secs(5), ran)
+        .await
+        .unwrap();
+    match measurement.evidence {
+        Evidence::Command(evidence) => (read(&measurement.outcome), evidence),
+        Evidence::Http(_) | Evidence::None => panic!("{:?}", measurement.evidence),
+    }
+}
+
+async fn run(run: &str) -> (String, CommandEvidence) {
+    let folder = tempfile::tempdir().unwrap();
+    run_with(run, folder.path(), &BTreeMap::new()).await
+}
+
+#[tokio::test]
+async fn a_script_passes_by_its_exit_code_and_what_it_wrote_is_kept_in_order() {
+    let table = [
+        (
+            "echo one; echo two >&2; echo three",
+            "successful",
+            Some(0),
+            "one\ntwo\nthree\n",
+        ),
+        (
+            "echo no stock; exit 3",
+            "failed: exit code 3",
+            Some(3),
+            "no stock\n",
+        ),
+        ("kill -9 $$", "error: killed by signal 9", None, ""),
+        (
+            "no-such-program-here 2>/dev/null",
+            "failed: exit code 127",
+            Some(127),
+            "",
+        ),
+        ("cat; echo swordfish", "successful", Some(0), "(hidden)\n"),
+        ("printf '\\377\\000x'", "successful", Some(0), "\u{fffd}x"),
+    ];
+    for (text, outcome, exit, output) in table {
+        let (told, evidence) = run(text).await;
+        assert_eq!((told.as_str(), evidence.exit), (outcome, exit), "{text}");
+        assert_eq!(evidence.output, output, "{text}");
+        assert!(!evidence.timed_out && !evidence.is_cut);
+    }
+    let nowhere = Path::new("/no/such/folder");
+    let (told, _) = run_with("true", nowhere, &BTreeMap::new()).await;
+    assert!(told.starts_with("error: cannot start: "), "{told}");
+}
+
+#[tokio::test]
+async fn a_script_sees_greens_addresses_and_nothing_of_the_daemon() {
+    let url = |text: &str| text.parse::<Url>().unwrap();
+    let aws = [
+        ("stock", "http://127.0.0.1:1/"),
+        ("re-order", "http://127.0.0.1:2/"),
+    ];
+    let aws = aws.map(|(name, address)| (name.parse().unwrap(), url(address)));
+    let azure = [("stock".parse().unwrap(), url("http://127.0.0.1:3/"))];
+    let green = BTreeMap::from([
+        (CloudName::Aws, BTreeMap::from(aws)),
+        (CloudName::Azure, BTreeMap::from(azure)),
+    ]);
+    let release = ReleaseDigest::of(b"x");
+    let revision = "main@sha1:0123456789012345678901234567890123456789"
+        .parse()
+        .unwrap();
+    let env = environment(
+        &"prod/inventory".parse().unwrap(),
+        release,
+        &revision,
+        &green,
+    );
+    let folder = tempfile::tempdir().unwrap();
+    let (told, evidence) = run_with("env | sort", folder.path(), &env).await;
+    assert_eq!(told, "successful");
+    let is_own = |line: &&str| !line.starts_with("HOME=") && !line.starts_with("TMPDIR=");
+    let lines: Vec<&str> = evidence.output.lines().filter(is_own).collect();
+    let release = format!("VERDIGRIS_RELEASE={release}");
+    let wanted = [
+        "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        &format!("PWD={}", folder.path().display()),
+        "VERDIGRIS_ENVIRONMENT=prod",
+        "VERDIGRIS_GREEN_AWS=http://127.0.0.1:2",
+        "VERDIGRIS_GREEN_AWS_RE_ORDER=http://127.0.0.1:2",
+        "VERDIGRIS_GREEN_AWS_STOCK=http://127.0.0.1:1",
+        "VERDIGRIS_GREEN_AZURE=http://127.0.0.1:3",
+        "VERDIGRIS_GREEN_AZURE_STOCK=http://127.0.0.1:3",
+        &release,
+        "VERDIGRIS_REVISION=main@sha1:0123456789012345678901234567890123456789",
+        "VERDIGRIS_SERVICE=inventory",
+    ];
+    let lines: Vec<&str> = lines
+        .into_iter()
+        .filter(|line| {
+            !line.starts_with("_=") && !line.starts_with("OLDPWD=") && !line.starts_with("SHLVL=")
+        })
+        .collect();
+    assert_eq!(lines, wanted);
+    let (_, evidence) = run("echo x > \"$HOME/file\"; echo $HOME").await;
+    assert!(
+        !Path::new(evidence.output.trim()).exists(),
+        "home is thrown away"
+    );
+}
+
+/// A child in the background that shows that it lives, while it does.
+const HEART: &str = "( while :; do date +%s%N > beat; sleep 0.05; done ) & sleep 0.3;";
+
+async fn is_beating(folder: &Path) -> bool {
+    let beat = folder.join("beat");
+    let before = std::fs::read(&beat).unwrap();
+    tokio::time::sleep(Duration::from_millis(400)).await;
+    before != std::fs::read(&beat).unwrap()
+}
+
+#[tokio::test]
+async fn nothing_that_a_script_started_outlives_it() {
+    let ends = [
+        ("exit 0", "successful", Some(0)),
+        ("sleep 30", "error: did not end within 1.5s", None),
+        (
+            "yes | head -c 3000000; exit 1",
+            "failed: exit code 1",
+            Some(1),
+        ),
+    ];
+    for (end, outcome, exit) in ends {
+        let folder = tempfile::tempdir().unwrap();
+        let (told, evidence) =
+            run_with(&format!("{HEART} {end}"), folder.path(), &BTreeMap::new()).await;
+        assert_eq!((told.as_str(), evidence.exit), (outcome, exit));
+        assert!(evidence.output.len() <= 64 * 1024);
+        assert_eq!(evidence.timed_out, exit.is_none());
+        assert!(!is_beating(folder.path()).await, "{end}");
+    }
+}
+
+#[tokio::test]
+async fn a_measurement_that_is_dropped_takes_its_script_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().to_owned();
+    let task = tokio::spawn(async move {
+        run_with(&format!("{HEART} sleep 30"), &path, &BTreeMap::new()).await
+    });
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    assert!(is_beating(folder.path()).await);
+    task.abort();
+    assert!(task.await.is_err());
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!is_beating(folder.path()).await);
+}
