@@ -451,7 +451,10 @@ impl Cloud for FakeCloud {
                 release,
             };
             let revert_after = state.revert_after;
-            let service = state.services.get_mut(&scope.service).ok_or(not_staged.clone())?;
+            let service = state
+                .services
+                .get_mut(&scope.service)
+                .ok_or(not_staged.clone())?;
             if holds(service.blue.as_ref(), release) {
                 return Ok(());
             }

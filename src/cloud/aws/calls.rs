@@ -53,12 +53,18 @@ fn asked<'a>(operation: &'a str, resource: &'a str) -> Asked<'a> {
 
 fn environment(wanted: &Settings) -> Environment {
     let variables = wanted.env.clone().into_iter().collect();
-    Environment::builder().set_variables(Some(variables)).build()
+    Environment::builder()
+        .set_variables(Some(variables))
+        .build()
 }
 
 fn architectures(wanted: &Settings) -> Option<Vec<Architecture>> {
     let known = wanted.architectures.iter();
-    Some(known.map(|name| Architecture::from(name.as_str())).collect())
+    Some(
+        known
+            .map(|name| Architecture::from(name.as_str()))
+            .collect(),
+    )
 }
 
 /// No weights: all traffic goes to the one version.
@@ -76,7 +82,11 @@ impl Lambda {
     ) -> Result<Option<Function>, CloudError> {
         self.turn(Class::GetFunction).await;
         let call = self.sdk.get_function().function_name(name);
-        match call.set_qualifier(qualifier.map(str::to_owned)).send().await {
+        match call
+            .set_qualifier(qualifier.map(str::to_owned))
+            .send()
+            .await
+        {
             Ok(answer) => Ok(answer.configuration.map(|config| Function {
                 config,
                 tags: answer.tags.map(|tags| tags.into_iter().collect()),
@@ -398,11 +408,7 @@ impl Lambda {
     }
 
     /// Deletes one version, or the whole function with all its versions and aliases.
-    pub(super) async fn delete(
-        &self,
-        name: &str,
-        version: Option<&str>,
-    ) -> Result<(), CloudError> {
+    pub(super) async fn delete(&self, name: &str, version: Option<&str>) -> Result<(), CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.delete_function().function_name(name);
         let call = call.set_qualifier(version.map(str::to_owned));
@@ -414,11 +420,7 @@ impl Lambda {
     }
 }
 
-fn version_of(
-    operation: &str,
-    name: &str,
-    version: Option<String>,
-) -> Result<String, CloudError> {
+fn version_of(operation: &str, name: &str, version: Option<String>) -> Result<String, CloudError> {
     version
         .filter(|version| version != "$LATEST")
         .ok_or_else(|| odd(operation, name, "the answer names no version"))

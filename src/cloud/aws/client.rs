@@ -301,7 +301,8 @@ fn refused<E: ProvideErrorMetadata>(
 
 /// Refusals that Lambda words as a bad request, though a change of quota or permission is what helps.
 fn needs_person(code: &str, message: &str) -> bool {
-    code == "CodeStorageExceededException" || (message.contains("role") && message.contains("assume"))
+    code == "CodeStorageExceededException"
+        || (message.contains("role") && message.contains("assume"))
 }
 
 fn retry_after(answer: &HttpResponse) -> Duration {

@@ -60,7 +60,11 @@ pub struct AwsOptions {
 
 impl AwsOptions {
     /// The real cloud, with the vendor's own credential chain.
-    pub fn new(environment: EnvironmentName, target: AwsTarget, limits: Arc<AccountLimits>) -> Self {
+    pub fn new(
+        environment: EnvironmentName,
+        target: AwsTarget,
+        limits: Arc<AccountLimits>,
+    ) -> Self {
         Self {
             environment,
             target,

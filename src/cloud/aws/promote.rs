@@ -113,7 +113,10 @@ impl AwsCloud {
         let service = &holder.seen.service;
         let now = self.survey_one(service, &holder.seen.function).await?;
         let moved = now.blue.as_ref();
-        match (moved.filter(|it| it.version == holder.pointer.version), &holder.seen.blue) {
+        match (
+            moved.filter(|it| it.version == holder.pointer.version),
+            &holder.seen.blue,
+        ) {
             (None, _) => Ok(()),
             (Some(moved), None) => self.remove(&now, Slot::Blue, moved).await,
             (Some(_), Some(before)) => {

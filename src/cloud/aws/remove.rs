@@ -173,10 +173,19 @@ impl AwsCloud {
         let mut used = BTreeSet::new();
         for alias in self.lambda.aliases(name).await? {
             used.extend(alias.function_version().map(str::to_owned));
-            let previous = alias.description().and_then(|it| it.strip_prefix("previous="));
+            let previous = alias
+                .description()
+                .and_then(|it| it.strip_prefix("previous="));
             used.extend(previous.map(str::to_owned));
-            let weights = alias.routing_config().and_then(|it| it.additional_version_weights());
-            used.extend(weights.into_iter().flatten().map(|(version, _)| version.clone()));
+            let weights = alias
+                .routing_config()
+                .and_then(|it| it.additional_version_weights());
+            used.extend(
+                weights
+                    .into_iter()
+                    .flatten()
+                    .map(|(version, _)| version.clone()),
+            );
         }
         Ok(used)
     }

@@ -87,7 +87,11 @@ impl Settings {
                 .iter()
                 .filter_map(|layer| layer.arn().map(str::to_owned))
                 .collect(),
-            env: env.into_iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            env: env
+                .into_iter()
+                .flatten()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
         }
     }
 
@@ -150,7 +154,10 @@ impl Settings {
             put("layers", join(layers));
         }
         for (name, value) in env.iter().filter(|(name, _)| !name.starts_with(OURS)) {
-            put(&format!("env.{name}"), CodeDigest::of(value.as_bytes()).short());
+            put(
+                &format!("env.{name}"),
+                CodeDigest::of(value.as_bytes()).short(),
+            );
         }
         fields
     }
@@ -209,16 +216,24 @@ fn runtime(runtime: &Runtime) -> (String, &'static str) {
 /// the role that it runs as. The password itself is nowhere in the function's configuration.
 fn variables(release: &Release, function: &FunctionName) -> BTreeMap<String, String> {
     let content = &release.content;
-    let user = content.env_of(function).into_iter().map(|(name, value)| match value {
-        EnvValue::Plain(text) => (name, text),
-        EnvValue::Secret(secret) => (format!("{name}_SECRET"), secret),
-    });
+    let user = content
+        .env_of(function)
+        .into_iter()
+        .map(|(name, value)| match value {
+            EnvValue::Plain(text) => (name, text),
+            EnvValue::Secret(secret) => (format!("{name}_SECRET"), secret),
+        });
     let mut env: BTreeMap<String, String> = user.collect();
     env.insert(FUNCTION.to_owned(), function.to_string());
     env.insert(RELEASE.to_owned(), release.digest.to_string());
     env.insert(REVISION.to_owned(), release.revision.to_string());
     env.insert(FUNCTIONS.to_owned(), content.functions.len().to_string());
-    let answers_http = |name| content.functions.get(name).is_some_and(|it| it.http.is_some());
+    let answers_http = |name| {
+        content
+            .functions
+            .get(name)
+            .is_some_and(|it| it.http.is_some())
+    };
     if answers_http(function) {
         env.insert(HTTP.to_owned(), "true".to_owned());
     } else {

@@ -196,10 +196,7 @@ impl AwsCloud {
                 return Err(CloudError::Busy {
                     cloud: CloudName::Aws,
                     resource: name.to_owned(),
-                    message: format!(
-                        "not ready after {}s",
-                        self.options.settle_within.as_secs()
-                    ),
+                    message: format!("not ready after {}s", self.options.settle_within.as_secs()),
                 });
             }
             sleep(pause).await;

@@ -249,7 +249,11 @@ impl AwsCloud {
 
 /// Whose a function is, by its tags alone.
 pub(super) fn standing(service: &ServiceKey, function: &Function) -> Standing {
-    let arn = function.config.function_arn().unwrap_or_default().to_owned();
+    let arn = function
+        .config
+        .function_arn()
+        .unwrap_or_default()
+        .to_owned();
     let tag = |name: &str| function.tags.as_ref().and_then(|tags| tags.get(name));
     let is = |name: &str, value: &str| tag(name).is_some_and(|it| it == value);
     let ours = is(tags::OWNER, tags::VERDIGRIS)
@@ -296,7 +300,11 @@ fn pointer(function: &Function, detail: Option<&AliasDetail>) -> Pointer {
     let settings = Settings::read(&function.config);
     Pointer {
         version: version(function).to_owned(),
-        modified: function.config.last_modified().unwrap_or_default().to_owned(),
+        modified: function
+            .config
+            .last_modified()
+            .unwrap_or_default()
+            .to_owned(),
         marks: settings.marks(),
         settings,
         detail: detail.cloned().unwrap_or_default(),
@@ -304,7 +312,9 @@ fn pointer(function: &Function, detail: Option<&AliasDetail>) -> Pointer {
 }
 
 fn detail(found: &AliasConfiguration) -> AliasDetail {
-    let weights = found.routing_config().and_then(|it| it.additional_version_weights());
+    let weights = found
+        .routing_config()
+        .and_then(|it| it.additional_version_weights());
     let previous = found.description().and_then(|it| it.strip_prefix(PREVIOUS));
     AliasDetail {
         version: found.function_version().unwrap_or_default().to_owned(),
