@@ -11,3 +11,12 @@ pub mod schema;
 pub mod set;
 pub mod spec;
 mod yaml;
+
+/// Reads a duration as manifests write it: `300ms`, `30s`, `10m`, `1h30m`.
+///
+/// # Errors
+///
+/// Says what is wrong and what to write instead.
+pub fn duration(text: &str) -> Result<std::time::Duration, String> {
+    raw::duration(text)
+}

@@ -254,11 +254,12 @@ fn take_ask(entry: &mut Entry, asked: Option<&Asked>) -> bool {
     let state = &mut entry.state;
     match asked {
         Some(Asked::Wanted(desired)) => {
-            if matches!(&state.ask, Ask::Wanted(before) if before == desired) {
+            let desired = dated(state, desired);
+            if matches!(&state.ask, Ask::Wanted(before) if *before == desired) {
                 return false;
             }
-            state.ask = Ask::Wanted(desired.clone());
-            let writes = remember(state, desired);
+            let writes = remember(state, &desired);
+            state.ask = Ask::Wanted(desired);
             entry.unsaved.extend(writes);
         }
         Some(Asked::Invalid(faults)) => {
@@ -279,6 +280,23 @@ fn take_ask(entry: &mut Entry, asked: Option<&Asked>) -> bool {
         }
     }
     true
+}
+
+/// A commit that changes nothing of a service is not news of it: the service stays at the commit that changed it last.
+fn dated(state: &ServiceState, desired: &Arc<DesiredService>) -> Arc<DesiredService> {
+    let digest = desired.release.digest;
+    let before = match state.ask.desired() {
+        Some(before) => (before.release.digest == digest).then_some(&before.release.revision),
+        None => state.memory.asked_revision.as_ref().filter(|_| state.memory.asked == Some(digest)),
+    };
+    match before {
+        Some(revision) if *revision != desired.release.revision => {
+            let mut dated = DesiredService::clone(desired);
+            dated.release.revision = revision.clone();
+            Arc::new(dated)
+        }
+        Some(_) | None => desired.clone(),
+    }
 }
 
 /// Keeps what a commit asks for, so that it can be deployed again, found on the clouds, and pruned.

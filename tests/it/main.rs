@@ -9,6 +9,7 @@ mod build;
 mod cli;
 mod cloud_aws;
 mod cloud_azure;
+mod cloud_contract;
 mod gates;
 mod git;
 mod layers;
