@@ -9,6 +9,7 @@
 //! secrets of the vault: roles are given by people, since giving them takes more rights than we should have.
 
 mod arm;
+mod deploy;
 mod names;
 mod observe;
 mod settings;

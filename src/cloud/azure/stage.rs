@@ -2,17 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use bytes::Bytes;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
-use url::Url;
 
 use super::{
     AzureCloud,
     arm::{
-        Answer, Call, Payload, Progress, deployment_progress, link_at,
+        Payload, chain_of,
         operation::{self, Operation},
-        patience, pause, quote, still_under_way, unreachable,
+        pause, quote, unreachable,
     },
     names::{self, GREEN, GROUPS_API, STORAGE_API, Tags, WEB_API},
     observe::{RUNNING, SiteView, SlotView, View},
@@ -23,9 +21,6 @@ use crate::{
     desired::Release,
     name::{CloudName, ServiceName, Slot},
 };
-
-/// Lines of a failed deployment's log that are told.
-const LOG_LINES: usize = 12;
 
 // === impl AzureCloud ===
 
@@ -283,110 +278,6 @@ impl AzureCloud {
         self.arm.ask(call).await.map(|_| ())
     }
 
-    /// Sends the package to green's deployment service, and follows it to its end.
-    async fn deploy(
-        &self,
-        app: &str,
-        green: &SlotView,
-        package: &Package,
-    ) -> Result<(), CloudError> {
-        let Some(scm) = &green.scm else {
-            let message = format!("slot `{GREEN}` of `{app}` names no deployment host");
-            return Err(unreachable(operation::ZIPDEPLOY, message));
-        };
-        let bytes = tokio::fs::read(&package.path).await.map_err(|error| {
-            let path = package.path.display();
-            unreachable(operation::ZIPDEPLOY, format!("package `{path}`: {error}"))
-        })?;
-        let mut call =
-            self.scm_call(operation::ZIPDEPLOY, scm, "api/zipdeploy?isAsync=true", app)?;
-        call.payload = Payload::Package(Bytes::from(bytes));
-        call.deadline = self.arm.limits.deploy;
-        let started = self.arm.ask(call).await?;
-        let status = started
-            .follow
-            .as_deref()
-            .unwrap_or("api/deployments/latest");
-        self.follow_deployment(app, scm, status).await
-    }
-
-    fn scm_call<'a>(
-        &'a self,
-        operation: Operation,
-        scm: &'a Url,
-        address: &str,
-        app: &'a str,
-    ) -> Result<Call<'a>, CloudError> {
-        let url = link_at(scm, operation, address)?;
-        Ok(Call {
-            operation,
-            url,
-            origin: scm,
-            resource: app,
-            payload: Payload::Nothing,
-            deadline: self.arm.limits.call,
-        })
-    }
-
-    async fn follow_deployment(
-        &self,
-        app: &str,
-        scm: &Url,
-        address: &str,
-    ) -> Result<(), CloudError> {
-        let bound = self.arm.limits.deploy;
-        let end = Instant::now() + bound;
-        let mut looks = 0;
-        while Instant::now() < end {
-            let call = self.scm_call(operation::DEPLOYMENTS_GET, scm, address, app)?;
-            let answer = match self.arm.send(call).await {
-                Ok(answer) => answer,
-                Err(error) => {
-                    if let Progress::Under(wait) = patience(error, looks)? {
-                        sleep(wait.min(end - Instant::now())).await;
-                    }
-                    looks += 1;
-                    continue;
-                }
-            };
-            match deployment_progress(&answer, looks) {
-                Progress::Done => return Ok(()),
-                Progress::Failed(text) => {
-                    return Err(self.deployment_fault(app, scm, &answer, text).await);
-                }
-                Progress::Under(wait) => sleep(wait.min(end - Instant::now())).await,
-            }
-            looks += 1;
-        }
-        Err(still_under_way(operation::ZIPDEPLOY, app, bound))
-    }
-
-    /// A failed deployment, with the end of its log where it can be had.
-    async fn deployment_fault(
-        &self,
-        app: &str,
-        scm: &Url,
-        status: &Answer,
-        text: String,
-    ) -> CloudError {
-        let body = status.json();
-        let id = body["id"].as_str().unwrap_or("latest");
-        let address = format!("api/deployments/{id}/log");
-        let log = match self.scm_call(operation::DEPLOYMENTS_LOG, scm, &address, app) {
-            Ok(call) => self.arm.ask(call).await.map(|answer| answer.json()),
-            Err(error) => Err(error),
-        };
-        let lines = log.map(|log| log_lines(&log)).unwrap_or_default();
-        let told: Vec<&str> = [text.as_str(), lines.as_str()]
-            .into_iter()
-            .filter(|text| !text.is_empty())
-            .collect();
-        unhealthy(format!(
-            "the package was not deployed to `{app}`: {}",
-            told.join(": ")
-        ))
-    }
-
     /// Green has the functions of the release, and its host answers.
     async fn until_green_answers(&self, release: &Release) -> Result<(), CloudError> {
         let app = self.names.app(&release.service.service);
@@ -465,7 +356,7 @@ impl AzureCloud {
                 let text = answer.text().await.unwrap_or_default();
                 Some(format!("{host} answers {status}: {}", quote(&text)))
             }
-            Err(error) => Some(format!("{host}: {}", super::arm::chain_of(&error))),
+            Err(error) => Some(format!("{host}: {}", chain_of(&error))),
         }
     }
 }
@@ -482,14 +373,7 @@ fn only_blue(release: &Release, site: &SiteView) -> BTreeSet<String> {
         .collect()
 }
 
-fn log_lines(log: &Value) -> String {
-    let entries = log.as_array().map(Vec::as_slice).unwrap_or_default();
-    let last = &entries[entries.len().saturating_sub(LOG_LINES)..];
-    let lines = last.iter().filter_map(|entry| entry["message"].as_str());
-    quote(&lines.collect::<Vec<_>>().join(" | "))
-}
-
-fn unhealthy(message: String) -> CloudError {
+pub(super) fn unhealthy(message: String) -> CloudError {
     CloudError::Unhealthy {
         cloud: CloudName::Azure,
         message,

@@ -164,14 +164,20 @@ pub(in crate::cloud::azure) enum Progress {
     Failed(String),
 }
 
+/// What an answer says about something slow after so many looks; nothing where it is a refusal.
+pub(in crate::cloud::azure) type Judge = fn(&Answer, u32) -> Option<Progress>;
+
 /// What one look at a long-running operation says. `looks` counts the looks before this one.
-pub(in crate::cloud::azure) fn operation_progress(answer: &Answer, looks: u32) -> Progress {
+pub(in crate::cloud::azure) fn operation_progress(answer: &Answer, looks: u32) -> Option<Progress> {
     let wait = answer.retry_after.unwrap_or_else(|| pause(looks));
+    if !answer.is_success() {
+        return None;
+    }
     if answer.status == 202 {
-        return Progress::Under(wait);
+        return Some(Progress::Under(wait));
     }
     let body = answer.json();
-    match body.get("status").and_then(Value::as_str) {
+    Some(match body.get("status").and_then(Value::as_str) {
         Some("Failed" | "Canceled" | "Cancelled" | "TimedOut") => {
             let reason = arm_error(&body).map(|(code, message)| format!("{code}: {message}"));
             Progress::Failed(quote(&reason.unwrap_or_else(|| body.to_string())))
@@ -180,20 +186,27 @@ pub(in crate::cloud::azure) fn operation_progress(answer: &Answer, looks: u32) -
             Progress::Under(wait)
         }
         Some(_) | None => Progress::Done,
-    }
+    })
 }
 
-/// What one look at a package deployment says: 4 is success, 3 is failure, anything else is under way.
-pub(in crate::cloud::azure) fn deployment_progress(answer: &Answer, looks: u32) -> Progress {
+/// What one look at a package deployment says: 4 is success, 3 is failure, anything else is under way. A new deployment may not be
+/// listed yet.
+pub(in crate::cloud::azure) fn deployment_progress(
+    answer: &Answer,
+    looks: u32,
+) -> Option<Progress> {
+    if !answer.is_success() && answer.status != 404 {
+        return None;
+    }
     let body = answer.json();
-    match body.get("status").and_then(Value::as_i64) {
+    Some(match body.get("status").and_then(Value::as_i64) {
         Some(4) => Progress::Done,
         Some(3) => {
             let text = body.get("status_text").and_then(Value::as_str);
             Progress::Failed(quote(text.unwrap_or_default()))
         }
         Some(_) | None => Progress::Under(answer.retry_after.unwrap_or_else(|| pause(looks))),
-    }
+    })
 }
 
 /// The wait before the next look, where nobody said how long.
@@ -284,10 +297,11 @@ mod tests {
 
     #[test]
     fn slow_operations_are_looked_at_until_their_end() {
-        let look = |status, body| operation_progress(&answer(status, body), 0);
+        let look = |status, body| operation_progress(&answer(status, body), 0).unwrap();
         assert_eq!(look(202, ""), Progress::Under(LOOK_FIRST));
         assert_eq!(look(200, ""), Progress::Done);
         assert_eq!(look(204, ""), Progress::Done);
+        assert_eq!(operation_progress(&answer(404, ""), 0), None);
         assert_eq!(look(200, r#"{"status":"Succeeded"}"#), Progress::Done);
         assert_eq!(
             look(200, r#"{"status":"InProgress"}"#),
@@ -302,7 +316,7 @@ mod tests {
 
     #[test]
     fn deployments_end_by_number() {
-        let look = |body| deployment_progress(&answer(200, body), 0);
+        let look = |body| deployment_progress(&answer(200, body), 0).unwrap();
         assert_eq!(look(r#"{"status":4}"#), Progress::Done);
         assert_eq!(
             look(r#"{"status":3,"status_text":"bad zip"}"#),

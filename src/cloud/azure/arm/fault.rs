@@ -5,7 +5,7 @@ use std::{error::Error as StdError, time::Duration};
 use url::Url;
 
 use super::{
-    answer::{Answer, Progress, is_same_origin, operation_progress, pause, quote, refusal},
+    answer::{Answer, Judge, Progress, is_same_origin, pause, quote, refusal},
     operation::Operation,
 };
 use crate::{cloud::CloudError, name::CloudName};
@@ -13,22 +13,25 @@ use crate::{cloud::CloudError, name::CloudName};
 /// What a look at something slow says. No answer, or a refusal that passes, is not the end of it.
 pub(super) fn progress_of(
     look: Result<Answer, CloudError>,
-    operation: Operation,
-    resource: &str,
+    judge: Judge,
+    (operation, resource): (Operation, &str),
     looks: u32,
-) -> Result<Progress, CloudError> {
-    match look {
-        Ok(answer) if answer.is_success() => Ok(operation_progress(&answer, looks)),
-        Ok(answer) => patience(refusal(operation.name, resource, &answer), looks),
-        Err(error) => patience(error, looks),
+) -> Result<(Progress, Answer), CloudError> {
+    let answer = match look {
+        Ok(answer) => answer,
+        Err(error) => return Ok((patience(error, looks)?, Answer::default())),
+    };
+    match judge(&answer, looks) {
+        Some(progress) => Ok((progress, answer)),
+        None => Ok((
+            patience(refusal(operation.name, resource, &answer), looks)?,
+            answer,
+        )),
     }
 }
 
 /// Looks again after an error that passes by itself.
-pub(in crate::cloud::azure) fn patience(
-    error: CloudError,
-    looks: u32,
-) -> Result<Progress, CloudError> {
+fn patience(error: CloudError, looks: u32) -> Result<Progress, CloudError> {
     match error {
         CloudError::Throttled { retry_after, .. } => Ok(Progress::Under(retry_after)),
         CloudError::Unreachable { .. } => Ok(Progress::Under(pause(looks))),
@@ -74,11 +77,7 @@ pub(super) fn failed(operation: Operation, message: String) -> CloudError {
     }
 }
 
-pub(in crate::cloud::azure) fn still_under_way(
-    operation: Operation,
-    resource: &str,
-    bound: Duration,
-) -> CloudError {
+pub(super) fn still_under_way(operation: Operation, resource: &str, bound: Duration) -> CloudError {
     CloudError::Busy {
         cloud: CloudName::Azure,
         resource: resource.to_owned(),

@@ -24,14 +24,14 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
-pub(super) use self::answer::{Answer, Progress, deployment_progress, pause, quote};
+pub(super) use self::answer::{Answer, deployment_progress, pause, quote};
 pub use self::credential::{AzureIdentity, CredentialChoice};
-pub(super) use self::fault::{chain_of, link_at, patience, still_under_way, unreachable};
+pub(super) use self::fault::{chain_of, link_at, unreachable};
 pub use self::limit::{AzureLimiter, AzureRates};
 use self::{
-    answer::{is_same_origin, refusal, retry_after},
+    answer::{Judge, Progress, is_same_origin, operation_progress, refusal, retry_after},
     credential::{PlainBearer, credential},
-    fault::{elsewhere, failed, is_network, progress_of},
+    fault::{elsewhere, failed, is_network, progress_of, still_under_way},
     operation::{Calls, Operation},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
@@ -79,6 +79,13 @@ pub(super) struct Arm {
     pub(super) http: reqwest::Client,
     pipeline: Pipeline,
     limiter: Arc<AzureLimiter>,
+}
+
+/// How something slow ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Done,
+    Failed { message: String, answer: Answer },
 }
 
 /// A try that brought no answer.
@@ -199,19 +206,42 @@ impl Arm {
         url: Url,
         bound: Duration,
     ) -> Result<(), CloudError> {
+        let mut look = self.call(operation::OPERATIONS_GET, "/", &[], resource);
+        look.url = url;
+        match self
+            .watch(look, operation, operation_progress, bound)
+            .await?
+        {
+            End::Done => Ok(()),
+            End::Failed { message, answer: _ } => Err(failed(operation, message)),
+        }
+    }
+
+    /// Looks at something slow until its end.
+    ///
+    /// # Errors
+    ///
+    /// [`CloudError::Busy`] where it is still under way after `bound`; what a look is refused for.
+    pub(super) async fn watch(
+        &self,
+        look: Call<'_>,
+        started_by: Operation,
+        judge: Judge,
+        bound: Duration,
+    ) -> Result<End, CloudError> {
         let end = Instant::now() + bound;
         let mut looks = 0;
         while Instant::now() < end {
-            let mut call = self.call(operation::OPERATIONS_GET, "/", &[], resource);
-            call.url = url.clone();
-            match progress_of(self.send(call).await, operation, resource, looks)? {
-                Progress::Done => return Ok(()),
-                Progress::Failed(message) => return Err(failed(operation, message)),
+            let seen = self.send(look.clone()).await;
+            let (progress, answer) = progress_of(seen, judge, (started_by, look.resource), looks)?;
+            match progress {
+                Progress::Done => return Ok(End::Done),
+                Progress::Failed(message) => return Ok(End::Failed { message, answer }),
                 Progress::Under(wait) => sleep(wait.min(end - Instant::now())).await,
             }
             looks += 1;
         }
-        Err(still_under_way(operation, resource, bound))
+        Err(still_under_way(started_by, look.resource, bound))
     }
 
     /// Sends one call: a few tries where it may be repeated, all within the call's deadline.
