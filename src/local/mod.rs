@@ -2,6 +2,7 @@
 //!
 //! Nothing in `cloud/` knows whether it talks to these endpoints or to the real ones.
 
+pub mod arm;
 pub mod faults;
 pub mod lambda;
 pub mod listen;

@@ -198,12 +198,7 @@ impl Site {
 }
 
 /// Parts of `config/web` that never move in a swap.
-const STAYING_CONFIG: [&str; 4] = [
-    "alwaysOn",
-    "cors",
-    "experiments",
-    "ipSecurityRestrictions",
-];
+const STAYING_CONFIG: [&str; 4] = ["alwaysOn", "cors", "experiments", "ipSecurityRestrictions"];
 
 fn config_at(mut moving: Map<String, Value>, staying: &Map<String, Value>) -> Map<String, Value> {
     for name in STAYING_CONFIG {

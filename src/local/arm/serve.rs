@@ -1,30 +1,26 @@
 //! Listeners: plain http, TLS, or whichever the first byte says.
 
-use std::{convert::Infallible, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
-use axum::body::Body;
-use http::{Request, Response};
-use hyper::{body::Incoming, service::service_fn};
-use hyper_util::{
-    rt::{TokioExecutor, TokioIo},
-    server::conn::auto,
-};
+use axum::{Extension, Router};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    time::timeout,
+    time::{sleep, timeout},
 };
 use tokio_rustls::TlsAcceptor;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::local::listen;
+
 /// The first byte of a TLS handshake record.
 const TLS_HANDSHAKE: u8 = 0x16;
 
-/// A client that says nothing for so long after connecting is hung up on.
-const HELLO_MAX: Duration = Duration::from_secs(30);
+/// A client that does not even start to speak is hung up on after this.
+const HELLO_MAX: Duration = Duration::from_secs(60);
 
-/// How long answers under way may take once the listener stops.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
+/// How long requests under way may take to end once the listener stops.
+const DRAIN_MAX: Duration = Duration::from_secs(10);
 
 /// What a listener understands.
 #[derive(Clone)]
@@ -51,34 +47,24 @@ impl Scheme {
     }
 }
 
-/// Where a request came from.
+/// Where a request came from; handlers find it among the request's extensions.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Caller {
     pub scheme: Scheme,
     pub address: SocketAddr,
 }
 
-/// The work is done, and the caller is not told: the connection is closed without an answer.
-#[derive(Debug, thiserror::Error)]
-#[error("the reply was lost on purpose")]
-pub(super) struct LostReply;
-
-type Answering = Pin<Box<dyn Future<Output = Result<Response<Body>, LostReply>> + Send>>;
-
-/// What a listener does with a request.
-pub(super) type Serve = Arc<dyn Fn(Request<Incoming>, Caller) -> Answering + Send + Sync>;
-
 /// One listener with its work.
 #[derive(Clone)]
 pub(super) struct Listening {
     pub speaks: Speaks,
-    pub serve: Serve,
+    pub router: Router,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
 }
 
 impl Listening {
-    /// Accepts until told to stop; answers under way get a few seconds to end.
+    /// Accepts until told to stop; answers under way are finished.
     pub(super) fn spawn(self, listener: TcpListener) {
         let tasks = self.tasks.clone();
         tasks.spawn(self.accept(listener));
@@ -90,7 +76,7 @@ impl Listening {
                 Ok((stream, address)) => {
                     self.tasks.spawn(self.clone().connection(stream, address));
                 }
-                // Out of file descriptors, most likely: give others time to close theirs.
+                // Out of file handles, most likely: give others time to close theirs.
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
                     tokio::time::sleep(Duration::from_millis(50)).await;
@@ -100,61 +86,66 @@ impl Listening {
     }
 
     async fn connection(self, stream: TcpStream, address: SocketAddr) {
-        if let Err(error) = self.converse(stream, address).await {
-            tracing::debug!(%error, %address, "a connection ended early");
+        let stop = self.stop.clone();
+        match stop.run_until_cancelled(self.acceptor(&stream)).await {
+            Some(Ok(Some(acceptor))) => self.encrypted(stream, acceptor, address).await,
+            Some(Ok(None)) => {
+                let scheme = Scheme::Http;
+                self.converse(stream, Caller { scheme, address }).await;
+            }
+            Some(Err(error)) => tracing::debug!(%error, %address, "a connection said nothing"),
+            None => {}
         }
     }
 
-    async fn converse(self, stream: TcpStream, address: SocketAddr) -> io::Result<()> {
-        stream.set_nodelay(true)?;
-        match self.acceptor(&stream).await? {
-            Some(acceptor) => {
-                let stream = timeout(HELLO_MAX, acceptor.accept(stream)).await??;
+    async fn encrypted(self, stream: TcpStream, acceptor: TlsAcceptor, address: SocketAddr) {
+        match timeout(HELLO_MAX, acceptor.accept(stream)).await {
+            Ok(Ok(stream)) => {
                 let scheme = Scheme::Https;
-                self.http(stream, Caller { scheme, address }).await
+                self.converse(stream, Caller { scheme, address }).await;
             }
-            None => {
-                let scheme = Scheme::Http;
-                self.http(stream, Caller { scheme, address }).await
-            }
+            Ok(Err(error)) => tracing::debug!(%error, %address, "a TLS handshake failed"),
+            Err(_) => tracing::debug!(%address, "a TLS handshake took too long"),
+        }
+    }
+
+    async fn converse<C>(self, stream: C, caller: Caller)
+    where
+        C: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let router = self.router.layer(Extension(caller));
+        let late = async {
+            self.stop.cancelled().await;
+            sleep(DRAIN_MAX).await;
+        };
+        tokio::select! {
+            () = listen::connection(stream, router, self.stop.clone()) => {}
+            () = late => {}
         }
     }
 
     async fn acceptor(&self, stream: &TcpStream) -> io::Result<Option<TlsAcceptor>> {
-        Ok(match &self.speaks {
-            Speaks::Plain => None,
-            Speaks::Tls(acceptor) => Some(acceptor.clone()),
+        stream.set_nodelay(true)?;
+        match &self.speaks {
+            Speaks::Plain => Ok(None),
+            Speaks::Tls(acceptor) => Ok(Some(acceptor.clone())),
             Speaks::Either(acceptor) => {
                 let mut first = [0];
-                let peeked = self.stop.run_until_cancelled(timeout(HELLO_MAX, stream.peek(&mut first)));
-                if let Some(read) = peeked.await {
-                    read??;
-                }
-                (first[0] == TLS_HANDSHAKE).then(|| acceptor.clone())
+                timeout(HELLO_MAX, stream.peek(&mut first)).await??;
+                Ok((first[0] == TLS_HANDSHAKE).then(|| acceptor.clone()))
             }
-        })
-    }
-
-    async fn http<S>(self, stream: S, caller: Caller) -> io::Result<()>
-    where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-    {
-        let serve = self.serve;
-        let service = service_fn(move |request| serve(request, caller));
-        let server = auto::Builder::new(TokioExecutor::new());
-        let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(stream), service));
-        tokio::select! {
-            ended = connection.as_mut() => return ended.map_err(io::Error::other),
-            () = self.stop.cancelled() => connection.as_mut().graceful_shutdown(),
         }
-        timeout(DRAIN_MAX, connection).await?.map_err(io::Error::other)
     }
 }
 
-/// For handlers that always answer.
-pub(super) fn answered(response: Result<Response<Body>, Infallible>) -> Response<Body> {
-    match response {
-        Ok(response) => response,
-        Err(never) => match never {},
-    }
+/// Takes `port` again where it is still free, so that an address survives a restart; any other port otherwise.
+pub(super) fn bind_again(port: u16) -> io::Result<TcpListener> {
+    let bind = |port| std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, port));
+    let listener = if port == 0 {
+        bind(0)?
+    } else {
+        bind(port).or_else(|_| bind(0))?
+    };
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
 }

@@ -85,7 +85,9 @@ fn server_config(authority: &Issuer<'_, KeyPair>) -> io::Result<ServerConfig> {
     params.use_authority_key_identifier_extension = true;
     params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
-    let certificate = params.signed_by(&key, authority).map_err(io::Error::other)?;
+    let certificate = params
+        .signed_by(&key, authority)
+        .map_err(io::Error::other)?;
     let private = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
