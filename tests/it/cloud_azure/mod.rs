@@ -1,6 +1,8 @@
 //! The Azure client: what it refuses to do, and what it does against the local endpoint.
 
 mod guards;
+mod local;
+mod slots;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
