@@ -1,1 +1,185 @@
-//! Azure Functions, by Azure Resource Manager.
+//! Azure Functions on plans with slots, by Azure Resource Manager.
+//!
+//! A service is one Function App: production is blue, slot `green` is green, a promotion is a swap. What a slot holds is told by
+//! settings that move with the code. Nothing here knows whether the endpoint is the real one.
+//!
+//! # Assumptions
+//!
+//! The app's own identity may use the storage account (`Storage Blob Data Owner`, `Storage Queue Data Contributor`) and read the
+//! secrets of the vault: roles are given by people, since giving them takes more rights than we should have.
+
+mod arm;
+mod deploy;
+mod names;
+mod observe;
+mod settings;
+mod stage;
+mod swap;
+
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use url::Url;
+
+pub use self::arm::{AzureIdentity, AzureLimiter, AzureRates, CredentialChoice};
+use self::{arm::Arm, names::Names, observe::RUNNING};
+use super::{Cloud, CloudError, Package};
+use crate::{
+    desired::Release,
+    manifest::spec::AzureTarget,
+    name::{CloudName, CodeDigest, EnvironmentName, ReleaseDigest, Slot},
+    observed::{Fields, Observed, Owned, Scope},
+};
+
+/// The real Azure Resource Manager.
+const PUBLIC: &str = "https://management.azure.com";
+
+/// How to reach one target.
+#[derive(Clone, Debug)]
+pub struct AzureOptions {
+    pub environment: EnvironmentName,
+    pub target: AzureTarget,
+    /// Azure Resource Manager; the public cloud where unsaid. Plain http is spoken only where this says http.
+    pub endpoint: Option<Url>,
+    /// Who gives tokens (Entra ID); the public one where unsaid.
+    pub authority: Option<Url>,
+    pub credential: CredentialChoice,
+    /// Certificates in PEM that are trusted beside the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Shared by all that use one subscription.
+    pub limiter: Arc<AzureLimiter>,
+    pub limits: AzureLimits,
+}
+
+/// How long things may take.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AzureLimits {
+    /// One call, its tries included.
+    pub call: Duration,
+    /// A resource that is being made or changed.
+    pub create: Duration,
+    /// Sending a package, and then its deployment.
+    pub deploy: Duration,
+    /// Green's way from its last setting to its first answer.
+    pub start: Duration,
+    pub swap: Duration,
+    /// Until settings show a swap that has ended.
+    pub settle: Duration,
+}
+
+/// Why there is no client.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum AzureError {
+    #[error("azure endpoint `{endpoint}` must read https://host or http://host:port")]
+    Endpoint { endpoint: String },
+    #[error("certificates of `{}` cannot be used: {message}", path.display())]
+    Authority { path: PathBuf, message: String },
+    #[error("azure credentials cannot be used: {message}")]
+    Credential { message: String },
+    #[error("no http client can be made: {message}")]
+    Client { message: String },
+}
+
+/// One environment's share of Azure.
+#[derive(Debug)]
+pub struct AzureCloud {
+    arm: Arm,
+    names: Names,
+}
+
+impl Default for AzureLimits {
+    fn default() -> Self {
+        Self {
+            call: Duration::from_secs(60),
+            create: Duration::from_secs(300),
+            deploy: Duration::from_secs(600),
+            start: Duration::from_secs(180),
+            // Two restarts with warm-up: a swap takes tens of seconds, seldom some minutes.
+            swap: Duration::from_secs(900),
+            settle: Duration::from_secs(30),
+        }
+    }
+}
+
+// === impl AzureCloud ===
+
+impl AzureCloud {
+    /// Makes a client; nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// An endpoint that is not http(s), certificates or credentials that cannot be read.
+    pub fn new(options: AzureOptions) -> Result<Self, AzureError> {
+        let endpoint = match &options.endpoint {
+            Some(endpoint) => Ok(endpoint.clone()),
+            None => Url::parse(PUBLIC),
+        };
+        let is_good = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let Some(endpoint) = endpoint.ok().filter(is_good) else {
+            let endpoint = options.endpoint.map(|url| url.to_string());
+            return Err(AzureError::Endpoint {
+                endpoint: endpoint.unwrap_or_else(|| PUBLIC.to_owned()),
+            });
+        };
+        let arm = Arm::new(&options, endpoint)?;
+        let names = Names {
+            environment: options.environment,
+            target: options.target,
+        };
+        Ok(Self { arm, names })
+    }
+
+    /// Calls sent so far by operation, tries counted one by one.
+    pub fn calls(&self) -> BTreeMap<&'static str, u64> {
+        self.arm.counts()
+    }
+
+    /// Calls sent so far that could change something.
+    pub fn writing_calls(&self) -> u64 {
+        self.arm.calls.writing()
+    }
+}
+
+#[async_trait]
+impl Cloud for AzureCloud {
+    fn name(&self) -> CloudName {
+        CloudName::Azure
+    }
+
+    fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
+        let moving = settings::moving(&self.names, release, Some(code));
+        let mut fields = settings::fields(&moving, Slot::Blue);
+        fields.insert(observe::STATE.to_owned(), RUNNING.to_owned());
+        fields
+    }
+
+    /// Four calls at once: site, slot, settings of both.
+    async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        self.observed(scope).await
+    }
+
+    /// One call for each page of the resource group's sites.
+    async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
+        self.owned().await
+    }
+
+    async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
+        self.put_on_green(release, package).await
+    }
+
+    async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
+        self.put_on_blue(&scope.service.service, release).await
+    }
+
+    async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
+        self.take_off_blue(&scope.service.service, release).await
+    }
+
+    async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
+        self.mend_blue(release, package).await
+    }
+
+    async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
+        self.delete(scope).await
+    }
+}

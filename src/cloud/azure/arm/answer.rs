@@ -1,0 +1,335 @@
+//! What an answer means. Pure: an answer in, a decision or a [`CloudError`] out.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde_json::Value;
+use url::Url;
+
+use crate::{cloud::CloudError, name::CloudName};
+
+/// Longest wait that we take a server's word for.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
+
+/// Wait where a server asks us to slow down and does not say how long.
+const RETRY_AFTER_UNSAID: Duration = Duration::from_secs(10);
+
+/// Waits between two looks at something slow: short at first, since local and small things end soon.
+const LOOK_FIRST: Duration = Duration::from_millis(100);
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
+/// Longest text of others that we repeat in a message.
+const QUOTE_MAX: usize = 600;
+
+/// An answer, whatever its status.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cloud::azure) struct Answer {
+    pub(in crate::cloud::azure) status: u16,
+    pub(in crate::cloud::azure) retry_after: Option<Duration>,
+    /// Where the outcome of what was started is told: `Azure-AsyncOperation`, else `Location`.
+    pub(in crate::cloud::azure) follow: Option<String>,
+    pub(in crate::cloud::azure) body: Bytes,
+}
+
+impl Answer {
+    pub(in crate::cloud::azure) fn is_success(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// The body as JSON; null where it is none.
+    pub(in crate::cloud::azure) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_default()
+    }
+
+    /// A resource that is not there, by the cloud's own word. A 404 of anybody else proves nothing.
+    pub(in crate::cloud::azure) fn is_missing(&self) -> bool {
+        const CODES: [&str; 5] = [
+            "ResourceNotFound",
+            "ResourceGroupNotFound",
+            "NotFound",
+            "SiteNotFound",
+            "ParentResourceNotFound",
+        ];
+        self.status == 404
+            && arm_error(&self.json()).is_some_and(|(code, _)| CODES.contains(&code.as_str()))
+    }
+
+    /// A fault of the server or of something between, that a second try may not meet.
+    pub(in crate::cloud::azure) fn is_transient(&self) -> bool {
+        matches!(self.status, 408 | 500 | 502 | 504)
+    }
+}
+
+/// Seconds of a `Retry-After`, no more than an hour. A date is not understood and taken for unsaid.
+pub(in crate::cloud::azure) fn retry_after(header: &str) -> Option<Duration> {
+    let seconds = header.trim().parse().ok().map(Duration::from_secs)?;
+    Some(seconds.min(RETRY_AFTER_MAX))
+}
+
+/// Code and message of a refusal: `{"error":{"code","message"}}` of the resource manager, `{"Code","Message"}` of App Service.
+pub(in crate::cloud::azure) fn arm_error(body: &Value) -> Option<(String, String)> {
+    let text = |value: &Value, names: [&str; 2]| {
+        let found = names.iter().find_map(|name| value.get(name)?.as_str());
+        found.map(str::to_owned)
+    };
+    let error = body.get("error").unwrap_or(body);
+    let code = text(error, ["code", "Code"])?;
+    Some((
+        code,
+        text(error, ["message", "Message"]).unwrap_or_default(),
+    ))
+}
+
+/// What a refusing answer means for whoever asked for `operation` on `resource`.
+pub(in crate::cloud::azure) fn refusal(
+    operation: &str,
+    resource: &str,
+    answer: &Answer,
+) -> CloudError {
+    let cloud = CloudName::Azure;
+    let message = describe(answer);
+    let (operation, resource) = (operation.to_owned(), resource.to_owned());
+    let code = arm_error(&answer.json()).map(|(code, _)| code);
+    match (answer.status, code.as_deref()) {
+        (429 | 503, _) => CloudError::Throttled {
+            cloud,
+            retry_after: answer.retry_after.unwrap_or(RETRY_AFTER_UNSAID),
+        },
+        (401 | 403, _) | (_, Some("SubscriptionNotFound" | "QuotaExceeded")) => {
+            CloudError::Denied {
+                cloud,
+                operation,
+                message,
+            }
+        }
+        // What we were about to change is gone, or changing: the next pass looks again.
+        (409 | 412 | 423, _) => CloudError::Busy {
+            cloud,
+            resource,
+            message,
+        },
+        (404, Some(_)) => CloudError::Busy {
+            cloud,
+            resource,
+            message,
+        },
+        (400..=499, _) if answer.status != 404 && answer.status != 408 => CloudError::Invalid {
+            cloud,
+            operation,
+            message,
+        },
+        _ => CloudError::Unreachable {
+            cloud,
+            operation,
+            message,
+        },
+    }
+}
+
+/// The cloud's own words; else the status and the start of what came.
+fn describe(answer: &Answer) -> String {
+    match arm_error(&answer.json()) {
+        Some((code, message)) if message.is_empty() => code,
+        Some((code, message)) => format!("{code}: {}", quote(&message)),
+        None if answer.body.is_empty() => format!("status {}", answer.status),
+        None => {
+            let text = String::from_utf8_lossy(&answer.body);
+            format!("status {}: {}", answer.status, quote(text.trim()))
+        }
+    }
+}
+
+/// The start of a text of others, on one line.
+pub(in crate::cloud::azure) fn quote(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let short: String = line.chars().take(QUOTE_MAX).collect();
+    if short.len() < line.len() {
+        format!("{short}…")
+    } else {
+        short
+    }
+}
+
+/// Whether two addresses have scheme, host and port in common: what a token for one may be shown to.
+pub(in crate::cloud::azure) fn is_same_origin(one: &Url, other: &Url) -> bool {
+    one.has_host() && one.origin() == other.origin()
+}
+
+/// How far something slow has come.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::cloud::azure) enum Progress {
+    Done,
+    /// Look again after this.
+    Under(Duration),
+    Failed(String),
+}
+
+/// What an answer says about something slow after so many looks; nothing where it is a refusal.
+pub(in crate::cloud::azure) type Judge = fn(&Answer, u32) -> Option<Progress>;
+
+/// What one look at a long-running operation says. `looks` counts the looks before this one.
+pub(in crate::cloud::azure) fn operation_progress(answer: &Answer, looks: u32) -> Option<Progress> {
+    let wait = answer.retry_after.unwrap_or_else(|| pause(looks));
+    if !answer.is_success() {
+        return None;
+    }
+    if answer.status == 202 {
+        return Some(Progress::Under(wait));
+    }
+    let body = answer.json();
+    Some(match body.get("status").and_then(Value::as_str) {
+        Some("Failed" | "Canceled" | "Cancelled" | "TimedOut") => {
+            let reason = arm_error(&body).map(|(code, message)| format!("{code}: {message}"));
+            Progress::Failed(quote(&reason.unwrap_or_else(|| body.to_string())))
+        }
+        Some("InProgress" | "Running" | "Accepted" | "Created" | "Updating") => {
+            Progress::Under(wait)
+        }
+        Some(_) | None => Progress::Done,
+    })
+}
+
+/// What one look at a package deployment says: 4 is success, 3 is failure, anything else is under way. A new deployment may not be
+/// listed yet.
+pub(in crate::cloud::azure) fn deployment_progress(
+    answer: &Answer,
+    looks: u32,
+) -> Option<Progress> {
+    if !answer.is_success() && answer.status != 404 {
+        return None;
+    }
+    let body = answer.json();
+    Some(match body.get("status").and_then(Value::as_i64) {
+        Some(4) => Progress::Done,
+        Some(3) => {
+            let text = body.get("status_text").and_then(Value::as_str);
+            Progress::Failed(quote(text.unwrap_or_default()))
+        }
+        Some(_) | None => Progress::Under(answer.retry_after.unwrap_or_else(|| pause(looks))),
+    })
+}
+
+/// The wait before the next look, where nobody said how long.
+pub(in crate::cloud::azure) fn pause(looks: u32) -> Duration {
+    LOOK_FIRST
+        .saturating_mul(1_u32.checked_shl(looks / 2).unwrap_or(u32::MAX))
+        .min(LOOK_MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, body: &str) -> Answer {
+        Answer {
+            status,
+            retry_after: None,
+            follow: None,
+            body: Bytes::from(body.to_owned()),
+        }
+    }
+
+    #[test]
+    fn refusals_are_sorted_by_what_happens_next() {
+        let told = |status, body| refusal("sites.put", "shop", &answer(status, body)).to_string();
+        let arm = r#"{"error":{"code":"Conflict","message":"Another operation is in progress."}}"#;
+        let kudu = r#"{"Code":"BadRequest","Message":"location is missing"}"#;
+        assert_eq!(
+            told(409, arm),
+            "azure is busy with `shop`: Conflict: Another operation is in progress."
+        );
+        assert_eq!(
+            told(400, kudu),
+            "azure does not accept sites.put: BadRequest: location is missing"
+        );
+        assert_eq!(told(403, ""), "azure refused sites.put: status 403");
+        assert_eq!(
+            told(502, "<html>\n bad </html>"),
+            "azure could not be reached for sites.put: status 502: <html> bad </html>"
+        );
+        assert_eq!(told(429, ""), "azure asked us to slow down for 10s");
+        let unknown = r#"{"error":{"code":"SubscriptionNotFound","message":"no"}}"#;
+        assert_eq!(
+            told(404, unknown),
+            "azure refused sites.put: SubscriptionNotFound: no"
+        );
+        assert_eq!(
+            told(404, "nginx"),
+            "azure could not be reached for sites.put: status 404: nginx"
+        );
+    }
+
+    #[test]
+    fn only_the_clouds_own_word_makes_a_resource_missing() {
+        let missing = |status, body| answer(status, body).is_missing();
+        assert!(missing(
+            404,
+            r#"{"error":{"code":"ResourceNotFound","message":"x"}}"#
+        ));
+        assert!(missing(404, r#"{"Code":"NotFound","Message":"x"}"#));
+        assert!(!missing(404, "<html>not found</html>"));
+        assert!(!missing(
+            404,
+            r#"{"error":{"code":"SubscriptionNotFound"}}"#
+        ));
+        assert!(!missing(200, r#"{"code":"NotFound"}"#));
+    }
+
+    #[test]
+    fn a_retry_after_of_a_day_is_cut_to_an_hour() {
+        assert_eq!(retry_after("86400"), Some(Duration::from_secs(3600)));
+        assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
+        assert_eq!(retry_after("Fri, 01 Jan 2027 00:00:00 GMT"), None);
+        assert_eq!(retry_after("-1"), None);
+    }
+
+    #[test]
+    fn a_token_is_shown_to_the_same_scheme_host_and_port_only() {
+        let endpoint = Url::parse("https://management.azure.com").unwrap();
+        let same = |url| is_same_origin(&endpoint, &Url::parse(url).unwrap());
+        assert!(same("https://management.azure.com:443/subscriptions?x=1"));
+        assert!(!same("http://management.azure.com/"));
+        assert!(!same("https://management.azure.com.evil.example/"));
+        assert!(!same("https://management.azure.com@evil.example/"));
+        assert!(!same("https://management.azure.com:444/"));
+        assert!(!same("data:text/plain,x"));
+    }
+
+    #[test]
+    fn slow_operations_are_looked_at_until_their_end() {
+        let look = |status, body| operation_progress(&answer(status, body), 0).unwrap();
+        assert_eq!(look(202, ""), Progress::Under(LOOK_FIRST));
+        assert_eq!(look(200, ""), Progress::Done);
+        assert_eq!(look(204, ""), Progress::Done);
+        assert_eq!(operation_progress(&answer(404, ""), 0), None);
+        assert_eq!(look(200, r#"{"status":"Succeeded"}"#), Progress::Done);
+        assert_eq!(
+            look(200, r#"{"status":"InProgress"}"#),
+            Progress::Under(LOOK_FIRST)
+        );
+        let failed = r#"{"status":"Failed","error":{"code":"SwapFailed","message":"no answer"}}"#;
+        assert_eq!(
+            look(200, failed),
+            Progress::Failed("SwapFailed: no answer".to_owned())
+        );
+    }
+
+    #[test]
+    fn deployments_end_by_number() {
+        let look = |body| deployment_progress(&answer(200, body), 0).unwrap();
+        assert_eq!(look(r#"{"status":4}"#), Progress::Done);
+        assert_eq!(
+            look(r#"{"status":3,"status_text":"bad zip"}"#),
+            Progress::Failed("bad zip".to_owned())
+        );
+        assert_eq!(look(r#"{"status":1}"#), Progress::Under(LOOK_FIRST));
+        assert_eq!(look(""), Progress::Under(LOOK_FIRST));
+    }
+
+    #[test]
+    fn looks_grow_apart_and_stop_growing() {
+        assert_eq!(pause(0), LOOK_FIRST);
+        assert_eq!(pause(4), LOOK_FIRST * 4);
+        assert_eq!(pause(u32::MAX), LOOK_MAX);
+    }
+}

@@ -1,0 +1,72 @@
+//! No more calls than a subscription grants.
+
+use std::num::NonZeroU32;
+
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+
+use super::operation::Operation;
+
+/// A token bucket per class of call, shared by all that use one subscription.
+#[derive(Debug)]
+pub struct AzureLimiter {
+    reads: DefaultDirectRateLimiter,
+    writes: DefaultDirectRateLimiter,
+}
+
+/// Calls a second and calls at once. The defaults are what Azure grants one principal in one subscription and region.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct AzureRates {
+    pub reads_per_second: NonZeroU32,
+    pub reads_at_once: NonZeroU32,
+    pub writes_per_second: NonZeroU32,
+    pub writes_at_once: NonZeroU32,
+}
+
+// === impl AzureRates, AzureLimiter ===
+
+impl Default for AzureRates {
+    fn default() -> Self {
+        const fn count(number: u32) -> NonZeroU32 {
+            match NonZeroU32::new(number) {
+                Some(count) => count,
+                None => NonZeroU32::MIN,
+            }
+        }
+        Self {
+            reads_per_second: count(25),
+            reads_at_once: count(250),
+            writes_per_second: count(10),
+            writes_at_once: count(200),
+        }
+    }
+}
+
+impl AzureLimiter {
+    pub fn new(rates: AzureRates) -> Self {
+        let AzureRates {
+            reads_per_second,
+            reads_at_once,
+            writes_per_second,
+            writes_at_once,
+        } = rates;
+        let bucket = |rate, burst| RateLimiter::direct(Quota::per_second(rate).allow_burst(burst));
+        Self {
+            reads: bucket(reads_per_second, reads_at_once),
+            writes: bucket(writes_per_second, writes_at_once),
+        }
+    }
+
+    pub(super) async fn ready(&self, operation: Operation) {
+        if operation.writes() {
+            self.writes.until_ready().await;
+        } else {
+            self.reads.until_ready().await;
+        }
+    }
+}
+
+impl Default for AzureLimiter {
+    fn default() -> Self {
+        Self::new(AzureRates::default())
+    }
+}

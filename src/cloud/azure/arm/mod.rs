@@ -1,0 +1,393 @@
+//! Azure Resource Manager over `azure_core`'s pipeline: one bounded call, and something slow followed to its end.
+//!
+//! The token is shown to the configured endpoint and to the deployment host that a site itself names; never to another.
+
+mod answer;
+mod credential;
+mod fault;
+mod limit;
+pub(super) mod operation;
+
+use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+
+use azure_core::{
+    error::ErrorKind,
+    http::{
+        ClientOptions, Context, Pipeline, PipelineStreamOptions, Request, RetryOptions, Transport,
+        headers::{self, HeaderName, Headers},
+        policies::{Policy, auth::BearerTokenAuthorizationPolicy},
+    },
+};
+use bytes::{Bytes, BytesMut};
+use futures_util::StreamExt as _;
+use serde_json::Value;
+use tokio::time::{Instant, sleep, timeout};
+use url::Url;
+
+pub(super) use self::answer::{Answer, deployment_progress, pause, quote};
+pub use self::credential::{AzureIdentity, CredentialChoice};
+pub(super) use self::fault::{chain_of, link_at, unreachable};
+pub use self::limit::{AzureLimiter, AzureRates};
+use self::{
+    answer::{Judge, Progress, is_same_origin, operation_progress, refusal, retry_after},
+    credential::{PlainBearer, credential},
+    fault::{elsewhere, failed, is_network, progress_of, still_under_way},
+    operation::{Calls, Operation},
+};
+use super::{AzureError, AzureLimits, AzureOptions};
+use crate::{cloud::CloudError, name::CloudName};
+
+/// Tries of a call that may be sent twice.
+const TRIES_MAX: u32 = 3;
+
+/// Wait before the second try; the third waits twice as long.
+const TRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// Largest answer that is read. A page of sites is far below it.
+const ANSWER_MAX: usize = 16 << 20;
+
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+/// What is sent with a call.
+#[derive(Clone, Debug)]
+pub(super) enum Payload {
+    Nothing,
+    Json(Value),
+    Package(Bytes),
+}
+
+/// One call, ready to be sent.
+#[derive(Clone, Debug)]
+pub(super) struct Call<'a> {
+    pub(super) operation: Operation,
+    pub(super) url: Url,
+    /// The host that the token may be shown to.
+    pub(super) origin: &'a Url,
+    /// What people know the resource by.
+    pub(super) resource: &'a str,
+    pub(super) payload: Payload,
+    pub(super) deadline: Duration,
+}
+
+/// Where our calls go.
+#[derive(Debug)]
+pub(super) struct Arm {
+    pub(super) endpoint: Url,
+    pub(super) limits: AzureLimits,
+    pub(super) calls: Calls,
+    /// For questions to a slot's own host, without a token.
+    pub(super) http: reqwest::Client,
+    pipeline: Pipeline,
+    limiter: Arc<AzureLimiter>,
+}
+
+/// How something slow ended.
+#[derive(Debug)]
+pub(super) enum End {
+    Done,
+    Failed { message: String, answer: Answer },
+}
+
+/// A try that brought no answer.
+struct Lost {
+    denied: bool,
+    message: String,
+}
+
+// === impl Arm ===
+
+impl Arm {
+    pub(super) fn new(options: &AzureOptions, endpoint: Url) -> Result<Self, AzureError> {
+        let http = http_client(options.ca_file.as_deref())?;
+        let mut client = ClientOptions {
+            transport: Some(Transport::new(Arc::new(http.clone()))),
+            retry: RetryOptions::none(),
+            ..ClientOptions::default()
+        };
+        if let Some(authority) = &options.authority {
+            let mut cloud = azure_core::cloud::CustomConfiguration::default();
+            cloud.authority_host = authority.to_string();
+            client.cloud = Some(Arc::new(cloud.into()));
+        }
+        let token =
+            credential(&options.credential, &client).map_err(|error| AzureError::Credential {
+                message: chain_of(&error),
+            })?;
+        let scope = scope_of(&endpoint).to_owned();
+        let bearer: Arc<dyn Policy> = match endpoint.scheme() {
+            "http" => Arc::new(PlainBearer::new(token, scope)),
+            _ => Arc::new(BearerTokenAuthorizationPolicy::new(token, [scope])),
+        };
+        let (name, version) = (
+            option_env!("CARGO_PKG_NAME"),
+            option_env!("CARGO_PKG_VERSION"),
+        );
+        Ok(Self {
+            pipeline: Pipeline::new(name, version, client, Vec::new(), vec![bearer], None),
+            endpoint,
+            limits: options.limits,
+            calls: Calls::default(),
+            http,
+            limiter: Arc::clone(&options.limiter),
+        })
+    }
+
+    /// A call on a resource of the endpoint, by its id.
+    pub(super) fn call<'a>(
+        &'a self,
+        operation: Operation,
+        id: &str,
+        query: &[(&str, &str)],
+        resource: &'a str,
+    ) -> Call<'a> {
+        let mut url = self.endpoint.clone();
+        url.set_path(id);
+        url.query_pairs_mut().clear().extend_pairs(query);
+        Call {
+            operation,
+            url,
+            origin: &self.endpoint,
+            resource,
+            payload: Payload::Nothing,
+            deadline: self.limits.call,
+        }
+    }
+
+    /// Sends, and refuses all but success.
+    pub(super) async fn ask(&self, call: Call<'_>) -> Result<Answer, CloudError> {
+        let (operation, resource) = (call.operation, call.resource);
+        let answer = self.send(call).await?;
+        if answer.is_success() {
+            Ok(answer)
+        } else {
+            Err(refusal(operation.name, resource, &answer))
+        }
+    }
+
+    /// Sends, and tells a resource that is not there from every other refusal.
+    pub(super) async fn find(&self, call: Call<'_>) -> Result<Option<Value>, CloudError> {
+        let (operation, resource) = (call.operation, call.resource);
+        let answer = self.send(call).await?;
+        if answer.is_success() {
+            return Ok(Some(answer.json()));
+        }
+        if answer.is_missing() {
+            return Ok(None);
+        }
+        Err(refusal(operation.name, resource, &answer))
+    }
+
+    /// Sends, and follows what was started to its end.
+    ///
+    /// # Errors
+    ///
+    /// [`CloudError::Invalid`] where it failed; [`CloudError::Busy`] where it is still under way after `bound`.
+    pub(super) async fn finish(&self, call: Call<'_>, bound: Duration) -> Result<(), CloudError> {
+        let (operation, resource) = (call.operation, call.resource);
+        let started = self.ask(call).await?;
+        match &started.follow {
+            Some(address) if matches!(started.status, 201 | 202) => {
+                let url = self.link(operation, address)?;
+                self.follow(operation, resource, url, bound).await
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// An address that the endpoint gave us, if the token may go there.
+    pub(super) fn link(&self, operation: Operation, address: &str) -> Result<Url, CloudError> {
+        link_at(&self.endpoint, operation, address)
+    }
+
+    async fn follow(
+        &self,
+        operation: Operation,
+        resource: &str,
+        url: Url,
+        bound: Duration,
+    ) -> Result<(), CloudError> {
+        let mut look = self.call(operation::OPERATIONS_GET, "/", &[], resource);
+        look.url = url;
+        match self
+            .watch(look, operation, operation_progress, bound)
+            .await?
+        {
+            End::Done => Ok(()),
+            End::Failed { message, answer: _ } => Err(failed(operation, message)),
+        }
+    }
+
+    /// Looks at something slow until its end.
+    ///
+    /// # Errors
+    ///
+    /// [`CloudError::Busy`] where it is still under way after `bound`; what a look is refused for.
+    pub(super) async fn watch(
+        &self,
+        look: Call<'_>,
+        started_by: Operation,
+        judge: Judge,
+        bound: Duration,
+    ) -> Result<End, CloudError> {
+        let end = Instant::now() + bound;
+        let mut looks = 0;
+        while Instant::now() < end {
+            let seen = self.send(look.clone()).await;
+            let (progress, answer) = progress_of(seen, judge, (started_by, look.resource), looks)?;
+            match progress {
+                Progress::Done => return Ok(End::Done),
+                Progress::Failed(message) => return Ok(End::Failed { message, answer }),
+                Progress::Under(wait) => sleep(wait.min(end - Instant::now())).await,
+            }
+            looks += 1;
+        }
+        Err(still_under_way(started_by, look.resource, bound))
+    }
+
+    /// Sends one call: a few tries where it may be repeated, all within the call's deadline.
+    pub(super) async fn send(&self, call: Call<'_>) -> Result<Answer, CloudError> {
+        if !is_same_origin(call.origin, &call.url) {
+            return Err(elsewhere(call.operation, &call.url));
+        }
+        // Our own waiting in line is no fault of the cloud: it stays outside the deadline.
+        self.limiter.ready(call.operation).await;
+        match timeout(call.deadline, self.tries(&call)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let message = format!("no answer within {}s", call.deadline.as_secs_f32());
+                Err(unreachable(call.operation, message))
+            }
+        }
+    }
+
+    async fn tries(&self, call: &Call<'_>) -> Result<Answer, CloudError> {
+        let mut tried = 1;
+        loop {
+            let outcome = self.once(call).await;
+            let again = match &outcome {
+                Ok(answer) => answer.is_transient(),
+                Err(lost) => !lost.denied,
+            };
+            if !again || !call.operation.may_repeat() || tried == TRIES_MAX {
+                return outcome.map_err(|lost| lost.into_error(call.operation));
+            }
+            sleep(TRY_PAUSE * tried).await;
+            self.limiter.ready(call.operation).await;
+            tried += 1;
+        }
+    }
+
+    async fn once(&self, call: &Call<'_>) -> Result<Answer, Lost> {
+        self.calls.count(call.operation);
+        let mut request = request(call);
+        let unchecked = PipelineStreamOptions {
+            skip_checks: true,
+            ..PipelineStreamOptions::default()
+        };
+        let response = self
+            .pipeline
+            .stream(&Context::new(), &mut request, Some(unchecked))
+            .await
+            .map_err(|error| Lost::new(&error))?;
+        let (status, headers, mut stream) = response.deconstruct();
+        let mut body = BytesMut::new();
+        while let Some(part) = stream.next().await {
+            body.extend_from_slice(&part.map_err(|error| Lost::new(&error))?);
+            if body.len() > ANSWER_MAX {
+                return Err(Lost::told(format!(
+                    "an answer of more than {ANSWER_MAX} bytes"
+                )));
+            }
+        }
+        Ok(answer_of(u16::from(status), &headers, body.freeze()))
+    }
+
+    pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
+        self.calls.all()
+    }
+}
+
+// === impl Lost ===
+
+impl Lost {
+    fn new(error: &azure_core::Error) -> Self {
+        Self {
+            denied: matches!(error.kind(), ErrorKind::Credential) && !is_network(error),
+            message: chain_of(error),
+        }
+    }
+
+    fn told(message: String) -> Self {
+        Self {
+            denied: false,
+            message,
+        }
+    }
+
+    fn into_error(self, operation: Operation) -> CloudError {
+        let Self { denied, message } = self;
+        if denied {
+            return CloudError::Denied {
+                cloud: CloudName::Azure,
+                operation: operation.name.to_owned(),
+                message,
+            };
+        }
+        unreachable(operation, message)
+    }
+}
+
+fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, AzureError> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_MAX)
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(path) = ca_file {
+        let bad = |message: String| AzureError::Authority {
+            path: path.to_owned(),
+            message,
+        };
+        let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain_of(&error)))?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|error| AzureError::Client {
+        message: chain_of(&error),
+    })
+}
+
+/// Whom a token is for: the public cloud, unless the endpoint is one of the sovereign ones.
+fn scope_of(endpoint: &Url) -> &'static str {
+    match endpoint.host_str() {
+        Some("management.usgovcloudapi.net") => "https://management.usgovcloudapi.net/.default",
+        Some("management.chinacloudapi.cn") => "https://management.chinacloudapi.cn/.default",
+        Some(_) | None => "https://management.azure.com/.default",
+    }
+}
+
+fn request(call: &Call<'_>) -> Request {
+    let mut request = Request::new(call.url.clone(), call.operation.method);
+    request.insert_header(headers::ACCEPT, "application/json");
+    match &call.payload {
+        Payload::Nothing => {}
+        Payload::Json(body) => {
+            request.insert_header(headers::CONTENT_TYPE, "application/json");
+            request.set_body(body.to_string());
+        }
+        Payload::Package(bytes) => {
+            request.insert_header(headers::CONTENT_TYPE, "application/octet-stream");
+            request.set_body(bytes.clone());
+        }
+    }
+    request
+}
+
+fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
+    let header = |name| headers.get_optional_string(&HeaderName::from_static(name));
+    Answer {
+        status,
+        retry_after: header("retry-after").and_then(|value| retry_after(&value)),
+        follow: header("azure-asyncoperation").or_else(|| header("location")),
+        body,
+    }
+}

@@ -1,0 +1,111 @@
+//! Sends a package to a slot's own deployment service, and follows it to its end.
+
+use bytes::Bytes;
+use serde_json::Value;
+use url::Url;
+
+use super::{
+    AzureCloud,
+    arm::{
+        Answer, Call, End, Payload, deployment_progress, link_at,
+        operation::{self, Operation},
+        quote, unreachable,
+    },
+    observe::SlotView,
+    stage::unhealthy,
+};
+use crate::cloud::{CloudError, Package};
+
+/// Lines of a failed deployment's log that are told.
+const LOG_LINES: usize = 12;
+
+// === impl AzureCloud ===
+
+impl AzureCloud {
+    /// # Errors
+    ///
+    /// [`CloudError::Busy`] while another deployment runs; [`CloudError::Unhealthy`] with the log where this one fails.
+    pub(super) async fn deploy(
+        &self,
+        app: &str,
+        slot: &SlotView,
+        package: &Package,
+    ) -> Result<(), CloudError> {
+        let Some(scm) = &slot.scm else {
+            let message = format!("slot `{}` of `{app}` names no deployment host", slot.slot);
+            return Err(unreachable(operation::ZIPDEPLOY, message));
+        };
+        let bytes = tokio::fs::read(&package.path).await.map_err(|error| {
+            let path = package.path.display();
+            unreachable(operation::ZIPDEPLOY, format!("package `{path}`: {error}"))
+        })?;
+        let address = "/api/zipdeploy?isAsync=true";
+        let mut call = self.scm_call(operation::ZIPDEPLOY, scm, address, app)?;
+        call.payload = Payload::Package(Bytes::from(bytes));
+        call.deadline = self.arm.limits.deploy;
+        let started = self.arm.ask(call).await?;
+        let status = started
+            .follow
+            .as_deref()
+            .unwrap_or("/api/deployments/latest");
+        let look = self.scm_call(operation::DEPLOYMENTS_GET, scm, status, app)?;
+        let bound = self.arm.limits.deploy;
+        let watched = self
+            .arm
+            .watch(look, operation::ZIPDEPLOY, deployment_progress, bound);
+        match watched.await? {
+            End::Done => Ok(()),
+            End::Failed { message, answer } => {
+                Err(self.deployment_fault(app, scm, &answer, message).await)
+            }
+        }
+    }
+
+    fn scm_call<'a>(
+        &'a self,
+        operation: Operation,
+        scm: &'a Url,
+        address: &str,
+        app: &'a str,
+    ) -> Result<Call<'a>, CloudError> {
+        Ok(Call {
+            operation,
+            url: link_at(scm, operation, address)?,
+            origin: scm,
+            resource: app,
+            payload: Payload::Nothing,
+            deadline: self.arm.limits.call,
+        })
+    }
+
+    /// A failed deployment, with the end of its log where it can be had.
+    async fn deployment_fault(
+        &self,
+        app: &str,
+        scm: &Url,
+        status: &Answer,
+        text: String,
+    ) -> CloudError {
+        let body = status.json();
+        let id = body["id"].as_str().unwrap_or("latest");
+        let address = format!("/api/deployments/{id}/log");
+        let log = match self.scm_call(operation::DEPLOYMENTS_LOG, scm, &address, app) {
+            Ok(call) => self.arm.ask(call).await.map(|answer| answer.json()),
+            Err(error) => Err(error),
+        };
+        let lines = log.map(|log| log_lines(&log)).unwrap_or_default();
+        let told: Vec<&str> = [text.as_str(), lines.as_str()]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        let told = told.join(": ");
+        unhealthy(format!("the package was not deployed to `{app}`: {told}"))
+    }
+}
+
+fn log_lines(log: &Value) -> String {
+    let entries = log.as_array().map(Vec::as_slice).unwrap_or_default();
+    let last = &entries[entries.len().saturating_sub(LOG_LINES)..];
+    let lines = last.iter().filter_map(|entry| entry["message"].as_str());
+    quote(&lines.collect::<Vec<_>>().join(" | "))
+}

@@ -1,0 +1,284 @@
+//! Reads what the cloud holds. No writing call.
+
+use serde_json::Value;
+use tokio::try_join;
+use url::Url;
+
+use super::{
+    AzureCloud,
+    arm::operation::{self, Operation},
+    names::{GREEN, Tags, WEB_API},
+    settings::{self, Settings, Trigger},
+};
+use crate::{
+    cloud::CloudError,
+    name::{CloudName, CodeDigest, FunctionName, ReleaseDigest, ServiceName, Slot},
+    observed::{Addresses, Fields, Holding, Observed, Owned, Scope, SlotContent},
+};
+
+/// Pages of sites that are read at most; a resource group holds far fewer.
+const PAGES_MAX: usize = 200;
+
+/// One Function App as it stands.
+#[derive(Clone, Debug)]
+pub(super) enum View {
+    Missing,
+    /// It carries no tags of ours.
+    Foreign(String),
+    Ours(Box<SiteView>),
+}
+
+/// A Function App of ours.
+#[derive(Clone, Debug)]
+pub(super) struct SiteView {
+    pub(super) blue: SlotView,
+    /// Not there before the first release, or deleted by hand.
+    pub(super) green: Option<SlotView>,
+    /// What is at work on it, as the cloud says.
+    pub(super) busy: Option<String>,
+}
+
+/// One slot as it stands.
+#[derive(Clone, Debug)]
+pub(super) struct SlotView {
+    pub(super) slot: Slot,
+    pub(super) id: String,
+    pub(super) tags: Tags,
+    pub(super) settings: Settings,
+    /// Base address of its functions.
+    pub(super) host: Option<Url>,
+    /// Base address of its deployment service.
+    pub(super) scm: Option<Url>,
+    pub(super) state: String,
+    is_ours: bool,
+}
+
+// === impl AzureCloud ===
+
+impl AzureCloud {
+    /// One service in four calls, all at once: site, slot, and the settings of both.
+    pub(super) async fn view(&self, service: &ServiceName) -> Result<View, CloudError> {
+        let app = self.names.app(service);
+        let (site, slot, blue, green) = try_join!(
+            self.get(operation::SITES_GET, &app, Slot::Blue, ""),
+            self.get(operation::SLOTS_GET, &app, Slot::Green, ""),
+            self.get(operation::SETTINGS_LIST, &app, Slot::Blue, SETTINGS),
+            self.get(operation::SETTINGS_LIST, &app, Slot::Green, SETTINGS),
+        )?;
+        // A site without readable settings was deleted between two answers.
+        let (Some(site), Some(blue)) = (site, blue) else {
+            return Ok(View::Missing);
+        };
+        let busy = busy_of(&site);
+        let blue = self.slot_view(service, Slot::Blue, &site, &blue);
+        if !blue.is_ours {
+            return Ok(View::Foreign(blue.id));
+        }
+        let green = slot.zip(green);
+        let green = green.map(|(slot, green)| self.slot_view(service, Slot::Green, &slot, &green));
+        if let Some(green) = green.as_ref().filter(|green| !green.is_ours) {
+            return Ok(View::Foreign(green.id.clone()));
+        }
+        Ok(View::Ours(Box::new(SiteView { blue, green, busy })))
+    }
+
+    /// A slot, or one of its parts; nothing where it is not there.
+    pub(super) async fn get(
+        &self,
+        operation: Operation,
+        app: &str,
+        slot: Slot,
+        part: &str,
+    ) -> Result<Option<Value>, CloudError> {
+        let id = format!("{}{part}", self.names.slot_id(app, slot));
+        let query = [("api-version", WEB_API)];
+        self.arm
+            .find(self.arm.call(operation, &id, &query, app))
+            .await
+    }
+
+    fn slot_view(
+        &self,
+        service: &ServiceName,
+        slot: Slot,
+        site: &Value,
+        settings: &Value,
+    ) -> SlotView {
+        let tags = tags_of(site);
+        let host = site["properties"]["defaultHostName"].as_str();
+        let state = site["properties"]["state"].as_str();
+        let app = self.names.app(service);
+        SlotView {
+            slot,
+            id: match site["id"].as_str() {
+                Some(id) => id.to_owned(),
+                None => self.names.slot_id(&app, slot),
+            },
+            settings: settings::from_answer(settings),
+            host: host.and_then(|host| self.base(host)),
+            scm: scm_of(site).and_then(|host| self.base(host)),
+            state: state.unwrap_or(RUNNING).to_owned(),
+            is_ours: self.names.is_ours(&tags, service),
+            tags,
+        }
+    }
+
+    /// The root of a host that a site names, over the endpoint's own scheme.
+    fn base(&self, host: &str) -> Option<Url> {
+        let base = Url::parse(&format!("{}://{host}/", self.arm.endpoint.scheme())).ok()?;
+        let names_host_only = base.path() == "/" && base.username().is_empty();
+        names_host_only.then_some(base)
+    }
+
+    pub(super) async fn observed(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        Ok(match self.view(&scope.service.service).await? {
+            View::Missing => Observed::default(),
+            View::Foreign(id) => Observed {
+                foreign: vec![id],
+                ..Observed::default()
+            },
+            View::Ours(site) => site.observed(),
+        })
+    }
+
+    pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
+        let group = self.names.group_id();
+        let query = [("api-version", WEB_API)];
+        let first = self.arm.call(
+            operation::SITES_LIST,
+            &self.names.sites_id(),
+            &query,
+            &group,
+        );
+        let mut page = self.arm.find(first).await?;
+        let mut owned = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(sites) = page else {
+                owned.sort();
+                return Ok(owned);
+            };
+            let listed = sites["value"].as_array().into_iter().flatten();
+            owned.extend(listed.filter_map(|site| self.owned_site(site)));
+            page = match sites["nextLink"].as_str().filter(|link| !link.is_empty()) {
+                Some(link) => Some(self.page(link, &group).await?),
+                None => None,
+            };
+        }
+        Err(CloudError::Invalid {
+            cloud: CloudName::Azure,
+            operation: operation::SITES_LIST.name.to_owned(),
+            message: format!("resource group `{group}` has more than {PAGES_MAX} pages of sites"),
+        })
+    }
+
+    async fn page(&self, link: &str, group: &str) -> Result<Value, CloudError> {
+        let mut call = self.arm.call(operation::SITES_LIST, "/", &[], group);
+        call.url = self.arm.link(operation::SITES_LIST, link)?;
+        Ok(self.arm.ask(call).await?.json())
+    }
+
+    fn owned_site(&self, site: &Value) -> Option<Owned> {
+        let service = self.names.owned(&tags_of(site))?;
+        let resources = vec![site["id"].as_str()?.to_owned()];
+        Some(Owned { service, resources })
+    }
+}
+
+/// Where a slot's settings are asked for: by POST, since they may be secret.
+const SETTINGS: &str = "/config/appsettings/list";
+
+/// The state of a slot that answers.
+pub(super) const RUNNING: &str = "Running";
+
+// === impl SiteView, SlotView ===
+
+impl SiteView {
+    pub(super) fn observed(&self) -> Observed {
+        let green = self.green.as_ref();
+        let ids = [Some(&self.blue), green];
+        Observed {
+            blue: self.blue.content(),
+            green: green.map(SlotView::content).unwrap_or_default(),
+            resources: ids
+                .into_iter()
+                .flatten()
+                .map(|slot| slot.id.clone())
+                .collect(),
+            foreign: Vec::new(),
+        }
+    }
+
+    pub(super) fn green_holds(&self, release: ReleaseDigest) -> bool {
+        let green = self.green.as_ref();
+        green.is_some_and(|green| green.content().holds(release))
+    }
+}
+
+impl SlotView {
+    /// What the slot holds, by the word of its settings.
+    pub(super) fn content(&self) -> SlotContent {
+        let Some(marks) = settings::marks(&self.settings) else {
+            return SlotContent::Empty;
+        };
+        let functions = marks.triggers.keys();
+        let functions = functions.filter_map(|folder| FunctionName::new(folder.clone()).ok());
+        if marks.code.is_none() {
+            return SlotContent::Torn(functions.map(|name| (name, Some(marks.release))).collect());
+        }
+        SlotContent::Whole(Holding {
+            release: marks.release,
+            revision: marks.revision,
+            addresses: self.addresses(&marks.triggers),
+            fields: self.fields(),
+            label: match self.slot {
+                Slot::Blue => "production".to_owned(),
+                Slot::Green => format!("slot {GREEN}"),
+            },
+        })
+    }
+
+    pub(super) fn code(&self) -> Option<CodeDigest> {
+        settings::marks(&self.settings)?.code
+    }
+
+    pub(super) fn fields(&self) -> Fields {
+        let mut fields = settings::fields(&self.settings, self.slot);
+        fields.insert(STATE.to_owned(), self.state.clone());
+        fields
+    }
+
+    fn addresses(&self, triggers: &settings::Triggers) -> Addresses {
+        let Some(host) = &self.host else {
+            return Addresses::new();
+        };
+        let http = triggers
+            .iter()
+            .filter(|(_, trigger)| **trigger == Trigger::Http);
+        http.filter_map(|(folder, _)| Some((FunctionName::new(folder.clone()).ok()?, host.clone())))
+            .collect()
+    }
+}
+
+/// The field that says whether a slot was stopped by hand.
+pub(super) const STATE: &str = "state";
+
+pub(super) fn tags_of(resource: &Value) -> Tags {
+    let tags = resource["tags"].as_object().into_iter().flatten();
+    tags.filter_map(|(name, value)| Some((name.clone(), value.as_str()?.to_owned())))
+        .collect()
+}
+
+/// The host of a slot's deployment service, as the slot names it.
+fn scm_of(site: &Value) -> Option<&str> {
+    let states = site["properties"]["hostNameSslStates"].as_array()?;
+    let repository = |state: &&Value| {
+        let kind = state["hostType"].as_str();
+        kind.is_some_and(|kind| kind.eq_ignore_ascii_case("Repository"))
+    };
+    states.iter().find(repository)?["name"].as_str()
+}
+
+fn busy_of(site: &Value) -> Option<String> {
+    let operation = site["properties"]["inProgressOperationId"].as_str()?;
+    (!operation.is_empty()).then(|| format!("operation {operation} is in progress"))
+}

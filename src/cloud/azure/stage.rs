@@ -1,0 +1,381 @@
+//! Puts a release on green: what must exist, settings, package, and the wait until it answers.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    AzureCloud,
+    arm::{
+        Payload, chain_of,
+        operation::{self, Operation},
+        pause, quote, unreachable,
+    },
+    names::{self, GREEN, GROUPS_API, STORAGE_API, Tags, WEB_API},
+    observe::{RUNNING, SiteView, SlotView, View},
+    settings::{self, Settings},
+};
+use crate::{
+    cloud::{CloudError, Package},
+    desired::Release,
+    name::{CloudName, ServiceName, Slot},
+};
+
+// === impl AzureCloud ===
+
+impl AzureCloud {
+    /// Green ends with the release, its code and its settings, or says that it is in the middle of it.
+    ///
+    /// # Guarantees
+    ///
+    /// `VERDIGRIS_CODE` is there only when the package is. Where green has all of it already, nothing is written.
+    pub(super) async fn put_on_green(
+        &self,
+        release: &Release,
+        package: &Package,
+    ) -> Result<(), CloudError> {
+        self.check(release)?;
+        let service = &release.service.service;
+        let site = match self.our_view(service).await? {
+            Some(site) => site,
+            None => self.create(service).await?,
+        };
+        self.check_idle(service, &site)?;
+        let only_blue = only_blue(release, &site);
+        let wanted = settings::moving(&self.names, release, Some(package.code));
+        let has_all = site.green.as_ref().is_some_and(|green| {
+            let all = settings::for_green(wanted.clone(), &only_blue, &green.settings);
+            settings::is_same(&green.settings, &all) && green.state == RUNNING
+        });
+        if !has_all {
+            self.write_green(release, package, &site, &only_blue)
+                .await?;
+        }
+        self.until_green_answers(release).await
+    }
+
+    async fn write_green(
+        &self,
+        release: &Release,
+        package: &Package,
+        site: &SiteView,
+        only_blue: &BTreeSet<String>,
+    ) -> Result<(), CloudError> {
+        let service = &release.service.service;
+        let app = self.names.app(service);
+        self.put_sticky_names(&app, only_blue).await?;
+        self.put_slot(release, site.green.as_ref()).await?;
+        let green = self.green(service).await?;
+        let put = |code| {
+            let moving = settings::moving(&self.names, release, code);
+            settings::for_green(moving, only_blue, &green.settings)
+        };
+        if green.code() != Some(package.code) {
+            self.put_settings(&app, Slot::Green, &put(None)).await?;
+            self.deploy(&app, &green, package).await?;
+        }
+        self.put_settings(&app, Slot::Green, &put(Some(package.code)))
+            .await?;
+        if green.state != RUNNING {
+            self.start(&app, Slot::Green).await?;
+        }
+        Ok(())
+    }
+
+    /// Refuses what the cloud would refuse, before anything is touched.
+    pub(super) fn check(&self, release: &Release) -> Result<(), CloudError> {
+        let name = self.names.bad_app(&release.service.service);
+        let Some(message) = name.or_else(|| settings::fault(release)) else {
+            return Ok(());
+        };
+        Err(CloudError::Invalid {
+            cloud: CloudName::Azure,
+            operation: "stage".to_owned(),
+            message,
+        })
+    }
+
+    /// The service's Function App, if there is one and it is ours.
+    pub(super) async fn our_view(
+        &self,
+        service: &ServiceName,
+    ) -> Result<Option<Box<SiteView>>, CloudError> {
+        match self.view(service).await? {
+            View::Missing => Ok(None),
+            View::Foreign(resource) => Err(CloudError::NotOurs {
+                cloud: CloudName::Azure,
+                resource,
+            }),
+            View::Ours(site) => Ok(Some(site)),
+        }
+    }
+
+    pub(super) fn check_idle(
+        &self,
+        service: &ServiceName,
+        site: &SiteView,
+    ) -> Result<(), CloudError> {
+        match &site.busy {
+            None => Ok(()),
+            Some(message) => Err(CloudError::Busy {
+                cloud: CloudName::Azure,
+                resource: self.names.app(service),
+                message: message.clone(),
+            }),
+        }
+    }
+
+    /// Makes all that a first release needs. The production site holds no release and answers nothing of ours.
+    async fn create(&self, service: &ServiceName) -> Result<Box<SiteView>, CloudError> {
+        let app = self.names.app(service);
+        let group = (operation::GROUPS_GET, operation::GROUPS_PUT);
+        self.ensure(
+            group,
+            &self.names.group_id(),
+            GROUPS_API,
+            self.names.group_body(),
+        )
+        .await?;
+        let account = (operation::ACCOUNTS_GET, operation::ACCOUNTS_PUT);
+        self.ensure(
+            account,
+            &self.names.account_id(),
+            STORAGE_API,
+            self.names.account_body(),
+        )
+        .await?;
+        let plan = (operation::PLANS_GET, operation::PLANS_PUT);
+        self.ensure(plan, &self.names.plan_id(), WEB_API, self.names.plan_body())
+            .await?;
+        let bare = settings::bare(&self.names);
+        let list: Vec<Value> = bare
+            .iter()
+            .map(|(name, value)| json!({ "name": name, "value": value }))
+            .collect();
+        let tags = self.names.tags(service, None);
+        let config = json!({ "appSettings": list });
+        let body = self.names.site_body(&tags, self.is_https(), config);
+        let id = self.names.site_id(&app);
+        self.put(operation::SITES_PUT, &id, WEB_API, body).await?;
+        match self.our_view(service).await? {
+            Some(site) => Ok(site),
+            None => Err(unreachable(
+                operation::SITES_GET,
+                format!("function app `{app}` was created and cannot be seen yet"),
+            )),
+        }
+    }
+
+    /// Creates what is missing. What is there is used as it is, whoever made it.
+    async fn ensure(
+        &self,
+        (get, put): (Operation, Operation),
+        id: &str,
+        version: &str,
+        body: Value,
+    ) -> Result<(), CloudError> {
+        let call = self.arm.call(get, id, &[("api-version", version)], id);
+        match self.arm.find(call).await? {
+            Some(_) => Ok(()),
+            None => self.put(put, id, version, body).await,
+        }
+    }
+
+    async fn put(
+        &self,
+        operation: Operation,
+        id: &str,
+        version: &str,
+        body: Value,
+    ) -> Result<(), CloudError> {
+        let mut call = self
+            .arm
+            .call(operation, id, &[("api-version", version)], id);
+        call.payload = Payload::Json(body);
+        self.arm.finish(call, self.arm.limits.create).await
+    }
+
+    pub(super) fn is_https(&self) -> bool {
+        self.arm.endpoint.scheme() == "https"
+    }
+
+    /// Creates green, or tags it with the release; tags of others stay.
+    async fn put_slot(
+        &self,
+        release: &Release,
+        green: Option<&SlotView>,
+    ) -> Result<(), CloudError> {
+        let service = &release.service.service;
+        let mut tags: Tags = green.map(|green| green.tags.clone()).unwrap_or_default();
+        tags.extend(self.names.tags(service, Some(release.digest)));
+        let config = Value::Object(names::stack(&release.content.runtime));
+        let body = self.names.site_body(&tags, self.is_https(), config);
+        let id = self.names.slot_id(&self.names.app(service), Slot::Green);
+        self.put(operation::SLOTS_PUT, &id, WEB_API, body).await
+    }
+
+    async fn green(&self, service: &ServiceName) -> Result<SlotView, CloudError> {
+        let site = self.our_view(service).await?;
+        site.and_then(|site| site.green).ok_or_else(|| {
+            let app = self.names.app(service);
+            let message = format!("slot `{GREEN}` of `{app}` was created and cannot be seen yet");
+            unreachable(operation::SLOTS_GET, message)
+        })
+    }
+
+    /// Adds names to those that stay with their slot in a swap; names of others stay in the list.
+    async fn put_sticky_names(
+        &self,
+        app: &str,
+        only_blue: &BTreeSet<String>,
+    ) -> Result<(), CloudError> {
+        let part = "/config/slotConfigNames";
+        let known = self
+            .get(operation::STICKY_GET, app, Slot::Blue, part)
+            .await?;
+        let mut properties = known
+            .map(|known| known["properties"].clone())
+            .unwrap_or_default();
+        let listed = properties["appSettingNames"]
+            .as_array()
+            .into_iter()
+            .flatten();
+        let mut names: BTreeSet<String> = listed
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
+        let before = names.len();
+        names.extend(only_blue.iter().map(|folder| settings::disabled(folder)));
+        if names.len() == before {
+            return Ok(());
+        }
+        if !properties.is_object() {
+            properties = json!({});
+        }
+        properties["appSettingNames"] = json!(names);
+        let id = format!("{}{part}", self.names.site_id(app));
+        let body = json!({ "properties": properties });
+        self.put(operation::STICKY_PUT, &id, WEB_API, body).await
+    }
+
+    /// Replaces all settings of a slot, which restarts it.
+    pub(super) async fn put_settings(
+        &self,
+        app: &str,
+        slot: Slot,
+        settings: &Settings,
+    ) -> Result<(), CloudError> {
+        let id = format!("{}/config/appsettings", self.names.slot_id(app, slot));
+        let body = json!({ "properties": settings });
+        self.put(operation::SETTINGS_PUT, &id, WEB_API, body).await
+    }
+
+    pub(super) async fn start(&self, app: &str, slot: Slot) -> Result<(), CloudError> {
+        let id = format!("{}/start", self.names.slot_id(app, slot));
+        let query = [("api-version", WEB_API)];
+        let call = self.arm.call(operation::SITES_START, &id, &query, app);
+        self.arm.ask(call).await.map(|_| ())
+    }
+
+    /// Green has the functions of the release, and its host answers.
+    async fn until_green_answers(&self, release: &Release) -> Result<(), CloudError> {
+        let app = self.names.app(&release.service.service);
+        let green = self.green(&release.service.service).await?;
+        let end = Instant::now() + self.arm.limits.start;
+        let mut looks = 0;
+        loop {
+            let reason = match self.missing_functions(&app, release).await? {
+                Some(reason) => reason,
+                None => match self.silence(&green).await {
+                    Some(reason) => reason,
+                    None => return Ok(()),
+                },
+            };
+            if Instant::now() >= end {
+                let bound = self.arm.limits.start.as_secs();
+                return Err(unhealthy(format!("after {bound}s {reason}")));
+            }
+            sleep(pause(looks)).await;
+            looks += 1;
+        }
+    }
+
+    /// How the functions that green lists differ from those of the release.
+    async fn missing_functions(
+        &self,
+        app: &str,
+        release: &Release,
+    ) -> Result<Option<String>, CloudError> {
+        let listed = match self
+            .get(operation::FUNCTIONS_LIST, app, Slot::Green, "/functions")
+            .await
+        {
+            Ok(listed) => listed.unwrap_or_default(),
+            // A host that restarts cannot say.
+            Err(CloudError::Unreachable { message, .. }) => {
+                return Ok(Some(format!(
+                    "slot `{GREEN}` does not list its functions: {message}"
+                )));
+            }
+            Err(error) => return Err(error),
+        };
+        let found: BTreeSet<&str> = listed["value"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|function| function["name"].as_str()?.rsplit('/').next())
+            .collect();
+        let triggers = settings::triggers(release);
+        let wanted: BTreeSet<&str> = triggers.keys().map(String::as_str).collect();
+        if found == wanted {
+            return Ok(None);
+        }
+        let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+        Ok(Some(format!(
+            "slot `{GREEN}` lists the functions [{}] and not [{}]",
+            list(found),
+            list(wanted)
+        )))
+    }
+
+    /// Why a slot's host gives no answer of its own.
+    async fn silence(&self, slot: &SlotView) -> Option<String> {
+        let Some(host) = &slot.host else {
+            return Some(format!("slot `{}` has no host name", slot.slot));
+        };
+        let asked = self
+            .arm
+            .http
+            .get(host.clone())
+            .timeout(self.arm.limits.call);
+        match asked.send().await {
+            Ok(answer) if !matches!(answer.status().as_u16(), 502..=504) => None,
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let text = answer.text().await.unwrap_or_default();
+                Some(format!("{host} answers {status}: {}", quote(&text)))
+            }
+            Err(error) => Some(format!("{host}: {}", chain_of(&error))),
+        }
+    }
+}
+
+/// The functions that must not run in green: the release's, and those of what blue holds, which comes to green in a swap.
+fn only_blue(release: &Release, site: &SiteView) -> BTreeSet<String> {
+    let coming = settings::triggers(release);
+    let going = settings::marks(&site.blue.settings).map(|marks| marks.triggers);
+    let all = [Some(coming), going];
+    all.iter()
+        .flatten()
+        .flat_map(settings::exclusive)
+        .map(str::to_owned)
+        .collect()
+}
+
+pub(super) fn unhealthy(message: String) -> CloudError {
+    CloudError::Unhealthy {
+        cloud: CloudName::Azure,
+        message,
+    }
+}

@@ -1,0 +1,337 @@
+//! The endpoint's heart: the world, what is under way in it, and the apps that serve it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use super::{
+    front::{self, Doors},
+    host::app::{App, Limits, Parts},
+    model::{Key, PRODUCTION, Site, Slot, SlotKey, World},
+    operations::Operations,
+    options::ArmOptions,
+    persist::Disk,
+    serve::{self, Listening, Speaks},
+    throttle::Throttle,
+    wire::ArmError,
+};
+use crate::{
+    clock::Clock,
+    local::process::{LogLine, LogRing},
+};
+
+/// Everything one endpoint is made of.
+pub(super) struct Cloud {
+    pub options: ArmOptions,
+    pub clock: Arc<dyn Clock>,
+    pub disk: Disk,
+    pub doors: Arc<Doors>,
+    /// What the listeners of slots understand.
+    pub speaks: Speaks,
+    pub stop: CancellationToken,
+    pub tasks: TaskTracker,
+    state: Mutex<State>,
+    open: Mutex<BTreeMap<SlotKey, Open>>,
+    dirty: Notify,
+}
+
+/// What is known, and what is under way.
+#[derive(Default)]
+pub(super) struct State {
+    pub world: World,
+    pub operations: Operations,
+    pub throttle: Throttle,
+}
+
+/// The listeners of one slot, and the output of its code.
+struct Open {
+    stop: CancellationToken,
+    logs: Arc<LogRing>,
+}
+
+impl Cloud {
+    pub(super) fn new(
+        options: ArmOptions,
+        clock: Arc<dyn Clock>,
+        disk: Disk,
+        speaks: Speaks,
+        stop: CancellationToken,
+    ) -> Self {
+        Self {
+            options,
+            clock,
+            disk,
+            speaks,
+            stop,
+            doors: Arc::default(),
+            tasks: TaskTracker::new(),
+            state: Mutex::default(),
+            open: Mutex::default(),
+            dirty: Notify::new(),
+        }
+    }
+
+    /// The state, locked. Hold it for as long as it takes to look or to change, never across a wait.
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Something that outlives a restart has changed.
+    pub(super) fn changed(&self) {
+        self.dirty.notify_one();
+    }
+
+    // === slots and their listeners ===
+
+    /// Opens the listeners of a slot and puts its app in place; its ports are written into it.
+    pub(super) fn open_slot(self: &Arc<Self>, site: &Site, slot: &mut Slot) -> io::Result<()> {
+        let key = slot_key(site, slot);
+        let (front, scm) = (
+            serve::bind_again(slot.front_port)?,
+            serve::bind_again(slot.scm_port)?,
+        );
+        slot.front_port = front.local_addr()?.port();
+        slot.scm_port = scm.local_addr()?.port();
+        let stop = self.stop.child_token();
+        let listening = |router| Listening {
+            speaks: self.speaks.clone(),
+            router,
+            stop: stop.clone(),
+            tasks: self.tasks.clone(),
+        };
+        let open = Open {
+            stop: stop.clone(),
+            logs: self.new_logs(site, slot)?,
+        };
+        self.open().insert(key.clone(), open);
+        self.replace(vec![(key.clone(), self.app(site, slot))]);
+        listening(front::router(Arc::clone(&self.doors), key.clone())).spawn(front);
+        listening(super::kudu::router(Arc::clone(self), key)).spawn(scm);
+        Ok(())
+    }
+
+    fn new_logs(&self, site: &Site, slot: &Slot) -> io::Result<Arc<LogRing>> {
+        let (clock, lines) = (Arc::clone(&self.clock), self.options.log_lines);
+        match self.disk.log_file(&site.name, &slot.name) {
+            Some(file) => LogRing::with_file(clock, lines, &file),
+            None => Ok(LogRing::new(clock, lines)),
+        }
+    }
+
+    /// Closes a slot's listeners and ends its app.
+    pub(super) fn close_slot(&self, key: &SlotKey) {
+        if let Some(open) = self.open().remove(key) {
+            open.stop.cancel();
+        }
+        if let Some(app) = self.doors.remove(key) {
+            self.tasks.spawn(async move { app.stop().await });
+        }
+    }
+
+    /// Puts another app in a slot's place, because its settings or its package changed: the code restarts.
+    pub(super) fn restart(&self, site: &Site, slot: &Slot) {
+        self.replace(vec![(slot_key(site, slot), self.app(site, slot))]);
+    }
+
+    /// Exchanges apps in one step; those that were there end once their requests have.
+    pub(super) fn replace(&self, apps: Vec<(SlotKey, Arc<App>)>) {
+        for old in self.doors.put(apps) {
+            self.tasks.spawn(async move { old.retire().await });
+        }
+    }
+
+    /// The app that belongs into a slot as it is now.
+    pub(super) fn app(&self, site: &Site, slot: &Slot) -> Arc<App> {
+        self.app_from(site, slot, slot, site.effective_settings(slot))
+    }
+
+    /// `code`'s package in the place of `place`, with `settings`.
+    pub(super) fn app_from(
+        &self,
+        site: &Site,
+        code: &Slot,
+        place: &Slot,
+        settings: BTreeMap<String, String>,
+    ) -> Arc<App> {
+        let digest = code.content.package.as_ref();
+        App::new(Parts {
+            package: digest.and_then(|digest| self.disk.package(digest)),
+            environment: environment(site, code, place, &settings),
+            settings,
+            running: place.running,
+            keys: place.keys.clone(),
+            limits: Limits {
+                memory: self.options.memory_limit,
+                start: self.options.start_timeout,
+                request: self.options.request_timeout,
+            },
+            logs: self.logs_of(&slot_key(site, place)),
+        })
+    }
+
+    fn logs_of(&self, key: &SlotKey) -> Arc<LogRing> {
+        let open = self.open();
+        open.get(key).map_or_else(
+            || LogRing::new(Arc::clone(&self.clock), self.options.log_lines),
+            |open| Arc::clone(&open.logs),
+        )
+    }
+
+    /// Kept output by `site` or `site/slot`.
+    pub(super) fn logs(&self, name: &str) -> Option<Vec<LogLine>> {
+        let (site, slot) = name.split_once('/').unwrap_or((name, PRODUCTION));
+        let key = {
+            let state = self.state();
+            let mut sites = state.world.sites.values();
+            let site = sites.find(|one| one.name.eq_ignore_ascii_case(site))?;
+            SlotKey {
+                site: site.key(),
+                slot: slot.to_ascii_lowercase(),
+            }
+        };
+        self.open().get(&key).map(|open| open.logs.lines())
+    }
+
+    fn open(&self) -> MutexGuard<'_, BTreeMap<SlotKey, Open>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // === what runs beside the requests ===
+
+    /// Opens every slot of a restored world.
+    pub(super) fn restore(self: &Arc<Self>, mut world: World) -> io::Result<()> {
+        for site in world.sites.values_mut() {
+            let as_it_was = site.clone();
+            for slot in site.slots.values_mut() {
+                self.open_slot(&as_it_was, slot)?;
+            }
+        }
+        self.state().world = world;
+        Ok(())
+    }
+
+    /// Saves what changed, until told to stop; then once more, and ends all apps.
+    pub(super) async fn keep(self: Arc<Self>) {
+        while (self.stop.run_until_cancelled(self.dirty.notified()).await).is_some() {
+            self.save().await;
+        }
+        for app in self.doors.all() {
+            app.stop().await;
+        }
+        self.save().await;
+    }
+
+    async fn save(self: &Arc<Self>) {
+        let cloud = Arc::clone(self);
+        let saved = tokio::task::spawn_blocking(move || {
+            let (text, used) = cloud.snapshot()?;
+            cloud.disk.save(&text, &used)
+        });
+        if let Ok(Err(error)) = saved.await {
+            tracing::error!(%error, "the local Azure state could not be saved");
+        }
+    }
+
+    fn snapshot(&self) -> io::Result<(Vec<u8>, BTreeSet<crate::name::CodeDigest>)> {
+        let state = self.state();
+        let sites = state.world.sites.values();
+        let slots = sites.flat_map(|site| site.slots.values());
+        let used = slots.filter_map(|slot| slot.content.package).collect();
+        let text = if self.disk.keeps() {
+            serde_json::to_vec(&state.world)?
+        } else {
+            Vec::new()
+        };
+        Ok((text, used))
+    }
+
+    /// Stops apps that nobody uses.
+    pub(super) async fn idle_out(self: Arc<Self>) {
+        let Some(idle) = self.options.idle_timeout else {
+            return;
+        };
+        let mut tick = tokio::time::interval((idle / 4).max(std::time::Duration::from_millis(50)));
+        while self.stop.run_until_cancelled(tick.tick()).await.is_some() {
+            for app in self.doors.all() {
+                app.idle_out(idle).await;
+            }
+        }
+    }
+}
+
+// === impl State ===
+
+impl State {
+    pub(super) fn site(&self, key: &SlotKey) -> Option<(&Site, &Slot)> {
+        let site = self.world.sites.get(&key.site)?;
+        Some((site, site.slots.get(&key.slot)?))
+    }
+
+    pub(super) fn slot_mut(&mut self, key: &SlotKey) -> Option<&mut Slot> {
+        let site = self.world.sites.get_mut(&key.site)?;
+        site.slots.get_mut(&key.slot)
+    }
+
+    /// # Errors
+    ///
+    /// 409 while another operation runs on the site.
+    pub(super) fn idle(&self, site: &Key) -> Result<(), ArmError> {
+        match self.operations.busy(site) {
+            Some(what) => Err(ArmError::Conflict(format!(
+                "Cannot modify this site because another operation is in progress. Details: {what}"
+            ))),
+            None => Ok(()),
+        }
+    }
+}
+
+pub(super) fn slot_key(site: &Site, slot: &Slot) -> SlotKey {
+    SlotKey {
+        site: site.key(),
+        slot: slot.name.to_ascii_lowercase(),
+    }
+}
+
+/// What the platform tells an app by its environment, and the app's own settings over it.
+fn environment(
+    site: &Site,
+    code: &Slot,
+    place: &Slot,
+    settings: &BTreeMap<String, String>,
+) -> BTreeMap<String, String> {
+    let is_production = place.name.eq_ignore_ascii_case(PRODUCTION);
+    let slot_name = if is_production {
+        "Production"
+    } else {
+        &place.name
+    };
+    let mut environment = BTreeMap::from([
+        ("WEBSITE_SITE_NAME".to_owned(), site.name.clone()),
+        ("WEBSITE_SLOT_NAME".to_owned(), slot_name.to_owned()),
+        (
+            "WEBSITE_HOSTNAME".to_owned(),
+            format!("127.0.0.1:{}", place.front_port),
+        ),
+        ("WEBSITE_RESOURCE_GROUP".to_owned(), site.group.clone()),
+        ("REGION_NAME".to_owned(), place.location.clone()),
+    ]);
+    for (name, connection) in &code.content.connections {
+        if let Some(value) = connection["value"].as_str() {
+            let kind = connection["type"].as_str().unwrap_or("Custom");
+            let prefix = format!("{}CONNSTR_", kind.to_ascii_uppercase());
+            environment.insert(format!("{prefix}{name}"), value.to_owned());
+        }
+    }
+    // A name that no environment can hold would make the app impossible to start.
+    let settable = |(name, value): &(&String, &String)| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+    };
+    let settings = settings.iter().filter(settable);
+    environment.extend(settings.map(|(name, value)| (name.clone(), value.clone())));
+    environment
+}

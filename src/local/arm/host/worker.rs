@@ -1,0 +1,200 @@
+//! One running custom handler: a process that serves HTTP on a port that the host chose.
+
+use std::{
+    collections::BTreeMap,
+    net::{Ipv4Addr, TcpListener},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use axum::body::Body;
+use http::{Request, Response, Uri};
+use hyper::body::Incoming;
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::{TokioExecutor, TokioTimer},
+};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::package::Package;
+use crate::local::process::{Child, Exit, LogRing, Spawn, SpawnError, Stream};
+
+/// A port that looked free may be taken before the handler binds it.
+const PORT_TRIES: usize = 3;
+
+/// How long a handler may take to end when asked kindly.
+const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Between two looks whether the handler answers.
+const FIRST_LOOK: Duration = Duration::from_millis(4);
+const SLOWEST_LOOK: Duration = Duration::from_millis(50);
+
+/// One look may take this long: a handler whose `/` is slow is up all the same.
+const LOOK_MAX: Duration = Duration::from_secs(5);
+
+/// What a process is started with.
+pub(in crate::local::arm) struct Start<'a> {
+    pub package: &'a Package,
+    pub environment: &'a BTreeMap<String, String>,
+    pub memory_limit: Option<u64>,
+    pub start_timeout: Duration,
+    pub logs: &'a Arc<LogRing>,
+}
+
+/// Why there is no running handler.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::local::arm) enum StartError {
+    #[error("the package's host.json names no custom handler")]
+    NoHandler,
+    #[error("no package is deployed")]
+    NoPackage,
+    #[error(transparent)]
+    Spawn(#[from] SpawnError),
+    #[error("no port is free: {0}")]
+    NoPort(std::io::Error),
+    #[error("the handler ended before it answered ({0:?})")]
+    Ended(Exit),
+    #[error("the handler did not answer within {0:?}")]
+    TooSlow(Duration),
+    #[error("the app is being stopped")]
+    Retired,
+}
+
+/// A started handler that has answered once.
+pub(in crate::local::arm) struct Worker {
+    child: Child,
+    port: u16,
+    client: Client<HttpConnector, Body>,
+}
+
+impl Worker {
+    /// Starts the handler and waits until `/` gives any HTTP answer at all.
+    pub(in crate::local::arm) async fn start(start: &Start<'_>) -> Result<Self, StartError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::try_start(start).await {
+                Err(StartError::Ended(exit)) if tries < PORT_TRIES && lost_its_port(start) => {
+                    let told = format!("the handler lost its port ({exit:?}); starting again");
+                    start.logs.push(Stream::Platform, &told);
+                }
+                told => return told,
+            }
+        }
+    }
+
+    async fn try_start(start: &Start<'_>) -> Result<Self, StartError> {
+        let port = free_port().map_err(StartError::NoPort)?;
+        let child = Child::spawn(spawn(start, port)?)?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(4))
+            .build(connector);
+        let worker = Self {
+            child,
+            port,
+            client,
+        };
+        worker.answers(start.start_timeout).await?;
+        Ok(worker)
+    }
+
+    async fn answers(&self, within: Duration) -> Result<(), StartError> {
+        let deadline = Instant::now() + within;
+        let mut wait = FIRST_LOOK;
+        loop {
+            if self.look().await {
+                return Ok(());
+            }
+            if let Some(exit) = self.child.exit() {
+                return Err(StartError::Ended(exit));
+            }
+            if Instant::now() >= deadline {
+                return Err(StartError::TooSlow(within));
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(SLOWEST_LOOK);
+        }
+    }
+
+    async fn look(&self) -> bool {
+        let request = Request::get(self.uri("/")).body(Body::empty());
+        match request {
+            Ok(request) => matches!(timeout(LOOK_MAX, self.send(request)).await, Ok(Ok(_))),
+            Err(_) => false,
+        }
+    }
+
+    /// The address of `path_and_query` on this handler.
+    pub(in crate::local::arm) fn uri(&self, path_and_query: &str) -> Uri {
+        let text = format!("http://127.0.0.1:{}{path_and_query}", self.port);
+        text.parse().unwrap_or_default()
+    }
+
+    pub(in crate::local::arm) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.client.request(request).await
+    }
+
+    pub(in crate::local::arm) fn is_alive(&self) -> bool {
+        self.child.exit().is_none()
+    }
+
+    pub(in crate::local::arm) fn kill(&self) {
+        self.child.kill();
+    }
+
+    pub(in crate::local::arm) async fn stop(&self) -> Exit {
+        self.child.stop(STOP_GRACE).await
+    }
+}
+
+fn lost_its_port(start: &Start<'_>) -> bool {
+    let mut last = start.logs.lines().into_iter().rev().take(20);
+    last.any(|line| {
+        line.text
+            .to_ascii_lowercase()
+            .contains("address already in use")
+    })
+}
+
+fn free_port() -> std::io::Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?
+        .local_addr()?
+        .port())
+}
+
+fn spawn(start: &Start<'_>, port: u16) -> Result<Spawn, StartError> {
+    let package = start.package;
+    let handler = package.handler.as_ref().ok_or(StartError::NoHandler)?;
+    let cwd = package.folder().join(&handler.working_directory);
+    let mut env = start.environment.clone();
+    let root = package.folder().display().to_string();
+    for name in ["FUNCTIONS_CUSTOMHANDLER_PORT", "FUNCTIONS_HTTPWORKER_PORT"] {
+        env.insert(name.to_owned(), port.to_string());
+    }
+    env.insert("AzureWebJobsScriptRoot".to_owned(), root.clone());
+    env.entry("HOME".to_owned()).or_insert(root);
+    Ok(Spawn {
+        program: program(&handler.executable, package.folder(), &cwd),
+        args: handler.arguments.clone(),
+        cwd,
+        env,
+        memory_limit: start.memory_limit,
+        logs: Arc::clone(start.logs),
+    })
+}
+
+/// A file of the package where there is one; a program on the path otherwise.
+fn program(executable: &str, root: &Path, cwd: &Path) -> PathBuf {
+    [cwd, root]
+        .into_iter()
+        .map(|folder| folder.join(executable))
+        .find(|file| file.is_file())
+        .unwrap_or_else(|| PathBuf::from(executable))
+}

@@ -1,0 +1,438 @@
+//! The deployment service of a slot: packages come in here, over its own listener or through the resource manager.
+
+use std::sync::Arc;
+
+use axum::{
+    Extension, Json, Router,
+    body::{Body, to_bytes},
+    extract::{Path, Query, Request, State},
+    middleware::{self, Next},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use subtle::ConstantTimeEq as _;
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    call::Call,
+    cloud::Cloud,
+    model::{Deployment, Outcome, SlotKey},
+    operations::Progress,
+    page,
+    serve::Caller,
+    wire::{Answer, ArmError, error_body},
+};
+use crate::local::{faults::Verdict, listen};
+
+/// The largest package that is taken.
+const PACKAGE_MAX: usize = 1 << 30;
+
+/// Deployments that a slot remembers.
+const HISTORY_MAX: usize = 10;
+
+#[derive(Clone)]
+struct Kudu {
+    cloud: Arc<Cloud>,
+    key: Arc<SlotKey>,
+}
+
+/// The routes of one slot's deployment listener.
+pub(super) fn router(cloud: Arc<Cloud>, key: SlotKey) -> Router {
+    let kudu = Kudu {
+        cloud,
+        key: Arc::new(key),
+    };
+    Router::new()
+        .route(
+            "/",
+            get(|| async { "This is the deployment service of a function app.\n" }),
+        )
+        .route("/api/zipdeploy", post(push).put(push))
+        .route("/api/publish", post(push))
+        .route("/api/deployments", get(history))
+        .route("/api/deployments/{id}", get(one))
+        .route("/api/settings", get(settings))
+        .route_layer(middleware::from_fn_with_state(kudu.clone(), guard))
+        .with_state(kudu)
+}
+
+// === who may, and what goes wrong ===
+
+async fn guard(State(kudu): State<Kudu>, request: Request, next: Next) -> Response {
+    if !kudu.admits(request.headers()) {
+        let challenge = [(header::WWW_AUTHENTICATE, "Basic realm=\"site\"")];
+        return (StatusCode::UNAUTHORIZED, challenge).into_response();
+    }
+    let operation = match request.uri().path() {
+        "/api/zipdeploy" => "zipdeploy",
+        "/api/publish" => "publish",
+        "/api/settings" => "kudu.settings",
+        path if path.starts_with("/api/deployments") => "deployments.get",
+        _ => "kudu.get",
+    };
+    match kudu.cloud.options.faults.before(operation).await {
+        Verdict::Proceed => next.run(request).await,
+        Verdict::Fail {
+            status,
+            code,
+            message,
+        } => (status, Json(error_body(&code, &message))).into_response(),
+        Verdict::Throttle => {
+            let later = [(header::RETRY_AFTER, "1")];
+            (StatusCode::TOO_MANY_REQUESTS, later).into_response()
+        }
+        Verdict::LoseReply => {
+            drop(next.run(request).await);
+            listen::lost_reply()
+        }
+    }
+}
+
+impl Kudu {
+    /// Any bearer token, since the resource manager takes any too; or the publishing password.
+    fn admits(&self, headers: &HeaderMap) -> bool {
+        let given = headers
+            .get(header::AUTHORIZATION)
+            .and_then(|value| value.to_str().ok());
+        let Some((scheme, rest)) = given.and_then(|given| given.split_once(' ')) else {
+            return false;
+        };
+        if scheme.eq_ignore_ascii_case("bearer") {
+            return !rest.trim().is_empty();
+        }
+        let decoded = STANDARD.decode(rest.trim()).unwrap_or_default();
+        let text = String::from_utf8_lossy(&decoded).into_owned();
+        let shown = text.split_once(':').map_or("", |(_, password)| password);
+        let state = self.cloud.state();
+        scheme.eq_ignore_ascii_case("basic")
+            && state.site(&self.key).is_some_and(|(_, slot)| {
+                bool::from(slot.password.as_bytes().ct_eq(shown.as_bytes()))
+            })
+    }
+}
+
+// === routes ===
+
+async fn push(
+    State(kudu): State<Kudu>,
+    Extension(caller): Extension<Caller>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let named = |name: &str| {
+        let mut all = query.iter();
+        all.find(|(key, _)| key.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
+    };
+    // Only /api/zipdeploy can be told to wait; what the command line calls "publish" never waits.
+    let waits = named("isAsync")
+        .or(named("async"))
+        .is_some_and(|told| told.eq_ignore_ascii_case("false"));
+    let deployer = named("Deployer").unwrap_or("Push-Deployer").to_owned();
+    let begun = match begin(&kudu.cloud, &kudu.key, deployer) {
+        Ok(begun) => begun,
+        Err(error) => return refused(&error),
+    };
+    let Ok(zip) = to_bytes(body, PACKAGE_MAX).await else {
+        end(
+            &kudu.cloud,
+            &begun,
+            Err("the package did not arrive whole".to_owned()),
+        );
+        return (StatusCode::BAD_REQUEST, "the package did not arrive whole").into_response();
+    };
+    let id = begun.deployment.clone();
+    let work = finish(Arc::clone(&kudu.cloud), begun, zip);
+    // It goes on whether or not the caller waits.
+    let done = kudu.cloud.tasks.spawn(work);
+    if waits && done.await.is_ok() {
+        return one(State(kudu), Extension(caller), Path(id), headers).await;
+    }
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok());
+    let location = format!(
+        "{}://{}/api/deployments/latest",
+        caller.scheme.as_str(),
+        host.unwrap_or("127.0.0.1")
+    );
+    (
+        StatusCode::ACCEPTED,
+        [
+            (header::LOCATION, location),
+            (header::RETRY_AFTER, "1".to_owned()),
+        ],
+        [("scm-deployment-id", id)],
+    )
+        .into_response()
+}
+
+fn refused(error: &ArmError) -> Response {
+    let status = match error {
+        ArmError::Conflict(_) => StatusCode::CONFLICT,
+        _ => StatusCode::NOT_FOUND,
+    };
+    (status, error.to_string()).into_response()
+}
+
+async fn one(
+    State(kudu): State<Kudu>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    let state = kudu.cloud.state();
+    let Some((site, slot)) = state.site(&kudu.key) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let mut all = slot.content.deployments.iter();
+    let found = match id.as_str() {
+        "latest" => all.next_back(),
+        id => all.find(|deployment| deployment.id == id),
+    };
+    let Some(deployment) = found else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("127.0.0.1");
+    let base = format!("{}://{host}", caller.scheme.as_str());
+    let body = render(&site.name, deployment, &base);
+    let status = match deployment.outcome {
+        Outcome::Running => StatusCode::ACCEPTED,
+        Outcome::Succeeded | Outcome::Failed { .. } => StatusCode::OK,
+    };
+    let mut response = (status, Json(body)).into_response();
+    if let (Outcome::Running, Ok(link)) = (
+        &deployment.outcome,
+        HeaderValue::from_str(&format!("{base}/api/deployments/latest")),
+    ) {
+        response.headers_mut().insert(header::LOCATION, link);
+    }
+    response
+}
+
+async fn history(State(kudu): State<Kudu>) -> Response {
+    let state = kudu.cloud.state();
+    let Some((site, slot)) = state.site(&kudu.key) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let all = slot.content.deployments.iter().rev();
+    let all: Vec<Value> = all
+        .map(|deployment| render(&site.name, deployment, ""))
+        .collect();
+    Json(all).into_response()
+}
+
+/// The settings as the code sees them: command lines wait here for a change to arrive.
+async fn settings(State(kudu): State<Kudu>) -> Response {
+    let state = kudu.cloud.state();
+    match state.site(&kudu.key) {
+        Some((site, slot)) => Json(site.effective_settings(slot)).into_response(),
+        None => StatusCode::NOT_FOUND.into_response(),
+    }
+}
+
+fn render(site: &str, deployment: &Deployment, base: &str) -> Value {
+    let (status, text, state) = match &deployment.outcome {
+        Outcome::Running => (1, String::new(), "InProgress"),
+        Outcome::Succeeded => (4, String::new(), "Succeeded"),
+        Outcome::Failed { reason } => (3, reason.clone(), "Failed"),
+    };
+    let ended = deployment.ended.map(|at| at.to_string());
+    json!({
+        "id": deployment.id,
+        "status": status,
+        "status_text": text,
+        "provisioningState": state,
+        "author_email": "N/A",
+        "author": "N/A",
+        "deployer": deployment.deployer,
+        "message": "Created via a push deployment",
+        "progress": "",
+        "received_time": deployment.received.to_string(),
+        "start_time": deployment.received.to_string(),
+        "end_time": ended,
+        "last_success_end_time": if status == 4 { ended.clone() } else { None },
+        "complete": status != 1,
+        "active": status == 4,
+        "is_temp": false,
+        "is_readonly": true,
+        "url": format!("{base}/api/deployments/{}", deployment.id),
+        "log_url": format!("{base}/api/deployments/{}/log", deployment.id),
+        "site_name": site,
+    })
+}
+
+// === a deployment ===
+
+/// A deployment that has begun and must be ended.
+#[must_use = "a deployment that has begun keeps its site busy until it is ended"]
+struct Begun {
+    key: SlotKey,
+    operation: String,
+    deployment: String,
+}
+
+fn begin(cloud: &Arc<Cloud>, key: &SlotKey, deployer: String) -> Result<Begun, ArmError> {
+    let mut state = cloud.state();
+    state.idle(&key.site)?;
+    let now = cloud.clock.now();
+    let gone = || ArmError::Invalid("The site is gone.".to_owned());
+    let slot = state.slot_mut(key).ok_or_else(gone)?;
+    let deployment = uuid::Uuid::new_v4().to_string();
+    let all = &mut slot.content.deployments;
+    all.push(Deployment {
+        id: deployment.clone(),
+        received: now,
+        ended: None,
+        deployer,
+        outcome: Outcome::Running,
+    });
+    let excess = all.len().saturating_sub(HISTORY_MAX);
+    all.drain(..excess);
+    let what = format!("deployment to slot {}", key.slot);
+    Ok(Begun {
+        operation: state.operations.begin(&key.site, what, now),
+        key: key.clone(),
+        deployment,
+    })
+}
+
+async fn finish(cloud: Arc<Cloud>, begun: Begun, zip: Bytes) {
+    let earliest = Instant::now() + cloud.options.deploy_time;
+    let disk = Arc::clone(&cloud);
+    let unpacked = tokio::task::spawn_blocking(move || disk.disk.add(&zip)).await;
+    sleep_until(earliest).await;
+    match unpacked {
+        Ok(Ok(package)) => end(&cloud, &begun, Ok(package.digest)),
+        Ok(Err(error)) => end(&cloud, &begun, Err(error.to_string())),
+        Err(error) => end(&cloud, &begun, Err(error.to_string())),
+    }
+}
+
+fn end(cloud: &Cloud, begun: &Begun, outcome: Result<crate::name::CodeDigest, String>) {
+    let Begun {
+        key,
+        operation,
+        deployment,
+    } = begun;
+    let mut state = cloud.state();
+    let now = cloud.clock.now();
+    let progress = match &outcome {
+        Ok(_) => Progress::Succeeded,
+        Err(reason) => Progress::Failed(ArmError::Invalid(reason.clone())),
+    };
+    state.operations.end(operation, progress, now);
+    let Some(slot) = state.slot_mut(key) else {
+        return;
+    };
+    let all = &mut slot.content.deployments;
+    if let Some(entry) = all.iter_mut().find(|one| one.id == *deployment) {
+        entry.ended = Some(now);
+        entry.outcome = match &outcome {
+            Ok(_) => Outcome::Succeeded,
+            Err(reason) => Outcome::Failed {
+                reason: reason.clone(),
+            },
+        };
+    }
+    if let Ok(digest) = outcome {
+        slot.content.package = Some(digest);
+        slot.modified = now;
+        if let Some((site, slot)) = state.site(key) {
+            cloud.restart(site, slot);
+        }
+    }
+    cloud.changed();
+}
+
+// === through the resource manager ===
+
+/// Fetches the package that `properties.packageUri` names, and deploys it.
+pub(super) fn one_deploy(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+    let key = call.slot_key();
+    cloud.state().site(&key).ok_or_else(|| call.no_site())?;
+    let uri = call.body["properties"]["packageUri"].as_str();
+    let uri =
+        uri.ok_or_else(|| ArmError::Invalid("The parameter packageUri is required.".to_owned()))?;
+    let uri: url::Url = uri
+        .parse()
+        .map_err(|error| ArmError::Invalid(format!("packageUri: {error}")))?;
+    let begun = begin(cloud, &key, "OneDeploy".to_owned())?;
+    let worker = Arc::clone(cloud);
+    cloud.tasks.spawn(async move {
+        let stop = worker.stop.clone();
+        match stop.run_until_cancelled(fetch(uri)).await {
+            Some(Ok(zip)) => finish(worker, begun, zip).await,
+            Some(Err(error)) => end(&worker, &begun, Err(format!("{error}"))),
+            None => end(&worker, &begun, Err("the endpoint is stopping".to_owned())),
+        }
+    });
+    last_deployment(cloud, call)
+}
+
+async fn fetch(uri: url::Url) -> Result<Bytes, reqwest::Error> {
+    let response = reqwest::get(uri).await?.error_for_status()?;
+    response.bytes().await
+}
+
+pub(super) fn last_deployment(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+    let state = cloud.state();
+    let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
+    let last = slot.content.deployments.last();
+    let properties = last.map_or(Value::Null, |one| render(&site.name, one, ""));
+    Ok(Answer::ok(json!({
+        "id": format!("{}/extensions/onedeploy", slot.id),
+        "name": "onedeploy",
+        "type": "Microsoft.Web/sites/extensions",
+        "properties": properties,
+    })))
+}
+
+pub(super) fn arm_deployments(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+    let state = cloud.state();
+    let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
+    let all = slot.content.deployments.iter().rev().map(|one| {
+        json!({
+            "id": format!("{}/deployments/{}", slot.id, one.id),
+            "name": one.id,
+            "type": "Microsoft.Web/sites/deployments",
+            "properties": render(&site.name, one, ""),
+        })
+    });
+    page::answer(cloud, call, all)
+}
+
+pub(super) fn deployment_status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+    let state = cloud.state();
+    let (_, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
+    let id = call.arg("deployment");
+    let mut all = slot.content.deployments.iter();
+    let one = all
+        .find(|one| one.id == id)
+        .ok_or_else(|| ArmError::NoResource {
+            kind: "Microsoft.Web/sites/deploymentStatus",
+            name: id.to_owned(),
+            group: call.arg("group").to_owned(),
+        })?;
+    let (http, status) = match &one.outcome {
+        Outcome::Running => (StatusCode::ACCEPTED, "BuildInProgress"),
+        Outcome::Succeeded => (StatusCode::OK, "RuntimeSuccessful"),
+        Outcome::Failed { .. } => (StatusCode::OK, "BuildFailed"),
+    };
+    let body = json!({
+        "id": format!("{}/deploymentStatus/{id}", slot.id),
+        "name": id,
+        "type": "Microsoft.Web/sites/deploymentStatus",
+        "properties": {"deploymentId": id, "status": status},
+    });
+    Ok(Answer::with(http, body))
+}

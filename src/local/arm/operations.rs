@@ -1,0 +1,149 @@
+//! Long-running operations: what runs on which site, and how it ended.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::{
+    model::Key,
+    wire::{Answer, ArmError, error_body},
+};
+use crate::name::Timestamp;
+use http::StatusCode;
+use serde_json::json;
+
+/// Ended operations that are remembered for those who still poll.
+const REMEMBERED_MAX: usize = 1000;
+
+/// Seconds between polls. Azure says 15; on one machine waiting is wasted.
+const POLL_SECONDS: &str = "1";
+
+/// How an operation stands.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Progress {
+    Running,
+    Succeeded,
+    Failed(ArmError),
+}
+
+/// One operation that outlives its request.
+#[derive(Clone)]
+pub(super) struct Operation {
+    pub id: String,
+    /// In words, for those whom it keeps waiting.
+    pub what: String,
+    pub started: Timestamp,
+    pub ended: Option<Timestamp>,
+    pub progress: Progress,
+}
+
+/// All operations; at most one at a time on a site.
+#[derive(Default)]
+pub(super) struct Operations {
+    all: BTreeMap<String, Operation>,
+    order: VecDeque<String>,
+    busy: BTreeMap<Key, String>,
+}
+
+impl Operations {
+    /// Begins an operation on a site that is idle, and hands back its id.
+    pub(super) fn begin(&mut self, site: &Key, what: String, now: Timestamp) -> String {
+        let id = uuid::Uuid::new_v4().to_string();
+        let operation = Operation {
+            id: id.clone(),
+            what,
+            started: now,
+            ended: None,
+            progress: Progress::Running,
+        };
+        self.all.insert(id.clone(), operation);
+        self.busy.insert(site.clone(), id.clone());
+        id
+    }
+
+    /// Ends an operation; its site is idle again.
+    pub(super) fn end(&mut self, id: &str, progress: Progress, now: Timestamp) {
+        let Some(operation) = self.all.get_mut(id) else {
+            return;
+        };
+        operation.progress = progress;
+        operation.ended = Some(now);
+        self.busy.retain(|_, running| running != id);
+        self.order.push_back(id.to_owned());
+        while self.order.len() > REMEMBERED_MAX {
+            if let Some(oldest) = self.order.pop_front() {
+                self.all.remove(&oldest);
+            }
+        }
+    }
+
+    pub(super) fn get(&self, id: &str) -> Option<&Operation> {
+        self.all.get(id)
+    }
+
+    /// What runs on a site, in words.
+    pub(super) fn busy(&self, site: &Key) -> Option<&str> {
+        let id = self.busy.get(site)?;
+        self.all.get(id).map(|operation| operation.what.as_str())
+    }
+
+    /// The id of what runs on a site.
+    pub(super) fn running(&self, site: &Key) -> Option<&str> {
+        self.busy.get(site).map(String::as_str)
+    }
+}
+
+/// Where an operation can be asked about.
+pub(super) struct Links {
+    /// Answers 202 until it is done, then as the operation itself.
+    pub location: String,
+    /// Always answers 200 with a status in words.
+    pub status: String,
+}
+
+impl Links {
+    /// The first answer of a long-running operation.
+    pub(super) fn accepted(self) -> Answer {
+        Answer::empty(StatusCode::ACCEPTED)
+            .header("location", self.location)
+            .header("azure-asyncoperation", self.status)
+            .header("retry-after", POLL_SECONDS)
+    }
+}
+
+impl Operation {
+    /// The answer at `location`.
+    pub(super) fn result(&self, location: String) -> Result<Answer, ArmError> {
+        match &self.progress {
+            Progress::Running => Ok(Answer::empty(StatusCode::ACCEPTED)
+                .header("location", location)
+                .header("retry-after", POLL_SECONDS)),
+            Progress::Succeeded => Ok(Answer::ok(json!({"id": self.id, "status": "Succeeded"}))),
+            Progress::Failed(error) => Err(error.clone()),
+        }
+    }
+
+    /// The answer of the status page.
+    pub(super) fn status(&self, path: &str) -> Answer {
+        let status = match &self.progress {
+            Progress::Running => "InProgress",
+            Progress::Succeeded => "Succeeded",
+            Progress::Failed(_) => "Failed",
+        };
+        let mut body = json!({
+            "id": path,
+            "name": self.id,
+            "status": status,
+            "startTime": self.started.to_string(),
+        });
+        if let Some(ended) = self.ended {
+            body["endTime"] = json!(ended.to_string());
+        }
+        if let Progress::Failed(error) = &self.progress {
+            body["error"] = error_body(error.code(), &error.to_string())["error"].take();
+        }
+        let answer = Answer::ok(body);
+        match self.progress {
+            Progress::Running => answer.header("retry-after", POLL_SECONDS),
+            Progress::Succeeded | Progress::Failed(_) => answer,
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! A Lambda endpoint: control plane, function URLs, and functions that really run.

@@ -1,0 +1,360 @@
+//! One child process and its group, from start to exit.
+
+use std::{
+    collections::BTreeMap, io, os::unix::process::ExitStatusExt as _, path::PathBuf,
+    process::ExitStatus, process::Stdio, sync::Arc, time::Duration,
+};
+
+use rustix::process::{Pid, Signal, kill_process_group};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
+    process::Command,
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::timeout,
+};
+
+use super::{
+    log::{LINE_MAX, LogRing, Stream},
+    memory,
+};
+
+/// A grandchild may hold the pipes open after its group died; the exit is told after this wait all the same.
+const DRAIN: Duration = Duration::from_millis(500);
+
+/// What to start.
+pub struct Spawn {
+    pub program: PathBuf,
+    pub args: Vec<String>,
+    pub cwd: PathBuf,
+    /// The whole environment, but for `PATH` and `LANG`, which are added where they are not given.
+    pub env: BTreeMap<String, String>,
+    /// Resident bytes that the group may use together.
+    pub memory_limit: Option<u64>,
+    pub logs: Arc<LogRing>,
+}
+
+/// A program that could not be started.
+#[derive(Debug, thiserror::Error)]
+#[error("failed to start `{}` in `{}`", program.display(), cwd.display())]
+pub struct SpawnError {
+    pub program: PathBuf,
+    pub cwd: PathBuf,
+    pub source: io::Error,
+}
+
+/// Why a process is gone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Exit {
+    /// It ended by itself.
+    Code(i32),
+    /// A signal that we did not send ended it.
+    Signal(i32),
+    /// It used more memory than it may, and was killed.
+    OutOfMemory { used: u64, limit: u64 },
+    /// We were told to end it.
+    Stopped,
+}
+
+enum Order {
+    Terminate,
+    Kill,
+}
+
+/// A running process group. Dropping it kills the group.
+pub struct Child {
+    group: Pid,
+    exit: watch::Receiver<Option<Exit>>,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+impl Child {
+    /// Starts the program as the leader of a new group.
+    ///
+    /// # Errors
+    ///
+    /// Fails where the program or the folder is missing or may not be used.
+    pub fn spawn(spawn: Spawn) -> Result<Self, SpawnError> {
+        let mut command = command(&spawn);
+        let failed = |source| SpawnError {
+            program: spawn.program.clone(),
+            cwd: spawn.cwd.clone(),
+            source,
+        };
+        let mut process = command.spawn().map_err(failed)?;
+        let pid = process.id().and_then(|id| i32::try_from(id).ok());
+        let group = pid
+            .and_then(Pid::from_raw)
+            .ok_or_else(|| failed(io::Error::other("the process has no id")))?;
+        let readers = [
+            process
+                .stdout
+                .take()
+                .map(|pipe| read(pipe, Stream::Stdout, &spawn.logs)),
+            process
+                .stderr
+                .take()
+                .map(|pipe| read(pipe, Stream::Stderr, &spawn.logs)),
+        ];
+        let (orders, inbox) = mpsc::unbounded_channel();
+        let (told, exit) = watch::channel(None);
+        let keeper = Keeper {
+            group,
+            inbox,
+            limit: spawn.memory_limit,
+        };
+        tokio::spawn(async move {
+            let exit = keeper.keep(process).await;
+            for reader in readers.into_iter().flatten() {
+                // A reader that does not end is left to the runtime: its pipe belongs to a stranger now.
+                drop(timeout(DRAIN, reader).await);
+            }
+            told.send_replace(Some(exit));
+        });
+        Ok(Self {
+            group,
+            exit,
+            orders,
+        })
+    }
+
+    /// The process id, which is the group's id too.
+    pub fn id(&self) -> u32 {
+        self.group.as_raw_nonzero().get().unsigned_abs()
+    }
+
+    /// Kills the whole group now.
+    pub fn kill(&self) {
+        // An inbox that is gone means the process is gone.
+        drop(self.orders.send(Order::Kill));
+    }
+
+    /// Asks the group to end, and kills it when it has not after `grace`.
+    pub async fn stop(&self, grace: Duration) -> Exit {
+        drop(self.orders.send(Order::Terminate));
+        if let Ok(exit) = timeout(grace, self.exited()).await {
+            return exit;
+        }
+        self.kill();
+        self.exited().await
+    }
+
+    /// Waits for the end; any number of waiters, any number of times.
+    pub fn exited(&self) -> impl Future<Output = Exit> + Send + 'static {
+        let mut exit = self.exit.clone();
+        async move {
+            match exit.wait_for(Option::is_some).await {
+                Ok(told) => told.unwrap_or(Exit::Stopped),
+                // The runtime is shutting down and took the keeper, and with it the process.
+                Err(_) => Exit::Stopped,
+            }
+        }
+    }
+
+    /// How it ended, once it has.
+    pub fn exit(&self) -> Option<Exit> {
+        *self.exit.borrow()
+    }
+
+    /// Resident bytes of the group at this moment.
+    pub fn memory(&self) -> u64 {
+        memory::resident(self.id())
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn command(spawn: &Spawn) -> Command {
+    let mut command = Command::new(&spawn.program);
+    command
+        .args(&spawn.args)
+        .current_dir(&spawn.cwd)
+        .env_clear()
+        .env("LANG", "C.UTF-8")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .kill_on_drop(true);
+    if let Some(path) = std::env::var_os("PATH") {
+        command.env("PATH", path);
+    }
+    command.envs(&spawn.env);
+    command
+}
+
+/// Owns the process until it is gone; nobody else signals the group, so a number that was reused is never hit.
+struct Keeper {
+    group: Pid,
+    inbox: mpsc::UnboundedReceiver<Order>,
+    limit: Option<u64>,
+}
+
+impl Keeper {
+    async fn keep(mut self, mut process: tokio::process::Child) -> Exit {
+        let mut cause = None;
+        let mut tick = tokio::time::interval(memory::INTERVAL);
+        loop {
+            tokio::select! {
+                status = process.wait() => {
+                    // What the leader left behind goes with it.
+                    self.signal(Signal::KILL);
+                    return cause.unwrap_or_else(|| judge(status));
+                }
+                order = self.inbox.recv() => {
+                    cause = cause.or(Some(Exit::Stopped));
+                    match order {
+                        Some(Order::Terminate) => self.signal(Signal::TERM),
+                        Some(Order::Kill) => self.signal(Signal::KILL),
+                        None => {
+                            self.signal(Signal::KILL);
+                            drop(process.wait().await);
+                            return Exit::Stopped;
+                        }
+                    }
+                }
+                _ = tick.tick(), if self.limit.is_some() => {
+                    if let Some(excess) = self.excess() {
+                        cause = cause.or(Some(excess));
+                        self.signal(Signal::KILL);
+                    }
+                }
+            }
+        }
+    }
+
+    fn excess(&self) -> Option<Exit> {
+        let limit = self.limit?;
+        let used = memory::resident(self.group.as_raw_nonzero().get().unsigned_abs());
+        (used > limit).then_some(Exit::OutOfMemory { used, limit })
+    }
+
+    fn signal(&self, signal: Signal) {
+        // It fails only where the group is gone, which is what was wanted.
+        let _gone = kill_process_group(self.group, signal);
+    }
+}
+
+fn judge(status: io::Result<ExitStatus>) -> Exit {
+    match status {
+        Ok(status) => match (status.code(), status.signal()) {
+            (Some(code), _) => Exit::Code(code),
+            (None, Some(signal)) => Exit::Signal(signal),
+            (None, None) => Exit::Stopped,
+        },
+        Err(_) => Exit::Stopped,
+    }
+}
+
+/// Reads a pipe line by line until it closes.
+fn read(
+    pipe: impl AsyncRead + Send + Unpin + 'static,
+    stream: Stream,
+    logs: &Arc<LogRing>,
+) -> JoinHandle<()> {
+    let logs = Arc::clone(logs);
+    tokio::spawn(async move {
+        let mut reader = BufReader::new(pipe);
+        let mut line = Vec::new();
+        while let Ok(chunk) = reader.fill_buf().await {
+            if chunk.is_empty() {
+                break;
+            }
+            let end = chunk.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(chunk.len(), |at| at + 1);
+            // Beyond the longest line the rest is read and dropped, so that the writer never blocks.
+            let room = (LINE_MAX + 1).saturating_sub(line.len());
+            line.extend_from_slice(&chunk[..end.unwrap_or(taken).min(room)]);
+            reader.consume(taken);
+            if end.is_some() {
+                push(&logs, stream, &mut line);
+            }
+        }
+        if !line.is_empty() {
+            push(&logs, stream, &mut line);
+        }
+    })
+}
+
+fn push(logs: &LogRing, stream: Stream, line: &mut Vec<u8>) {
+    logs.push(stream, String::from_utf8_lossy(line).trim_end_matches('\r'));
+    line.clear();
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn shell(script: &str, memory_limit: Option<u64>) -> (Child, Arc<LogRing>) {
+        let logs = LogRing::new(Arc::new(SystemClock), 100);
+        let spawn = Spawn {
+            program: "/bin/sh".into(),
+            args: vec!["-c".to_owned(), script.to_owned()],
+            cwd: "/".into(),
+            env: BTreeMap::from([("GREETING".to_owned(), "hello".to_owned())]),
+            memory_limit,
+            logs: Arc::clone(&logs),
+        };
+        (Child::spawn(spawn).unwrap(), logs)
+    }
+
+    #[tokio::test]
+    async fn output_is_kept_and_the_exit_is_told() {
+        let cases = [
+            ("echo $GREETING; exit 3", Exit::Code(3), vec!["hello"]),
+            ("echo a >&2; kill -9 $$", Exit::Signal(9), vec!["a"]),
+            ("printf 'no newline'", Exit::Code(0), vec!["no newline"]),
+        ];
+        for (script, exit, lines) in cases {
+            let (child, logs) = shell(script, None);
+            assert_eq!(child.exited().await, exit, "{script}");
+            let texts: Vec<_> = logs.lines().into_iter().map(|line| line.text).collect();
+            assert_eq!(texts, lines, "{script}");
+        }
+    }
+
+    #[tokio::test]
+    async fn stopping_kills_the_whole_group_even_when_it_will_not_listen() {
+        let (child, logs) = shell("trap '' TERM; sleep 300 & echo $!; wait; sleep 300", None);
+        while logs.lines().is_empty() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let grandchild = logs.lines()[0].text.clone();
+        assert_eq!(child.stop(Duration::from_millis(100)).await, Exit::Stopped);
+        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
+        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+    }
+
+    #[tokio::test]
+    async fn too_much_memory_is_a_reason_of_its_own() {
+        let greedy = "exec python3 -c 'x = bytearray(200_000_000); import time; time.sleep(60)'";
+        let (child, _logs) = shell(greedy, Some(64 << 20));
+        let exit = timeout(Duration::from_secs(20), child.exited())
+            .await
+            .unwrap();
+        assert!(
+            matches!(exit, Exit::OutOfMemory { limit, .. } if limit == 64 << 20),
+            "{exit:?}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_program_is_named() {
+        let logs = LogRing::new(Arc::new(SystemClock), 1);
+        let spawn = Spawn {
+            program: "./absent".into(),
+            args: Vec::new(),
+            cwd: "/".into(),
+            env: BTreeMap::new(),
+            memory_limit: None,
+            logs,
+        };
+        let told = Child::spawn(spawn).err().unwrap().to_string();
+        assert_eq!(told, "failed to start `./absent` in `/`");
+    }
+}

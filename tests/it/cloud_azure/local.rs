@@ -1,0 +1,143 @@
+//! The local Azure endpoint, packages that run on it, and a pair of hands that change things behind our back.
+
+use std::{
+    fs::File,
+    io::Write as _,
+    path::Path,
+    sync::Arc,
+};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use verdigris::{
+    clock::SystemClock,
+    cloud::Package,
+    local::arm::{self, ArmEndpoint, ArmOptions},
+    name::CodeDigest,
+};
+use zip::write::SimpleFileOptions;
+
+use super::{SUBSCRIPTION, TOKEN};
+
+/// The local endpoint; it ends with the test.
+pub(super) struct Local {
+    pub(super) arm: ArmEndpoint,
+    pub(super) folder: TempDir,
+    stop: CancellationToken,
+}
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+impl Local {
+    pub(super) async fn start() -> Self {
+        Self::start_with(ArmOptions::default()).await
+    }
+
+    pub(super) async fn start_with(options: ArmOptions) -> Self {
+        let stop = CancellationToken::new();
+        let any = "127.0.0.1:0".parse().unwrap();
+        let clock = Arc::new(SystemClock);
+        let arm = arm::start(any, Some(any), options, clock, stop.clone()).await.unwrap();
+        Self {
+            arm,
+            folder: TempDir::new().unwrap(),
+            stop,
+        }
+    }
+
+    /// A package whose functions answer `word`.
+    pub(super) fn package(&self, word: &str) -> Package {
+        package(self.folder.path(), word, &HANDLER.replace("WORD", word))
+    }
+
+    /// A package whose program ends at once.
+    pub(super) fn broken_package(&self) -> Package {
+        package(self.folder.path(), "broken", "raise SystemExit('the program is broken')\n")
+    }
+
+    /// Sends what somebody in the portal would send.
+    pub(super) async fn by_hand(&self, method: &str, path: &str, body: &Value) -> Value {
+        let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/shop");
+        let site = format!("{group}/providers/Microsoft.Web/sites/vg-test-inventory");
+        let url = format!("{}{site}{path}?api-version=2025-05-01", self.arm.url);
+        let request = reqwest::Client::new()
+            .request(method.parse().unwrap(), url)
+            .bearer_auth(TOKEN)
+            .json(body);
+        let answer = request.send().await.unwrap();
+        assert!(answer.status().is_success(), "{method} {path}: {answer:?}");
+        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default()
+    }
+
+    /// Changes one setting of blue, and leaves the others.
+    pub(super) async fn set_on_blue(&self, name: &str, value: &str) {
+        let mut settings = self.by_hand("POST", "/config/appsettings/list", &json!({})).await;
+        settings["properties"][name] = json!(value);
+        let body = json!({ "properties": settings["properties"] });
+        self.by_hand("PUT", "/config/appsettings", &body).await;
+    }
+}
+
+/// A custom handler: any HTTP server on the port that it is told.
+const HANDLER: &str = r#"
+import http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = ("WORD " + os.environ.get("LOG_LEVEL", "-")).encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *args):
+        pass
+
+port = int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"#;
+
+fn package(folder: &Path, name: &str, program: &str) -> Package {
+    let host = json!({
+        "version": "2.0",
+        "customHandler": {
+            "description": {"defaultExecutablePath": "python3", "arguments": ["handler.py"]},
+            "enableForwardingHttpRequest": true,
+        },
+        "extensions": {"http": {"routePrefix": ""}},
+    });
+    let stock = json!({"bindings": [
+        {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous",
+         "methods": ["get"], "route": "stock/{sku}"},
+        {"type": "http", "direction": "out", "name": "res"},
+    ]});
+    let reorder = json!({"bindings": [
+        {"type": "queueTrigger", "direction": "in", "name": "message", "queueName": "orders",
+         "connection": "AzureWebJobsStorage"},
+    ]});
+    let path = folder.join(format!("{name}.zip"));
+    let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
+    for (file, content) in [
+        ("host.json", host.to_string()),
+        ("stock/function.json", stock.to_string()),
+        ("reorder/function.json", reorder.to_string()),
+        ("handler.py", program.to_owned()),
+    ] {
+        zip.start_file(file, SimpleFileOptions::default()).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    Package {
+        code: CodeDigest::of(&bytes),
+        size: bytes.len() as u64,
+        path,
+    }
+}
