@@ -7,11 +7,14 @@ use verdigris::git::{
     source::{Credentials, Source},
 };
 
-use super::{World, main_of, servers::SshServer};
+use super::{
+    World, main_of,
+    servers::{SshServer, user},
+};
 
 fn source(world: &World, server: &SshServer, key: PathBuf) -> Source {
     let path = world.folder().display();
-    let url = format!("ssh://root@127.0.0.1:{}{path}", server.port);
+    let url = format!("ssh://{}@127.0.0.1:{}{path}", user(), server.port);
     let known_hosts = server.known_hosts.clone();
     Source {
         credentials: Credentials::Ssh { key, known_hosts },
@@ -66,7 +69,7 @@ async fn a_missing_repository_and_a_server_that_is_gone_are_unreachable() {
     let (world, _) = World::with_commit();
     let server = SshServer::start().await;
     let mut wrong = source(&world, &server, server.key.clone());
-    wrong.url = format!("ssh://root@127.0.0.1:{}/no/such.git", server.port)
+    wrong.url = format!("ssh://{}@127.0.0.1:{}/no/such.git", user(), server.port)
         .parse()
         .unwrap();
     let error = world.mirror(wrong).poll().await.unwrap_err();
@@ -84,9 +87,7 @@ async fn a_server_that_never_speaks_times_out_and_no_child_stays() {
     let server = SshServer::start().await;
     let mut source = source(&world, &server, server.key.clone());
     let port = silent.local_addr().unwrap().port();
-    source.url = format!("ssh://root@127.0.0.1:{port}/x.git")
-        .parse()
-        .unwrap();
+    source.url = format!("ssh://me@127.0.0.1:{port}/x.git").parse().unwrap();
     source.limits.timeout = Duration::from_millis(700);
     let error = world.mirror(source).poll().await.unwrap_err();
     assert_eq!(error.reason(), "TimedOut");
