@@ -91,7 +91,38 @@ async fn a_server_that_never_speaks_times_out_and_no_child_stays() {
     source.limits.timeout = Duration::from_millis(700);
     let error = world.mirror(source).poll().await.unwrap_err();
     assert_eq!(error.reason(), "TimedOut");
-    assert_eq!(children_towards(port), 0);
+    no_child_stays(port).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_is_given_up_leaves_no_child_behind() {
+    let (world, _) = World::with_commit();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = SshServer::start().await;
+    let mut source = source(&world, &server, server.key.clone());
+    let port = silent.local_addr().unwrap().port();
+    source.url = format!("ssh://me@127.0.0.1:{port}/x.git").parse().unwrap();
+    let mirror = world.mirror(source);
+    let poll = tokio::spawn({
+        let mirror = mirror.clone();
+        async move { mirror.poll().await }
+    });
+    while children_towards(port) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    poll.abort();
+    no_child_stays(port).await;
+}
+
+/// Other tests' children may be seen dead for a moment, before they are reaped.
+async fn no_child_stays(port: u16) {
+    let gone = async {
+        while children_towards(port) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let wait = tokio::time::timeout(Duration::from_secs(5), gone);
+    wait.await.unwrap();
 }
 
 /// Our own children, dead or alive, whose command line names the port.
