@@ -264,14 +264,18 @@ fn refuse(text: &str, rule: &str) -> GitError {
     GitError::invalid(format!("the repository address `{}` {rule}", redact(text)))
 }
 
-/// The address with everything before its last `@` cut out, and what follows `?` too: a secret stands in one of these.
+/// The address as it may be shown: where it could hold a secret, no more than its scheme and host.
 fn redact(text: &str) -> String {
-    let (head, rest) = text.split_once("://").map_or(("", text), |(scheme, rest)| {
-        (&text[..scheme.len() + 3], rest)
-    });
-    let rest = rest.rsplit_once('@').map_or(rest, |(_, rest)| rest);
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    format!("{head}{rest}").escape_debug().to_string()
+    if !text.contains(['@', '?', '#']) {
+        return text.escape_debug().to_string();
+    }
+    match url::Url::parse(text) {
+        Ok(url) => match url.host_str() {
+            Some(host) => format!("{}://{host}/…", url.scheme()),
+            None => "…".to_owned(),
+        },
+        Err(_) => "…".to_owned(),
+    }
 }
 
 fn parse_url(text: &str) -> Result<url::Url, GitError> {

@@ -90,7 +90,9 @@ fn fetch_to_depth(
 fn go_on(session: &Session, progress: &git2::Progress<'_>) -> bool {
     let limits = session.limits();
     let count = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
-    let fault = if session.is_late() {
+    let fault = if session.is_stopped() {
+        session.stopped()
+    } else if session.is_late() {
         session.timed_out()
     } else if count(progress.received_bytes()) > limits.max_bytes {
         session.too_many("bytes", limits.max_bytes)

@@ -21,6 +21,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
     time::{Instant, timeout_at},
 };
+use tokio_util::sync::CancellationToken;
 
 use disk::{local_name, open, open_or_make, remove, remove_leftovers, tip};
 use fetch::{History, fetch};
@@ -96,7 +97,8 @@ impl Mirror {
         })))
     }
 
-    /// Asks the remote where the reference points, and fetches when that is news.
+    /// Asks the remote where the reference points, and fetches when that is news. Dropping the future ends the
+    /// conversation at once.
     ///
     /// # Errors
     ///
@@ -111,8 +113,12 @@ impl Mirror {
         let turn = timeout_at(deadline, self.0.turn.clone().lock_owned());
         let mut turn = turn.await.map_err(|_| late())?;
         let inner = self.0.clone();
-        let runtime = Handle::current();
-        let work = spawn_blocking(move || inner.poll(&mut turn, runtime, deadline));
+        let (source, client) = (inner.source.clone(), inner.client.clone());
+        let stop = CancellationToken::new();
+        let ticket = Ticket::new(Handle::current(), deadline, stop.clone(), source, client);
+        // The thread cannot be taken back: it is told to stop when this future is dropped.
+        let _stop = stop.drop_guard();
+        let work = spawn_blocking(move || inner.poll(&mut turn, &ticket));
         match timeout_at(deadline + GRACE, work).await {
             Ok(done) => done.map_err(|error| self.0.stopped(&error))?,
             Err(_) => Err(late()),
@@ -160,23 +166,17 @@ impl Mirror {
 // === impl Inner ===
 
 impl Inner {
-    fn poll(
-        &self,
-        cloned_for: &mut Option<Oid>,
-        runtime: Handle,
-        deadline: Instant,
-    ) -> Result<Polled, GitError> {
-        let ticket = Ticket::new(runtime, deadline, self.source.clone(), self.client.clone());
+    fn poll(&self, cloned_for: &mut Option<Oid>, ticket: &Ticket) -> Result<Polled, GitError> {
         let before = tip(&self.folder, &self.source.reference).unwrap_or(Oid::ZERO_SHA1);
         let may_clone = *cloned_for != Some(before);
         let found = if may_clone && self.broken.load(Ordering::Relaxed) {
             Err(self.known_broken())
         } else {
-            open_or_make(&self.folder).and_then(|repository| self.look(&repository, &ticket))
+            open_or_make(&self.folder).and_then(|repository| self.look(&repository, ticket))
         };
         match found {
             Err(GitError::Corrupt { .. }) if may_clone => {
-                let again = self.clone_again(&ticket, before);
+                let again = self.clone_again(ticket, before);
                 *cloned_for = match &again {
                     Ok(found) => Some(oid(&found.revision.commit)),
                     // The remote itself is broken: once is enough.

@@ -21,6 +21,7 @@ use std::{
 };
 
 use tokio::{runtime::Handle, time::Instant};
+use tokio_util::sync::CancellationToken;
 
 use super::{
     GitError,
@@ -38,6 +39,8 @@ static NEXT: AtomicU64 = AtomicU64::new(1);
 pub(super) struct Session {
     runtime: Handle,
     deadline: Instant,
+    /// Cancelled when nobody waits for the poll any more.
+    stop: CancellationToken,
     source: Source,
     client: reqwest::Client,
     /// Where http requests go; moves once when the remote redirects within its host.
@@ -102,12 +105,14 @@ impl Ticket {
     pub(super) fn new(
         runtime: Handle,
         deadline: Instant,
+        stop: CancellationToken,
         source: Source,
         client: reqwest::Client,
     ) -> Self {
         let session = Arc::new(Session {
             runtime,
             deadline,
+            stop,
             base: Mutex::new(None),
             left: AtomicU64::new(source.limits.max_bytes),
             fault: Mutex::new(None),
@@ -182,14 +187,25 @@ impl Session {
         lock(&self.fault).take()
     }
 
+    pub(super) fn is_stopped(&self) -> bool {
+        self.stop.is_cancelled()
+    }
+
     pub(super) fn is_late(&self) -> bool {
         Instant::now() >= self.deadline
     }
 
-    /// Waits for `work`, but not past the poll's deadline.
+    /// Waits for `work`, but not past the poll's deadline, nor when nobody waits for the poll.
     fn wait<T>(&self, work: impl Future<Output = T>) -> Result<T, GitError> {
-        let bounded = async { tokio::time::timeout_at(self.deadline, work).await };
-        self.runtime.block_on(bounded).map_err(|_| self.timed_out())
+        let bounded = async {
+            let bounded = tokio::time::timeout_at(self.deadline, work);
+            self.stop.run_until_cancelled(bounded).await
+        };
+        match self.runtime.block_on(bounded) {
+            Some(Ok(done)) => Ok(done),
+            Some(Err(_)) => Err(self.timed_out()),
+            None => Err(self.stopped()),
+        }
     }
 
     /// Counts received bytes against the limit.
@@ -208,6 +224,10 @@ impl Session {
             url: self.shown(),
             after: self.source.limits.timeout,
         }
+    }
+
+    pub(super) fn stopped(&self) -> GitError {
+        self.unreachable("the poll was given up")
     }
 
     pub(super) fn too_many(&self, unit: &'static str, max: u64) -> GitError {

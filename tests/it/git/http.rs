@@ -355,3 +355,37 @@ async fn https_is_trusted_with_the_private_authority_only() {
         commit
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_cannot_leave_history_out_is_cloned_whole() {
+    let (world, old) = World::with_commit();
+    let tip = world.commit("a", "1");
+    let server = HttpServer::start(world.remote.path(), Manner::Whole).await;
+    let mirror = world.mirror(main_of(&server.url("/shop.git")));
+    assert_eq!(mirror.poll().await.unwrap().revision.commit, tip);
+    mirror.snapshot(&old).map(drop).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_of_one_mirror_take_turns_and_reads_do_not_wait() {
+    let (world, commit) = World::with_commit();
+    let server = HttpServer::start(world.remote.path(), Manner::Open).await;
+    let mirror = world.mirror(main_of(&server.url("/shop.git")));
+    let polls = futures_util::future::join_all((0..4).map(|_| mirror.poll()));
+    for polled in polls.await {
+        assert_eq!(polled.unwrap().revision.commit, commit);
+    }
+    let hung = HttpServer::start(world.remote.path(), Manner::Hangs).await;
+    let mut source = main_of(&hung.url("/shop.git"));
+    source.limits.timeout = Duration::from_secs(3);
+    let mirror = world.mirror(source);
+    let waiting = tokio::spawn({
+        let mirror = mirror.clone();
+        async move { mirror.poll().await }
+    });
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let read = mirror.read(&commit, |at| at.tree_id("deploy")).await;
+    assert!(read.unwrap().is_some());
+    assert!(!waiting.is_finished());
+    assert_eq!(waiting.await.unwrap().unwrap_err().reason(), "TimedOut");
+}

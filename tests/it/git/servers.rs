@@ -27,6 +27,8 @@ pub(super) enum Manner {
     Hangs,
     /// Answers the list, and hangs in the middle of the pack.
     HangsInPack,
+    /// Cannot leave history out.
+    Whole,
     /// Answers the list, and ends in the middle of the pack.
     CutsPack,
     /// Answers everything with this, as if it were Git.
@@ -158,6 +160,7 @@ async fn answer(
     let (status, kind, content) = match &shop.manner {
         Manner::Wants(wanted) if authorization.as_ref() != Some(wanted) => page(401, "", b""),
         Manner::Open | Manner::Wants(_) | Manner::HangsInPack | Manner::CutsPack => reply("").await,
+        Manner::Whole => without_shallow(reply("").await),
         Manner::Hangs => std::future::pending().await,
         Manner::Redirects(to) => return redirect(format!("{to}{uri}")),
         Manner::Moves if !uri.path().starts_with("/moved/") => {
@@ -185,6 +188,17 @@ async fn answer(
     response
 }
 
+/// The same answer of a server that does not offer `shallow`.
+fn without_shallow((status, kind, mut content): Answer) -> Answer {
+    const OFFER: &[u8] = b" shallow ";
+    let offer = content.windows(OFFER.len()).position(|w| w == OFFER);
+    if let Some(at) = offer {
+        // Of the same length, since each line says how long it is.
+        content[at..at + OFFER.len()].copy_from_slice(b" unknown ");
+    }
+    (status, kind, content)
+}
+
 fn remember(shop: &Shop, request: &str, authorization: &Option<String>, answered: usize) {
     shop.seen.lock().unwrap().push(Seen {
         request: request.to_owned(),
@@ -201,6 +215,9 @@ fn half_and_silence(content: &[u8]) -> Body {
     Body::from_stream(first.chain(futures_util::stream::pending()))
 }
 
+/// Status, content type and content.
+type Answer = (u16, String, Vec<u8>);
+
 /// One request through git's own CGI program.
 async fn backend(
     shop: &Shop,
@@ -209,7 +226,7 @@ async fn backend(
     headers: &HeaderMap,
     body: Bytes,
     prefix: &str,
-) -> (u16, String, Vec<u8>) {
+) -> Answer {
     let kind = headers
         .get(header::CONTENT_TYPE)
         .map_or("", |kind| kind.to_str().unwrap());
@@ -267,8 +284,10 @@ impl SshServer {
             at("authorized").display()
         );
         std::fs::write(at("config"), config).unwrap();
-        // sshd wants its own full path, and an empty folder that packages make at boot.
-        std::fs::create_dir_all("/run/sshd").unwrap();
+        // sshd wants its own full path and, as root, an empty folder that is otherwise made at boot.
+        if rustix::process::geteuid().is_root() {
+            std::fs::create_dir_all("/run/sshd").unwrap();
+        }
         let child = std::process::Command::new("/usr/sbin/sshd")
             .args(["-D", "-e", "-f"])
             .arg(at("config"))
@@ -317,6 +336,15 @@ impl Drop for SshServer {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
     }
+}
+
+/// Who runs the tests: the one that sshd lets in.
+pub(super) fn user() -> String {
+    let told = std::process::Command::new("id")
+        .arg("-un")
+        .output()
+        .unwrap();
+    String::from_utf8(told.stdout).unwrap().trim().to_owned()
 }
 
 fn make_key(path: &Path) -> PathBuf {

@@ -7,11 +7,14 @@ use verdigris::git::{
     source::{Credentials, Source},
 };
 
-use super::{World, main_of, servers::SshServer};
+use super::{
+    World, main_of,
+    servers::{SshServer, user},
+};
 
 fn source(world: &World, server: &SshServer, key: PathBuf) -> Source {
     let path = world.folder().display();
-    let url = format!("ssh://root@127.0.0.1:{}{path}", server.port);
+    let url = format!("ssh://{}@127.0.0.1:{}{path}", user(), server.port);
     let known_hosts = server.known_hosts.clone();
     Source {
         credentials: Credentials::Ssh { key, known_hosts },
@@ -66,7 +69,7 @@ async fn a_missing_repository_and_a_server_that_is_gone_are_unreachable() {
     let (world, _) = World::with_commit();
     let server = SshServer::start().await;
     let mut wrong = source(&world, &server, server.key.clone());
-    wrong.url = format!("ssh://root@127.0.0.1:{}/no/such.git", server.port)
+    wrong.url = format!("ssh://{}@127.0.0.1:{}/no/such.git", user(), server.port)
         .parse()
         .unwrap();
     let error = world.mirror(wrong).poll().await.unwrap_err();
@@ -84,13 +87,42 @@ async fn a_server_that_never_speaks_times_out_and_no_child_stays() {
     let server = SshServer::start().await;
     let mut source = source(&world, &server, server.key.clone());
     let port = silent.local_addr().unwrap().port();
-    source.url = format!("ssh://root@127.0.0.1:{port}/x.git")
-        .parse()
-        .unwrap();
+    source.url = format!("ssh://me@127.0.0.1:{port}/x.git").parse().unwrap();
     source.limits.timeout = Duration::from_millis(700);
     let error = world.mirror(source).poll().await.unwrap_err();
     assert_eq!(error.reason(), "TimedOut");
-    assert_eq!(children_towards(port), 0);
+    no_child_stays(port).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_poll_that_is_given_up_leaves_no_child_behind() {
+    let (world, _) = World::with_commit();
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let server = SshServer::start().await;
+    let mut source = source(&world, &server, server.key.clone());
+    let port = silent.local_addr().unwrap().port();
+    source.url = format!("ssh://me@127.0.0.1:{port}/x.git").parse().unwrap();
+    let mirror = world.mirror(source);
+    let poll = tokio::spawn({
+        let mirror = mirror.clone();
+        async move { mirror.poll().await }
+    });
+    while children_towards(port) == 0 {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    poll.abort();
+    no_child_stays(port).await;
+}
+
+/// Other tests' children may be seen dead for a moment, before they are reaped.
+async fn no_child_stays(port: u16) {
+    let gone = async {
+        while children_towards(port) > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let wait = tokio::time::timeout(Duration::from_secs(5), gone);
+    wait.await.unwrap();
 }
 
 /// Our own children, dead or alive, whose command line names the port.

@@ -29,13 +29,16 @@ fn an_address_that_cannot_be_used_is_refused_without_repeating_a_secret() {
         ("ext::sh", "must read git@host:path"),
         (
             "https://user:s3cret@example.com/x",
-            "`https://example.com/x` carries a password",
+            "`https://example.com/…` carries a password",
         ),
         (
             "https://s3cret@example.com/x",
-            "`https://example.com/x` carries a user name or a token",
+            "`https://example.com/…` carries a user name or a token",
         ),
         ("https://example.com/x?token=s3cret", "must not hold `?`"),
+        ("https://example.com/x?token=a@s3cret", "must not hold `?`"),
+        ("https://u:p?s3cret@example.com/x", "is not a URL"),
+        ("https://u:p/s3cret@example.com/x", "is not a URL"),
         ("ssh://git:s3cret@example.com/x", "carries a password"),
         ("git:s3cret@example.com:x", "without a password"),
         (
