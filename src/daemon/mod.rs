@@ -1,1 +1,4 @@
 //! Configuration, wiring, shutdown, telemetry.
+
+pub mod config;
+pub mod reader;

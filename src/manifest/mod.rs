@@ -18,5 +18,5 @@ mod yaml;
 ///
 /// Says what is wrong and what to write instead.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
-    raw::duration(text)
+    raw::plain_duration(text)
 }

@@ -287,7 +287,11 @@ fn dated(state: &ServiceState, desired: &Arc<DesiredService>) -> Arc<DesiredServ
     let digest = desired.release.digest;
     let before = match state.ask.desired() {
         Some(before) => (before.release.digest == digest).then_some(&before.release.revision),
-        None => state.memory.asked_revision.as_ref().filter(|_| state.memory.asked == Some(digest)),
+        None => state
+            .memory
+            .asked_revision
+            .as_ref()
+            .filter(|_| state.memory.asked == Some(digest)),
     };
     match before {
         Some(revision) if *revision != desired.release.revision => {

@@ -409,3 +409,8 @@ pub(super) fn unknown_kind(node: &Node, root: &Place, report: &mut Report) {
         help,
     );
 }
+
+/// A duration outside a manifest, with its fault as one sentence.
+pub(super) fn plain_duration(text: &str) -> Result<std::time::Duration, String> {
+    form::duration(text).map_err(|(message, help)| format!("{message}: {help}"))
+}

@@ -91,6 +91,11 @@ fn too_large(len: usize) -> String {
     format!("the file has {len} bytes, and {FILE_MAX} are allowed")
 }
 
+/// A file that could not even be had: a symbolic link, say.
+pub fn unreadable_file(path: &str, message: &str) -> FileDocs {
+    unreadable(path, message, "put a plain text file here")
+}
+
 fn unreadable(path: &str, message: &str, help: &str) -> FileDocs {
     let start = Spot {
         line: 1,

@@ -12,7 +12,7 @@ use std::{
 
 pub use self::{
     assemble::assemble,
-    file::{FILE_MAX, FileDocs, parse_bytes, parse_file},
+    file::{FILE_MAX, FileDocs, parse_bytes, parse_file, unreadable_file},
 };
 use super::{
     fault::Fault,
