@@ -28,7 +28,7 @@ use crate::cloud_contract::{
 
 const REGION: &str = "eu-west-1";
 
-fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
+pub(crate) fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
     let target = AwsTarget {
         region: REGION.to_owned(),
         role: ROLE.to_owned(),

@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 
 use super::{
     AwsCloud,
-    calls::{Change, Function},
+    lambda::{Change, Function},
     settings::Settings,
     survey::{Seen, Standing, all, standing, tags},
 };

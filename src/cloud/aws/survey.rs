@@ -9,7 +9,7 @@ use url::Url;
 
 use super::{
     AwsCloud,
-    calls::Function,
+    lambda::Function,
     settings::{Marks, Settings, alias},
 };
 use crate::{

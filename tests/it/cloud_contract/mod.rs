@@ -4,6 +4,7 @@
 
 mod cases;
 pub(crate) mod peers;
+pub(crate) mod proxy;
 pub(crate) mod release;
 
 use std::sync::Arc;
