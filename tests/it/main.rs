@@ -8,6 +8,7 @@ mod api;
 mod build;
 mod cli;
 mod cloud_aws;
+mod cloud_aws_faults;
 mod cloud_azure;
 mod cloud_contract;
 mod gates;

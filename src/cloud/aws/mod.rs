@@ -8,8 +8,7 @@
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
-mod calls;
-mod client;
+mod lambda;
 mod promote;
 mod remove;
 mod settings;
@@ -27,9 +26,9 @@ use std::{
 use async_trait::async_trait;
 use url::Url;
 
-pub use self::client::{AccountLimits, AwsCredentials, Quotas};
+pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    client::Lambda,
+    lambda::Lambda,
     survey::{Details, Standing},
 };
 use crate::{

@@ -2,7 +2,7 @@
 
 use super::{
     AwsCloud,
-    calls::Pointing,
+    lambda::Pointing,
     settings::alias,
     survey::{Pointer, Seen, all, blue_description},
 };

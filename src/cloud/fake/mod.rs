@@ -2,6 +2,8 @@
 //!
 //! It keeps the contract of [`Cloud`] and nothing of any vendor: it is what rollouts, crash tests and simulations run on.
 
+mod state;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     future,
@@ -16,12 +18,13 @@ use tokio::{
 };
 use url::Url;
 
+use self::state::{Held, Planned, Service, State, holds};
 use super::{Cloud, CloudError, Package};
 use crate::{
     desired::Release,
     manifest::spec::EnvValue,
-    name::{CloudName, CodeDigest, FunctionName, ReleaseDigest, Revision, ServiceKey, Slot},
-    observed::{Addresses, Fields, Holding, Observed, Owned, Scope, SlotContent},
+    name::{CloudName, CodeDigest, FunctionName, ReleaseDigest, ServiceKey, Slot},
+    observed::{Fields, Observed, Owned, Scope},
 };
 
 /// What a cloud can be asked to do.
@@ -84,45 +87,6 @@ pub struct FakeCloud {
     name: CloudName,
     state: Mutex<State>,
     hung: watch::Sender<bool>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    services: BTreeMap<ServiceKey, Service>,
-    foreign: BTreeSet<(ServiceKey, FunctionName)>,
-    faults: Vec<Planned>,
-    addresses: BTreeMap<Slot, Url>,
-    latency: Duration,
-    revert_after: Option<Duration>,
-    counts: Counts,
-}
-
-/// A fault that waits for its call.
-#[derive(Debug)]
-struct Planned {
-    operation: Operation,
-    /// Calls of the operation that still go well before.
-    spared: u64,
-    fault: Fault,
-}
-
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-struct Service {
-    blue: Option<Held>,
-    green: Option<Held>,
-    /// When the last promotion undoes itself, and what is there then.
-    reversion: Option<(Instant, Box<Service>)>,
-}
-
-/// What a slot holds.
-#[derive(Clone, Debug, Eq, PartialEq)]
-struct Held {
-    release: ReleaseDigest,
-    revision: Revision,
-    functions: BTreeSet<FunctionName>,
-    http: BTreeSet<FunctionName>,
-    missing: BTreeSet<FunctionName>,
-    fields: Fields,
 }
 
 impl FakeCloud {
@@ -252,130 +216,6 @@ impl FakeCloud {
             }),
         }
     }
-}
-
-impl State {
-    fn called(&mut self, operation: Operation) -> (Option<Fault>, Duration) {
-        *self.counts.calls.entry(operation).or_default() += 1;
-        let mut due = None;
-        for (index, planned) in self.faults.iter_mut().enumerate() {
-            match (planned.operation == operation, planned.spared) {
-                (true, 0) if due.is_none() => due = Some(index),
-                (true, 1..) => planned.spared -= 1,
-                (true, 0) | (false, _) => {}
-            }
-        }
-        let fault = due.map(|index| self.faults.remove(index).fault);
-        (fault, self.latency)
-    }
-
-    fn revert_what_is_due(&mut self) {
-        let now = Instant::now();
-        for service in self.services.values_mut() {
-            if let Some((at, before)) = service.reversion.take() {
-                if at <= now {
-                    *service = *before;
-                } else {
-                    service.reversion = Some((at, before));
-                }
-            }
-        }
-    }
-
-    fn foreign_of(&self, service: &ServiceKey) -> Vec<String> {
-        let of_service = self.foreign.iter().filter(|(owner, _)| owner == service);
-        of_service
-            .map(|(owner, function)| resource(owner, function))
-            .collect()
-    }
-
-    fn addresses(&self, service: &ServiceKey, slot: Slot, held: &Held) -> Addresses {
-        let address = |function: &FunctionName| {
-            let fixed = self.addresses.get(&slot).cloned();
-            // Names hold letters, digits and hyphens only, so that they always make a host.
-            let ServiceKey {
-                environment,
-                service,
-            } = service;
-            let host = format!("http://{function}.{slot}.{service}.{environment}.test/");
-            fixed.or_else(|| Url::parse(&host).ok())
-        };
-        let found = held
-            .http
-            .iter()
-            .map(|name| address(name).map(|url| (name.clone(), url)));
-        found.flatten().collect()
-    }
-
-    fn content(&self, service: &ServiceKey, slot: Slot, held: Option<&Held>) -> SlotContent {
-        let Some(held) = held else {
-            return SlotContent::Empty;
-        };
-        if !held.missing.is_empty() {
-            let here = |name: &FunctionName| !held.missing.contains(name);
-            let functions = held.functions.iter();
-            return SlotContent::Torn(
-                functions
-                    .map(|name| (name.clone(), here(name).then_some(held.release)))
-                    .collect(),
-            );
-        }
-        SlotContent::Whole(Holding {
-            release: held.release,
-            revision: Some(held.revision.clone()),
-            addresses: self.addresses(service, slot, held),
-            fields: held.fields.clone(),
-            label: format!("release {}", held.release.short()),
-        })
-    }
-}
-
-impl Service {
-    fn slot(&mut self, slot: Slot) -> &mut Option<Held> {
-        match slot {
-            Slot::Blue => &mut self.blue,
-            Slot::Green => &mut self.green,
-        }
-    }
-
-    fn edit(&mut self, edit: HandEdit) {
-        match edit {
-            HandEdit::Field { slot, path, value } => {
-                if let Some(held) = self.slot(slot) {
-                    match value {
-                        Some(value) => held.fields.insert(path, value),
-                        None => held.fields.remove(&path),
-                    };
-                }
-            }
-            HandEdit::Empty(slot) => *self.slot(slot) = None,
-            HandEdit::Tear { slot, function } => {
-                if let Some(held) = self.slot(slot) {
-                    held.missing.insert(function);
-                }
-            }
-            HandEdit::Swap => std::mem::swap(&mut self.blue, &mut self.green),
-            // Kept beside the services: it is none of ours.
-            HandEdit::Foreign(_) => {}
-        }
-    }
-
-    fn resources(&self, key: &ServiceKey) -> Vec<String> {
-        let held = [&self.blue, &self.green].into_iter().flatten();
-        let functions: BTreeSet<_> = held.flat_map(|held| held.functions.iter()).collect();
-        functions
-            .into_iter()
-            .map(|function| resource(key, function))
-            .collect()
-    }
-}
-
-fn resource(service: &ServiceKey, function: &FunctionName) -> String {
-    format!("{}-{}-{function}", service.environment, service.service)
-}
-
-fn holds(held: Option<&Held>, release: ReleaseDigest) -> bool {
-    held.is_some_and(|held| held.release == release && held.missing.is_empty())
 }
 
 #[async_trait]
