@@ -147,24 +147,26 @@ fn read(outcome: &Outcome) -> String {
     }
 }
 
+/// Asks a server of its own for each case.
+async fn check(table: impl IntoIterator<Item = (HttpGate, Act, &str)>) {
+    for (gate, act, wanted) in table {
+        let server = serve(vec![act.clone()]).await;
+        let measurement = ask(&gate, &server.address).await;
+        assert_eq!(read(&measurement.outcome), wanted, "{act:?}");
+        let answer = http_evidence(&measurement).answer.as_ref();
+        assert!(answer.is_none_or(|answer| answer.body.len() <= 64 * 1024));
+    }
+}
+
 #[tokio::test]
-async fn an_answer_of_the_release_is_judged_and_anything_else_is_an_error() {
+async fn a_wrong_answer_of_the_release_is_a_failure() {
     let json = say(200, &ours(), r#"{"sku":"42","left":3}"#);
-    let theirs = format!("x-verdigris-release: {}\r\n", ReleaseDigest::of(b"theirs"));
-    let latency = HttpGate {
-        latency: Some(Duration::ZERO),
+    let is_low = HttpGate {
+        expect_headers: BTreeMap::from([("x-stock".to_owned(), "low".to_owned())]),
         ..gate()
     };
-    let other = format!(
-        "error: the slot still answers as release {}",
-        ReleaseDigest::of(b"theirs")
-    );
-    let cut = Act::Say(format!(
-        "HTTP/1.1 200 OK\r\ncontent-length: 100\r\n{}\r\n{{",
-        ours()
-    ));
     let redirect = "location: http://127.0.0.1:9/\r\n";
-    let table = [
+    check([
         (gate(), json.clone(), "successful"),
         (wants_json("/left", 3.into()), json.clone(), "successful"),
         (
@@ -174,13 +176,18 @@ async fn an_answer_of_the_release_is_judged_and_anything_else_is_an_error() {
         ),
         (
             wants_json("/right", 4.into()),
-            json,
+            json.clone(),
             "failed: json /right: wanted 4, got nothing",
         ),
         (
             wants_json("/a", 1.into()),
             say(200, &ours(), "<"),
             "failed: json /a: wanted 1, got a body that is no JSON",
+        ),
+        (
+            is_low,
+            json,
+            "failed: header x-stock: wanted low, got nothing",
         ),
         (
             gate(),
@@ -194,63 +201,81 @@ async fn an_answer_of_the_release_is_judged_and_anything_else_is_an_error() {
         ),
         (
             gate(),
-            say(503, "", "no"),
-            "error: the platform answered 503 in place of the release",
-        ),
-        (
-            gate(),
             say(404, "", "no"),
             "failed: status: wanted 200, got 404",
-        ),
-        (
-            HttpGate {
-                status: 503,
-                ..gate()
-            },
-            say(503, "", "no"),
-            "successful",
         ),
         (
             gate(),
             say(302, redirect, ""),
             "failed: status: wanted 200, got 302",
         ),
-        (gate(), say(200, &theirs, ""), other.as_str()),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_later_than_wanted_is_a_failure() {
+    let latency = Some(Duration::from_millis(300));
+    let server = serve(vec![Act::Trickle]).await;
+    let told = read(
+        &ask(&HttpGate { latency, ..gate() }, &server.address)
+            .await
+            .outcome,
+    );
+    assert!(
+        told.starts_with("failed: latency: wanted at most 300 ms, got "),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn an_answer_of_somebody_else_is_an_error() {
+    let theirs = format!("x-verdigris-release: {}\r\n", ReleaseDigest::of(b"theirs"));
+    let told = format!(
+        "error: the slot still answers as release {}",
+        ReleaseDigest::of(b"theirs")
+    );
+    let wants_503 = HttpGate {
+        status: 503,
+        ..gate()
+    };
+    check([
+        (
+            gate(),
+            say(503, "", "no"),
+            "error: the platform answered 503 in place of the release",
+        ),
+        (wants_503, say(503, "", "no"), "successful"),
+        (gate(), say(200, &theirs, ""), told.as_str()),
         (gate(), Act::Silence, "error: no answer within 1.5s"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn a_body_without_end_is_cut() {
+    let cut = format!("HTTP/1.1 200 OK\r\ncontent-length: 100\r\n{}\r\n{{", ours());
+    let wants = || wants_json("/a", 1.into());
+    check([
         (gate(), Act::Flood, "successful"),
         (
-            wants_json("/a", 1.into()),
+            wants(),
             Act::Flood,
             "failed: json /a: wanted 1, got a body of more than 1048576 bytes",
         ),
         (gate(), Act::Trickle, "successful"),
         (
-            wants_json("/a", 1.into()),
+            wants(),
             Act::Trickle,
             "error: the answer broke off: it did not end in time",
         ),
         (
-            wants_json("/a", 1.into()),
-            cut,
+            wants(),
+            Act::Say(cut),
             "error: the answer broke off: the connection was lost",
         ),
-    ];
-    for (gate, act, wanted) in table {
-        let server = serve(vec![act.clone()]).await;
-        let measurement = ask(&gate, &server.address).await;
-        assert_eq!(read(&measurement.outcome), wanted, "{act:?}");
-        let kept = http_evidence(&measurement)
-            .answer
-            .as_ref()
-            .map_or(0, |answer| answer.body.len());
-        assert!(kept <= 64 * 1024);
-    }
-    let server = serve(vec![say(200, &ours(), "")]).await;
-    let told = read(&ask(&latency, &server.address).await.outcome);
-    assert!(
-        told == "successful" || told.starts_with("failed: latency: wanted at most 0 ms, got "),
-        "{told}"
-    );
+    ])
+    .await;
 }
 
 #[tokio::test]
