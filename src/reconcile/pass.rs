@@ -221,6 +221,7 @@ impl Shared {
         let mut batch = Batch::new();
         for record in &mut events {
             record.seq = self.next_event.fetch_add(1, Ordering::Relaxed);
+            record.at = self.clock.now();
             batch.put(record);
         }
         if !events.is_empty() {
