@@ -315,10 +315,9 @@ impl View<'_> {
 
     fn next_watch(&self, since: Timestamp, until: Timestamp) -> Timestamp {
         let every = watch_every(since, until);
-        let next = self
-            .rollout
-            .targets
-            .iter()
+        let is_free = |target: &&CloudName| !self.state.in_flight.observing.contains(*target);
+        let targets = self.rollout.targets.iter().filter(is_free);
+        let next = targets
             .map(|target| look_at(self.state, *target, every))
             .min();
         next.unwrap_or(until)
@@ -376,7 +375,7 @@ impl View<'_> {
             .map(|target| self.way_back(*target, why));
         match self.group(sendings.collect()) {
             Group::Done => Step::Move(Event::Returned),
-            Group::Failed(intent) => waiting_for(intent),
+            Group::Failed(intent) => waiting_for(self.state, intent),
             Group::Pending(step) => step,
         }
     }
@@ -462,17 +461,17 @@ impl View<'_> {
         match failed {
             // What is under way is let finish; what only waits for its next try is given up with the rest.
             Some(intent) if under_way.is_empty() => Group::Failed(intent),
-            Some(_) => Group::Pending(waiting_for_all(&open)),
+            Some(_) => Group::Pending(waiting_for_all(self.state, &open)),
             None if !due.is_empty() => Group::Pending(Step::Send(due)),
             None if open.is_empty() => Group::Done,
-            None => Group::Pending(waiting_for_all(&open)),
+            None => Group::Pending(waiting_for_all(self.state, &open)),
         }
     }
 }
 
 /// Waits for several orders; the earliest next try wakes.
-fn waiting_for_all(open: &[&Intent]) -> Step {
-    let waits = open.iter().map(|intent| waiting_for(intent));
+fn waiting_for_all(state: &ServiceState, open: &[&Intent]) -> Step {
+    let waits = open.iter().map(|intent| waiting_for(state, intent));
     let mut all = Waiting {
         on: Vec::new(),
         wake: None,
@@ -602,7 +601,7 @@ impl View<'_> {
         );
         match self.state.intents.get(&sending.key) {
             Some(intent) if is_sendable(self.state, intent, self.now) => Step::Send(vec![sending]),
-            Some(intent) => waiting_for(intent),
+            Some(intent) => waiting_for(self.state, intent),
             None if next_at <= self.now => Step::Send(vec![sending]),
             None => wait(on, Some(next_at)),
         }
