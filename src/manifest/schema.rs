@@ -129,7 +129,7 @@ mod tests {
             ),
             (
                 Kind::Service,
-                gate("/properties/approval/anyOf/0"),
+                gate("/properties/approval"),
                 raw::ApprovalText::KEYS,
             ),
             (Kind::Gate, String::new(), raw::GateDocument::KEYS),

@@ -9,7 +9,7 @@ use super::{
     super::{
         check::{
             GateDraft, ServiceDraft,
-            limits::{HOST_ID_LEN, Limit, Subject, app_name, limits},
+            limits::{Limit, Subject, app_name, host_id, limits},
         },
         fault::{Fault, Severity},
         raw::At,
@@ -64,7 +64,12 @@ impl<'f> Assembly<'f> {
         }
         for (document, content) in &file.documents {
             match content {
-                Content::Service(draft) => self.add_service(document, draft),
+                Content::Service { draft, is_good } => {
+                    self.add_service(document, draft);
+                    if !is_good {
+                        self.held.services.insert(draft.name.value.clone());
+                    }
+                }
                 Content::Environment(name, environment) => {
                     self.add_environment(document, name, environment);
                 }
@@ -146,11 +151,10 @@ impl<'f> Assembly<'f> {
         self.gates.insert(name.value.clone(), found);
     }
 
-    /// Of two documents of one name neither is used, since nobody knows which is meant.
+    /// Of two documents of one name neither is used, since nobody knows which is meant. (Services are held back in `place`, where more
+    /// faults may be found in them.)
     fn drop_duplicates(&mut self) {
         let held = &self.held;
-        self.services
-            .retain(|name, _| !held.services.contains(name));
         self.environments
             .retain(|name, _| !held.environments.contains(name));
         let doubled = &self.doubled_gates;
@@ -166,7 +170,8 @@ impl<'f> Assembly<'f> {
         for environment in &environments {
             self.check_limits(document, draft, environment);
         }
-        let has_error = self.faults[known..].iter().any(Fault::is_error);
+        let is_held = self.held.services.contains(&name);
+        let has_error = is_held || self.faults[known..].iter().any(Fault::is_error);
         for fault in self.faults[known..]
             .iter_mut()
             .filter(|fault| fault.is_error())
@@ -298,8 +303,8 @@ impl<'f> Assembly<'f> {
                 let Some(azure) = found.and_then(|found| found.value.azure.as_ref()) else {
                     continue;
                 };
-                let mut id = app_name(azure, environment, name);
-                id.truncate(HOST_ID_LEN);
+                let app = app_name(azure, environment, name);
+                let id = host_id(&app).to_owned();
                 let key = format!("{}/{}/{id}", azure.subscription, azure.resource_group);
                 match owners.get(&key) {
                     Some(owner) if owner != name => {
@@ -322,7 +327,7 @@ impl<'f> Assembly<'f> {
             return;
         };
         let message = format!(
-            "its Function App and that of `{owner}` both start with `{id}`, so Azure gives them one host id"
+            "its Function App and that of `{owner}` both start with `{id}`, so Azure's host gives both one id"
         );
         let help = "rename one, or shorten the environment's prefix";
         let mut told = placed.source_fault(message, Some(help.to_owned()));

@@ -27,7 +27,11 @@ pub struct FileDocs {
 
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    Service(Box<ServiceDraft>),
+    Service {
+        draft: Box<ServiceDraft>,
+        /// False where something is wrong already, and the draft only serves to find what else is.
+        is_good: bool,
+    },
     Environment(At<EnvironmentName>, std::sync::Arc<Environment>),
     Gate(At<GateName>, Gate),
     /// Something is wrong, and these are the things that it may have been about.
@@ -177,6 +181,10 @@ impl FileDocs {
         }
         match content {
             Some(content) if !has_error => content,
+            Some(Content::Service { draft, is_good: _ }) => Content::Service {
+                draft,
+                is_good: false,
+            },
             Some(_) | None => Content::Broken(suspects),
         }
     }
@@ -189,7 +197,10 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
         Some("Service") => {
             let document: ServiceDocument = read_record(node, &root, report)?;
             let draft = check::service(&document, report)?;
-            Some(Content::Service(Box::new(draft)))
+            Some(Content::Service {
+                draft: Box::new(draft),
+                is_good: true,
+            })
         }
         Some("Environment") => {
             let document: EnvironmentDocument = read_record(node, &root, report)?;

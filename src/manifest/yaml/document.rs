@@ -146,10 +146,17 @@ impl Document {
                 help: Some("indent with spaces".to_owned()),
             };
         }
+        if written.contains("a key that is text") {
+            return Broken {
+                spot,
+                message: "a key must be text".to_owned(),
+                help: None,
+            };
+        }
         Broken {
             spot,
+            help: help_for_syntax(&written).map(str::to_owned),
             message: format!("this is not YAML: {written}"),
-            help: None,
         }
     }
 
@@ -249,4 +256,32 @@ fn without_positions(message: &str) -> String {
     }
     kept.push_str(rest);
     kept
+}
+
+/// What people mostly did who see a message of the parser.
+fn help_for_syntax(message: &str) -> Option<&'static str> {
+    const HELPS: [(&str, &str); 5] = [
+        (
+            "unknown anchor",
+            "write `&name` before the value that is meant",
+        ),
+        (
+            "did not find expected ',' or",
+            "between braces or brackets, write in quotes what holds `{`, `}`, `[`, `]`, `,` or `: `",
+        ),
+        (
+            "mapping values are not allowed",
+            "write in quotes what holds `: `, or check the indent",
+        ),
+        (
+            "did not find expected key",
+            "check the indent of this line and the one before",
+        ),
+        (
+            "cannot start any token",
+            "write in quotes what starts with `@`, a backtick or `%`",
+        ),
+    ];
+    let found = HELPS.iter().find(|(part, _)| message.contains(part));
+    found.map(|(_, help)| *help)
 }
