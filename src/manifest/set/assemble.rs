@@ -184,6 +184,7 @@ impl<'f> Assembly<'f> {
         }
         let origin = Origin {
             document: document.clone(),
+            name: draft.name.place.clone(),
             source: draft.source.clone(),
         };
         let placed = PlacedService {
@@ -330,9 +331,8 @@ impl<'f> Assembly<'f> {
             "its Function App and that of `{owner}` both start with `{id}`, so Azure's host gives both one id"
         );
         let help = "rename one, or shorten the environment's prefix";
-        let mut told = placed.source_fault(message, Some(help.to_owned()));
-        told.field = "metadata.name".to_owned();
-        self.faults.push(told);
+        self.faults
+            .push(placed.name_fault(message, Some(help.to_owned())));
         self.held.services.insert(name.clone());
     }
 

@@ -13,6 +13,8 @@ use crate::name::{EnvironmentName, GateName, ServiceName};
 
 /// A manifest is written by people; the largest we have seen has a tenth of this.
 pub const FILE_MAX: usize = 64 * 1024;
+/// The time that positions take grows with faults and size together; this keeps the worst file under a second.
+const DOCUMENTS_MAX: usize = 200;
 /// Whoever has more faults than this in one document has one cause for them.
 const FAULTS_MAX: usize = 50;
 
@@ -85,7 +87,15 @@ pub fn parse_file(path: &str, text: &str) -> FileDocs {
         faults: Vec::new(),
         is_unreadable: false,
     };
-    for document in split(path, text) {
+    let documents = split(path, text);
+    if documents.len() > DOCUMENTS_MAX {
+        let message = format!(
+            "the file holds {} documents, and {DOCUMENTS_MAX} are allowed",
+            documents.len()
+        );
+        return unreadable(path, &message, "split it; several files are fine");
+    }
+    for document in documents {
         docs.add(document);
     }
     docs

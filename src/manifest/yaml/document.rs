@@ -45,43 +45,64 @@ pub(in crate::manifest) struct Broken {
 pub(in crate::manifest) fn split(file: &str, text: &str) -> Vec<Document> {
     let file: Arc<str> = file.into();
     let text: Arc<str> = text.into();
-    let mut ranges = Vec::new();
-    let mut start = if text.starts_with(BOM) {
+    let mut at = if text.starts_with(BOM) {
         BOM.len_utf8()
     } else {
         0
     };
-    let mut at = start;
-    let mut has_content = false;
-    for line in text[start..].split_inclusive('\n') {
-        let next = at + line.len();
-        match Mark::of(line) {
-            Mark::Start if has_content => {
-                ranges.push(start..at);
-                start = at;
-                has_content = !is_blank(&line[3..]);
-            }
-            Mark::Start => has_content = !is_blank(&line[3..]),
-            Mark::End => {
-                if has_content {
-                    ranges.push(start..at);
-                }
-                start = next;
-                has_content = false;
-            }
-            Mark::None => has_content |= !is_blank(line) && !line.starts_with('%'),
-        }
-        at = next;
+    let mut cutter = Cutter {
+        start: at,
+        ..Cutter::default()
+    };
+    for line in text[at..].split_inclusive('\n') {
+        cutter.take(line, at);
+        at += line.len();
     }
-    if has_content {
-        ranges.push(start..at);
-    }
+    cutter.cut(at);
     let document = |range| Document {
         file: Arc::clone(&file),
         text: Arc::clone(&text),
         range,
     };
-    ranges.into_iter().map(document).collect()
+    cutter.ranges.into_iter().map(document).collect()
+}
+
+/// The document that is being read, and those before it.
+#[derive(Default)]
+struct Cutter {
+    ranges: Vec<Range<usize>>,
+    start: usize,
+    has_content: bool,
+    /// Lines such as `%YAML 1.2`, which belong to the mark that follows.
+    has_directives: bool,
+}
+
+impl Cutter {
+    fn take(&mut self, line: &str, at: usize) {
+        match Mark::of(line) {
+            Mark::Start => {
+                if self.has_content || !self.has_directives {
+                    self.has_directives = false;
+                    self.cut(at);
+                }
+                self.has_directives = false;
+                self.has_content = !is_blank(&line[3..]);
+            }
+            Mark::End => self.cut(at + line.len()),
+            Mark::None if line.starts_with('%') && !self.has_content => self.has_directives = true,
+            Mark::None => self.has_content |= !is_blank(line),
+        }
+    }
+
+    /// Ends the document before `at`; one without content is left out.
+    fn cut(&mut self, at: usize) {
+        if self.has_content || self.has_directives {
+            self.ranges.push(self.start..at);
+        }
+        self.start = at;
+        self.has_content = false;
+        self.has_directives = false;
+    }
 }
 
 fn is_blank(line: &str) -> bool {
@@ -208,10 +229,8 @@ impl Document {
         let Some(location) = error.location() else {
             return self.first_spot();
         };
-        // The parser counts characters, although its documentation says bytes.
         let text = self.text();
-        let within = text.char_indices().nth(location.index());
-        let offset = within.map_or(text.trim_end().len(), |(offset, _)| offset);
+        let offset = text.floor_char_boundary(location.index().min(text.trim_end().len()));
         self.spot_at(self.range.start + offset)
     }
 

@@ -1,20 +1,6 @@
 //! Every rule, by what a person who breaks it is told.
 
-use super::{read, told};
-
-const PROD: &str = "
-apiVersion: verdigris.dev/v1alpha1
-kind: Environment
-metadata: { name: prod }
-spec:
-  aws: { region: eu-west-1, role: 'arn:aws:iam::123456789012:role/functions' }
-  azure:
-    subscription: 11111111-2222-3333-4444-555555555555
-    resourceGroup: shop
-    location: westeurope
-    plan: EP1
-    prefix: shop
-";
+use super::{PROD, read, told};
 
 const GOOD: &str = "
   runtime: python3.13
