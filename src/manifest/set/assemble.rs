@@ -12,7 +12,7 @@ use super::{
             limits::{Limit, Subject, app_name, host_id, limits},
         },
         fault::{Fault, Severity},
-        raw::At,
+        raw::{At, suggest},
         spec::{Environment, Gate, Service},
         yaml::{Document, Place},
     },
@@ -233,7 +233,7 @@ impl<'f> Assembly<'f> {
         let mut gates = Vec::new();
         for gate in &draft.gates {
             match gate {
-                GateDraft::Own(gate) => gates.push(gate.clone()),
+                GateDraft::Own(gate) => gates.push((**gate).clone()),
                 GateDraft::Shared(name) => match self.gates.get(&name.value) {
                     Some(found) => gates.push(found.value.clone()),
                     None => self.faults.push(self.no_gate(document, name)),
@@ -339,10 +339,13 @@ impl<'f> Assembly<'f> {
     fn finish(self) -> Set {
         let Self {
             environments,
+            gates: _,
+            services: _,
+            doubled_gates: _,
+            broken_gates: _,
             held,
             placed,
             mut faults,
-            ..
         } = self;
         faults.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
         let plain = |(name, found): (EnvironmentName, Found<Arc<Environment>>)| (name, found.value);
@@ -356,7 +359,7 @@ impl<'f> Assembly<'f> {
 }
 
 fn help_for<'n>(wanted: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-    if let Some(near) = super::super::raw::suggest(wanted, known.clone()) {
+    if let Some(near) = suggest(wanted, known.clone()) {
         return format!("did you mean `{near}`?");
     }
     let known: Vec<&str> = known.take(8).collect();

@@ -35,7 +35,7 @@ pub(super) enum Content {
         is_good: bool,
     },
     Environment(At<EnvironmentName>, std::sync::Arc<Environment>),
-    Gate(At<GateName>, Gate),
+    Gate(At<GateName>, Box<Gate>),
     /// Something is wrong, and these are the things that it may have been about.
     Broken(Suspects),
 }
@@ -221,7 +221,7 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
         Some("Gate") => {
             let document: GateDocument = read_record(node, &root, report)?;
             let gate = check::shared_gate(&document, report)?;
-            Some(Content::Gate(document.metadata?.value.name?, gate))
+            Some(Content::Gate(document.metadata?.value.name?, gate.into()))
         }
         Some(_) | None => {
             unknown_kind(node, &root, report);

@@ -140,6 +140,13 @@ impl Document {
     ///
     /// Text that is not YAML, and trees over the limits.
     pub(in crate::manifest) fn parse(&self) -> Result<Node, Box<Broken>> {
+        if let Some(offset) = too_deep(self.text()) {
+            return Err(Box::new(Broken {
+                spot: self.spot_at(self.range.start + offset),
+                message: "far too many brackets are open here".to_owned(),
+                help: Some("close them, or write it flatter".to_owned()),
+            }));
+        }
         let allowance = Allowance::new();
         let seed = Seed {
             allowance: &allowance,
@@ -246,6 +253,21 @@ impl Document {
             length: token_len(rest),
         }
     }
+}
+
+/// Where more brackets are open than any manifest has, if anywhere. The parser's time grows with their square, so this comes before it,
+/// and is rough: it also counts those within texts.
+fn too_deep(text: &str) -> Option<usize> {
+    const OPEN_MAX: usize = 500;
+    let mut open: usize = 0;
+    text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > OPEN_MAX
+    })
 }
 
 /// How much to underline: a quoted text, or up to what ends a plain one.

@@ -4,6 +4,7 @@ mod examples;
 mod faults;
 mod schemas;
 mod sets;
+mod specs;
 mod texts;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
