@@ -11,7 +11,7 @@ use super::super::{
 };
 use crate::name::{EnvironmentName, GateName, ServiceName};
 
-/// A manifest is written by people; the largest we have seen has a tenth of this.
+/// Two thousand lines of 32 characters: more than people keep in one file.
 pub const FILE_MAX: usize = 64 * 1024;
 /// The time that positions take grows with faults and size together; this keeps the worst file under a second.
 const DOCUMENTS_MAX: usize = 200;

@@ -9,7 +9,7 @@ use serde::{
 
 /// The deepest manifest that makes sense (a value in an expected JSON answer) is half as deep.
 const DEPTH_MAX: usize = 24;
-/// A manifest of the largest size in its tersest form. Only aliases can make more.
+/// One value for each six bytes of the largest file; text that people write has fewer, and aliases can make many more.
 const NODES_MAX: usize = 10_000;
 /// Four times the largest file. Only aliases can make more.
 const TEXT_MAX: usize = 256 * 1024;
