@@ -4,7 +4,6 @@ use std::{env, error::Error, ffi::OsString, path::PathBuf, process::Command};
 
 const SOURCE: &str = "src/build/shims/executable";
 
-#[expect(clippy::print_stdout, reason = "Cargo reads it")]
 fn main() -> Result<(), Box<dyn Error>> {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed={SOURCE}");

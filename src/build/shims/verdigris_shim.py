@@ -601,11 +601,11 @@ async def read_chunks(reader):
     body = bytearray()
     while True:
         line = await read_line(reader)
-        try:
-            size = int(line.partition(b";")[0].strip(), 16)
-        except ValueError:
-            raise BadRequest(400, "a chunk is malformed") from None
-        if size < 0 or len(body) + size > BODY_MAX:
+        digits = line.partition(b";")[0].strip()
+        if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+            raise BadRequest(400, "a chunk is malformed")
+        size = int(digits, 16)
+        if len(body) + size > BODY_MAX:
             raise BadRequest(413, "the request is too large")
         if size == 0:
             while await read_line(reader):

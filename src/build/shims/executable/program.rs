@@ -6,7 +6,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -32,6 +32,8 @@ const START_LIMIT: Duration = Duration::from_secs(9);
 /// Between a program's last sign of life and the moment that its parent can tell.
 const DEATH_PAUSE: Duration = Duration::from_millis(20);
 const START_PAUSE: Duration = Duration::from_millis(2);
+/// A refused connection on loopback takes no time worth counting.
+const START_TRIES: u128 = START_LIMIT.as_millis() / START_PAUSE.as_millis();
 
 impl Program {
     pub(crate) fn new(root: &Path, path: &str) -> Self {
@@ -118,23 +120,22 @@ impl Program {
     }
 
     fn wait(&self, running: &mut Running) -> Result<(), String> {
-        let begun = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).is_err() {
-            if let Ok(Some(status)) = running.child.try_wait() {
-                return Err(format!(
-                    "`{}` ended with {status} before it accepted connections",
-                    self.path
-                ));
+        for _ in 0..START_TRIES {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).is_ok() {
+                return Ok(());
             }
-            if begun.elapsed() > START_LIMIT {
+            if let Ok(Some(status)) = running.child.try_wait() {
+                let path = &self.path;
                 return Err(format!(
-                    "`{}` did not listen on $PORT ({}) within {START_LIMIT:?}",
-                    self.path, running.port
+                    "`{path}` ended with {status} before it accepted connections"
                 ));
             }
             thread::sleep(START_PAUSE);
         }
-        Ok(())
+        let (path, port) = (&self.path, running.port);
+        Err(format!(
+            "`{path}` does not listen on $PORT ({port}) after {START_LIMIT:?}"
+        ))
     }
 
     /// A connection, where it leads, and whether it has been used before. A program that accepts none is given a moment
