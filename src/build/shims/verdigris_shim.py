@@ -269,7 +269,7 @@ class Exchange:
         if kind == "http.response.start" and self.status is None:
             self.status = int(message["status"])
             pairs = message.get("headers", ())
-            self.headers = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in pairs]
+            self.headers = [(n.decode("latin-1").lower(), one_line(v.decode("latin-1"))) for n, v in pairs]
         elif kind == "http.response.body" and self.status is not None and not self.done.is_set():
             self.body.append(bytes(message.get("body", b"")))
             if not message.get("more_body", False):
@@ -283,6 +283,11 @@ class Exchange:
         if not 200 <= self.status <= 599:
             raise RuntimeError("the application answered with status " + str(self.status))
         return Answer(self.status, self.headers, b"".join(self.body), self.request.method)
+
+
+def one_line(value):
+    """What an application passes on from a stranger must not become a header of its own."""
+    return value.replace("\r", "").replace("\n", "")
 
 
 class Shim:
@@ -632,8 +637,7 @@ def wire(answer, method, keep):
         lines.append("content-length: %d" % len(answer.body))
     if not keep:
         lines.append("connection: close")
-    head = "\r\n".join(line.replace("\r", "").replace("\n", "") for line in lines)
-    return head.encode("latin-1", "replace") + b"\r\n\r\n" + answer.body
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + answer.body
 
 
 if __name__ == "__main__":

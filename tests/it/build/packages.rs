@@ -190,6 +190,25 @@ async fn a_damaged_package_or_record_counts_as_not_built() {
 }
 
 #[tokio::test]
+async fn old_packages_and_left_over_folders_can_be_removed() {
+    let yard = Yard::new();
+    let old = yard.build(&service("touch old"), app).await.unwrap();
+    let new = yard.build(&service("touch new"), app).await.unwrap();
+    let keep: BTreeSet<CodeDigest> = new.packages.values().map(|package| package.code).collect();
+    assert_eq!(yard.builder().prune(&keep).unwrap(), 2);
+    assert_eq!(yard.builder().cached(&service("touch old")).await, None);
+    assert!(yard.builder().cached(&service("touch new")).await.is_some());
+    let again = yard.build(&service("touch old"), app).await.unwrap();
+    assert_eq!(again.packages, old.packages);
+    write(yard.store.path(), "work/build-x/home/left", "", 0o644);
+    write(yard.store.path(), "packages/draft-x", "", 0o644);
+    yard.builder().sweep().unwrap();
+    assert!(!yard.store.path().join("work").exists());
+    assert!(!yard.store.path().join("packages/draft-x").exists());
+    assert!(yard.builder().cached(&service("touch new")).await.is_some());
+}
+
+#[tokio::test]
 async fn a_build_sees_a_clean_environment_and_throw_away_folders() {
     let yard = Yard::new();
     let mut recipe =
