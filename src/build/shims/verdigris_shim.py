@@ -228,7 +228,10 @@ class App:
 
     def _scope(self, request):
         scheme = request.header("x-forwarded-proto")
-        host, _, port = (request.header("host") or "localhost").partition(":")
+        whole = request.header("host") or "localhost"
+        host, _, port = whole.rpartition(":")
+        if not (host and port.isascii() and port.isdigit()):
+            host, port = whole, "443"
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -241,7 +244,7 @@ class App:
             "root_path": "",
             "headers": [(name.encode("latin-1"), encode(value)) for name, value in request.headers],
             "client": (request.client, 0) if request.client else None,
-            "server": (host, int(port) if port.isdigit() else 443),
+            "server": (host, int(port)),
             "state": self.state.copy(),
         }
 
