@@ -1,6 +1,7 @@
 //! A program of the package: started with `PORT`, awaited, asked, and started again when it has died.
 
 use std::{
+    io::ErrorKind,
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -32,6 +33,8 @@ const START_LIMIT: Duration = Duration::from_secs(9);
 /// Between a program's last sign of life and the moment that its parent can tell.
 const DEATH_PAUSE: Duration = Duration::from_millis(20);
 const START_PAUSE: Duration = Duration::from_millis(2);
+/// A second, which is far longer than a process takes to start.
+const BUSY_TRIES: u32 = 500;
 /// A refused connection on loopback takes no time worth counting.
 const START_TRIES: u128 = START_LIMIT.as_millis() / START_PAUSE.as_millis();
 
@@ -75,7 +78,11 @@ impl Program {
             }
             outcome => outcome,
         };
-        let Message { head, body, keep } = message.map_err(|fault| self.describe(&fault))?;
+        let Message { head, body, keep } = message.map_err(|fault| {
+            // One that hangs up may be dying. The next request is to find it dead, and not its last breath.
+            thread::sleep(DEATH_PAUSE);
+            self.describe(&fault)
+        })?;
         let status = head.line[1]
             .parse()
             .ok()
@@ -99,13 +106,8 @@ impl Program {
 
     fn start(&self) -> Result<Running, String> {
         let port = free_port().map_err(|error| format!("no port is free: {error}"))?;
-        let child = Command::new(self.root.join(&self.path))
-            .current_dir(&self.root)
-            .env("PORT", port.to_string())
-            .env_remove("AWS_LAMBDA_RUNTIME_API")
-            .env_remove("FUNCTIONS_CUSTOMHANDLER_PORT")
-            .stdin(Stdio::null())
-            .spawn()
+        let child = self
+            .spawn(port)
             .map_err(|error| format!("failed to start `{}`: {error}", self.path))?;
         let mut running = Running { child, port };
         match self.wait(&mut running) {
@@ -117,6 +119,26 @@ impl Program {
                 Err(reason)
             }
         }
+    }
+
+    /// A file that was just unpacked may still be open for writing in a process that the unpacking one is starting.
+    fn spawn(&self, port: u16) -> std::io::Result<Child> {
+        let mut command = Command::new(self.root.join(&self.path));
+        command
+            .current_dir(&self.root)
+            .env("PORT", port.to_string())
+            .env_remove("AWS_LAMBDA_RUNTIME_API")
+            .env_remove("FUNCTIONS_CUSTOMHANDLER_PORT")
+            .stdin(Stdio::null());
+        for _ in 0..BUSY_TRIES {
+            match command.spawn() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    thread::sleep(START_PAUSE);
+                }
+                outcome => return outcome,
+            }
+        }
+        command.spawn()
     }
 
     fn wait(&self, running: &mut Running) -> Result<(), String> {
