@@ -172,10 +172,11 @@ impl Worker {
                     return (Outcome::unhandled(body), After::Reuse);
                 }
                 Some(Said::TooLarge(of)) if of == id => {
+                    // Runtime clients do not agree on how to go on after a refused answer: a new process does.
                     let message = "Response payload size exceeded maximum allowed payload size (6291556 bytes).";
                     return (
                         Outcome::failed("Function.ResponseSizeTooLarge", message),
-                        After::Reuse,
+                        After::Discard,
                     );
                 }
                 Some(Said::InitFailure(body)) => return (Outcome::unhandled(body), After::Discard),
