@@ -249,7 +249,10 @@ mod tests {
 
     use super::*;
 
-    fn zip(entries: &[(&str, &[u8], Option<&str>)]) -> Vec<u8> {
+    /// Name, content, and the target of a link.
+    type Entry = (&'static str, &'static [u8], Option<&'static str>);
+
+    fn zip(entries: &[Entry]) -> Vec<u8> {
         let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
         for (name, content, target) in entries {
             let options = SimpleFileOptions::default().unix_permissions(0o755);
@@ -266,7 +269,7 @@ mod tests {
 
     #[test]
     fn nothing_is_written_outside_the_package() {
-        let cases: [(&[(&str, &[u8], Option<&str>)], bool); 7] = [
+        let cases: [(&[Entry], bool); 7] = [
             (&[("bin/run", b"x", None)], true),
             (
                 &[

@@ -47,7 +47,7 @@ impl fmt::Display for LogLine {
 pub struct LogRing {
     clock: Arc<dyn Clock>,
     lines_max: usize,
-    feeds: Option<Arc<LogRing>>,
+    feeds: Option<Arc<Self>>,
     kept: Mutex<Kept>,
 }
 
