@@ -65,12 +65,14 @@ impl Lambda {
         Ok(Ready { target, arn })
     }
 
-    pub(super) async fn run(&self, ready: &Ready, payload: Bytes) -> Result<Ran, ApiError> {
+    /// Runs a call to its end, even when the caller does not wait for it.
+    pub(super) async fn run(&self, ready: Ready, payload: Bytes) -> Result<Ran, ApiError> {
         let Ready { target, arn } = ready;
-        let ran = self
-            .runner
-            .invoke(target, payload, arn.clone(), trace())
-            .await;
+        let runner = Arc::clone(&self.runner);
+        let call = async move { runner.invoke(&target, payload, arn, trace()).await };
+        let ran = self.tasks.spawn(call).await;
+        let ran =
+            ran.map_err(|_| ApiError::internal("the call was cut off by the endpoint's end"))?;
         ran.map_err(|throttled| ApiError::throttled(throttled.reason))
     }
 }
@@ -139,12 +141,13 @@ fn check_payload(body: &Bytes, kind: &str) -> Result<(), ApiError> {
 async fn answer_call(lambda: &Lambda, call: &Call, ready: Ready) -> Result<Response, ApiError> {
     let wants_log = call.header("x-amz-log-type") == Some("Tail");
     let payload = or_empty_object(&call.body);
-    let Ran { id, outcome, log } = lambda.run(&ready, payload).await?;
+    let version = ready.target.version.clone();
+    let Ran { id, outcome, log } = lambda.run(ready, payload).await?;
     let (body, failed) = match outcome {
         Outcome::Answered(body) => (body, false),
         Outcome::Failed { payload, kind: _ } => (payload, true),
     };
-    let mut response = status(StatusCode::OK, &ready.target.version, Body::from(body));
+    let mut response = status(StatusCode::OK, &version, Body::from(body));
     let headers = response.headers_mut();
     headers.insert("content-type", HeaderValue::from_static("application/json"));
     if failed {
@@ -169,7 +172,7 @@ fn begin(lambda: &Arc<Lambda>, body: Bytes, ready: Ready) -> Response {
     let tasks = lambda.tasks.clone();
     tasks.spawn(async move {
         // A call that fails has said so in the function's log.
-        drop(lambda.run(&ready, or_empty_object(&body)).await);
+        drop(lambda.run(ready, or_empty_object(&body)).await);
     });
     status(StatusCode::ACCEPTED, &version, Body::empty())
 }

@@ -45,6 +45,9 @@ use crate::{clock::Clock, name::Timestamp};
 /// How long calls in hand may go on after the endpoint was told to stop.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How often old packages are looked for.
+const TIDY: Duration = Duration::from_secs(30);
+
 /// How an endpoint behaves; [`Default`] is like the real service, but quicker.
 #[derive(Clone, Debug)]
 pub struct LambdaOptions {
@@ -178,7 +181,8 @@ impl Lambda {
             None => (BTreeMap::new(), BTreeMap::new()),
         };
         let wanted: BTreeSet<_> = functions.values().flat_map(Function::packages).collect();
-        packages.prune(&wanted)?;
+        let unwanted = packages.sweep(&wanted, &BTreeSet::new())?;
+        packages.sweep(&wanted, &unwanted)?;
         let runner = Runner::new(&options, &folder, Arc::clone(&clock))?;
         Ok(Self {
             place: Place {
@@ -212,7 +216,27 @@ impl Lambda {
             self.runner.shut_down().await;
             self.tasks.wait().await;
         };
-        tokio::join!(serve, self.runner.look_after(is_current), finish);
+        let tidy = stop.run_until_cancelled(self.tidy());
+        tokio::join!(serve, self.runner.look_after(is_current), tidy, finish);
+    }
+
+    /// Removes packages that nothing asks for, once they were found so twice: a package is kept before the function
+    /// that wants it is.
+    async fn tidy(&self) {
+        let mut before = BTreeSet::new();
+        loop {
+            tokio::time::sleep(TIDY).await;
+            let mut wanted: BTreeSet<_> = self.runner.packages().into_iter().collect();
+            wanted.extend(self.functions().values().flat_map(Function::packages));
+            let packages = self.packages.clone();
+            let condemned = std::mem::take(&mut before);
+            let swept = tokio::task::spawn_blocking(move || packages.sweep(&wanted, &condemned));
+            match swept.await {
+                Ok(Ok(unwanted)) => before = unwanted,
+                Ok(Err(fault)) => tracing::warn!(%fault, "old packages cannot be removed"),
+                Err(_) => return,
+            }
+        }
     }
 
     /// Whether a version still runs that content.

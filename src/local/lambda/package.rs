@@ -131,27 +131,28 @@ impl Packages {
         tokio::fs::read(self.zipped(digest)).await.map(Bytes::from)
     }
 
-    /// Removes what no function asks for any more.
-    pub(super) fn prune(&self, wanted: &BTreeSet<CodeDigest>) -> io::Result<()> {
+    /// Removes what is not wanted and was `condemned` before; returns what is condemned now.
+    pub(super) fn sweep(
+        &self,
+        wanted: &BTreeSet<CodeDigest>,
+        condemned: &BTreeSet<PathBuf>,
+    ) -> io::Result<BTreeSet<PathBuf>> {
+        let unwanted = self.unwanted(wanted)?;
+        remove(unwanted.intersection(condemned))?;
+        Ok(unwanted)
+    }
+
+    fn unwanted(&self, wanted: &BTreeSet<CodeDigest>) -> io::Result<BTreeSet<PathBuf>> {
         let wanted: BTreeSet<String> = wanted.iter().map(CodeDigest::hex).collect();
+        let mut unwanted = BTreeSet::new();
         for folder in ["zipped", "unpacked"] {
-            for entry in fs::read_dir(self.folder.join(folder))?.flatten() {
-                let path = entry.path();
-                let stem = path
-                    .file_stem()
-                    .and_then(|stem| stem.to_str())
-                    .unwrap_or_default();
-                if wanted.contains(stem) {
-                    continue;
-                }
-                if path.is_dir() {
-                    fs::remove_dir_all(path)?;
-                } else {
-                    fs::remove_file(path)?;
-                }
-            }
+            let entries = fs::read_dir(self.folder.join(folder))?.flatten();
+            unwanted.extend(entries.map(|entry| entry.path()).filter(|path| {
+                let stem = path.file_stem().and_then(|stem| stem.to_str());
+                !stem.is_some_and(|stem| wanted.contains(stem))
+            }));
         }
-        Ok(())
+        Ok(unwanted)
     }
 
     fn zipped(&self, digest: CodeDigest) -> PathBuf {
@@ -163,6 +164,17 @@ impl Packages {
     fn unpacked(&self, digest: CodeDigest) -> PathBuf {
         self.folder.join("unpacked").join(digest.hex())
     }
+}
+
+fn remove<'p>(paths: impl IntoIterator<Item = &'p PathBuf>) -> io::Result<()> {
+    for path in paths {
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Unpacks into `root` and nowhere else.

@@ -102,6 +102,16 @@ impl Cloud {
         panic!("{name} did not become active");
     }
 
+    /// Changes the description and nothing else, and waits until that is done.
+    async fn describe(&self, name: &str, description: &str) {
+        let request = self
+            .client
+            .update_function_configuration()
+            .function_name(name);
+        request.description(description).send().await.unwrap();
+        self.settle(name).await;
+    }
+
     async fn publish(&self, name: &str) -> String {
         let told = self
             .client
@@ -248,18 +258,22 @@ fn echo(text: &str) -> Package {
     ))
 }
 
+/// A refusal as one line of text.
+fn told<T: std::fmt::Debug, E>(told: Result<T, SdkError<E>>) -> String
+where
+    E: ProvideErrorMetadata + std::fmt::Debug,
+{
+    let (status, code, message) = refusal(told);
+    format!("{status} {code}: {message}")
+}
+
 /// Status, name and message of a refusal.
 fn refusal<T: std::fmt::Debug, E>(told: Result<T, SdkError<E>>) -> (u16, String, String)
 where
     E: ProvideErrorMetadata + std::fmt::Debug,
 {
-    match told.unwrap_err() {
-        SdkError::ServiceError(error) => {
-            let status = error.raw().status().as_u16();
-            let meta = error.into_err();
-            let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
-            (status, text(meta.code()), text(meta.message()))
-        }
-        other => panic!("not an answer: {other:?}"),
-    }
+    let error = told.unwrap_err();
+    let status = error.raw_response().unwrap().status().as_u16();
+    let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+    (status, text(error.code()), text(error.message()))
 }

@@ -100,6 +100,14 @@ async fn faults_are_set_over_http_too() {
     assert_eq!(calls, json!({"ListFunctions": 2}));
 }
 
+async fn names(cloud: &Cloud) -> Vec<String> {
+    let list = cloud.client.list_functions().send().await.unwrap();
+    let functions = list.functions.unwrap_or_default().into_iter();
+    functions
+        .filter_map(|function| function.function_name)
+        .collect()
+}
+
 #[tokio::test]
 async fn everything_but_processes_survives_a_restart() {
     let state = tempfile::tempdir().unwrap();
@@ -112,67 +120,30 @@ async fn everything_but_processes_survives_a_restart() {
     cloud.publish("stock").await;
     cloud.alias("stock", "blue", "1").await;
     let address = cloud.address("stock", "blue").await;
-    let before = cloud
-        .client
-        .get_alias()
-        .function_name("stock")
-        .name("blue")
-        .send()
-        .await
-        .unwrap();
+    let get = cloud.client.get_alias().function_name("stock").name("blue");
+    let before = get.send().await.unwrap();
     cloud.stop().await;
 
     let broken = state.path().join("lambda/functions/broken.json");
     std::fs::write(&broken, "{").unwrap();
     let cloud = Cloud::start(kept()).await;
-    let after = cloud
-        .client
-        .get_alias()
-        .function_name("stock")
-        .name("blue")
-        .send()
-        .await
-        .unwrap();
+    let get = cloud.client.get_alias().function_name("stock").name("blue");
+    let after = get.send().await.unwrap();
     assert_eq!(before.revision_id(), after.revision_id());
-    assert_eq!(
-        reqwest::get(&address).await.unwrap().text().await.unwrap(),
-        "hello"
-    );
+    let hello = reqwest::get(&address).await.unwrap().text().await.unwrap();
+    assert_eq!(hello, "hello");
     assert!(!broken.exists() && broken.with_extension("unreadable").exists());
-    assert_eq!(
-        cloud
-            .client
-            .list_functions()
-            .send()
-            .await
-            .unwrap()
-            .functions()
-            .len(),
-        1
-    );
-    cloud
-        .client
-        .delete_function()
-        .function_name("stock")
-        .send()
-        .await
-        .unwrap();
+    assert_eq!(names(&cloud).await, ["stock"]);
+    let delete = cloud.client.delete_function().function_name("stock");
+    delete.send().await.unwrap();
     cloud.stop().await;
 
     let cloud = Cloud::start(kept()).await;
+    assert!(names(&cloud).await.is_empty());
+    let zips = std::fs::read_dir(state.path().join("lambda/packages/zipped"));
     assert_eq!(
-        cloud
-            .client
-            .list_functions()
-            .send()
-            .await
-            .unwrap()
-            .functions()
-            .len(),
-        0
+        zips.unwrap().count(),
+        0,
+        "packages that nobody wants are gone"
     );
-    let zips = std::fs::read_dir(state.path().join("lambda/packages/zipped"))
-        .unwrap()
-        .count();
-    assert_eq!(zips, 0, "packages that nobody wants are gone");
 }

@@ -278,7 +278,8 @@ fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), ApiError>
             )));
         }
         let legal = |c: char| c.is_ascii_alphanumeric() || c == '_';
-        if !name.starts_with(|c: char| c.is_ascii_alphabetic()) || !name.chars().all(legal) {
+        let lettered = name.starts_with(|c: char| c.is_ascii_alphabetic());
+        if name.len() < 2 || !lettered || !name.chars().all(legal) {
             let rule = "Map keys must satisfy constraint: [Member must satisfy regular expression pattern: [a-zA-Z]([a-zA-Z0-9_])+, Member must not be null]";
             return Err(ApiError::validation(name, "environment.variables", rule));
         }

@@ -83,7 +83,7 @@ impl Mapping {
             "FunctionArn": self.function_arn,
             "LastModified": epoch(self.modified),
             "State": self.change.as_ref().map_or(resting, |(what, _)| what),
-            "StateTransitionReason": "USER_INITIATED",
+            "StateTransitionReason": "User action",
         });
         for (name, value) in &self.members {
             shown[name] = value.clone();

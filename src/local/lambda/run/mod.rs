@@ -28,6 +28,7 @@ use super::{LambdaOptions, record::Content};
 use crate::{
     clock::Clock,
     local::process::{LogRing, Stream},
+    name::CodeDigest,
 };
 
 /// How often idle processes are looked at.
@@ -284,6 +285,11 @@ impl Runner {
     /// What was kept of a function's output; `None` where it never ran.
     pub(super) fn kept_logs(&self, function: &str) -> Option<Arc<LogRing>> {
         self.state().logs.get(function).cloned()
+    }
+
+    /// Packages that processes run from, those of old content included.
+    pub(super) fn packages(&self) -> Vec<CodeDigest> {
+        self.state().pools.keys().map(|key| key.package).collect()
     }
 
     /// Looks after idle processes until `stop`: `is_current` tells whether a version still runs that content.

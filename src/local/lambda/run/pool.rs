@@ -11,6 +11,7 @@ use tokio::{
 };
 
 use super::{Target, worker::Worker};
+use crate::name::CodeDigest;
 
 /// Content of a version: a changed `$LATEST` gets processes of its own while the old ones drain.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -18,6 +19,7 @@ pub(in crate::local::lambda) struct Key {
     pub(in crate::local::lambda) function: String,
     pub(in crate::local::lambda) version: String,
     pub(in crate::local::lambda) fingerprint: String,
+    pub(in crate::local::lambda) package: CodeDigest,
 }
 
 impl Key {
@@ -26,6 +28,7 @@ impl Key {
             function: target.function.clone(),
             version: target.version.clone(),
             fingerprint: target.content.fingerprint(),
+            package: target.content.code.digest,
         }
     }
 }

@@ -188,7 +188,7 @@ impl Site {
         let qualifier = Some(self.alias.as_str()).filter(|alias| !alias.is_empty());
         let reference = Reference::parse(&self.function, qualifier)?;
         let ready = self.lambda.ready(&reference).await?;
-        Ok(self.lambda.run(&ready, event.into()).await?.outcome)
+        Ok(self.lambda.run(ready, event.into()).await?.outcome)
     }
 
     /// Public by policy, or signed; signatures themselves are not checked.
