@@ -339,3 +339,27 @@ async fn no_process_outlives_the_endpoint() {
             .unwrap(),
     );
 }
+
+#[tokio::test]
+async fn a_call_in_hand_is_finished_on_the_content_it_began_with() {
+    let cloud = Cloud::start(options()).await;
+    let code = |text: &str| {
+        let sleep = "import time\ndef handler(event, context):\n    time.sleep(event['for'])\n";
+        Package::python(&format!("{sleep}    return '{text}'\n"))
+    };
+    cloud.create("stock", &code("old")).await;
+    let change = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let update = cloud.client.update_function_code().function_name("stock");
+        let update = update.zip_file(Blob::new(code("new").zip));
+        update.send().await.unwrap();
+        cloud.settle("stock").await;
+        let (new, _) = cloud.invoke("stock", r#"{"for": 0}"#).await;
+        let delete = cloud.client.delete_function().function_name("stock");
+        delete.send().await.unwrap();
+        new
+    };
+    let (old, new) = tokio::join!(cloud.invoke("stock", r#"{"for": 2}"#), change);
+    assert_eq!(old, ("\"old\"".to_owned(), None));
+    assert_eq!(new, "\"new\"");
+}
