@@ -47,9 +47,14 @@ async fn answer(
 ) -> Response {
     let base = base(&request, caller);
     let common = common_headers(request.headers());
+    let kind = Kind::of(request.method());
     match dispatch(&cloud, request, caller, &base).await {
         Ok(Replied::Answer(answer)) => answer.into_response(common),
         Ok(Replied::Lost) => listen::lost_reply(),
+        Err(error @ ArmError::Throttled { .. }) => {
+            let none_left = error.into_answer(&base).header(kind.header(), "0");
+            none_left.into_response(common)
+        }
         Err(error) => error
             .into_answer(&base)
             .into_response(common)

@@ -22,11 +22,9 @@ pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
     let (site, slot) = look(&state, call)?;
     let package = package(cloud, slot);
     let functions = package.iter().flat_map(|package| &package.functions);
-    page::answer(
-        cloud,
-        call,
-        functions.map(|(name, function)| render(call, site, slot, name, function)),
-    )
+    page::answer(cloud, call, functions, |(name, function)| {
+        render(call, (site, slot), package.as_deref(), (name, function))
+    })
 }
 
 pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
@@ -38,7 +36,13 @@ pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
         .as_ref()
         .and_then(|package| package.functions.get(name));
     let function = function.ok_or_else(|| no_function(call))?;
-    Ok(Answer::ok(render(call, site, slot, name, function)))
+    let package = package.as_deref();
+    Ok(Answer::ok(render(
+        call,
+        (site, slot),
+        package,
+        (name, function),
+    )))
 }
 
 pub(super) fn host_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
@@ -57,6 +61,7 @@ pub(super) fn put_host_key(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, Ar
     let value = value.map_or_else(super::sites::secret, str::to_owned);
     let mut state = cloud.state();
     look(&state, call)?;
+    state.idle(&call.slot_key().site)?;
     let slot = state
         .slot_mut(&call.slot_key())
         .ok_or_else(|| call.no_site())?;
@@ -116,7 +121,12 @@ fn no_function(call: &Call) -> ArmError {
     }
 }
 
-fn render(call: &Call, site: &Site, slot: &Slot, name: &str, function: &Function) -> Value {
+fn render(
+    call: &Call,
+    (site, slot): (&Site, &Slot),
+    package: Option<&Package>,
+    (name, function): (&str, &Function),
+) -> Value {
     let production = slot.name.eq_ignore_ascii_case(PRODUCTION);
     let (full, kind) = if production {
         (
@@ -148,9 +158,25 @@ fn render(call: &Call, site: &Site, slot: &Slot, name: &str, function: &Function
             "config": config,
             "files": null,
             "test_data": "",
-            "invoke_url_template": function.http.as_ref().map(|_| format!("{base}/{name}")),
+            "invoke_url_template": invoke_url(&base, package, name, function),
             "language": "Custom",
             "isDisabled": is_disabled(&settings, name, function),
         },
     })
+}
+
+/// Where a function with an HTTP trigger is called.
+fn invoke_url(
+    base: &str,
+    package: Option<&Package>,
+    name: &str,
+    function: &Function,
+) -> Option<String> {
+    function.http.as_ref()?;
+    let trigger = function.config["bindings"].as_array()?;
+    let route = trigger.iter().find_map(|binding| binding["route"].as_str());
+    let prefix = package.map_or("", |package| package.route_prefix.trim_matches('/'));
+    let path = [prefix, route.unwrap_or(name).trim_matches('/')];
+    let path: Vec<&str> = path.into_iter().filter(|part| !part.is_empty()).collect();
+    Some(format!("{base}/{}", path.join("/")))
 }

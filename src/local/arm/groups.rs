@@ -73,7 +73,7 @@ pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
     let state = cloud.state();
     let groups = state.world.groups.iter();
     let all = groups.filter(|(key, _)| key.is_under(&parent));
-    page::answer(cloud, call, all.map(|(_, group)| render(group)))
+    page::answer(cloud, call, all, |(_, group)| render(group))
 }
 
 /// Deletes the group with everything in it.
@@ -156,7 +156,7 @@ pub(super) fn resources(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmEr
     let sites = world.sites.iter().filter(|(key, _)| key.is_under(&parent));
     let slots = sites.flat_map(|(_, site)| {
         site.slots.values().map(|slot| {
-            let body = super::sites::render(cloud, &state, site, slot);
+            let body = super::site_body::render(cloud, &state, site, slot);
             let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
             brief(
                 &slot.id,
@@ -171,7 +171,7 @@ pub(super) fn resources(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmEr
         .map(|(_, plan)| plain("Microsoft.Web/serverFarms")(plan))
         .chain(accounts.map(|(_, account)| plain("Microsoft.Storage/storageAccounts")(account)))
         .chain(slots);
-    page::answer(cloud, call, all)
+    page::answer(cloud, call, all, |body| body)
 }
 
 fn brief(id: &str, name: &str, kind: &str, location: &str, tags: Value) -> Value {

@@ -9,6 +9,7 @@
 mod call;
 mod catalogue;
 mod cloud;
+mod deployment;
 mod endpoint;
 mod front;
 mod functions;
@@ -25,6 +26,7 @@ mod plans;
 mod routes;
 mod serve;
 mod settings;
+mod site_body;
 mod sites;
 mod swap;
 mod tags;

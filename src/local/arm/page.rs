@@ -9,10 +9,13 @@ use super::{
 };
 
 /// The page that the call asks for: `$skipToken` says how many came before it, `$top` may make it smaller.
-pub(super) fn answer(
+///
+/// Only what is on the page is rendered, so that a long list costs a page and not itself.
+pub(super) fn answer<T>(
     cloud: &Cloud,
     call: &Call,
-    all: impl Iterator<Item = Value>,
+    all: impl Iterator<Item = T>,
+    render: impl FnMut(T) -> Value,
 ) -> Result<Answer, ArmError> {
     let before: usize = match call.query("$skipToken") {
         None => 0,
@@ -26,7 +29,7 @@ pub(super) fn answer(
         .min(cloud.options.page_size)
         .max(1);
     let mut rest = all.skip(before);
-    let value: Vec<Value> = rest.by_ref().take(size).collect();
+    let value: Vec<Value> = rest.by_ref().take(size).map(render).collect();
     let mut body = json!({"value": value});
     if rest.next().is_some() {
         body["nextLink"] = json!(next_link(call, before + size));

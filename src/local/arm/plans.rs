@@ -65,7 +65,7 @@ pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
     };
     let plans = state.world.plans.iter();
     let all = plans.filter(|(key, _)| key.is_under(&parent));
-    page::answer(cloud, call, all.map(|(_, plan)| render_plan(&state, plan)))
+    page::answer(cloud, call, all, |(_, plan)| render_plan(&state, plan))
 }
 
 /// The plan that a site asks for by id; a consumption plan is made for one that asks for none.

@@ -8,7 +8,7 @@ use super::{
     call::{Call, fit},
     catalogue,
     cloud::Cloud,
-    functions, groups, identity, kudu, plans, settings, sites, swap, tags,
+    deployment, functions, groups, identity, plans, settings, sites, swap, tags,
     wire::{Answer, ArmError},
 };
 
@@ -114,10 +114,10 @@ const SITE: &[Route] = &[
     route("POST", "/applySlotConfig", "applyslotconfig", swap::apply_config),
     route("POST", "/resetSlotConfig", "resetslotconfig", swap::reset_config),
     route("GET", "/operationresults/{operation}", "operations.get", swap::result),
-    route("PUT", "/extensions/onedeploy", "onedeploy", kudu::one_deploy),
-    route("GET", "/extensions/onedeploy", "onedeploy.get", kudu::last_deployment),
-    route("GET", "/deployments", "deployments.list", kudu::arm_deployments),
-    route("GET", "/deploymentStatus/{deployment}", "deploymentstatus.get", kudu::deployment_status),
+    route("PUT", "/extensions/onedeploy", "onedeploy", deployment::one_deploy),
+    route("GET", "/extensions/onedeploy", "onedeploy.get", deployment::last_deployment),
+    route("GET", "/deployments", "deployments.list", deployment::arm_deployments),
+    route("GET", "/deploymentStatus/{deployment}", "deploymentstatus.get", deployment::deployment_status),
     route("GET", "/providers/Microsoft.Resources/tags/default", "tags.get", tags::get),
     route("PUT", "/providers/Microsoft.Resources/tags/default", "tags.put", tags::put),
     route("PATCH", "/providers/Microsoft.Resources/tags/default", "tags.patch", tags::patch),

@@ -145,6 +145,17 @@ impl Worker {
         self.child.exit().is_none()
     }
 
+    /// How the process ended, in words.
+    pub(in crate::local::arm) fn ended(&self) -> String {
+        match self.child.exit() {
+            Some(Exit::OutOfMemory { used, limit }) => {
+                format!("the app was killed: it used {used} bytes of memory and may use {limit}")
+            }
+            Some(exit) => format!("the app ended ({exit:?})"),
+            None => "the app is running".to_owned(),
+        }
+    }
+
     pub(in crate::local::arm) fn kill(&self) {
         self.child.kill();
     }
