@@ -10,16 +10,15 @@ use std::{
 use tokio::{sync::Notify, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    front::{self, Doors},
+use crate::local::arm::{
     host::app::{App, Limits, Parts},
     model::{Key, Outcome, PRODUCTION, Site, Slot, SlotKey, World},
     operations::Operations,
     options::ArmOptions,
     persist::Disk,
     serve::{self, Listening, Speaks},
-    throttle::Throttle,
-    wire::ArmError,
+    slots::front::{self, Doors},
+    wire::{answer::ArmError, throttle::Throttle},
 };
 use crate::{
     clock::Clock,
@@ -115,7 +114,11 @@ impl Cloud {
         self.open().insert(key.clone(), open);
         self.replace(vec![(key.clone(), self.app(site, slot))]);
         listening(front::router(Arc::clone(&self.doors), key.clone())).spawn(front);
-        listening(super::kudu::router(Arc::clone(self), key)).spawn(scm);
+        listening(crate::local::arm::slots::kudu::router(
+            Arc::clone(self),
+            key,
+        ))
+        .spawn(scm);
         Ok(())
     }
 

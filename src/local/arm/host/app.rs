@@ -90,7 +90,7 @@ impl App {
         let package = self.parts.package.as_ref().ok_or(StartError::NoPackage)?;
         let mut running = self.worker.lock().await;
         match &*running {
-            Running::Warm(worker) if worker.is_alive() => return Ok(Arc::clone(worker)),
+            Running::Warm(worker) if worker.is_well().await => return Ok(Arc::clone(worker)),
             Running::Retired => return Err(StartError::Retired),
             Running::Warm(worker) => self.tell(&worker.ended()),
             Running::Cold => {}

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State},
     host::{
         app::is_disabled,
         package::{Function, Package},
     },
     model::{PRODUCTION, Site, Slot},
-    page,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+        page,
+    },
 };
 
-pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
     let package = package(cloud, slot);
@@ -27,7 +29,7 @@ pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
     })
 }
 
-pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
     let package = package(cloud, slot);
@@ -45,7 +47,10 @@ pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     )))
 }
 
-pub(super) fn host_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn host_keys(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     Ok(Answer::ok(json!({
@@ -56,9 +61,12 @@ pub(super) fn host_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmEr
 }
 
 /// Renews the master key or the default function key; a value of the caller's own is taken as it is.
-pub(super) fn put_host_key(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put_host_key(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let value = call.body["properties"]["value"].as_str();
-    let value = value.map_or_else(super::sites::secret, str::to_owned);
+    let value = value.map_or_else(crate::local::arm::resources::sites::secret, str::to_owned);
     let mut state = cloud.state();
     look(&state, call)?;
     state.idle(&call.slot_key().site)?;
@@ -86,7 +94,10 @@ pub(super) fn put_host_key(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, Ar
     ))
 }
 
-pub(super) fn function_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn function_keys(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     let package = package(cloud, slot);
@@ -98,7 +109,7 @@ pub(super) fn function_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, A
 }
 
 /// Triggers are read from the package at each deployment, so they are in step already.
-pub(super) fn sync(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn sync(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     look(&state, call)?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))

@@ -7,13 +7,15 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep_until};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::Cloud,
     model::{Deployment, Outcome, SlotKey},
     operations::Progress,
-    page,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+        page,
+    },
 };
 
 /// Deployments that a slot remembers.
@@ -21,7 +23,7 @@ const HISTORY_MAX: usize = 10;
 
 /// A deployment that has begun and must be ended.
 #[must_use = "a deployment that has begun keeps its site busy until it is ended"]
-pub(super) struct Begun {
+pub(in crate::local::arm) struct Begun {
     key: SlotKey,
     operation: String,
     pub deployment: String,
@@ -30,7 +32,7 @@ pub(super) struct Begun {
 /// # Errors
 ///
 /// 409 while something else runs on the site.
-pub(super) fn begin(
+pub(in crate::local::arm) fn begin(
     cloud: &Arc<Cloud>,
     key: &SlotKey,
     deployer: String,
@@ -60,7 +62,7 @@ pub(super) fn begin(
 }
 
 /// Unpacks the package and puts it in its slot's place.
-pub(super) async fn finish(cloud: Arc<Cloud>, begun: Begun, zip: Bytes) {
+pub(in crate::local::arm) async fn finish(cloud: Arc<Cloud>, begun: Begun, zip: Bytes) {
     let earliest = Instant::now() + cloud.options.deploy_time;
     let disk = Arc::clone(&cloud);
     let unpacked = tokio::task::spawn_blocking(move || disk.disk.add(&zip)).await;
@@ -73,7 +75,11 @@ pub(super) async fn finish(cloud: Arc<Cloud>, begun: Begun, zip: Bytes) {
 }
 
 /// Records how a deployment ended; its site is idle again.
-pub(super) fn end(cloud: &Cloud, begun: &Begun, outcome: Result<crate::name::CodeDigest, String>) {
+pub(in crate::local::arm) fn end(
+    cloud: &Cloud,
+    begun: &Begun,
+    outcome: Result<crate::name::CodeDigest, String>,
+) {
     let Begun {
         key,
         operation,
@@ -112,7 +118,10 @@ pub(super) fn end(cloud: &Cloud, begun: &Begun, outcome: Result<crate::name::Cod
 // === through the resource manager ===
 
 /// Fetches the package that `properties.packageUri` names, and deploys it.
-pub(super) fn one_deploy(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn one_deploy(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let key = call.slot_key();
     cloud.state().site(&key).ok_or_else(|| call.no_site())?;
     let uri = call.body["properties"]["packageUri"].as_str();
@@ -139,7 +148,10 @@ async fn fetch(uri: url::Url) -> Result<Bytes, reqwest::Error> {
     response.bytes().await
 }
 
-pub(super) fn last_deployment(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn last_deployment(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
     let last = slot.content.deployments.last();
@@ -152,7 +164,10 @@ pub(super) fn last_deployment(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer,
     })))
 }
 
-pub(super) fn arm_deployments(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn arm_deployments(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
     let all = slot.content.deployments.iter().rev();
@@ -166,7 +181,10 @@ pub(super) fn arm_deployments(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer,
     })
 }
 
-pub(super) fn deployment_status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn deployment_status(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
     let id = call.arg("deployment");
@@ -193,7 +211,7 @@ pub(super) fn deployment_status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answe
 }
 
 /// A deployment in the words of the deployment service.
-pub(super) fn render(site: &str, deployment: &Deployment, base: &str) -> Value {
+pub(in crate::local::arm) fn render(site: &str, deployment: &Deployment, base: &str) -> Value {
     let (status, text, state) = match &deployment.outcome {
         Outcome::Running => (1, String::new(), "InProgress"),
         Outcome::Succeeded => (4, String::new(), "Succeeded"),

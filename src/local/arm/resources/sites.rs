@@ -5,14 +5,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State},
-    groups,
     model::{Content, HostKeys, Key, PRODUCTION, Site, Slot, SlotKey, StickyNames},
-    page, plans,
-    site_body::render,
-    wire::{Answer, ArmError},
+    resources::{groups, plans, site_body::render},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+        page,
+    },
 };
 
 /// The longest name that leaves room for a slot's in a host name.
@@ -23,7 +24,7 @@ const COMPUTED: [&str; 3] = ["siteConfig", "serverFarmId", "state"];
 
 // === create and change ===
 
-pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     let group = groups::require(&state, call)?.location.clone();
     let key = call.slot_key();
@@ -37,7 +38,7 @@ pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     change(cloud, &mut state, call, Change::Replace)
 }
 
-pub(super) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let key = call.slot_key();
@@ -174,7 +175,7 @@ fn new_slot(cloud: &Cloud, call: &Call, location: String, plan: String) -> Slot 
 }
 
 /// Two random ids, which is more than anyone guesses.
-pub(super) fn secret() -> String {
+pub(in crate::local::arm) fn secret() -> String {
     let random = || uuid::Uuid::new_v4().simple().to_string();
     format!("{}{}", random(), random())
 }
@@ -263,7 +264,7 @@ fn site_settings(given: &Value) -> Result<Option<BTreeMap<String, String>>, ArmE
 
 // === read ===
 
-pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     groups::require(&state, call)?;
     let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
@@ -273,7 +274,7 @@ pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     Ok(Answer::ok(render(cloud, &state, site, slot)))
 }
 
-pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let parent = if call.arg("group").is_empty() {
         Key::of(&call.subscription_id())
@@ -293,7 +294,10 @@ pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
     })
 }
 
-pub(super) fn list_slots(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list_slots(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     groups::require(&state, call)?;
     let site = state
@@ -314,7 +318,10 @@ fn is_listed(cloud: &Cloud, slot: &Slot) -> bool {
     lag == Duration::ZERO || cloud.clock.now().since(slot.created) >= lag
 }
 
-pub(super) fn check_name(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn check_name(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let name = call.required("name")?;
     let body = match check_free(&cloud.state(), name) {
         Ok(()) => json!({"nameAvailable": true, "reason": "", "message": ""}),
@@ -329,7 +336,7 @@ pub(super) fn check_name(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmE
 
 // === delete, start, stop ===
 
-pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let key = call.slot_key();
@@ -354,11 +361,11 @@ pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError
     Ok(Answer::empty(StatusCode::OK))
 }
 
-pub(super) fn start(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn start(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     run(cloud, call, true)
 }
 
-pub(super) fn stop(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn stop(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     run(cloud, call, false)
 }
 
@@ -373,7 +380,7 @@ fn run(cloud: &Arc<Cloud>, call: &Call, running: bool) -> Result<Answer, ArmErro
     restart_app(cloud, &state, call)
 }
 
-pub(super) fn restart(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn restart(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     restart_app(cloud, &state, call)
 }

@@ -2,16 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::Cloud,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+    },
 };
 
 /// The page that the call asks for: `$skipToken` says how many came before it, `$top` may make it smaller.
 ///
 /// Only what is on the page is rendered, so that a long list costs a page and not itself.
-pub(super) fn answer<T>(
+pub(in crate::local::arm) fn answer<T>(
     cloud: &Cloud,
     call: &Call,
     all: impl Iterator<Item = T>,

@@ -16,12 +16,12 @@ use serde_json::Value;
 use std::collections::BTreeMap;
 use subtle::ConstantTimeEq as _;
 
-use super::{
+use crate::local::arm::{
     cloud::Cloud,
-    deployment::{begin, end, finish, render},
     model::{Outcome, SlotKey},
     serve::Caller,
-    wire::{ArmError, error_body},
+    slots::deployment::{begin, end, finish, render},
+    wire::answer::{ArmError, error_body},
 };
 use crate::local::{faults::Verdict, listen};
 
@@ -35,7 +35,7 @@ struct Kudu {
 }
 
 /// The routes of one slot's deployment listener.
-pub(super) fn router(cloud: Arc<Cloud>, key: SlotKey) -> Router {
+pub(in crate::local::arm) fn router(cloud: Arc<Cloud>, key: SlotKey) -> Router {
     let kudu = Kudu {
         cloud,
         key: Arc::new(key),
@@ -167,11 +167,7 @@ async fn push(
 }
 
 fn refused(error: &ArmError) -> Response {
-    let status = match error {
-        ArmError::Conflict(_) => StatusCode::CONFLICT,
-        _ => StatusCode::NOT_FOUND,
-    };
-    (status, error.to_string()).into_response()
+    (error.status(), error.to_string()).into_response()
 }
 
 async fn one(

@@ -2,13 +2,18 @@
 
 use serde_json::{Value, json};
 
-use super::{
+use crate::local::arm::{
     cloud::{Cloud, State},
-    model::{Key, PRODUCTION, Site, Slot},
-    plans,
+    model::{Key, LastSwap, PRODUCTION, Site, Slot},
+    resources::plans,
 };
 
-pub(super) fn render(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
+pub(in crate::local::arm) fn render(
+    cloud: &Cloud,
+    state: &State,
+    site: &Site,
+    slot: &Slot,
+) -> Value {
     let production = slot.name.eq_ignore_ascii_case(PRODUCTION);
     let (name, kind) = if production {
         (site.name.clone(), "Microsoft.Web/sites")
@@ -50,13 +55,6 @@ fn properties(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
     let front = format!("127.0.0.1:{}", slot.front_port);
     let scm = format!("127.0.0.1:{}", slot.scm_port);
     let plan = state.world.plans.get(&Key::of(&slot.plan));
-    let swap = slot.last_swap.as_ref().map(|swap| {
-        json!({
-            "timestampUtc": swap.at.to_string(),
-            "sourceSlotName": swap.source,
-            "destinationSlotName": swap.destination,
-        })
-    });
     let computed = json!({
         "name": site.name,
         "state": if slot.running { "Running" } else { "Stopped" },
@@ -78,7 +76,6 @@ fn properties(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
         "reserved": true,
         "lastModifiedTimeUtc": slot.modified.to_string(),
         "siteConfig": site_config(slot),
-        "slotSwapStatus": swap,
         "targetSwapSlot": slot.preview,
         "inProgressOperationId": state.operations.running(&site.key()),
         "resourceGroup": site.group,
@@ -88,6 +85,10 @@ fn properties(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
     let mut properties = slot.properties.clone();
     properties.entry("httpsOnly").or_insert(json!(false));
     properties.extend(computed.as_object().cloned().unwrap_or_default());
+    if let Some(swap) = &slot.last_swap {
+        // Absent until there was one: the contract has no null here.
+        properties.insert("slotSwapStatus".to_owned(), swap_status(swap));
+    }
     Value::Object(properties)
 }
 
@@ -97,4 +98,12 @@ fn site_config(slot: &Slot) -> Value {
     config["appSettings"] = Value::Null;
     config["connectionStrings"] = Value::Null;
     config
+}
+
+fn swap_status(swap: &LastSwap) -> Value {
+    json!({
+        "timestampUtc": swap.at.to_string(),
+        "sourceSlotName": swap.source,
+        "destinationSlotName": swap.destination,
+    })
 }
