@@ -11,13 +11,15 @@ use axum::{
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 
-use super::{
-    call::{self, Call},
+use crate::local::arm::{
     cloud::Cloud,
-    identity, routes,
     serve::Caller,
-    throttle::Kind,
-    wire::{Answer, ArmError, error_body},
+    wire::{
+        answer::{Answer, ArmError, error_body},
+        call::{self, Call},
+        identity, routes,
+        throttle::Kind,
+    },
 };
 use crate::local::{
     faults::{self, Verdict},
@@ -28,7 +30,7 @@ use crate::local::{
 const BODY_MAX: usize = 4 << 20;
 
 /// All routes of the endpoint, the admin routes among them.
-pub(super) fn router(cloud: Arc<Cloud>) -> Router {
+pub(in crate::local::arm) fn router(cloud: Arc<Cloud>) -> Router {
     let logs = Arc::clone(&cloud);
     let faults = cloud.options.faults.clone();
     Router::new()
@@ -47,9 +49,14 @@ async fn answer(
 ) -> Response {
     let base = base(&request, caller);
     let common = common_headers(request.headers());
+    let kind = Kind::of(request.method());
     match dispatch(&cloud, request, caller, &base).await {
         Ok(Replied::Answer(answer)) => answer.into_response(common),
         Ok(Replied::Lost) => listen::lost_reply(),
+        Err(error @ ArmError::Throttled { .. }) => {
+            let none_left = error.into_answer(&base).header(kind.header(), "0");
+            none_left.into_response(common)
+        }
         Err(error) => error
             .into_answer(&base)
             .into_response(common)

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use http::Method;
 
-use super::options::{Bucket, RateLimits};
+use crate::local::arm::options::{Bucket, RateLimits};
 use crate::name::Timestamp;
 
 /// What is told as remaining where there is no limit: Azure's hourly figure for a fresh subscription.
@@ -12,14 +12,14 @@ const UNLIMITED: u32 = 11_999;
 
 /// The kinds of request that have buckets of their own.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(super) enum Kind {
+pub(in crate::local::arm) enum Kind {
     Reads,
     Writes,
     Deletes,
 }
 
 impl Kind {
-    pub(super) fn of(method: &Method) -> Self {
+    pub(in crate::local::arm) fn of(method: &Method) -> Self {
         if method == Method::GET || method == Method::HEAD {
             Self::Reads
         } else if method == Method::DELETE {
@@ -29,7 +29,7 @@ impl Kind {
         }
     }
 
-    pub(super) fn header(self) -> &'static str {
+    pub(in crate::local::arm) fn header(self) -> &'static str {
         match self {
             Self::Reads => "x-ms-ratelimit-remaining-subscription-reads",
             Self::Writes => "x-ms-ratelimit-remaining-subscription-writes",
@@ -40,7 +40,7 @@ impl Kind {
 
 /// What is left in each bucket.
 #[derive(Default)]
-pub(super) struct Throttle(BTreeMap<(String, Kind), Level>);
+pub(in crate::local::arm) struct Throttle(BTreeMap<(String, Kind), Level>);
 
 struct Level {
     /// Thousandths of a token.
@@ -50,7 +50,7 @@ struct Level {
 
 impl Throttle {
     /// Takes one token; tells how many are left, or after how many seconds to come again.
-    pub(super) fn take(
+    pub(in crate::local::arm) fn take(
         &mut self,
         limits: Option<&RateLimits>,
         subscription: &str,

@@ -5,31 +5,31 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State},
     host::{
         app::is_disabled,
         package::{Function, Package},
     },
     model::{PRODUCTION, Site, Slot},
-    page,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+        page,
+    },
 };
 
-pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
     let package = package(cloud, slot);
     let functions = package.iter().flat_map(|package| &package.functions);
-    page::answer(
-        cloud,
-        call,
-        functions.map(|(name, function)| render(call, site, slot, name, function)),
-    )
+    page::answer(cloud, call, functions, |(name, function)| {
+        render(call, (site, slot), package.as_deref(), (name, function))
+    })
 }
 
-pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
     let package = package(cloud, slot);
@@ -38,10 +38,19 @@ pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
         .as_ref()
         .and_then(|package| package.functions.get(name));
     let function = function.ok_or_else(|| no_function(call))?;
-    Ok(Answer::ok(render(call, site, slot, name, function)))
+    let package = package.as_deref();
+    Ok(Answer::ok(render(
+        call,
+        (site, slot),
+        package,
+        (name, function),
+    )))
 }
 
-pub(super) fn host_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn host_keys(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     Ok(Answer::ok(json!({
@@ -52,11 +61,15 @@ pub(super) fn host_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmEr
 }
 
 /// Renews the master key or the default function key; a value of the caller's own is taken as it is.
-pub(super) fn put_host_key(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put_host_key(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let value = call.body["properties"]["value"].as_str();
-    let value = value.map_or_else(super::sites::secret, str::to_owned);
+    let value = value.map_or_else(crate::local::arm::resources::sites::secret, str::to_owned);
     let mut state = cloud.state();
     look(&state, call)?;
+    state.idle(&call.slot_key().site)?;
     let slot = state
         .slot_mut(&call.slot_key())
         .ok_or_else(|| call.no_site())?;
@@ -81,7 +94,10 @@ pub(super) fn put_host_key(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, Ar
     ))
 }
 
-pub(super) fn function_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn function_keys(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     let package = package(cloud, slot);
@@ -93,7 +109,7 @@ pub(super) fn function_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, A
 }
 
 /// Triggers are read from the package at each deployment, so they are in step already.
-pub(super) fn sync(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn sync(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     look(&state, call)?;
     Ok(Answer::empty(StatusCode::NO_CONTENT))
@@ -116,7 +132,12 @@ fn no_function(call: &Call) -> ArmError {
     }
 }
 
-fn render(call: &Call, site: &Site, slot: &Slot, name: &str, function: &Function) -> Value {
+fn render(
+    call: &Call,
+    (site, slot): (&Site, &Slot),
+    package: Option<&Package>,
+    (name, function): (&str, &Function),
+) -> Value {
     let production = slot.name.eq_ignore_ascii_case(PRODUCTION);
     let (full, kind) = if production {
         (
@@ -148,9 +169,25 @@ fn render(call: &Call, site: &Site, slot: &Slot, name: &str, function: &Function
             "config": config,
             "files": null,
             "test_data": "",
-            "invoke_url_template": function.http.as_ref().map(|_| format!("{base}/{name}")),
+            "invoke_url_template": invoke_url(&base, package, name, function),
             "language": "Custom",
             "isDisabled": is_disabled(&settings, name, function),
         },
     })
+}
+
+/// Where a function with an HTTP trigger is called.
+fn invoke_url(
+    base: &str,
+    package: Option<&Package>,
+    name: &str,
+    function: &Function,
+) -> Option<String> {
+    function.http.as_ref()?;
+    let trigger = function.config["bindings"].as_array()?;
+    let route = trigger.iter().find_map(|binding| binding["route"].as_str());
+    let prefix = package.map_or("", |package| package.route_prefix.trim_matches('/'));
+    let path = [prefix, route.unwrap_or(name).trim_matches('/')];
+    let path: Vec<&str> = path.into_iter().filter(|part| !part.is_empty()).collect();
+    Some(format!("{base}/{}", path.join("/")))
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State},
     model::{PRODUCTION, Site, Slot, StickyNames},
     serve::Scheme,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+    },
 };
 
 /// The body of one piece of configuration.
@@ -61,7 +63,10 @@ fn alter(
 // === app settings ===
 
 /// Replaces the whole map.
-pub(super) fn put_app_settings(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put_app_settings(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let settings = call.string_properties()?;
     alter(cloud, call, "appsettings", |slot| {
         slot.content.settings = settings;
@@ -69,7 +74,10 @@ pub(super) fn put_app_settings(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer
     })
 }
 
-pub(super) fn list_app_settings(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list_app_settings(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
     let settings = json!(site.effective_settings(slot));
@@ -78,7 +86,10 @@ pub(super) fn list_app_settings(cloud: &Arc<Cloud>, call: &Call) -> Result<Answe
 
 // === connection strings ===
 
-pub(super) fn put_connections(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put_connections(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let given = call.body["properties"]
         .as_object()
         .cloned()
@@ -89,7 +100,10 @@ pub(super) fn put_connections(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer,
     })
 }
 
-pub(super) fn list_connections(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list_connections(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     let connections = json!(slot.content.connections);
@@ -102,15 +116,19 @@ pub(super) fn list_connections(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer
 
 // === sticky names ===
 
-pub(super) fn put_sticky(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put_sticky(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let mut given = call.body["properties"].clone();
     if let Some(members) = given.as_object_mut() {
         members.retain(|_, value| !value.is_null());
     }
-    let names: StickyNames = match given {
-        Value::Null => StickyNames::default(),
-        given => serde_json::from_value(given)
-            .map_err(|error| ArmError::Invalid(format!("slotConfigNames: {error}")))?,
+    let names = if given.is_null() {
+        StickyNames::default()
+    } else {
+        serde_json::from_value(given)
+            .map_err(|error| ArmError::Invalid(format!("slotConfigNames: {error}")))?
     };
     let key = call.slot_key();
     let mut state = cloud.state();
@@ -128,7 +146,10 @@ pub(super) fn put_sticky(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmE
     )))
 }
 
-pub(super) fn get_sticky(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get_sticky(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
     Ok(Answer::ok(config_body(
@@ -140,17 +161,20 @@ pub(super) fn get_sticky(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmE
 
 // === config/web ===
 
-pub(super) fn get_web(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get_web(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     Ok(Answer::ok(config_body(slot, "web", web(slot))))
 }
 
-pub(super) fn put_web(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put_web(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     take_web(cloud, call, Map::new())
 }
 
-pub(super) fn patch_web(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn patch_web(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let kept = {
         let state = cloud.state();
         look(&state, call)?.1.content.config.clone()
@@ -198,7 +222,10 @@ fn web(slot: &Slot) -> Value {
 
 // === publishing ===
 
-pub(super) fn credentials(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn credentials(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
     let user = publishing_user(site, slot);
@@ -222,7 +249,7 @@ pub(super) fn credentials(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, Arm
 }
 
 /// `$app`, or `$app__slot`.
-pub(super) fn publishing_user(site: &Site, slot: &Slot) -> String {
+pub(in crate::local::arm) fn publishing_user(site: &Site, slot: &Slot) -> String {
     if slot.name.eq_ignore_ascii_case(PRODUCTION) {
         format!("${}", site.name)
     } else {
@@ -230,13 +257,13 @@ pub(super) fn publishing_user(site: &Site, slot: &Slot) -> String {
     }
 }
 
-pub(super) fn policy(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn policy(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     Ok(Answer::ok(policy_body(slot, call.arg("policy"))))
 }
 
-pub(super) fn policies(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn policies(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = look(&state, call)?;
     let all = ["ftp", "scm"].map(|name| policy_body(slot, name));

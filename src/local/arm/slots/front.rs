@@ -14,7 +14,7 @@ use http::{HeaderValue, Request, Response, StatusCode, header};
 use serde_json::{Value, json};
 use subtle::ConstantTimeEq as _;
 
-use super::{
+use crate::local::arm::{
     host::{
         app::{App, InFlight, Routed},
         forward::{self, CallError},
@@ -30,23 +30,23 @@ const INPUT_MAX: usize = 1 << 20;
 
 /// Which app answers for which slot. A swap exchanges two entries in one step.
 #[derive(Default)]
-pub(super) struct Doors(RwLock<BTreeMap<SlotKey, Arc<App>>>);
+pub(in crate::local::arm) struct Doors(RwLock<BTreeMap<SlotKey, Arc<App>>>);
 
 impl Doors {
     /// Puts apps in place, all at once, and hands back those that were there.
-    pub(super) fn put(&self, apps: Vec<(SlotKey, Arc<App>)>) -> Vec<Arc<App>> {
+    pub(in crate::local::arm) fn put(&self, apps: Vec<(SlotKey, Arc<App>)>) -> Vec<Arc<App>> {
         let mut doors = self.0.write().unwrap_or_else(PoisonError::into_inner);
         apps.into_iter()
             .filter_map(|(key, app)| doors.insert(key, app))
             .collect()
     }
 
-    pub(super) fn remove(&self, key: &SlotKey) -> Option<Arc<App>> {
+    pub(in crate::local::arm) fn remove(&self, key: &SlotKey) -> Option<Arc<App>> {
         let mut doors = self.0.write().unwrap_or_else(PoisonError::into_inner);
         doors.remove(key)
     }
 
-    pub(super) fn all(&self) -> Vec<Arc<App>> {
+    pub(in crate::local::arm) fn all(&self) -> Vec<Arc<App>> {
         let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
         doors.values().cloned().collect()
     }
@@ -59,7 +59,7 @@ impl Doors {
 }
 
 /// The routes of one slot's own listener.
-pub(super) fn router(doors: Arc<Doors>, key: SlotKey) -> Router {
+pub(in crate::local::arm) fn router(doors: Arc<Doors>, key: SlotKey) -> Router {
     Router::new().fallback(answer).with_state(Front {
         doors,
         key: Arc::new(key),

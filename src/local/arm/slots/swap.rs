@@ -5,13 +5,15 @@ use std::{sync::Arc, time::Duration};
 use http::StatusCode;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State},
     host::app::App,
     model::{Key, LastSwap, PRODUCTION, Site, Slot, SlotKey},
     operations::{Links, Progress},
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+    },
 };
 use crate::local::faults::Verdict;
 
@@ -32,7 +34,7 @@ struct Pair {
 
 // === handlers ===
 
-pub(super) fn swap(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn swap(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     let pair = pair(&state, call)?;
     state.idle(&pair.source.site)?;
@@ -49,14 +51,20 @@ pub(super) fn swap(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
 }
 
 /// First half of a swap with preview: the source runs with the target's sticky settings.
-pub(super) fn apply_config(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn apply_config(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     let Pair { source, target } = pair(&state, call)?;
     preview(cloud, &mut state, call, &source, Some(target.slot))
 }
 
 /// Takes the first half back.
-pub(super) fn reset_config(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn reset_config(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     let asked = call.slot_key();
     let site = state
@@ -93,14 +101,14 @@ fn preview(
     Ok(Answer::empty(StatusCode::OK))
 }
 
-pub(super) fn result(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn result(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let id = call.arg("operation");
     let operation = state.operations.get(id).ok_or_else(|| no_operation(call))?;
     operation.result(links(&state, call, id)?.location)
 }
 
-pub(super) fn status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let operation = state.operations.get(call.arg("operation"));
     Ok(operation

@@ -4,19 +4,23 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use http::Method;
 
-use super::{
-    call::{Call, fit},
+use crate::local::arm::{
     catalogue,
     cloud::Cloud,
-    functions, groups, identity, kudu, plans, settings, sites, swap, tags,
-    wire::{Answer, ArmError},
+    resources::{functions, groups, plans, settings, sites, tags},
+    slots::{deployment, swap},
+    wire::{
+        answer::{Answer, ArmError},
+        call::{Call, fit},
+        identity,
+    },
 };
 
 /// Carries out an operation. None of them waits: what takes time goes on as a long-running operation.
-pub(super) type Handler = fn(&Arc<Cloud>, &Call) -> Result<Answer, ArmError>;
+pub(in crate::local::arm) type Handler = fn(&Arc<Cloud>, &Call) -> Result<Answer, ArmError>;
 
 /// One line of the catalogue.
-pub(super) struct Route {
+pub(in crate::local::arm) struct Route {
     method: &'static str,
     pattern: &'static str,
     /// The operation's name, for faults and counts.
@@ -114,24 +118,24 @@ const SITE: &[Route] = &[
     route("POST", "/applySlotConfig", "applyslotconfig", swap::apply_config),
     route("POST", "/resetSlotConfig", "resetslotconfig", swap::reset_config),
     route("GET", "/operationresults/{operation}", "operations.get", swap::result),
-    route("PUT", "/extensions/onedeploy", "onedeploy", kudu::one_deploy),
-    route("GET", "/extensions/onedeploy", "onedeploy.get", kudu::last_deployment),
-    route("GET", "/deployments", "deployments.list", kudu::arm_deployments),
-    route("GET", "/deploymentStatus/{deployment}", "deploymentstatus.get", kudu::deployment_status),
+    route("PUT", "/extensions/onedeploy", "onedeploy", deployment::one_deploy),
+    route("GET", "/extensions/onedeploy", "onedeploy.get", deployment::last_deployment),
+    route("GET", "/deployments", "deployments.list", deployment::arm_deployments),
+    route("GET", "/deploymentStatus/{deployment}", "deploymentstatus.get", deployment::deployment_status),
     route("GET", "/providers/Microsoft.Resources/tags/default", "tags.get", tags::get),
     route("PUT", "/providers/Microsoft.Resources/tags/default", "tags.put", tags::put),
     route("PATCH", "/providers/Microsoft.Resources/tags/default", "tags.patch", tags::patch),
 ];
 
 /// An operation with what its path captured.
-pub(super) struct Found {
+pub(in crate::local::arm) struct Found {
     pub operation: &'static str,
     pub handler: Handler,
     pub captured: BTreeMap<&'static str, String>,
 }
 
 /// The operation that a method and a path ask for.
-pub(super) fn find(method: &Method, path: &[String]) -> Option<Found> {
+pub(in crate::local::arm) fn find(method: &Method, path: &[String]) -> Option<Found> {
     let (head, rest) = path.split_at_checked(SITE_SEGMENTS).unwrap_or((path, &[]));
     let Some(site) = fit(SITE_BEFORE, head) else {
         return pick(PLAIN, method, path);
@@ -180,7 +184,7 @@ fn slot_operation(operation: &'static str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::local::arm::call::segments;
+    use crate::local::arm::wire::call::segments;
 
     #[test]
     fn paths_find_their_operations() {

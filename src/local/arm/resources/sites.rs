@@ -5,13 +5,15 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State},
-    groups,
     model::{Content, HostKeys, Key, PRODUCTION, Site, Slot, SlotKey, StickyNames},
-    page, plans,
-    wire::{Answer, ArmError},
+    resources::{groups, plans, site_body::render},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+        page,
+    },
 };
 
 /// The longest name that leaves room for a slot's in a host name.
@@ -22,18 +24,21 @@ const COMPUTED: [&str; 3] = ["siteConfig", "serverFarmId", "state"];
 
 // === create and change ===
 
-pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     let group = groups::require(&state, call)?.location.clone();
     let key = call.slot_key();
     state.idle(&key.site)?;
+    // A body that cannot be taken must not leave an empty site behind.
+    call.tags()?;
+    site_settings(&call.body["properties"]["siteConfig"]["appSettings"])?;
     if state.site(&key).is_none() {
         create(cloud, &mut state, call, &group)?;
     }
     change(cloud, &mut state, call, Change::Replace)
 }
 
-pub(super) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let key = call.slot_key();
@@ -170,7 +175,7 @@ fn new_slot(cloud: &Cloud, call: &Call, location: String, plan: String) -> Slot 
 }
 
 /// Two random ids, which is more than anyone guesses.
-pub(super) fn secret() -> String {
+pub(in crate::local::arm) fn secret() -> String {
     let random = || uuid::Uuid::new_v4().simple().to_string();
     format!("{}{}", random(), random())
 }
@@ -259,7 +264,7 @@ fn site_settings(given: &Value) -> Result<Option<BTreeMap<String, String>>, ArmE
 
 // === read ===
 
-pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     groups::require(&state, call)?;
     let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
@@ -269,7 +274,7 @@ pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     Ok(Answer::ok(render(cloud, &state, site, slot)))
 }
 
-pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let parent = if call.arg("group").is_empty() {
         Key::of(&call.subscription_id())
@@ -282,14 +287,17 @@ pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
         .sites
         .iter()
         .filter(|(key, _)| key.is_under(&parent));
-    let shown = sites.filter_map(|(_, site)| {
-        let slot = site.slots.get(PRODUCTION)?;
-        is_listed(cloud, slot).then(|| render(cloud, &state, site, slot))
-    });
-    page::answer(cloud, call, shown)
+    let production = sites.filter_map(|(_, site)| Some((site, site.slots.get(PRODUCTION)?)));
+    let shown = production.filter(|(_, slot)| is_listed(cloud, slot));
+    page::answer(cloud, call, shown, |(site, slot)| {
+        render(cloud, &state, site, slot)
+    })
 }
 
-pub(super) fn list_slots(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list_slots(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     groups::require(&state, call)?;
     let site = state
@@ -299,11 +307,9 @@ pub(super) fn list_slots(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmE
         .ok_or_else(|| call.no_site())?;
     let slots = site.slots.iter().filter(|(name, _)| *name != PRODUCTION);
     let listed = slots.filter(|(_, slot)| is_listed(cloud, slot));
-    page::answer(
-        cloud,
-        call,
-        listed.map(|(_, slot)| render(cloud, &state, site, slot)),
-    )
+    page::answer(cloud, call, listed, |(_, slot)| {
+        render(cloud, &state, site, slot)
+    })
 }
 
 /// Lists lag behind, where that is asked for.
@@ -312,7 +318,10 @@ fn is_listed(cloud: &Cloud, slot: &Slot) -> bool {
     lag == Duration::ZERO || cloud.clock.now().since(slot.created) >= lag
 }
 
-pub(super) fn check_name(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn check_name(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let name = call.required("name")?;
     let body = match check_free(&cloud.state(), name) {
         Ok(()) => json!({"nameAvailable": true, "reason": "", "message": ""}),
@@ -327,7 +336,7 @@ pub(super) fn check_name(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmE
 
 // === delete, start, stop ===
 
-pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let key = call.slot_key();
@@ -352,11 +361,11 @@ pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError
     Ok(Answer::empty(StatusCode::OK))
 }
 
-pub(super) fn start(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn start(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     run(cloud, call, true)
 }
 
-pub(super) fn stop(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn stop(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     run(cloud, call, false)
 }
 
@@ -371,7 +380,7 @@ fn run(cloud: &Arc<Cloud>, call: &Call, running: bool) -> Result<Answer, ArmErro
     restart_app(cloud, &state, call)
 }
 
-pub(super) fn restart(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn restart(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     restart_app(cloud, &state, call)
 }
@@ -381,97 +390,4 @@ fn restart_app(cloud: &Arc<Cloud>, state: &State, call: &Call) -> Result<Answer,
     cloud.restart(site, slot);
     cloud.changed();
     Ok(Answer::empty(StatusCode::OK))
-}
-
-// === how a site reads ===
-
-pub(super) fn render(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
-    let production = slot.name.eq_ignore_ascii_case(PRODUCTION);
-    let (name, kind) = if production {
-        (site.name.clone(), "Microsoft.Web/sites")
-    } else {
-        (
-            format!("{}/{}", site.name, slot.name),
-            "Microsoft.Web/sites/slots",
-        )
-    };
-    let mut body = json!({
-        "id": slot.id,
-        "name": name,
-        "type": kind,
-        "kind": slot.kind,
-        "location": slot.location,
-        "tags": slot.tags,
-        "properties": properties(cloud, state, site, slot),
-    });
-    if let Some(identity) = &slot.identity {
-        body["identity"] = with_principal(cloud, site, identity);
-    }
-    body
-}
-
-fn with_principal(cloud: &Cloud, site: &Site, identity: &Value) -> Value {
-    let mut identity = identity.clone();
-    let of_system = identity["type"]
-        .as_str()
-        .is_some_and(|kind| kind.contains("SystemAssigned"));
-    if of_system {
-        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, site.id.as_bytes());
-        identity["principalId"] = json!(id.to_string());
-        identity["tenantId"] = json!(cloud.options.tenant);
-    }
-    identity
-}
-
-fn properties(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
-    let front = format!("127.0.0.1:{}", slot.front_port);
-    let scm = format!("127.0.0.1:{}", slot.scm_port);
-    let plan = state.world.plans.get(&Key::of(&slot.plan));
-    let swap = slot.last_swap.as_ref().map(|swap| {
-        json!({
-            "timestampUtc": swap.at.to_string(),
-            "sourceSlotName": swap.source,
-            "destinationSlotName": swap.destination,
-        })
-    });
-    let computed = json!({
-        "name": site.name,
-        "state": if slot.running { "Running" } else { "Stopped" },
-        "hostNames": [front],
-        "enabledHostNames": [front, scm],
-        "defaultHostName": front,
-        "hostNameSslStates": [
-            {"name": front, "sslState": "Disabled", "hostType": "Standard", "toUpdate": null},
-            {"name": scm, "sslState": "Disabled", "hostType": "Repository", "toUpdate": null},
-        ],
-        "repositorySiteName": site.name,
-        "usageState": "Normal",
-        "enabled": slot.running,
-        "adminEnabled": true,
-        "availabilityState": "Normal",
-        "runtimeAvailabilityState": "Normal",
-        "serverFarmId": slot.plan,
-        "sku": plans::tier(plans::sku_of(plan)),
-        "reserved": true,
-        "lastModifiedTimeUtc": slot.modified.to_string(),
-        "siteConfig": site_config(slot),
-        "slotSwapStatus": swap,
-        "targetSwapSlot": slot.preview,
-        "inProgressOperationId": state.operations.running(&site.key()),
-        "resourceGroup": site.group,
-        "containerSize": cloud.options.memory_limit.unwrap_or(0) >> 20,
-        "provisioningState": "Succeeded",
-    });
-    let mut properties = slot.properties.clone();
-    properties.entry("httpsOnly").or_insert(json!(false));
-    properties.extend(computed.as_object().cloned().unwrap_or_default());
-    Value::Object(properties)
-}
-
-/// A part of `config/web`; settings are never shown here.
-fn site_config(slot: &Slot) -> Value {
-    let mut config = Value::Object(slot.content.config.clone());
-    config["appSettings"] = Value::Null;
-    config["connectionStrings"] = Value::Null;
-    config
 }

@@ -2,17 +2,22 @@
 
 use serde_json::{Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::Cloud,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+    },
 };
 
 /// The page that the call asks for: `$skipToken` says how many came before it, `$top` may make it smaller.
-pub(super) fn answer(
+///
+/// Only what is on the page is rendered, so that a long list costs a page and not itself.
+pub(in crate::local::arm) fn answer<T>(
     cloud: &Cloud,
     call: &Call,
-    all: impl Iterator<Item = Value>,
+    all: impl Iterator<Item = T>,
+    render: impl FnMut(T) -> Value,
 ) -> Result<Answer, ArmError> {
     let before: usize = match call.query("$skipToken") {
         None => 0,
@@ -26,7 +31,7 @@ pub(super) fn answer(
         .min(cloud.options.page_size)
         .max(1);
     let mut rest = all.skip(before);
-    let value: Vec<Value> = rest.by_ref().take(size).collect();
+    let value: Vec<Value> = rest.by_ref().take(size).map(render).collect();
     let mut body = json!({"value": value});
     if rest.next().is_some() {
         body["nextLink"] = json!(next_link(call, before + size));

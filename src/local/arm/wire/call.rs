@@ -6,14 +6,14 @@ use http::Method;
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 
-use super::{
+use crate::local::arm::{
     model::{Key, PRODUCTION, SlotKey},
     serve::Scheme,
-    wire::ArmError,
+    wire::answer::ArmError,
 };
 
 /// A request on its way to a handler.
-pub(super) struct Call {
+pub(in crate::local::arm) struct Call {
     pub method: Method,
     pub scheme: Scheme,
     /// `https://127.0.0.1:4568`: links in answers start with what the caller used.
@@ -26,7 +26,7 @@ pub(super) struct Call {
 }
 
 /// The segments of a path, decoded.
-pub(super) fn segments(path: &str) -> Vec<String> {
+pub(in crate::local::arm) fn segments(path: &str) -> Vec<String> {
     path.split('/')
         .filter(|segment| !segment.is_empty())
         .map(|segment| percent_decode_str(segment).decode_utf8_lossy().into_owned())
@@ -34,7 +34,7 @@ pub(super) fn segments(path: &str) -> Vec<String> {
 }
 
 /// What `pattern` captures of `segments`; literals ignore case, as the resource manager does.
-pub(super) fn fit(
+pub(in crate::local::arm) fn fit(
     pattern: &'static str,
     segments: &[String],
 ) -> Option<BTreeMap<&'static str, String>> {
@@ -58,12 +58,12 @@ pub(super) fn fit(
 
 impl Call {
     /// What the pattern captured under `name`; empty where the pattern has no such part.
-    pub(super) fn arg(&self, name: &str) -> &str {
+    pub(in crate::local::arm) fn arg(&self, name: &str) -> &str {
         self.captured.get(name).map_or("", String::as_str)
     }
 
     /// A member of the query, its name in any case.
-    pub(super) fn query(&self, name: &str) -> Option<&str> {
+    pub(in crate::local::arm) fn query(&self, name: &str) -> Option<&str> {
         let named = |(key, _): &(&String, &String)| key.eq_ignore_ascii_case(name);
         self.query
             .iter()
@@ -71,11 +71,11 @@ impl Call {
             .map(|(_, value)| value.as_str())
     }
 
-    pub(super) fn subscription_id(&self) -> String {
+    pub(in crate::local::arm) fn subscription_id(&self) -> String {
         format!("/subscriptions/{}", self.arg("subscription"))
     }
 
-    pub(super) fn group_id(&self) -> String {
+    pub(in crate::local::arm) fn group_id(&self) -> String {
         format!(
             "{}/resourceGroups/{}",
             self.subscription_id(),
@@ -83,7 +83,7 @@ impl Call {
         )
     }
 
-    pub(super) fn plan_id(&self) -> String {
+    pub(in crate::local::arm) fn plan_id(&self) -> String {
         let group = self.group_id();
         format!(
             "{group}/providers/Microsoft.Web/serverfarms/{}",
@@ -91,44 +91,44 @@ impl Call {
         )
     }
 
-    pub(super) fn account_id(&self) -> String {
+    pub(in crate::local::arm) fn account_id(&self) -> String {
         let group = self.group_id();
         let account = self.arg("account");
         format!("{group}/providers/Microsoft.Storage/storageAccounts/{account}")
     }
 
-    pub(super) fn site_id(&self) -> String {
+    pub(in crate::local::arm) fn site_id(&self) -> String {
         let group = self.group_id();
         format!("{group}/providers/Microsoft.Web/sites/{}", self.arg("site"))
     }
 
     /// The slot that the path names; production where it names none.
-    pub(super) fn slot(&self) -> &str {
+    pub(in crate::local::arm) fn slot(&self) -> &str {
         match self.arg("slot") {
             "" => PRODUCTION,
             slot => slot,
         }
     }
 
-    pub(super) fn slot_key(&self) -> SlotKey {
+    pub(in crate::local::arm) fn slot_key(&self) -> SlotKey {
         SlotKey {
             site: Key::of(&self.site_id()),
             slot: self.slot().to_ascii_lowercase(),
         }
     }
 
-    pub(super) fn no_site(&self) -> ArmError {
+    pub(in crate::local::arm) fn no_site(&self) -> ArmError {
         ArmError::no_site(self.arg("group"), self.arg("site"), self.slot())
     }
 
     /// A string that the body must hold.
-    pub(super) fn required(&self, member: &str) -> Result<&str, ArmError> {
+    pub(in crate::local::arm) fn required(&self, member: &str) -> Result<&str, ArmError> {
         let given = self.body[member].as_str().filter(|text| !text.is_empty());
         given.ok_or_else(|| ArmError::Invalid(format!("The parameter {member} is required.")))
     }
 
     /// The body's `tags`; absent where it has none.
-    pub(super) fn tags(&self) -> Result<Option<BTreeMap<String, String>>, ArmError> {
+    pub(in crate::local::arm) fn tags(&self) -> Result<Option<BTreeMap<String, String>>, ArmError> {
         let tags = &self.body["tags"];
         if tags.is_null() {
             return Ok(None);
@@ -140,7 +140,9 @@ impl Call {
     }
 
     /// `properties` as names and strings, as settings are sent.
-    pub(super) fn string_properties(&self) -> Result<BTreeMap<String, String>, ArmError> {
+    pub(in crate::local::arm) fn string_properties(
+        &self,
+    ) -> Result<BTreeMap<String, String>, ArmError> {
         let Some(properties) = self.body["properties"].as_object() else {
             return Ok(BTreeMap::new());
         };
@@ -157,7 +159,7 @@ impl Call {
 }
 
 /// Azure's limits on tags.
-pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), ArmError> {
+pub(in crate::local::arm) fn check_tags(tags: &BTreeMap<String, String>) -> Result<(), ArmError> {
     if tags.len() > 50 {
         let text = "A resource may have 50 tags at most.".to_owned();
         return Err(ArmError::Invalid(text));

@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// The listeners' side of TLS, and the file that clients must trust.
 #[derive(Clone)]
-pub(super) struct Authority {
+pub(in crate::local::arm) struct Authority {
     pub acceptor: TlsAcceptor,
     pub ca_file: PathBuf,
 }
@@ -31,7 +31,7 @@ impl Authority {
     ///
     /// `ca.pem` stays the same file as long as the folder does, so that a client needs it once. Its key is readable by the
     /// owner only.
-    pub(super) fn open(folder: &Path) -> io::Result<Self> {
+    pub(in crate::local::arm) fn open(folder: &Path) -> io::Result<Self> {
         fs::create_dir_all(folder)?;
         let ca_file = folder.join("ca.pem");
         let (key, params) = (ca_key(&folder.join("ca-key.pem"))?, ca_params());
@@ -52,7 +52,7 @@ fn ca_key(file: &Path) -> io::Result<KeyPair> {
         return KeyPair::from_pem(&pem).map_err(io::Error::other);
     }
     let key = KeyPair::generate().map_err(io::Error::other)?;
-    super::persist::write_private(file, key.serialize_pem().as_bytes())?;
+    crate::local::arm::persist::write_private(file, key.serialize_pem().as_bytes())?;
     Ok(key)
 }
 

@@ -6,17 +6,19 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::Cloud,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+    },
 };
 
 /// Tokens are good for an hour.
 const TOKEN_SECONDS: i64 = 3600;
 
 /// Answers what is asked for before there is a token; `None` for everything else.
-pub(super) fn before_token(
+pub(in crate::local::arm) fn before_token(
     cloud: &Cloud,
     method: &Method,
     path: &[String],
@@ -131,7 +133,7 @@ fn token(cloud: &Cloud, base: &str, tenant: &str, version: u8) -> Answer {
     Answer::ok(body)
 }
 
-pub(super) fn tenants(cloud: &Arc<Cloud>, _: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn tenants(cloud: &Arc<Cloud>, _: &Call) -> Result<Answer, ArmError> {
     let tenant = &cloud.options.tenant;
     let body = json!({
         "id": format!("/tenants/{tenant}"),
@@ -143,7 +145,10 @@ pub(super) fn tenants(cloud: &Arc<Cloud>, _: &Call) -> Result<Answer, ArmError> 
 }
 
 /// The configured subscription, and any other that something was made in.
-pub(super) fn subscriptions(cloud: &Arc<Cloud>, _: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn subscriptions(
+    cloud: &Arc<Cloud>,
+    _: &Call,
+) -> Result<Answer, ArmError> {
     let configured = cloud.options.subscription.clone();
     let state = cloud.state();
     let of_group = |id: &str| id.split('/').nth(2).map(str::to_ascii_lowercase);
@@ -160,7 +165,10 @@ pub(super) fn subscriptions(cloud: &Arc<Cloud>, _: &Call) -> Result<Answer, ArmE
     Ok(Answer::ok(json!({"value": all, "count": count})))
 }
 
-pub(super) fn subscription(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn subscription(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     Ok(Answer::ok(subscription_body(
         cloud,
         call.arg("subscription"),

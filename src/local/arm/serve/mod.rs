@@ -1,5 +1,7 @@
 //! Listeners: plain http, TLS, or whichever the first byte says.
 
+pub(super) mod tls;
+
 use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Extension, Router};

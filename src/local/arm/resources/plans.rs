@@ -5,13 +5,15 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State},
-    groups,
     model::{Key, Resource},
-    page,
-    wire::{Answer, ArmError},
+    resources::groups,
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+        page,
+    },
 };
 
 const PLAN: &str = "Microsoft.Web/serverfarms";
@@ -19,7 +21,7 @@ const ACCOUNT: &str = "Microsoft.Storage/storageAccounts";
 
 // === plans ===
 
-pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let plan = resource(call, call.plan_id(), call.arg("plan"))?;
@@ -29,7 +31,7 @@ pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     Ok(Answer::ok(body))
 }
 
-pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     groups::require(&state, call)?;
     let plan = state.world.plans.get(&Key::of(&call.plan_id()));
@@ -37,7 +39,7 @@ pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     Ok(Answer::ok(render_plan(&state, plan)))
 }
 
-pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let key = Key::of(&call.plan_id());
@@ -55,7 +57,7 @@ pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError
     Ok(Answer::empty(status))
 }
 
-pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let parent = if call.arg("group").is_empty() {
         Key::of(&call.subscription_id())
@@ -65,11 +67,11 @@ pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
     };
     let plans = state.world.plans.iter();
     let all = plans.filter(|(key, _)| key.is_under(&parent));
-    page::answer(cloud, call, all.map(|(_, plan)| render_plan(&state, plan)))
+    page::answer(cloud, call, all, |(_, plan)| render_plan(&state, plan))
 }
 
 /// The plan that a site asks for by id; a consumption plan is made for one that asks for none.
-pub(super) fn for_site(
+pub(in crate::local::arm) fn for_site(
     state: &mut State,
     call: &Call,
     asked: Option<&str>,
@@ -96,7 +98,7 @@ pub(super) fn for_site(
 }
 
 /// Slots, production included, that a plan of this size has room for.
-pub(super) fn slots_max(sku: &str) -> usize {
+pub(in crate::local::arm) fn slots_max(sku: &str) -> usize {
     match sku.get(..1).unwrap_or_default() {
         "Y" => 2,
         "E" => 3,
@@ -107,13 +109,13 @@ pub(super) fn slots_max(sku: &str) -> usize {
     }
 }
 
-pub(super) fn sku_of(plan: Option<&Resource>) -> &str {
+pub(in crate::local::arm) fn sku_of(plan: Option<&Resource>) -> &str {
     plan.and_then(|plan| plan.rest.get("sku")?.get("name")?.as_str())
         .unwrap_or("Y1")
 }
 
 /// The tier that a sku's name stands for.
-pub(super) fn tier(sku: &str) -> &'static str {
+pub(in crate::local::arm) fn tier(sku: &str) -> &'static str {
     match sku.get(..1).unwrap_or_default() {
         "Y" => "Dynamic",
         "E" => "ElasticPremium",
@@ -128,8 +130,9 @@ pub(super) fn tier(sku: &str) -> &'static str {
 
 fn sites_on(state: &State, plan: &Key) -> usize {
     let sites = state.world.sites.values();
-    let on_it =
-        |site: &&super::model::Site| site.slots.values().any(|slot| Key::of(&slot.plan) == *plan);
+    let on_it = |site: &&crate::local::arm::model::Site| {
+        site.slots.values().any(|slot| Key::of(&slot.plan) == *plan)
+    };
     sites.filter(on_it).count()
 }
 
@@ -170,7 +173,10 @@ fn render_plan(state: &State, plan: &Resource) -> Value {
 
 // === storage accounts ===
 
-pub(super) fn check_account_name(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn check_account_name(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let name = call.required("name")?;
     let state = cloud.state();
     let mut accounts = state.world.accounts.values();
@@ -184,7 +190,10 @@ pub(super) fn check_account_name(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
     Ok(Answer::ok(json!({"nameAvailable": true})))
 }
 
-pub(super) fn put_account(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put_account(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let account = resource(call, call.account_id(), call.arg("account"))?;
@@ -194,13 +203,19 @@ pub(super) fn put_account(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, Arm
     Ok(Answer::ok(body))
 }
 
-pub(super) fn get_account(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get_account(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     groups::require(&state, call)?;
     Ok(Answer::ok(render_account(require_account(&state, call)?)))
 }
 
-pub(super) fn delete_account(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn delete_account(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let status = match state.world.accounts.remove(&Key::of(&call.account_id())) {
@@ -212,7 +227,10 @@ pub(super) fn delete_account(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, 
 }
 
 /// Two keys, made of the account's id: nothing here is stored under them.
-pub(super) fn account_keys(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn account_keys(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     use base64::{Engine as _, engine::general_purpose::STANDARD};
     let state = cloud.state();
     let account = require_account(&state, call)?;

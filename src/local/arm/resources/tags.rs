@@ -4,25 +4,27 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use serde_json::{Value, json};
 
-use super::{
-    call::{Call, check_tags},
+use crate::local::arm::{
     cloud::Cloud,
     model::Slot,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::{Call, check_tags},
+    },
 };
 
-pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (_, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
     Ok(Answer::ok(render(slot)))
 }
 
-pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let given = given(call)?;
     alter(cloud, call, |_| given)
 }
 
-pub(super) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let given = given(call)?;
     match call.required("operation")? {
         "Merge" => alter(cloud, call, |mut tags| {
@@ -57,11 +59,12 @@ fn alter(
 }
 
 fn given(call: &Call) -> Result<BTreeMap<String, String>, ArmError> {
-    match &call.body["properties"]["tags"] {
-        Value::Null => Ok(BTreeMap::new()),
-        tags => serde_json::from_value(tags.clone())
-            .map_err(|error| ArmError::Invalid(format!("tags: {error}"))),
+    let tags = &call.body["properties"]["tags"];
+    if tags.is_null() {
+        return Ok(BTreeMap::new());
     }
+    serde_json::from_value(tags.clone())
+        .map_err(|error| ArmError::Invalid(format!("tags: {error}")))
 }
 
 fn render(slot: &Slot) -> Value {

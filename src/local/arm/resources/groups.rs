@@ -5,17 +5,19 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::{Cloud, State, slot_key},
     model::{Key, Resource, SlotKey},
-    page,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+        page,
+    },
 };
 
 const KIND: &str = "Microsoft.Resources/resourceGroups";
 
-pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let location = call.required("location")?.to_owned();
     let tags = call.tags()?.unwrap_or_default();
     let key = Key::of(&call.group_id());
@@ -39,7 +41,7 @@ pub(super) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     Ok(Answer::with(status, body))
 }
 
-pub(super) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let tags = call.tags()?;
     let mut state = cloud.state();
     let key = Key::of(&call.group_id());
@@ -55,12 +57,12 @@ pub(super) fn patch(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError>
     Ok(Answer::ok(render(group)))
 }
 
-pub(super) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     Ok(Answer::ok(render(require(&state, call)?)))
 }
 
-pub(super) fn head(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn head(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     match require(&state, call) {
         Ok(_) => Ok(Answer::empty(StatusCode::NO_CONTENT)),
@@ -68,16 +70,16 @@ pub(super) fn head(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> 
     }
 }
 
-pub(super) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let parent = Key::of(&call.subscription_id());
     let state = cloud.state();
     let groups = state.world.groups.iter();
     let all = groups.filter(|(key, _)| key.is_under(&parent));
-    page::answer(cloud, call, all.map(|(_, group)| render(group)))
+    page::answer(cloud, call, all, |(_, group)| render(group))
 }
 
 /// Deletes the group with everything in it.
-pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let key = Key::of(&call.group_id());
     let mut state = cloud.state();
     require(&state, call)?;
@@ -123,12 +125,18 @@ pub(super) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError
 }
 
 /// Deleting a group is done when it is answered, so whoever polls hears that it is.
-pub(super) fn operation_result(_: &Arc<Cloud>, _: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn operation_result(
+    _: &Arc<Cloud>,
+    _: &Call,
+) -> Result<Answer, ArmError> {
     Ok(Answer::empty(StatusCode::OK))
 }
 
 /// Everything in a group, or in a subscription, as id, type, place and tags.
-pub(super) fn resources(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+pub(in crate::local::arm) fn resources(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let parent = if call.arg("group").is_empty() {
         Key::of(&call.subscription_id())
@@ -156,7 +164,7 @@ pub(super) fn resources(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmEr
     let sites = world.sites.iter().filter(|(key, _)| key.is_under(&parent));
     let slots = sites.flat_map(|(_, site)| {
         site.slots.values().map(|slot| {
-            let body = super::sites::render(cloud, &state, site, slot);
+            let body = crate::local::arm::resources::site_body::render(cloud, &state, site, slot);
             let text = |member: &str| body[member].as_str().unwrap_or_default().to_owned();
             brief(
                 &slot.id,
@@ -171,7 +179,7 @@ pub(super) fn resources(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmEr
         .map(|(_, plan)| plain("Microsoft.Web/serverFarms")(plan))
         .chain(accounts.map(|(_, account)| plain("Microsoft.Storage/storageAccounts")(account)))
         .chain(slots);
-    page::answer(cloud, call, all)
+    page::answer(cloud, call, all, |body| body)
 }
 
 fn brief(id: &str, name: &str, kind: &str, location: &str, tags: Value) -> Value {
@@ -179,7 +187,10 @@ fn brief(id: &str, name: &str, kind: &str, location: &str, tags: Value) -> Value
 }
 
 /// The group that a path names.
-pub(super) fn require<'a>(state: &'a State, call: &Call) -> Result<&'a Resource, ArmError> {
+pub(in crate::local::arm) fn require<'a>(
+    state: &'a State,
+    call: &Call,
+) -> Result<&'a Resource, ArmError> {
     let key = Key::of(&call.group_id());
     state.world.groups.get(&key).ok_or_else(|| no_group(call))
 }

@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use serde_json::{Value, json};
 
 /// What a handler answers; headers common to all answers are added by the endpoint.
-pub(super) struct Answer {
+pub(in crate::local::arm) struct Answer {
     pub status: StatusCode,
     pub headers: Vec<(&'static str, String)>,
     pub body: Option<Value>,
@@ -13,7 +13,7 @@ pub(super) struct Answer {
 
 /// A refusal in the resource manager's own words.
 #[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
-pub(super) enum ArmError {
+pub(in crate::local::arm) enum ArmError {
     #[error("{reason}")]
     Unauthenticated { reason: String },
     #[error("The api-version query parameter (?api-version=) is required for all requests.")]
@@ -41,11 +41,11 @@ pub(super) enum ArmError {
 // === impl Answer ===
 
 impl Answer {
-    pub(super) fn ok(body: Value) -> Self {
+    pub(in crate::local::arm) fn ok(body: Value) -> Self {
         Self::with(StatusCode::OK, body)
     }
 
-    pub(super) fn with(status: StatusCode, body: Value) -> Self {
+    pub(in crate::local::arm) fn with(status: StatusCode, body: Value) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -54,7 +54,7 @@ impl Answer {
     }
 
     /// No body, and so no content type either: checkers of the contract insist.
-    pub(super) fn empty(status: StatusCode) -> Self {
+    pub(in crate::local::arm) fn empty(status: StatusCode) -> Self {
         Self {
             status,
             headers: Vec::new(),
@@ -62,12 +62,16 @@ impl Answer {
         }
     }
 
-    pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(in crate::local::arm) fn header(
+        mut self,
+        name: &'static str,
+        value: impl Into<String>,
+    ) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub(super) fn into_response(self, common: HeaderMap) -> Response<Body> {
+    pub(in crate::local::arm) fn into_response(self, common: HeaderMap) -> Response<Body> {
         let Self {
             status,
             headers,
@@ -102,8 +106,8 @@ fn json_response(body: Value) -> Response<Body> {
 // === impl ArmError ===
 
 impl ArmError {
-    pub(super) fn no_site(group: &str, site: &str, slot: &str) -> Self {
-        let production = slot.eq_ignore_ascii_case(super::model::PRODUCTION);
+    pub(in crate::local::arm) fn no_site(group: &str, site: &str, slot: &str) -> Self {
+        let production = slot.eq_ignore_ascii_case(crate::local::arm::model::PRODUCTION);
         Self::NoResource {
             kind: if production {
                 "Microsoft.Web/sites"
@@ -119,7 +123,7 @@ impl ArmError {
         }
     }
 
-    fn status(&self) -> StatusCode {
+    pub(in crate::local::arm) fn status(&self) -> StatusCode {
         match self {
             Self::Unauthenticated { .. } => StatusCode::UNAUTHORIZED,
             Self::NoApiVersion | Self::Invalid(_) => StatusCode::BAD_REQUEST,
@@ -132,7 +136,7 @@ impl ArmError {
         }
     }
 
-    pub(super) fn code(&self) -> &'static str {
+    pub(in crate::local::arm) fn code(&self) -> &'static str {
         match self {
             Self::Unauthenticated { .. } => "AuthenticationFailed",
             Self::NoApiVersion => "MissingApiVersionParameter",
@@ -146,11 +150,11 @@ impl ArmError {
         }
     }
 
-    pub(super) fn body(&self) -> Value {
+    pub(in crate::local::arm) fn body(&self) -> Value {
         error_body(self.code(), &self.to_string())
     }
 
-    pub(super) fn into_answer(self, base: &str) -> Answer {
+    pub(in crate::local::arm) fn into_answer(self, base: &str) -> Answer {
         let answer = Answer::with(self.status(), self.body());
         match self {
             Self::Unauthenticated { .. } => answer.header(
@@ -174,6 +178,6 @@ impl ArmError {
     }
 }
 
-pub(super) fn error_body(code: &str, message: &str) -> Value {
+pub(in crate::local::arm) fn error_body(code: &str, message: &str) -> Value {
     json!({"error": {"code": code, "message": message}})
 }
