@@ -11,6 +11,7 @@ mod cloud_aws;
 mod cloud_aws_faults;
 mod cloud_azure;
 mod cloud_contract;
+mod cloud_fake;
 mod gates;
 mod git;
 mod laws;
