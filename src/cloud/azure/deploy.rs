@@ -19,6 +19,8 @@ use crate::cloud::{CloudError, Package};
 /// Lines of a failed deployment's log that are told.
 const LOG_LINES: usize = 12;
 
+const LATEST: &str = "/api/deployments/latest";
+
 // === impl AzureCloud ===
 
 impl AzureCloud {
@@ -44,11 +46,12 @@ impl AzureCloud {
         call.payload = Payload::Package(Bytes::from(bytes));
         call.deadline = self.arm.limits.deploy;
         let started = self.arm.ask(call).await?;
-        let status = started
-            .follow
-            .as_deref()
-            .unwrap_or("/api/deployments/latest");
-        let look = self.scm_call(operation::DEPLOYMENTS_GET, scm, status, app)?;
+        let mut look = self.scm_call(operation::DEPLOYMENTS_GET, scm, LATEST, app)?;
+        if let Some(status) = started.follow.and_then(|address| scm.join(&address).ok()) {
+            // Behind a gateway the service may name itself otherwise: the host that the site named is the one to ask.
+            look.url.set_path(status.path());
+            look.url.set_query(status.query());
+        }
         let bound = self.arm.limits.deploy;
         let watched = self
             .arm

@@ -19,8 +19,12 @@ use super::{
 use crate::{
     cloud::{CloudError, Package},
     desired::Release,
+    manifest::spec::HttpRoute,
     name::{CloudName, ServiceName, Slot},
 };
+
+/// The header by which a package says which release answers.
+const RELEASE_HEADER: &str = "x-verdigris-release";
 
 // === impl AzureCloud ===
 
@@ -287,7 +291,7 @@ impl AzureCloud {
         loop {
             let reason = match self.missing_functions(&app, release).await? {
                 Some(reason) => reason,
-                None => match self.silence(&green).await {
+                None => match self.silence(&green, release).await {
                     Some(reason) => reason,
                     None => return Ok(()),
                 },
@@ -307,11 +311,12 @@ impl AzureCloud {
         app: &str,
         release: &Release,
     ) -> Result<Option<String>, CloudError> {
+        let part = "/functions";
         let listed = match self
-            .get(operation::FUNCTIONS_LIST, app, Slot::Green, "/functions")
+            .list(operation::FUNCTIONS_LIST, app, Slot::Green, part)
             .await
         {
-            Ok(listed) => listed.unwrap_or_default(),
+            Ok(listed) => listed,
             // A host that restarts cannot say.
             Err(CloudError::Unreachable { message, .. }) => {
                 return Ok(Some(format!(
@@ -320,10 +325,8 @@ impl AzureCloud {
             }
             Err(error) => return Err(error),
         };
-        let found: BTreeSet<&str> = listed["value"]
-            .as_array()
-            .into_iter()
-            .flatten()
+        let found: BTreeSet<&str> = listed
+            .iter()
             .filter_map(|function| function["name"].as_str()?.rsplit('/').next())
             .collect();
         let triggers = settings::triggers(release);
@@ -339,26 +342,54 @@ impl AzureCloud {
         )))
     }
 
-    /// Why a slot's host gives no answer of its own.
-    async fn silence(&self, slot: &SlotView) -> Option<String> {
+    /// Why a slot gives no answer of the release's own. An answer of the release counts whatever its status.
+    async fn silence(&self, slot: &SlotView, release: &Release) -> Option<String> {
         let Some(host) = &slot.host else {
             return Some(format!("slot `{}` has no host name", slot.slot));
         };
-        let asked = self
-            .arm
-            .http
-            .get(host.clone())
-            .timeout(self.arm.limits.call);
-        match asked.send().await {
-            Ok(answer) if !matches!(answer.status().as_u16(), 502..=504) => None,
-            Ok(answer) => {
-                let status = answer.status().as_u16();
+        let mut url = host.clone();
+        url.set_path(&probe(release));
+        let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
+        let answer = match asked.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Some(format!("{url}: {}", chain_of(&error))),
+        };
+        let status = answer.status().as_u16();
+        let wanted = release.digest.to_string();
+        match answer.headers().get(RELEASE_HEADER) {
+            Some(answering) if *answering == *wanted => None,
+            Some(_) => Some(format!("{url} is still answered by another release")),
+            None if !matches!(status, 502..=504) => None,
+            None => {
                 let text = answer.text().await.unwrap_or_default();
-                Some(format!("{host} answers {status}: {}", quote(&text)))
+                Some(format!("{url} answers {status}: {}", quote(&text)))
             }
-            Err(error) => Some(format!("{host}: {}", chain_of(&error))),
         }
     }
+}
+
+/// The path of a function that answers GET, with a word for each of its parameters; else the root, which the platform's host
+/// answers by itself.
+fn probe(release: &Release) -> String {
+    let functions = release.content.functions.values();
+    let mut routes = functions.filter_map(|function| function.http.as_ref());
+    let answers_get = |route: &&HttpRoute| {
+        route.methods.is_empty() || route.methods.iter().any(|method| method == "GET")
+    };
+    let Some(route) = routes.find(answers_get) else {
+        return "/".to_owned();
+    };
+    let word = |part| match part {
+        part if str::starts_with(part, "{") => "verdigris-probe",
+        part => part,
+    };
+    route
+        .path
+        .0
+        .split('/')
+        .map(word)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 /// The functions that must not run in green: the release's, and those of what blue holds, which comes to green in a swap.

@@ -196,14 +196,9 @@ impl AzureCloud {
             return Ok(());
         }
         let app = self.names.app(service);
-        let listed = self
-            .get(operation::SLOTS_LIST, &app, Slot::Blue, "/slots")
+        let slots = self
+            .list(operation::SLOTS_LIST, &app, Slot::Blue, "/slots")
             .await?;
-        let listed = listed.unwrap_or_default();
-        let slots = listed["value"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
         if let Some(foreign) = slots.iter().find(|slot| !self.is_our_slot(slot, service)) {
             return Err(CloudError::NotOurs {
                 cloud: CloudName::Azure,

@@ -1,11 +1,6 @@
 //! The local Azure endpoint, packages that run on it, and a pair of hands that change things behind our back.
 
-use std::{
-    fs::File,
-    io::Write as _,
-    path::Path,
-    sync::Arc,
-};
+use std::{fs::File, io::Write as _, path::Path, sync::Arc};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -42,7 +37,9 @@ impl Local {
         let stop = CancellationToken::new();
         let any = "127.0.0.1:0".parse().unwrap();
         let clock = Arc::new(SystemClock);
-        let arm = arm::start(any, Some(any), options, clock, stop.clone()).await.unwrap();
+        let arm = arm::start(any, Some(any), options, clock, stop.clone())
+            .await
+            .unwrap();
         Self {
             arm,
             folder: TempDir::new().unwrap(),
@@ -57,7 +54,11 @@ impl Local {
 
     /// A package whose program ends at once.
     pub(super) fn broken_package(&self) -> Package {
-        package(self.folder.path(), "broken", "raise SystemExit('the program is broken')\n")
+        package(
+            self.folder.path(),
+            "broken",
+            "raise SystemExit('the program is broken')\n",
+        )
     }
 
     /// Sends what somebody in the portal would send.
@@ -76,7 +77,9 @@ impl Local {
 
     /// Changes one setting of blue, and leaves the others.
     pub(super) async fn set_on_blue(&self, name: &str, value: &str) {
-        let mut settings = self.by_hand("POST", "/config/appsettings/list", &json!({})).await;
+        let mut settings = self
+            .by_hand("POST", "/config/appsettings/list", &json!({}))
+            .await;
         settings["properties"][name] = json!(value);
         let body = json!({ "properties": settings["properties"] });
         self.by_hand("PUT", "/config/appsettings", &body).await;
@@ -94,6 +97,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = ("WORD " + os.environ.get("LOG_LEVEL", "-")).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
+        self.send_header("x-verdigris-release", os.environ["VERDIGRIS_RELEASE"])
         self.end_headers()
         self.wfile.write(body)
 

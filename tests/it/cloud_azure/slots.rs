@@ -20,7 +20,13 @@ async fn answer(observed: &Observed, slot: Slot) -> String {
         Slot::Blue => &observed.blue,
         Slot::Green => &observed.green,
     };
-    let base = content.holding().unwrap().addresses.values().next().unwrap();
+    let base = content
+        .holding()
+        .unwrap()
+        .addresses
+        .values()
+        .next()
+        .unwrap();
     let url = base.join("stock/42").unwrap();
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }
@@ -31,7 +37,10 @@ async fn observe(cloud: &AzureCloud, release: &Release) -> Observed {
 
 /// Two releases that differ in code and settings.
 fn two() -> (Release, Release) {
-    (release(1, &[("LOG_LEVEL", "info")]), release(2, &[("LOG_LEVEL", "debug")]))
+    (
+        release(1, &[("LOG_LEVEL", "info")]),
+        release(2, &[("LOG_LEVEL", "debug")]),
+    )
 }
 
 #[tokio::test]
@@ -55,7 +64,11 @@ async fn releases_go_to_green_then_blue_and_back() {
     let holding = observed.blue.holding().unwrap();
     assert_eq!(holding.fields, cloud.expected(&one, first.code));
     assert_eq!(holding.revision.as_ref(), Some(&one.revision));
-    assert_eq!(holding.addresses.len(), 1, "the queue's function has no address");
+    assert_eq!(
+        holding.addresses.len(),
+        1,
+        "the queue's function has no address"
+    );
 
     cloud.stage(&two, &second).await.unwrap();
     let observed = observe(&cloud, &two).await;
@@ -69,10 +82,17 @@ async fn releases_go_to_green_then_blue_and_back() {
     assert_eq!(answer(&observed, Slot::Blue).await, "two debug");
     assert_eq!(answer(&observed, Slot::Green).await, "one info");
     let fields = &observed.green.holding().unwrap().fields;
-    assert_eq!(*fields, cloud.expected(&one, first.code), "the way back is whole");
+    assert_eq!(
+        *fields,
+        cloud.expected(&one, first.code),
+        "the way back is whole"
+    );
 
     cloud.promote(&scope(&one), one.digest).await.unwrap();
-    assert_eq!(answer(&observe(&cloud, &one).await, Slot::Blue).await, "one info");
+    assert_eq!(
+        answer(&observe(&cloud, &one).await, Slot::Blue).await,
+        "one info"
+    );
 }
 
 #[tokio::test]
@@ -121,7 +141,10 @@ async fn what_people_change_on_blue_is_seen_and_repaired() {
     let expected = cloud.expected(&two, second.code);
     let drifted = async || {
         let observed = observe(&cloud, &two).await;
-        observed.blue.holding().map(|holding| holding.fields != expected)
+        observed
+            .blue
+            .holding()
+            .map(|holding| holding.fields != expected)
     };
 
     for (name, value, deploys) in [
@@ -143,7 +166,10 @@ async fn what_people_change_on_blue_is_seen_and_repaired() {
     assert_eq!(drifted().await, Some(true));
     cloud.repair(&two, &second).await.unwrap();
     assert_eq!(drifted().await, Some(false));
-    assert_eq!(answer(&observe(&cloud, &two).await, Slot::Blue).await, "two debug");
+    assert_eq!(
+        answer(&observe(&cloud, &two).await, Slot::Blue).await,
+        "two debug"
+    );
 }
 
 #[tokio::test]
@@ -269,8 +295,16 @@ async fn a_lost_reply_at_any_step_still_converges() {
         local.arm.faults().clear();
         let observed = observe(&cloud, &one).await;
         let holding = observed.blue.holding().unwrap();
-        assert_eq!(holding.fields, cloud.expected(&one, package.code), "{operation}");
-        assert_eq!(answer(&observed, Slot::Blue).await, "one info", "{operation}");
+        assert_eq!(
+            holding.fields,
+            cloud.expected(&one, package.code),
+            "{operation}"
+        );
+        assert_eq!(
+            answer(&observed, Slot::Blue).await,
+            "one info",
+            "{operation}"
+        );
     }
 }
 
@@ -288,7 +322,10 @@ async fn a_program_that_does_not_start_is_told_and_blue_is_untouched() {
     let (one, two) = two();
     cloud.stage(&one, &local.package("one")).await.unwrap();
     cloud.promote(&scope(&one), one.digest).await.unwrap();
-    let error = cloud.stage(&two, &local.broken_package()).await.unwrap_err();
+    let error = cloud
+        .stage(&two, &local.broken_package())
+        .await
+        .unwrap_err();
     let CloudError::Unhealthy { message, .. } = &error else {
         panic!("{error}");
     };
@@ -307,11 +344,17 @@ async fn a_package_that_is_no_package_is_told() {
     std::fs::write(&package.path, "this is no zip").unwrap();
     let error = cloud.stage(&one, &package).await.unwrap_err();
     assert!(
-        matches!(error, CloudError::Unhealthy { .. } | CloudError::Invalid { .. }),
+        matches!(
+            error,
+            CloudError::Unhealthy { .. } | CloudError::Invalid { .. }
+        ),
         "{error:?}"
     );
     let observed = observe(&cloud, &one).await;
-    assert!(matches!(observed.green, SlotContent::Torn(_)), "{observed:?}");
+    assert!(
+        matches!(observed.green, SlotContent::Torn(_)),
+        "{observed:?}"
+    );
     cloud.stage(&one, &local.package("one")).await.unwrap();
 }
 
@@ -353,5 +396,9 @@ async fn tls_with_a_private_authority_works_and_without_it_does_not() {
     cloud.promote(&scope(&one), one.digest).await.unwrap();
     let observed = observe(&cloud, &one).await;
     let addresses = &observed.blue.holding().unwrap().addresses;
-    assert!(addresses.values().all(|address| address.scheme() == "https"));
+    assert!(
+        addresses
+            .values()
+            .all(|address| address.scheme() == "https")
+    );
 }

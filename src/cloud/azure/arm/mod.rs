@@ -46,6 +46,9 @@ const TRY_PAUSE: Duration = Duration::from_millis(200);
 /// Largest answer that is read. A page of sites is far below it.
 const ANSWER_MAX: usize = 16 << 20;
 
+/// Pages of a list that are read at most; a resource group has far fewer sites.
+const PAGES_MAX: usize = 200;
+
 const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// What is sent with a call.
@@ -177,6 +180,30 @@ impl Arm {
         Err(refusal(operation.name, resource, &answer))
     }
 
+    /// Every item of a list, page by page; none where what holds the list is not there.
+    pub(super) async fn list(&self, call: Call<'_>) -> Result<Vec<Value>, CloudError> {
+        let (operation, resource) = (call.operation, call.resource);
+        let mut page = self.find(call).await?;
+        let mut items = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(Value::Object(mut listed)) = page else {
+                return Ok(items);
+            };
+            if let Some(Value::Array(more)) = listed.remove("value") {
+                items.extend(more);
+            }
+            let link = listed.get("nextLink").and_then(Value::as_str);
+            let Some(link) = link.filter(|link| !link.is_empty()) else {
+                return Ok(items);
+            };
+            let mut next = self.call(operation, "/", &[], resource);
+            next.url = self.link(operation, link)?;
+            page = Some(self.ask(next).await?.json());
+        }
+        let message = format!("`{resource}` has more than {PAGES_MAX} pages");
+        Err(failed(operation, message))
+    }
+
     /// Sends, and follows what was started to its end.
     ///
     /// # Errors
@@ -195,7 +222,7 @@ impl Arm {
     }
 
     /// An address that the endpoint gave us, if the token may go there.
-    pub(super) fn link(&self, operation: Operation, address: &str) -> Result<Url, CloudError> {
+    fn link(&self, operation: Operation, address: &str) -> Result<Url, CloudError> {
         link_at(&self.endpoint, operation, address)
     }
 
