@@ -1,1 +1,174 @@
 //! AWS Lambda, by AWS's own client.
+//!
+//! A service is one Lambda function for each of its functions, named `{environment}-{service}-{function}`. A release is one published
+//! version of each; the aliases `blue` and `green` point at versions, and each alias of a function that answers HTTP has a function
+//! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
+//! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
+//!
+//! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
+//! tags of each function say that it is ours. What is remembered here may be lost at any time.
+
+mod lambda;
+mod promote;
+mod remove;
+mod settings;
+mod slots;
+mod stage;
+mod survey;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use url::Url;
+
+pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
+use self::{
+    lambda::Lambda,
+    survey::{Details, Standing},
+};
+use crate::{
+    cloud::{Cloud, CloudError, Package},
+    desired::Release,
+    manifest::spec::AwsTarget,
+    name::{CloudName, CodeDigest, EnvironmentName, ReleaseDigest},
+    observed::{Fields, Observed, Owned, Scope},
+};
+
+/// Where and as whom, and within which limits.
+#[derive(Clone, Debug)]
+pub struct AwsOptions {
+    pub environment: EnvironmentName,
+    pub target: AwsTarget,
+    /// Nothing but a local Lambda needs one.
+    pub endpoint: Option<Url>,
+    pub credentials: AwsCredentials,
+    /// One for all targets in the same account and region.
+    pub limits: Arc<AccountLimits>,
+    /// Versions of ours that are kept beyond those in use.
+    pub keep_versions: usize,
+    /// How long a function may take to become active before it counts as busy.
+    pub settle_within: Duration,
+    /// How old may be what we remember of weights, addresses and tags. They are read again at once where an alias was moved.
+    pub details_for: Duration,
+}
+
+impl AwsOptions {
+    /// The real cloud, with the vendor's own credential chain.
+    pub fn new(
+        environment: EnvironmentName,
+        target: AwsTarget,
+        limits: Arc<AccountLimits>,
+    ) -> Self {
+        Self {
+            environment,
+            target,
+            endpoint: None,
+            credentials: AwsCredentials::Chain { profile: None },
+            limits,
+            keep_versions: 5,
+            settle_within: Duration::from_secs(300),
+            details_for: Duration::from_secs(300),
+        }
+    }
+}
+
+/// AWS Lambda in one account and region.
+pub struct AwsCloud {
+    options: AwsOptions,
+    lambda: Lambda,
+    details: Mutex<BTreeMap<String, Details>>,
+}
+
+impl fmt::Debug for AwsCloud {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsCloud")
+            .field("environment", &self.options.environment)
+            .field("region", &self.options.target.region)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AwsCloud {
+    /// Makes no call; credentials are looked for when the first one is made.
+    pub async fn new(options: AwsOptions) -> Self {
+        let lambda = Lambda::new(
+            options.target.region.clone(),
+            options.endpoint.clone(),
+            options.credentials.clone(),
+            Arc::clone(&options.limits),
+        );
+        Self {
+            lambda: lambda.await,
+            details: Mutex::default(),
+            options,
+        }
+    }
+
+    /// How often each operation of the vendor's interface was sent by this value, further attempts included.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.lambda.calls.counts()
+    }
+}
+
+#[async_trait]
+impl Cloud for AwsCloud {
+    fn name(&self) -> CloudName {
+        CloudName::Aws
+    }
+
+    fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
+        settings::expected(release, code, &self.options.target.role)
+    }
+
+    /// Two calls of `GetFunction` a function where nothing changed. For a function that we know nothing of, or not lately: one more,
+    /// and one for its aliases, and one for each address.
+    async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        let seen = self.survey(scope).await?;
+        let blue = slots::blue(&seen);
+        let green = slots::green(&seen, blue.release());
+        let mut observed = Observed {
+            blue,
+            green,
+            ..Observed::default()
+        };
+        for function in seen {
+            match function.standing {
+                Standing::Missing => {}
+                Standing::Foreign { arn } => observed.foreign.push(arn),
+                Standing::Ours { arn, staged: _ } => observed.resources.push(arn),
+            }
+        }
+        Ok(observed)
+    }
+
+    async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
+        self.owned().await
+    }
+
+    /// Two calls a function where green holds the release already. "Answers" means that AWS says the version is active.
+    async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
+        self.stage_release(release, package).await
+    }
+
+    /// After the first promotion of a service green keeps the release, since there is no previous one.
+    async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
+        self.promote_release(scope, release).await
+    }
+
+    async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
+        self.retract_release(scope, release).await
+    }
+
+    async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
+        self.repair_release(release, package).await
+    }
+
+    async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
+        self.prune_service(scope).await
+    }
+}

@@ -1,0 +1,149 @@
+//! Errors of the vendor's client, sorted by what happens next.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
+
+use crate::{cloud::CloudError, name::CloudName};
+
+/// What a call concerns, for its error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    pub(super) operation: &'a str,
+    pub(super) resource: &'a str,
+}
+
+pub(super) fn asked<'a>(operation: &'a str, resource: &'a str) -> Asked<'a> {
+    Asked {
+        operation,
+        resource,
+    }
+}
+
+/// Whether the answer was "there is no such thing".
+pub(super) fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    status(error) == Some(404)
+}
+
+/// Whether the answer was "there is one already", or "not now".
+pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
+    status(error) == Some(409)
+}
+
+fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
+    error.raw_response().map(|answer| answer.status().as_u16())
+}
+
+/// Sorts an error of the vendor's client by what happens next.
+pub(super) fn sorted<E>(asked: Asked<'_>, error: &SdkError<E, HttpResponse>) -> CloudError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    match error {
+        SdkError::ServiceError(failed) => refused(asked, failed.err(), failed.raw()),
+        SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => unsent(asked, error),
+        SdkError::TimeoutError(_) => unreachable(asked, "no answer in time".to_owned()),
+        // Only `ResponseError` is left: an answer that could not be read.
+        other => unreachable(asked, causes(other)),
+    }
+}
+
+fn refused<E: ProvideErrorMetadata>(
+    asked: Asked<'_>,
+    error: &E,
+    answer: &HttpResponse,
+) -> CloudError {
+    let cloud = CloudName::Aws;
+    let operation = format!("{} of `{}`", asked.operation, asked.resource);
+    let resource = asked.resource.to_owned();
+    let code = error.code().unwrap_or("Unknown");
+    let message = format!("{code}: {}", error.message().unwrap_or("no message"));
+    match answer.status().as_u16() {
+        429 => CloudError::Throttled {
+            cloud,
+            retry_after: retry_after(answer),
+        },
+        // 404: it went away since we looked. 409: an update runs. 412: somebody changed it since we looked. All: look again.
+        404 | 409 | 412 => CloudError::Busy {
+            cloud,
+            resource,
+            message,
+        },
+        401 | 403 => CloudError::Denied {
+            cloud,
+            operation,
+            message,
+        },
+        400 if needs_person(code, &message) => CloudError::Denied {
+            cloud,
+            operation,
+            message,
+        },
+        500.. => unreachable(asked, message),
+        _ => CloudError::Invalid {
+            cloud,
+            operation,
+            message,
+        },
+    }
+}
+
+/// Refusals that Lambda words as a bad request, though a change of quota or permission is what helps.
+fn needs_person(code: &str, message: &str) -> bool {
+    code == "CodeStorageExceededException"
+        || (message.contains("role") && message.contains("assume"))
+}
+
+fn retry_after(answer: &HttpResponse) -> Duration {
+    let seconds = answer
+        .headers()
+        .get("retry-after")
+        .and_then(|value| value.trim().parse().ok());
+    seconds.map_or(Duration::from_secs(1), Duration::from_secs)
+}
+
+/// No request left this machine: the network is down, or the vendor's chain found no credentials.
+fn unsent<E>(asked: Asked<'_>, error: &SdkError<E, HttpResponse>) -> CloudError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let message = causes(error);
+    if message.contains("credential") || message.contains("identity") {
+        return CloudError::Denied {
+            cloud: CloudName::Aws,
+            operation: format!("{} of `{}`", asked.operation, asked.resource),
+            message: format!("{message}; give the daemon an AWS profile or role"),
+        };
+    }
+    unreachable(asked, message)
+}
+
+fn unreachable(asked: Asked<'_>, message: String) -> CloudError {
+    CloudError::Unreachable {
+        cloud: CloudName::Aws,
+        operation: format!("{} of `{}`", asked.operation, asked.resource),
+        message,
+    }
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        text = format!("{text}: {cause}");
+        next = cause.source();
+    }
+    text
+}
+
+/// An answer that the interface does not allow.
+pub(super) fn odd(operation: &str, name: &str, message: &str) -> CloudError {
+    CloudError::Unreachable {
+        cloud: CloudName::Aws,
+        operation: format!("{operation} of `{name}`"),
+        message: message.to_owned(),
+    }
+}

@@ -1,0 +1,231 @@
+//! The vendor's client, held to the account's quota.
+
+mod aliases;
+mod errors;
+mod functions;
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    num::NonZeroU32,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use aws_sdk_lambda::{
+    Client,
+    config::{
+        BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
+        interceptors::{BeforeTransmitInterceptorContextRef, InterceptorContext},
+        retry::{ClassifyRetry, RetryAction, RetryConfig},
+        timeout::TimeoutConfig,
+    },
+    error::BoxError,
+};
+use aws_smithy_runtime_api::client::{
+    orchestrator::Metadata, retries::classifiers::RetryClassifierPriority,
+};
+use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+pub(super) use self::{
+    aliases::Pointing,
+    functions::{Change, Function},
+};
+
+/// Who we are to AWS.
+#[derive(Clone, Debug)]
+pub enum AwsCredentials {
+    /// The vendor's own chain: environment, profile files, web identity, container, instance.
+    Chain { profile: Option<String> },
+    /// For a local endpoint, which checks nothing.
+    Fixed {
+        access_key_id: String,
+        secret_access_key: SecretString,
+    },
+}
+
+/// Calls a second that an account grants in one region. AWS does not raise them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Quotas {
+    /// `GetFunction` has a bucket of its own.
+    pub get_function: NonZeroU32,
+    /// All other control-plane operations together.
+    pub other: NonZeroU32,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Self {
+            get_function: NonZeroU32::MIN.saturating_add(99),
+            other: NonZeroU32::MIN.saturating_add(14),
+        }
+    }
+}
+
+/// The token buckets of one account and region, shared by every target in it.
+pub struct AccountLimits {
+    get_function: DefaultDirectRateLimiter,
+    other: DefaultDirectRateLimiter,
+}
+
+impl AccountLimits {
+    /// A bucket holds a fifth of a second's calls (at least one), so that a burst stays below what AWS counts in any second.
+    pub fn new(quotas: Quotas) -> Self {
+        let Quotas {
+            get_function,
+            other,
+        } = quotas;
+        Self {
+            get_function: bucket(get_function),
+            other: bucket(other),
+        }
+    }
+}
+
+fn bucket(per_second: NonZeroU32) -> DefaultDirectRateLimiter {
+    let burst = NonZeroU32::new(per_second.get() / 5).unwrap_or(NonZeroU32::MIN);
+    RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst))
+}
+
+impl fmt::Debug for AccountLimits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AccountLimits").finish_non_exhaustive()
+    }
+}
+
+/// Which bucket an operation is taken from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Class {
+    GetFunction,
+    Other,
+}
+
+/// How often each operation was sent, further attempts included.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Calls(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Calls {
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    fn count(&self, operation: &str) {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *counts.entry(operation.to_owned()).or_default() += 1;
+    }
+}
+
+impl Intercept for Calls {
+    fn name(&self) -> &'static str {
+        "Calls"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if let Some(operation) = config.load::<Metadata>() {
+            self.count(operation.name());
+        }
+        Ok(())
+    }
+}
+
+/// A 429 goes up at once: the vendor's retries would ignore its `Retry-After`.
+#[derive(Debug)]
+struct ThrottlingIsOurs;
+
+impl ClassifyRetry for ThrottlingIsOurs {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match context.response().map(|answer| answer.status().as_u16()) {
+            Some(429) => RetryAction::RetryForbidden,
+            Some(_) | None => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "ThrottlingIsOurs"
+    }
+
+    fn priority(&self) -> RetryClassifierPriority {
+        RetryClassifierPriority::run_after(RetryClassifierPriority::transient_error_classifier())
+    }
+}
+
+/// The client and the account's quota.
+#[derive(Clone, Debug)]
+pub(super) struct Lambda {
+    sdk: Client,
+    limits: Arc<AccountLimits>,
+    pub(super) calls: Calls,
+}
+
+impl Lambda {
+    pub(super) async fn new(
+        region: String,
+        endpoint: Option<Url>,
+        credentials: AwsCredentials,
+        limits: Arc<AccountLimits>,
+    ) -> Self {
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .retry_config(RetryConfig::standard().with_max_attempts(3))
+            .timeout_config(timeouts());
+        loader = match credentials {
+            AwsCredentials::Chain { profile: None } => loader,
+            AwsCredentials::Chain {
+                profile: Some(profile),
+            } => loader.profile_name(profile),
+            AwsCredentials::Fixed {
+                access_key_id,
+                secret_access_key,
+            } => {
+                let secret = secret_access_key.expose_secret();
+                loader.credentials_provider(Credentials::new(
+                    access_key_id,
+                    secret,
+                    None,
+                    None,
+                    "configuration",
+                ))
+            }
+        };
+        if let Some(endpoint) = endpoint {
+            loader = loader.endpoint_url(endpoint.as_str().trim_end_matches('/'));
+        }
+        let calls = Calls::default();
+        let config = aws_sdk_lambda::config::Builder::from(&loader.load().await)
+            .interceptor(calls.clone())
+            .retry_classifier(ThrottlingIsOurs)
+            .build();
+        Self {
+            sdk: Client::from_conf(config),
+            limits,
+            calls,
+        }
+    }
+
+    /// Waits until the account's quota has room for one more call.
+    async fn turn(&self, class: Class) {
+        match class {
+            Class::GetFunction => self.limits.get_function.until_ready().await,
+            Class::Other => self.limits.other.until_ready().await,
+        };
+    }
+}
+
+/// An upload of 50 MB at 1 MB/s fits in an attempt; everything else is answered in milliseconds.
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .operation_attempt_timeout(Duration::from_secs(60))
+        .operation_timeout(Duration::from_secs(150))
+        .build()
+}

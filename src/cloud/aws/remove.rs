@@ -1,0 +1,192 @@
+//! What is ours on the target, and how it goes away.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_lambda::types::FunctionConfiguration;
+
+use super::{
+    AwsCloud,
+    settings::{FUNCTION, RELEASE, Settings, alias},
+    survey::{Standing, all, standing, tags},
+};
+use crate::{
+    cloud::CloudError,
+    name::{FunctionName, ServiceKey, ServiceName, Slot},
+    observed::{Owned, Scope},
+};
+
+/// A function that is ours by its own word.
+#[derive(Debug)]
+struct Claim {
+    service: ServiceKey,
+    function: FunctionName,
+    arn: String,
+}
+
+impl AwsCloud {
+    pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
+        let mut services: BTreeMap<ServiceKey, Vec<String>> = BTreeMap::new();
+        for claim in self.claims().await? {
+            services.entry(claim.service).or_default().push(claim.arn);
+        }
+        let owned = services.into_iter().map(|(service, mut resources)| {
+            resources.sort();
+            Owned { service, resources }
+        });
+        Ok(owned.collect())
+    }
+
+    /// Every function of the service that the target has, known to us or not.
+    pub(super) async fn functions_of(
+        &self,
+        service: &ServiceKey,
+    ) -> Result<BTreeSet<FunctionName>, CloudError> {
+        let claims = self.claims().await?.into_iter();
+        Ok(claims
+            .filter(|claim| claim.service == *service)
+            .map(|claim| claim.function)
+            .collect())
+    }
+
+    /// `ListFunctions` tells no tags, but variables; ours say who a function is. Where they were edited away, the tags are asked for.
+    async fn claims(&self) -> Result<Vec<Claim>, CloudError> {
+        let prefix = format!("{}-", self.options.environment);
+        let listed = self.lambda.functions().await?;
+        let named = listed
+            .iter()
+            .filter(|it| it.function_name().is_some_and(|it| it.starts_with(&prefix)));
+        let claims = all(named.map(|it| self.claim(it)).collect()).await?;
+        Ok(claims.into_iter().flatten().collect())
+    }
+
+    async fn claim(&self, listed: &FunctionConfiguration) -> Result<Option<Claim>, CloudError> {
+        let name = listed.function_name().unwrap_or_default();
+        let env = Settings::read(listed).env;
+        if let (Some(function), true) = (env.get(FUNCTION), env.contains_key(RELEASE))
+            && let Some(service) = self.service_in(name, function)
+        {
+            return Ok(self.claim_of(listed, &service, function));
+        }
+        let Some(full) = self.lambda.function(name, None).await? else {
+            return Ok(None);
+        };
+        let tags = full.tags.unwrap_or_default();
+        let is = |tag: &str, value: &str| tags.get(tag).is_some_and(|it| it == value);
+        let ours = is(tags::OWNER, tags::VERDIGRIS)
+            && is(tags::ENVIRONMENT, self.options.environment.as_str());
+        let Some(service) = tags.get(tags::SERVICE).filter(|_| ours) else {
+            return Ok(None);
+        };
+        let before = format!("{}-{service}-", self.options.environment);
+        let function = name.strip_prefix(&before);
+        Ok(function.and_then(|function| self.claim_of(listed, service, function)))
+    }
+
+    /// The service in `{environment}-{service}-{function}`.
+    fn service_in(&self, name: &str, function: &str) -> Option<String> {
+        let rest = name.strip_prefix(self.options.environment.as_str())?;
+        let rest = rest.strip_prefix('-')?.strip_suffix(function)?;
+        rest.strip_suffix('-').map(str::to_owned)
+    }
+
+    fn claim_of(
+        &self,
+        listed: &FunctionConfiguration,
+        service: &str,
+        function: &str,
+    ) -> Option<Claim> {
+        Some(Claim {
+            service: ServiceKey {
+                environment: self.options.environment.clone(),
+                service: ServiceName::new(service).ok()?,
+            },
+            function: FunctionName::new(function).ok()?,
+            arn: listed.function_arn().unwrap_or_default().to_owned(),
+        })
+    }
+
+    pub(super) async fn prune_service(&self, scope: &Scope) -> Result<(), CloudError> {
+        let mut functions = self.functions_of(&scope.service).await?;
+        functions.extend(scope.functions.iter().cloned());
+        let removals = functions
+            .iter()
+            .map(|function| self.prune_one(&scope.service, function));
+        all(removals.collect()).await.map(drop)
+    }
+
+    /// The tags are read right before anything is deleted. What is not ours stays.
+    async fn prune_one(
+        &self,
+        service: &ServiceKey,
+        function: &FunctionName,
+    ) -> Result<(), CloudError> {
+        let name = self.lambda_name(service, function)?;
+        let Some(latest) = self.lambda.function(&name, None).await? else {
+            return Ok(());
+        };
+        match standing(service, &latest) {
+            Standing::Missing | Standing::Foreign { arn: _ } => return Ok(()),
+            Standing::Ours { arn: _, staged: _ } => self.forget(&name),
+        }
+        for slot in [Slot::Blue, Slot::Green] {
+            self.lambda.delete_url(&name, alias(slot)).await?;
+            self.lambda.delete_alias(&name, alias(slot)).await?;
+        }
+        self.lambda.delete(&name, None).await
+    }
+
+    /// Keeps what any alias uses, what blue would go back to, and the newest few. Failing here costs storage and nothing else, so it is
+    /// told in the log and tried again at the next release.
+    pub(super) async fn delete_old_versions(&self, name: &str, just_staged: &str) {
+        if let Err(error) = self.try_delete_old_versions(name, just_staged).await {
+            tracing::warn!(function = name, %error, "old versions could not be deleted");
+        }
+    }
+
+    async fn try_delete_old_versions(
+        &self,
+        name: &str,
+        just_staged: &str,
+    ) -> Result<(), CloudError> {
+        let versions = self.lambda.versions(name).await?;
+        let mut ours: Vec<u64> = versions
+            .iter()
+            .filter(|version| Settings::read(version).marks().release.is_some())
+            .filter_map(|version| version.version()?.parse().ok())
+            .collect();
+        ours.sort_unstable_by(|a, b| b.cmp(a));
+        if ours.len() <= self.options.keep_versions {
+            return Ok(());
+        }
+        let mut used = self.used_versions(name).await?;
+        used.insert(just_staged.to_owned());
+        for old in ours.into_iter().skip(self.options.keep_versions) {
+            let old = old.to_string();
+            if !used.contains(&old) {
+                self.lambda.delete(name, Some(&old)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn used_versions(&self, name: &str) -> Result<BTreeSet<String>, CloudError> {
+        let mut used = BTreeSet::new();
+        for alias in self.lambda.aliases(name).await? {
+            used.extend(alias.function_version().map(str::to_owned));
+            let previous = alias
+                .description()
+                .and_then(|it| it.strip_prefix("previous="));
+            used.extend(previous.map(str::to_owned));
+            let weights = alias
+                .routing_config()
+                .and_then(|it| it.additional_version_weights());
+            used.extend(
+                weights
+                    .into_iter()
+                    .flatten()
+                    .map(|(version, _)| version.clone()),
+            );
+        }
+        Ok(used)
+    }
+}

@@ -1,0 +1,243 @@
+//! What a Lambda function is set to: as a release asks for it, as AWS tells it, and as fields that can be compared. Pure.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use aws_sdk_lambda::types::FunctionConfiguration;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+use crate::{
+    desired::Release,
+    manifest::spec::{EnvValue, Runtime},
+    name::{CodeDigest, FunctionName, ReleaseDigest, Revision, Slot},
+    observed::Fields,
+};
+
+/// The variables that we add, which no variable of a user may replace.
+pub(super) const FUNCTION: &str = "VERDIGRIS_FUNCTION";
+pub(super) const RELEASE: &str = "VERDIGRIS_RELEASE";
+pub(super) const REVISION: &str = "VERDIGRIS_REVISION";
+/// How many functions the release has, so that a half-staged release cannot look whole.
+pub(super) const FUNCTIONS: &str = "VERDIGRIS_FUNCTIONS";
+/// Set on functions that answer HTTP: their aliases have a function URL.
+pub(super) const HTTP: &str = "VERDIGRIS_HTTP";
+const OURS: &str = "VERDIGRIS_";
+
+const ARCHITECTURE: &str = "x86_64";
+
+/// Everything about a function that a published version freezes.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Settings {
+    /// SHA-256 of the package in base64, as AWS writes it.
+    pub(super) code: String,
+    pub(super) runtime: String,
+    pub(super) handler: String,
+    pub(super) role: String,
+    pub(super) memory: i32,
+    pub(super) timeout: i32,
+    pub(super) architectures: BTreeSet<String>,
+    /// Always empty in what we ask for: a layer is somebody's hand edit.
+    pub(super) layers: BTreeSet<String>,
+    pub(super) env: BTreeMap<String, String>,
+}
+
+impl Settings {
+    /// What one function of a release should be set to. `None` where the release has no such function.
+    pub(super) fn wanted(
+        release: &Release,
+        function: &FunctionName,
+        code: CodeDigest,
+        default_role: &str,
+    ) -> Option<Self> {
+        let content = &release.content;
+        let wanted = content.functions.get(function)?;
+        let (runtime, handler) = runtime(&content.runtime);
+        Some(Self {
+            code: STANDARD.encode(code.as_bytes()),
+            runtime,
+            handler: handler.to_owned(),
+            role: content
+                .role
+                .clone()
+                .unwrap_or_else(|| default_role.to_owned()),
+            memory: i32::try_from(wanted.memory.0).unwrap_or(i32::MAX),
+            timeout: i32::try_from(wanted.timeout.as_secs().max(1)).unwrap_or(i32::MAX),
+            architectures: BTreeSet::from([ARCHITECTURE.to_owned()]),
+            layers: BTreeSet::new(),
+            env: variables(release, function),
+        })
+    }
+
+    pub(super) fn read(config: &FunctionConfiguration) -> Self {
+        let text = |value: Option<&str>| value.unwrap_or_default().to_owned();
+        let env = config.environment().and_then(|env| env.variables());
+        Self {
+            code: text(config.code_sha256()),
+            runtime: text(config.runtime().map(|runtime| runtime.as_str())),
+            handler: text(config.handler()),
+            role: text(config.role()),
+            memory: config.memory_size().unwrap_or_default(),
+            timeout: config.timeout().unwrap_or_default(),
+            architectures: config
+                .architectures()
+                .iter()
+                .map(|known| known.as_str().to_owned())
+                .collect(),
+            layers: config
+                .layers()
+                .iter()
+                .filter_map(|layer| layer.arn().map(str::to_owned))
+                .collect(),
+            env: env
+                .into_iter()
+                .flatten()
+                .map(|(k, v)| (k.clone(), v.clone()))
+                .collect(),
+        }
+    }
+
+    /// Whether a version set like this can stand for what is wanted. The commit that asked for it first does not matter.
+    pub(super) fn serves(&self, wanted: &Self) -> bool {
+        let plain = |settings: &Self| {
+            let mut settings = settings.clone();
+            settings.env.remove(REVISION);
+            settings
+        };
+        plain(self) == plain(wanted)
+    }
+
+    /// Whether only the code differs, so that no configuration needs to be sent.
+    pub(super) fn configured_as(&self, wanted: &Self) -> bool {
+        let same_code = Self {
+            code: wanted.code.clone(),
+            ..self.clone()
+        };
+        same_code == *wanted
+    }
+
+    /// Our marks in the variables.
+    pub(super) fn marks(&self) -> Marks {
+        let mark = |name: &str| self.env.get(name);
+        Marks {
+            release: mark(RELEASE).and_then(|value| value.parse().ok()),
+            revision: mark(REVISION).and_then(|value| value.parse().ok()),
+            functions: mark(FUNCTIONS).and_then(|value| value.parse().ok()),
+            http: mark(HTTP).is_some(),
+        }
+    }
+
+    /// The comparable form, below the function's name.
+    pub(super) fn fields(&self, function: &FunctionName) -> Fields {
+        let Self {
+            code,
+            runtime,
+            handler,
+            role,
+            memory,
+            timeout,
+            architectures,
+            layers,
+            env,
+        } = self;
+        let join = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
+        let mut fields = Fields::new();
+        let mut put = |path: &str, value: String| {
+            fields.insert(format!("{function}.{path}"), value);
+        };
+        put("package", code.clone());
+        put("runtime", runtime.clone());
+        put("handler", handler.clone());
+        put("role", role.clone());
+        put("memory", memory.to_string());
+        put("timeout", timeout.to_string());
+        put("architecture", join(architectures));
+        if !layers.is_empty() {
+            put("layers", join(layers));
+        }
+        for (name, value) in env.iter().filter(|(name, _)| !name.starts_with(OURS)) {
+            put(
+                &format!("env.{name}"),
+                CodeDigest::of(value.as_bytes()).short(),
+            );
+        }
+        fields
+    }
+}
+
+/// What our variables say about a version.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Marks {
+    pub(super) release: Option<ReleaseDigest>,
+    pub(super) revision: Option<Revision>,
+    pub(super) functions: Option<usize>,
+    pub(super) http: bool,
+}
+
+/// Fields that the alias has, and not the version behind it.
+pub(super) fn alias_fields(function: &FunctionName, whole_traffic: bool, has_url: bool) -> Fields {
+    let traffic = if whole_traffic { "all" } else { "split" };
+    let mut fields = Fields::from([(format!("{function}.traffic"), traffic.to_owned())]);
+    if has_url {
+        fields.insert(format!("{function}.url"), "public".to_owned());
+    }
+    fields
+}
+
+/// All fields of a slot that holds exactly this release.
+pub(super) fn expected(release: &Release, code: CodeDigest, default_role: &str) -> Fields {
+    let mut fields = Fields::new();
+    for (name, function) in &release.content.functions {
+        let wanted = Settings::wanted(release, name, code, default_role);
+        fields.extend(wanted.map(|wanted| wanted.fields(name)).unwrap_or_default());
+        fields.extend(alias_fields(name, true, function.http.is_some()));
+    }
+    fields
+}
+
+/// The alias of a slot.
+pub(super) fn alias(slot: Slot) -> &'static str {
+    match slot {
+        Slot::Blue => "blue",
+        Slot::Green => "green",
+    }
+}
+
+fn runtime(runtime: &Runtime) -> (String, &'static str) {
+    match runtime {
+        Runtime::Python(version) => (format!("python{version}"), "verdigris_shim.handler"),
+        Runtime::Node(version) => (format!("nodejs{version}.x"), "verdigris_shim.handler"),
+        Runtime::Executable => ("provided.al2023".to_owned(), "bootstrap"),
+    }
+}
+
+/// The user's variables, then ours.
+///
+/// Lambda puts no secret of a store into a variable, and we must not read one. So a variable `DB_PASSWORD` whose value is a secret
+/// becomes `DB_PASSWORD_SECRET`, which holds the *name* of the secret in AWS Secrets Manager; the function asks for its value, with
+/// the role that it runs as. The password itself is nowhere in the function's configuration.
+fn variables(release: &Release, function: &FunctionName) -> BTreeMap<String, String> {
+    let content = &release.content;
+    let user = content
+        .env_of(function)
+        .into_iter()
+        .map(|(name, value)| match value {
+            EnvValue::Plain(text) => (name, text),
+            EnvValue::Secret(secret) => (format!("{name}_SECRET"), secret),
+        });
+    let mut env: BTreeMap<String, String> = user.collect();
+    env.insert(FUNCTION.to_owned(), function.to_string());
+    env.insert(RELEASE.to_owned(), release.digest.to_string());
+    env.insert(REVISION.to_owned(), release.revision.to_string());
+    env.insert(FUNCTIONS.to_owned(), content.functions.len().to_string());
+    let answers_http = |name| {
+        content
+            .functions
+            .get(name)
+            .is_some_and(|it| it.http.is_some())
+    };
+    if answers_http(function) {
+        env.insert(HTTP.to_owned(), "true".to_owned());
+    } else {
+        env.remove(HTTP);
+    }
+    env
+}

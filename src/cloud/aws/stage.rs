@@ -1,0 +1,288 @@
+//! Brings a release into published versions, and points green at them.
+
+use std::time::Duration;
+
+use aws_sdk_lambda::types::{FunctionConfiguration, LastUpdateStatus, State};
+use tokio::time::{Instant, sleep};
+
+use super::{
+    AwsCloud,
+    lambda::{Change, Function},
+    settings::Settings,
+    survey::{Seen, Standing, all, standing, tags},
+};
+use crate::{
+    cloud::{CloudError, Package},
+    desired::Release,
+    name::{CloudName, FunctionName, Slot},
+};
+
+/// The largest package that Lambda takes in a request.
+const ZIP_MAX: u64 = 50 * 1024 * 1024;
+
+const POLL_MIN: Duration = Duration::from_millis(50);
+const POLL_MAX: Duration = Duration::from_secs(2);
+
+/// A function whose version of the release is published and active.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) seen: Seen,
+    pub(super) version: String,
+    pub(super) http: bool,
+    /// Something was written to get there.
+    published: bool,
+}
+
+impl AwsCloud {
+    pub(super) async fn stage_release(
+        &self,
+        release: &Release,
+        package: &Package,
+    ) -> Result<(), CloudError> {
+        let ready = self.ready(release, package, Slot::Green).await?;
+        all(ready
+            .iter()
+            .map(|ready| self.show_on_green(release, ready))
+            .collect())
+        .await
+        .map(drop)
+    }
+
+    /// Every function of the release with a version to point at. `slot` is looked at first.
+    pub(super) async fn ready(
+        &self,
+        release: &Release,
+        package: &Package,
+        slot: Slot,
+    ) -> Result<Vec<Ready>, CloudError> {
+        let functions = release.content.functions.keys();
+        all(functions
+            .map(|function| self.ready_one(release, package, function, slot))
+            .collect())
+        .await
+    }
+
+    async fn ready_one(
+        &self,
+        release: &Release,
+        package: &Package,
+        function: &FunctionName,
+        slot: Slot,
+    ) -> Result<Ready, CloudError> {
+        let seen = self.survey_one(&release.service, function).await?;
+        let seen = seen.not_foreign()?;
+        let wanted = Settings::wanted(release, function, package.code, &self.options.target.role);
+        // `function` is a key of the release's functions.
+        let wanted = wanted.expect("a function of the release");
+        let http = wanted.marks().http;
+        let shown = seen.slot(slot).filter(|it| it.settings.serves(&wanted));
+        let (version, published) = match shown {
+            Some(pointer) => (pointer.version.clone(), false),
+            None => {
+                let work = Publication {
+                    release,
+                    package,
+                    name: &seen.name,
+                    wanted: &wanted,
+                    description: description(release),
+                };
+                let version = self.publication(&work).await;
+                self.forget(&seen.name);
+                (version?, true)
+            }
+        };
+        if published {
+            self.settled(&seen.name, Some(&version)).await?;
+        }
+        Ok(Ready {
+            seen,
+            version,
+            http,
+            published,
+        })
+    }
+
+    async fn show_on_green(&self, release: &Release, ready: &Ready) -> Result<(), CloudError> {
+        let Ready {
+            seen,
+            version,
+            http,
+            published,
+        } = ready;
+        self.point(seen, Slot::Green, version, *http).await?;
+        self.tag_release(release, seen).await?;
+        if *published {
+            self.delete_old_versions(&seen.name, version).await;
+        }
+        Ok(())
+    }
+
+    /// A new function got its tags when it was made.
+    async fn tag_release(&self, release: &Release, seen: &Seen) -> Result<(), CloudError> {
+        let wanted = release.digest.to_string();
+        match &seen.standing {
+            Standing::Ours { arn, staged } if staged.as_ref() != Some(&wanted) => {
+                let tags = tags::of(&release.service, release.digest);
+                self.forget(&seen.name);
+                self.lambda.tag(arn, tags).await
+            }
+            Standing::Ours { arn: _, staged: _ }
+            | Standing::Missing
+            | Standing::Foreign { arn: _ } => Ok(()),
+        }
+    }
+
+    /// The number of a version that is as wanted: one that is there, else a new one.
+    async fn publication(&self, work: &Publication<'_>) -> Result<String, CloudError> {
+        let Some(latest) = self.lambda.function(work.name, None).await? else {
+            return self.create(work).await;
+        };
+        if let Standing::Foreign { arn } = standing(&work.release.service, &latest) {
+            return Err(CloudError::NotOurs {
+                cloud: CloudName::Aws,
+                resource: arn,
+            });
+        }
+        let versions = self.lambda.versions(work.name).await?;
+        match newest_serving(&versions, work.wanted) {
+            Some(version) => Ok(version),
+            None => self.publish_anew(work).await,
+        }
+    }
+
+    async fn create(&self, work: &Publication<'_>) -> Result<String, CloudError> {
+        let zip = read_zip(work.package).await?;
+        let tags = tags::of(&work.release.service, work.release.digest);
+        self.lambda.create(work.change(None), zip, tags).await
+    }
+
+    /// Configuration first, then code: so that one release makes one version.
+    async fn publish_anew(&self, work: &Publication<'_>) -> Result<String, CloudError> {
+        let mut latest = self.settled(work.name, None).await?;
+        if !Settings::read(&latest).configured_as(work.wanted) {
+            self.lambda.configure(work.change(Some(&latest))).await?;
+            latest = self.settled(work.name, None).await?;
+        }
+        let change = work.change(Some(&latest));
+        if latest.code_sha256() == Some(work.wanted.code.as_str()) {
+            return self.lambda.publish(change).await;
+        }
+        let zip = read_zip(work.package).await?;
+        self.lambda.upload(change, zip).await
+    }
+
+    /// Waits, by state, until the function or one of its versions can be used.
+    async fn settled(
+        &self,
+        name: &str,
+        version: Option<&str>,
+    ) -> Result<FunctionConfiguration, CloudError> {
+        let deadline = Instant::now() + self.options.settle_within;
+        let mut pause = POLL_MIN;
+        loop {
+            if let Some(Function { config, tags: _ }) = self.lambda.function(name, version).await? {
+                match progress(&config) {
+                    Progress::Done => return Ok(config),
+                    Progress::Failed(message) => {
+                        return Err(CloudError::Unhealthy {
+                            cloud: CloudName::Aws,
+                            message: format!("function `{name}`: {message}"),
+                        });
+                    }
+                    Progress::Waiting => {}
+                }
+            }
+            if Instant::now() >= deadline {
+                return Err(CloudError::Busy {
+                    cloud: CloudName::Aws,
+                    resource: name.to_owned(),
+                    message: format!("not ready after {}s", self.options.settle_within.as_secs()),
+                });
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(POLL_MAX);
+        }
+    }
+}
+
+/// What it takes to publish one function of a release.
+#[derive(Debug)]
+struct Publication<'a> {
+    release: &'a Release,
+    package: &'a Package,
+    name: &'a str,
+    wanted: &'a Settings,
+    description: String,
+}
+
+impl Publication<'_> {
+    fn change(&self, latest: Option<&FunctionConfiguration>) -> Change<'_> {
+        Change {
+            name: self.name,
+            wanted: self.wanted,
+            description: &self.description,
+            revision_id: latest.and_then(|it| it.revision_id().map(str::to_owned)),
+        }
+    }
+}
+
+/// For people who look at the function in the vendor's console.
+fn description(release: &Release) -> String {
+    let text = format!(
+        "{} release {} of {}",
+        release.service,
+        release.digest.short(),
+        release.revision.short()
+    );
+    // Lambda takes 256 characters; a branch may have a longer name.
+    text.chars().take(256).collect()
+}
+
+fn newest_serving(versions: &[FunctionConfiguration], wanted: &Settings) -> Option<String> {
+    let serving = versions
+        .iter()
+        .filter(|version| Settings::read(version).serves(wanted))
+        .filter(|version| version.state() != Some(&State::Failed));
+    let numbers = serving.filter_map(|version| version.version()?.parse::<u64>().ok());
+    numbers.max().map(|number| number.to_string())
+}
+
+enum Progress {
+    Done,
+    Waiting,
+    Failed(String),
+}
+
+/// `Inactive` is a function that AWS put to sleep: it wakes at the next call. A state that is not told is a settled one.
+fn progress(config: &FunctionConfiguration) -> Progress {
+    let reason = |told: Option<&str>| told.unwrap_or("no reason was given").to_owned();
+    if config.state() == Some(&State::Failed) {
+        return Progress::Failed(reason(config.state_reason()));
+    }
+    if config.last_update_status() == Some(&LastUpdateStatus::Failed) {
+        return Progress::Failed(reason(config.last_update_status_reason()));
+    }
+    let waiting = config.state() == Some(&State::Pending)
+        || config.last_update_status() == Some(&LastUpdateStatus::InProgress);
+    if waiting {
+        Progress::Waiting
+    } else {
+        Progress::Done
+    }
+}
+
+async fn read_zip(package: &Package) -> Result<Vec<u8>, CloudError> {
+    let invalid = |message: String| CloudError::Invalid {
+        cloud: CloudName::Aws,
+        operation: format!("package {}", package.code.short()),
+        message,
+    };
+    if package.size > ZIP_MAX {
+        return Err(invalid(format!(
+            "{} bytes are more than the {ZIP_MAX} that Lambda takes in a request: make the package smaller",
+            package.size
+        )));
+    }
+    let unread = |fault| invalid(format!("cannot read it from this machine's disk: {fault}"));
+    tokio::fs::read(&package.path).await.map_err(unread)
+}

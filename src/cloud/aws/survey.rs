@@ -1,0 +1,326 @@
+//! Reads one function of a service: whose it is, and where its two aliases point.
+
+use std::{collections::BTreeMap, sync::PoisonError};
+
+use aws_sdk_lambda::types::AliasConfiguration;
+use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
+use url::Url;
+
+use super::{
+    AwsCloud,
+    lambda::Function,
+    settings::{Marks, Settings, alias},
+};
+use crate::{
+    cloud::CloudError,
+    name::{CloudName, FunctionName, ReleaseDigest, ServiceKey, Slot},
+    observed::Scope,
+};
+
+/// Functions that are worked on at once, so that a large service does not hold all of its packages in memory.
+const AT_ONCE: usize = 8;
+
+/// Longest name that Lambda takes.
+const NAME_MAX: usize = 64;
+
+const PREVIOUS: &str = "previous=";
+
+/// One function, now.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) service: ServiceKey,
+    pub(super) function: FunctionName,
+    pub(super) name: String,
+    pub(super) standing: Standing,
+    /// Only of functions that are ours.
+    pub(super) blue: Option<Pointer>,
+    pub(super) green: Option<Pointer>,
+}
+
+/// Whose the function is.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Standing {
+    Missing,
+    Foreign {
+        arn: String,
+    },
+    Ours {
+        arn: String,
+        /// The tag that says what was staged last.
+        staged: Option<String>,
+    },
+}
+
+/// An alias, and the version behind it.
+#[derive(Clone, Debug)]
+pub(super) struct Pointer {
+    pub(super) version: String,
+    pub(super) modified: String,
+    pub(super) settings: Settings,
+    pub(super) marks: Marks,
+    pub(super) detail: AliasDetail,
+}
+
+/// What `GetFunction` does not tell about an alias.
+#[derive(Clone, Debug, Default)]
+pub(super) struct AliasDetail {
+    pub(super) version: String,
+    pub(super) revision_id: Option<String>,
+    /// Another version takes part of the traffic.
+    pub(super) split: bool,
+    /// The version that blue held before its promotion.
+    pub(super) previous: Option<String>,
+    pub(super) url: Option<Url>,
+}
+
+/// Details of a function, which seldom change without the version behind an alias changing, too.
+#[derive(Clone, Debug)]
+pub(super) struct Details {
+    read_at: Instant,
+    standing: Standing,
+    aliases: BTreeMap<Slot, AliasDetail>,
+}
+
+impl Pointer {
+    pub(super) fn holds(&self, release: ReleaseDigest) -> bool {
+        self.marks.release == Some(release)
+    }
+}
+
+impl Seen {
+    pub(super) fn slot(&self, slot: Slot) -> Option<&Pointer> {
+        match slot {
+            Slot::Blue => self.blue.as_ref(),
+            Slot::Green => self.green.as_ref(),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `NotOurs`, so that no caller writes to what is not ours.
+    pub(super) fn not_foreign(self) -> Result<Self, CloudError> {
+        match &self.standing {
+            Standing::Foreign { arn } => Err(CloudError::NotOurs {
+                cloud: CloudName::Aws,
+                resource: arn.clone(),
+            }),
+            Standing::Missing | Standing::Ours { arn: _, staged: _ } => Ok(self),
+        }
+    }
+}
+
+/// The description of blue's alias: for people, and for a promotion that is resumed after a crash.
+pub(super) fn blue_description(previous: Option<&str>) -> String {
+    previous.map_or_else(String::new, |version| format!("{PREVIOUS}{version}"))
+}
+
+/// Runs the work some at a time, all of it whatever fails, and tells the first error.
+pub(super) async fn all<T, F>(work: Vec<F>) -> Result<Vec<T>, CloudError>
+where
+    F: Future<Output = Result<T, CloudError>>,
+{
+    let done: Vec<_> = stream::iter(work).buffered(AT_ONCE).collect().await;
+    done.into_iter().collect()
+}
+
+impl AwsCloud {
+    /// # Errors
+    ///
+    /// `Invalid` where the name would be longer than Lambda allows.
+    pub(super) fn lambda_name(
+        &self,
+        service: &ServiceKey,
+        function: &FunctionName,
+    ) -> Result<String, CloudError> {
+        let name = format!("{}-{}-{function}", service.environment, service.service);
+        if name.len() <= NAME_MAX {
+            return Ok(name);
+        }
+        Err(CloudError::Invalid {
+            cloud: CloudName::Aws,
+            operation: format!("function name `{name}`"),
+            message: format!(
+                "{} characters, at most {NAME_MAX} are allowed: shorten the name of the service or of the function",
+                name.len()
+            ),
+        })
+    }
+
+    /// Every function of the scope, read anew.
+    pub(super) async fn survey_anew(&self, scope: &Scope) -> Result<Vec<Seen>, CloudError> {
+        for function in &scope.functions {
+            self.forget(&self.lambda_name(&scope.service, function)?);
+        }
+        self.survey(scope).await
+    }
+
+    /// Every function of the scope. Details may be as old as `details_for` allows.
+    pub(super) async fn survey(&self, scope: &Scope) -> Result<Vec<Seen>, CloudError> {
+        let functions = scope.functions.iter();
+        all(functions
+            .map(|function| self.survey_one(&scope.service, function))
+            .collect())
+        .await
+    }
+
+    pub(super) async fn survey_one(
+        &self,
+        service: &ServiceKey,
+        function: &FunctionName,
+    ) -> Result<Seen, CloudError> {
+        let name = self.lambda_name(service, function)?;
+        let mut behind = BTreeMap::new();
+        for slot in [Slot::Blue, Slot::Green] {
+            if let Some(version) = self.lambda.function(&name, Some(alias(slot))).await? {
+                behind.insert(slot, version);
+            }
+        }
+        let details = match self.remembered(&name, &behind) {
+            Some(details) => details,
+            None => self.read_details(service, &name, &behind).await?,
+        };
+        let ours = matches!(details.standing, Standing::Ours { arn: _, staged: _ });
+        let mut pointer = |slot: Slot| {
+            let version = behind.remove(&slot).filter(|_| ours)?;
+            Some(pointer(&version, details.aliases.get(&slot)))
+        };
+        Ok(Seen {
+            service: service.clone(),
+            function: function.clone(),
+            blue: pointer(Slot::Blue),
+            green: pointer(Slot::Green),
+            standing: details.standing.clone(),
+            name,
+        })
+    }
+
+    /// Must be called after every writing call: what was known of the function may no longer hold.
+    pub(super) fn forget(&self, name: &str) {
+        let mut known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        known.remove(name);
+    }
+
+    fn remembered(&self, name: &str, behind: &BTreeMap<Slot, Function>) -> Option<Details> {
+        let known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        let details = known.get(name)?;
+        let seen = behind.iter().map(|(slot, it)| (*slot, version(it)));
+        let same = details
+            .aliases
+            .iter()
+            .map(|(slot, detail)| (*slot, detail.version.as_str()))
+            .eq(seen);
+        let ours = matches!(details.standing, Standing::Ours { arn: _, staged: _ });
+        let young = details.read_at.elapsed() < self.options.details_for;
+        (same && ours && young).then(|| details.clone())
+    }
+
+    async fn read_details(
+        &self,
+        service: &ServiceKey,
+        name: &str,
+        behind: &BTreeMap<Slot, Function>,
+    ) -> Result<Details, CloudError> {
+        let read_at = Instant::now();
+        let latest = self.lambda.function(name, None).await?;
+        let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
+        let mut aliases = BTreeMap::new();
+        if matches!(standing, Standing::Ours { arn: _, staged: _ }) && !behind.is_empty() {
+            let listed = self.lambda.aliases(name).await?;
+            for (slot, version) in behind {
+                let found = listed.iter().find(|it| it.name() == Some(alias(*slot)));
+                let mut detail = found.map(detail).unwrap_or_default();
+                if Settings::read(&version.config).marks().http {
+                    detail.url = self.lambda.url(name, alias(*slot)).await?;
+                }
+                aliases.insert(*slot, detail);
+            }
+        }
+        let details = Details {
+            read_at,
+            standing,
+            aliases,
+        };
+        let mut known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        known.insert(name.to_owned(), details.clone());
+        Ok(details)
+    }
+}
+
+/// Whose a function is, by its tags alone.
+pub(super) fn standing(service: &ServiceKey, function: &Function) -> Standing {
+    let arn = function
+        .config
+        .function_arn()
+        .unwrap_or_default()
+        .to_owned();
+    let tag = |name: &str| function.tags.as_ref().and_then(|tags| tags.get(name));
+    let is = |name: &str, value: &str| tag(name).is_some_and(|it| it == value);
+    let ours = is(tags::OWNER, tags::VERDIGRIS)
+        && is(tags::SERVICE, service.service.as_str())
+        && is(tags::ENVIRONMENT, service.environment.as_str());
+    if ours {
+        let staged = tag(tags::RELEASE).cloned();
+        Standing::Ours { arn, staged }
+    } else {
+        Standing::Foreign { arn }
+    }
+}
+
+/// Our tags.
+pub(super) mod tags {
+    use std::collections::BTreeMap;
+
+    use crate::name::{ReleaseDigest, ServiceKey};
+
+    pub(in crate::cloud::aws) const OWNER: &str = "verdigris:owner";
+    pub(in crate::cloud::aws) const VERDIGRIS: &str = "verdigris";
+    pub(in crate::cloud::aws) const SERVICE: &str = "verdigris:service";
+    pub(in crate::cloud::aws) const ENVIRONMENT: &str = "verdigris:environment";
+    pub(in crate::cloud::aws) const RELEASE: &str = "verdigris:release";
+
+    pub(in crate::cloud::aws) fn of(
+        service: &ServiceKey,
+        release: ReleaseDigest,
+    ) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            (OWNER.to_owned(), VERDIGRIS.to_owned()),
+            (SERVICE.to_owned(), service.service.to_string()),
+            (ENVIRONMENT.to_owned(), service.environment.to_string()),
+            (RELEASE.to_owned(), release.to_string()),
+        ])
+    }
+}
+
+fn version(function: &Function) -> &str {
+    function.config.version().unwrap_or_default()
+}
+
+fn pointer(function: &Function, detail: Option<&AliasDetail>) -> Pointer {
+    let settings = Settings::read(&function.config);
+    Pointer {
+        version: version(function).to_owned(),
+        modified: function
+            .config
+            .last_modified()
+            .unwrap_or_default()
+            .to_owned(),
+        marks: settings.marks(),
+        settings,
+        detail: detail.cloned().unwrap_or_default(),
+    }
+}
+
+fn detail(found: &AliasConfiguration) -> AliasDetail {
+    let weights = found
+        .routing_config()
+        .and_then(|it| it.additional_version_weights());
+    let previous = found.description().and_then(|it| it.strip_prefix(PREVIOUS));
+    AliasDetail {
+        version: found.function_version().unwrap_or_default().to_owned(),
+        revision_id: found.revision_id().map(str::to_owned),
+        split: weights.is_some_and(|weights| !weights.is_empty()),
+        previous: previous.map(str::to_owned),
+        url: None,
+    }
+}

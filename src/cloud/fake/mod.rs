@@ -1,0 +1,346 @@
+//! A cloud in memory, which can misbehave on request.
+//!
+//! It keeps the contract of [`Cloud`] and nothing of any vendor: it is what rollouts, crash tests and simulations run on.
+
+mod state;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
+use url::Url;
+
+use self::state::{Held, Planned, Service, State, holds};
+use super::{Cloud, CloudError, Package};
+use crate::{
+    desired::Release,
+    manifest::spec::EnvValue,
+    name::{CloudName, CodeDigest, FunctionName, ReleaseDigest, ServiceKey, Slot},
+    observed::{Fields, Observed, Owned, Scope},
+};
+
+/// What a cloud can be asked to do.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Operation {
+    Observe,
+    Inventory,
+    Stage,
+    Promote,
+    Retract,
+    Repair,
+    Prune,
+}
+
+/// How a call goes wrong.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Fault {
+    /// Nothing is done.
+    Fail(CloudError),
+    /// Nothing is done; ask again after this long.
+    Throttle(Duration),
+    /// The work is done, and the answer never arrives.
+    LoseReply,
+    /// The work is done after this long.
+    Slow(Duration),
+    /// Neither work nor answer, ever.
+    Hang,
+}
+
+/// Something that a person did past us.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum HandEdit {
+    /// A setting of a slot. `None` takes it away.
+    Field {
+        slot: Slot,
+        path: String,
+        value: Option<String>,
+    },
+    /// The slot holds nothing any more.
+    Empty(Slot),
+    /// One function is gone from the slot.
+    Tear { slot: Slot, function: FunctionName },
+    /// Blue and green were exchanged.
+    Swap,
+    /// A resource with this function's name that does not carry our tags.
+    Foreign(FunctionName),
+}
+
+/// Calls, and what came of them.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Counts {
+    pub calls: BTreeMap<Operation, u64>,
+    /// Calls that changed something. A call that finds all as it should be changes nothing.
+    pub changes: u64,
+}
+
+/// One cloud in memory.
+#[derive(Debug)]
+pub struct FakeCloud {
+    name: CloudName,
+    state: Mutex<State>,
+    hung: watch::Sender<bool>,
+}
+
+impl FakeCloud {
+    pub fn new(name: CloudName) -> Self {
+        Self {
+            name,
+            state: Mutex::default(),
+            hung: watch::Sender::new(false),
+        }
+    }
+
+    /// The `nth` next call of the operation goes wrong, once. 1 is the very next.
+    pub fn fault(&self, operation: Operation, nth: u64, fault: Fault) {
+        self.state().faults.push(Planned {
+            operation,
+            spared: nth.saturating_sub(1),
+            fault,
+        });
+    }
+
+    /// Every call waits for as long as this is so.
+    pub fn hang(&self, hung: bool) {
+        self.hung.send_replace(hung);
+    }
+
+    /// Every call takes this long.
+    pub fn slow(&self, latency: Duration) {
+        self.state().latency = latency;
+    }
+
+    /// Promotions from now on undo themselves after a while, as slot swaps have been seen to.
+    pub fn revert_promotions_after(&self, delay: Option<Duration>) {
+        self.state().revert_after = delay;
+    }
+
+    /// Where every function of a slot answers, for gates that really ask.
+    pub fn answer_at(&self, slot: Slot, address: Url) {
+        self.state().addresses.insert(slot, address);
+    }
+
+    pub fn edit(&self, service: &ServiceKey, edit: HandEdit) {
+        let mut state = self.state();
+        if let HandEdit::Foreign(function) = edit {
+            state.foreign.insert((service.clone(), function));
+            return;
+        }
+        let service = state.services.entry(service.clone()).or_default();
+        service.edit(edit);
+    }
+
+    pub fn counts(&self) -> Counts {
+        self.state().counts.clone()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A poisoned lock holds whole values: every change of the state is a single assignment.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the call, lets it go wrong if it should, and else does the work.
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        work: impl FnOnce(&mut State) -> Result<T, CloudError> + Send,
+    ) -> Result<T, CloudError> {
+        let (fault, latency) = self.state().called(operation);
+        let mut hung = self.hung.subscribe();
+        // Fails only when the sender is gone, and `self` has it.
+        hung.wait_for(|hung| !hung).await.ok();
+        sleep(latency).await;
+        match fault {
+            None => {}
+            Some(Fault::Fail(error)) => return Err(error),
+            Some(Fault::Throttle(retry_after)) => {
+                return Err(CloudError::Throttled {
+                    cloud: self.name,
+                    retry_after,
+                });
+            }
+            Some(Fault::Slow(delay)) => sleep(delay).await,
+            Some(Fault::Hang) => return future::pending().await,
+            Some(Fault::LoseReply) => {
+                self.work(work)?;
+                return Err(CloudError::Unreachable {
+                    cloud: self.name,
+                    operation: format!("{operation:?}").to_lowercase(),
+                    message: "the connection was lost before the answer".to_owned(),
+                });
+            }
+        }
+        self.work(work)
+    }
+
+    fn work<T>(
+        &self,
+        work: impl FnOnce(&mut State) -> Result<T, CloudError>,
+    ) -> Result<T, CloudError> {
+        let mut state = self.state();
+        state.revert_what_is_due();
+        let before = state.services.clone();
+        let answer = work(&mut state);
+        if state.services != before {
+            state.counts.changes += 1;
+        }
+        answer
+    }
+
+    fn hold(&self, release: &Release, package: &Package) -> Held {
+        let functions = &release.content.functions;
+        let http = functions.iter().filter(|(_, it)| it.http.is_some());
+        Held {
+            release: release.digest,
+            revision: release.revision.clone(),
+            functions: functions.keys().cloned().collect(),
+            http: http.map(|(name, _)| name.clone()).collect(),
+            missing: BTreeSet::new(),
+            fields: self.expected(release, package.code),
+        }
+    }
+
+    fn refuse_foreign(&self, state: &State, service: &ServiceKey) -> Result<(), CloudError> {
+        match state.foreign_of(service).into_iter().next() {
+            None => Ok(()),
+            Some(resource) => Err(CloudError::NotOurs {
+                cloud: self.name,
+                resource,
+            }),
+        }
+    }
+}
+
+#[async_trait]
+impl Cloud for FakeCloud {
+    fn name(&self) -> CloudName {
+        self.name
+    }
+
+    fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
+        let mut fields = Fields::from([("package".to_owned(), code.to_string())]);
+        for (name, function) in &release.content.functions {
+            let mut put = |path: &str, value: String| {
+                fields.insert(format!("{name}.{path}"), value);
+            };
+            put("handler", function.handler.clone());
+            put("memory", function.memory.0.to_string());
+            put("timeout", function.timeout.as_secs().to_string());
+            for (variable, value) in release.content.env_of(name) {
+                let text = match value {
+                    EnvValue::Plain(text) => text,
+                    EnvValue::Secret(secret) => format!("secret {secret}"),
+                };
+                put(
+                    &format!("env.{variable}"),
+                    CodeDigest::of(text.as_bytes()).short(),
+                );
+            }
+        }
+        fields
+    }
+
+    async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        let key = &scope.service;
+        let look = |state: &mut State| {
+            let service = state.services.get(key).cloned().unwrap_or_default();
+            Ok(Observed {
+                blue: state.content(key, Slot::Blue, service.blue.as_ref()),
+                green: state.content(key, Slot::Green, service.green.as_ref()),
+                resources: service.resources(key),
+                foreign: state.foreign_of(key),
+            })
+        };
+        self.call(Operation::Observe, look).await
+    }
+
+    async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
+        let list = |state: &mut State| {
+            let owned = state.services.iter().map(|(key, service)| Owned {
+                service: key.clone(),
+                resources: service.resources(key),
+            });
+            Ok(owned.filter(|it| !it.resources.is_empty()).collect())
+        };
+        self.call(Operation::Inventory, list).await
+    }
+
+    async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
+        let held = self.hold(release, package);
+        let stage = |state: &mut State| {
+            self.refuse_foreign(state, &release.service)?;
+            let service = state.services.entry(release.service.clone()).or_default();
+            service.green = Some(held);
+            Ok(())
+        };
+        self.call(Operation::Stage, stage).await
+    }
+
+    async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
+        let promote = |state: &mut State| {
+            self.refuse_foreign(state, &scope.service)?;
+            let not_staged = CloudError::NotStaged {
+                cloud: self.name,
+                release,
+            };
+            let revert_after = state.revert_after;
+            let service = state
+                .services
+                .get_mut(&scope.service)
+                .ok_or(not_staged.clone())?;
+            if holds(service.blue.as_ref(), release) {
+                return Ok(());
+            }
+            if !holds(service.green.as_ref(), release) {
+                return Err(not_staged);
+            }
+            let before = Box::new(Service {
+                reversion: None,
+                ..service.clone()
+            });
+            std::mem::swap(&mut service.blue, &mut service.green);
+            service.reversion = revert_after.map(|delay| (Instant::now() + delay, before));
+            Ok(())
+        };
+        self.call(Operation::Promote, promote).await
+    }
+
+    async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
+        let retract = |state: &mut State| {
+            if let Some(service) = state.services.get_mut(&scope.service)
+                && holds(service.blue.as_ref(), release)
+            {
+                let held = service.blue.take();
+                service.green = service.green.take().or(held);
+            }
+            Ok(())
+        };
+        self.call(Operation::Retract, retract).await
+    }
+
+    async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
+        let held = self.hold(release, package);
+        let repair = |state: &mut State| {
+            self.refuse_foreign(state, &release.service)?;
+            let service = state.services.entry(release.service.clone()).or_default();
+            service.blue = Some(held);
+            Ok(())
+        };
+        self.call(Operation::Repair, repair).await
+    }
+
+    async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
+        let prune = |state: &mut State| {
+            state.services.remove(&scope.service);
+            Ok(())
+        };
+        self.call(Operation::Prune, prune).await
+    }
+}

@@ -1,0 +1,183 @@
+//! What the fake remembers.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use url::Url;
+
+use super::{Counts, Fault, HandEdit, Operation};
+use crate::{
+    name::{FunctionName, ReleaseDigest, Revision, ServiceKey, Slot},
+    observed::{Addresses, Fields, Holding, SlotContent},
+};
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    pub(super) services: BTreeMap<ServiceKey, Service>,
+    pub(super) foreign: BTreeSet<(ServiceKey, FunctionName)>,
+    pub(super) faults: Vec<Planned>,
+    pub(super) addresses: BTreeMap<Slot, Url>,
+    pub(super) latency: Duration,
+    pub(super) revert_after: Option<Duration>,
+    pub(super) counts: Counts,
+}
+
+/// A fault that waits for its call.
+#[derive(Debug)]
+pub(super) struct Planned {
+    pub(super) operation: Operation,
+    /// Calls of the operation that still go well before.
+    pub(super) spared: u64,
+    pub(super) fault: Fault,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Service {
+    pub(super) blue: Option<Held>,
+    pub(super) green: Option<Held>,
+    /// When the last promotion undoes itself, and what is there then.
+    pub(super) reversion: Option<(Instant, Box<Service>)>,
+}
+
+/// What a slot holds.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Held {
+    pub(super) release: ReleaseDigest,
+    pub(super) revision: Revision,
+    pub(super) functions: BTreeSet<FunctionName>,
+    pub(super) http: BTreeSet<FunctionName>,
+    pub(super) missing: BTreeSet<FunctionName>,
+    pub(super) fields: Fields,
+}
+
+impl State {
+    pub(super) fn called(&mut self, operation: Operation) -> (Option<Fault>, Duration) {
+        *self.counts.calls.entry(operation).or_default() += 1;
+        let mut due = None;
+        for (index, planned) in self.faults.iter_mut().enumerate() {
+            match (planned.operation == operation, planned.spared) {
+                (true, 0) if due.is_none() => due = Some(index),
+                (true, 1..) => planned.spared -= 1,
+                (true, 0) | (false, _) => {}
+            }
+        }
+        let fault = due.map(|index| self.faults.remove(index).fault);
+        (fault, self.latency)
+    }
+
+    pub(super) fn revert_what_is_due(&mut self) {
+        let now = Instant::now();
+        for service in self.services.values_mut() {
+            if let Some((at, before)) = service.reversion.take() {
+                if at <= now {
+                    *service = *before;
+                } else {
+                    service.reversion = Some((at, before));
+                }
+            }
+        }
+    }
+
+    pub(super) fn foreign_of(&self, service: &ServiceKey) -> Vec<String> {
+        let of_service = self.foreign.iter().filter(|(owner, _)| owner == service);
+        of_service
+            .map(|(owner, function)| resource(owner, function))
+            .collect()
+    }
+
+    pub(super) fn addresses(&self, service: &ServiceKey, slot: Slot, held: &Held) -> Addresses {
+        let address = |function: &FunctionName| {
+            let fixed = self.addresses.get(&slot).cloned();
+            // Names hold letters, digits and hyphens only, so that they always make a host.
+            let ServiceKey {
+                environment,
+                service,
+            } = service;
+            let host = format!("http://{function}.{slot}.{service}.{environment}.test/");
+            fixed.or_else(|| Url::parse(&host).ok())
+        };
+        let found = held
+            .http
+            .iter()
+            .map(|name| address(name).map(|url| (name.clone(), url)));
+        found.flatten().collect()
+    }
+
+    pub(super) fn content(
+        &self,
+        service: &ServiceKey,
+        slot: Slot,
+        held: Option<&Held>,
+    ) -> SlotContent {
+        let Some(held) = held else {
+            return SlotContent::Empty;
+        };
+        if !held.missing.is_empty() {
+            let here = |name: &FunctionName| !held.missing.contains(name);
+            let functions = held.functions.iter();
+            return SlotContent::Torn(
+                functions
+                    .map(|name| (name.clone(), here(name).then_some(held.release)))
+                    .collect(),
+            );
+        }
+        SlotContent::Whole(Holding {
+            release: held.release,
+            revision: Some(held.revision.clone()),
+            addresses: self.addresses(service, slot, held),
+            fields: held.fields.clone(),
+            label: format!("release {}", held.release.short()),
+        })
+    }
+}
+
+impl Service {
+    pub(super) fn slot(&mut self, slot: Slot) -> &mut Option<Held> {
+        match slot {
+            Slot::Blue => &mut self.blue,
+            Slot::Green => &mut self.green,
+        }
+    }
+
+    pub(super) fn edit(&mut self, edit: HandEdit) {
+        match edit {
+            HandEdit::Field { slot, path, value } => {
+                if let Some(held) = self.slot(slot) {
+                    match value {
+                        Some(value) => held.fields.insert(path, value),
+                        None => held.fields.remove(&path),
+                    };
+                }
+            }
+            HandEdit::Empty(slot) => *self.slot(slot) = None,
+            HandEdit::Tear { slot, function } => {
+                if let Some(held) = self.slot(slot) {
+                    held.missing.insert(function);
+                }
+            }
+            HandEdit::Swap => std::mem::swap(&mut self.blue, &mut self.green),
+            // Kept beside the services: it is none of ours.
+            HandEdit::Foreign(_) => {}
+        }
+    }
+
+    pub(super) fn resources(&self, key: &ServiceKey) -> Vec<String> {
+        let held = [&self.blue, &self.green].into_iter().flatten();
+        let functions: BTreeSet<_> = held.flat_map(|held| held.functions.iter()).collect();
+        functions
+            .into_iter()
+            .map(|function| resource(key, function))
+            .collect()
+    }
+}
+
+pub(super) fn resource(service: &ServiceKey, function: &FunctionName) -> String {
+    format!("{}-{}-{function}", service.environment, service.service)
+}
+
+pub(super) fn holds(held: Option<&Held>, release: ReleaseDigest) -> bool {
+    held.is_some_and(|held| held.release == release && held.missing.is_empty())
+}
