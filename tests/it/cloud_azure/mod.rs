@@ -1,5 +1,6 @@
 //! The Azure client: what it refuses to do, and what it does against the local endpoint.
 
+mod contract;
 mod guards;
 mod local;
 mod slots;
