@@ -3,6 +3,7 @@
 mod contract;
 mod guards;
 mod local;
+mod prism;
 mod slots;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
