@@ -225,6 +225,22 @@ async fn a_crash_costs_one_request_and_a_slow_function_is_given_up() {
 }
 
 #[tokio::test]
+async fn an_app_that_uses_too_much_memory_is_killed_and_its_log_says_so() {
+    let local = Local::with_site(ArmOptions {
+        memory_limit: Some(100 << 20),
+        ..ArmOptions::default()
+    })
+    .await;
+    local.deploy("green", package("r")).await;
+    let front = local.front("green").await;
+    assert_eq!(local.text(&format!("{front}/eat")).await.0, 502);
+    assert_eq!(local.text(&format!("{front}/x")).await.0, 200);
+    let logs = format!("{}/_verdigris/logs/shop-stock/green", local.endpoint.url);
+    assert!(local.text(&logs).await.1.contains("bytes of memory"));
+    local.end().await;
+}
+
+#[tokio::test]
 async fn an_idle_app_is_stopped_and_starts_again_on_request() {
     let local = Local::with_site(ArmOptions {
         idle_timeout: Some(Duration::from_millis(300)),
