@@ -1,4 +1,4 @@
-//! The AWS cloud and the fake, held to the contract; and what only AWS promises.
+//! The AWS cloud, held to the contract on servers that are not ours; and what only AWS promises.
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -7,23 +7,21 @@ use aws_sdk_lambda::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
     primitives::Blob,
-    types::{FunctionCode, Runtime},
+    types::{AliasRoutingConfiguration, FunctionCode, Runtime},
 };
 use url::Url;
 use verdigris::{
     cloud::{
         Cloud,
         aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
-        fake::{FakeCloud, HandEdit, Operation},
     },
     manifest::spec::AwsTarget,
-    name::{CloudName, EnvironmentName, FunctionName, ServiceKey, Slot},
+    name::{EnvironmentName, FunctionName, ServiceKey},
 };
 
 use crate::cloud_contract::{
-    Edit, Subject, holds_on,
-    peers::{self, Peer},
-    release::{ENVIRONMENT, Fixture, ROLE, stock},
+    Edit, Subject, holds_on, peers,
+    release::{ENVIRONMENT, Fixture, ROLE, stock, zip},
 };
 
 const REGION: &str = "eu-west-1";
@@ -50,33 +48,28 @@ pub(crate) fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
     }
 }
 
-/// The AWS cloud against some Lambda server.
-struct OnAws {
+/// The AWS cloud against some Lambda server, and a hand that edits past us.
+pub(crate) struct OnAws {
     cloud: AwsCloud,
     hand: Client,
-    known_wrong: &'static [(&'static str, &'static str)],
-    _peer: Peer,
 }
 
 impl OnAws {
-    async fn new(peer: Peer, known_wrong: &'static [(&'static str, &'static str)]) -> Self {
+    /// With everything read anew each time, so that each case sees what is there.
+    pub(crate) async fn at(endpoint: &Url) -> Self {
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
-            .endpoint_url(peer.endpoint.as_str().trim_end_matches('/'))
+            .endpoint_url(endpoint.as_str().trim_end_matches('/'))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
         Self {
-            cloud: AwsCloud::new(aws(&peer.endpoint, Duration::from_secs(300))).await,
+            cloud: AwsCloud::new(aws(endpoint, Duration::ZERO)).await,
             hand: Client::from_conf(config.build()),
-            known_wrong,
-            _peer: peer,
         }
     }
 
     async fn make_foreign(&self, name: &str) {
-        let zip = FunctionCode::builder().zip_file(Blob::new(
-            *b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        ));
+        let zip = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[])));
         let made = self
             .hand
             .create_function()
@@ -87,6 +80,20 @@ impl OnAws {
             .code(zip.build())
             .send();
         made.await.unwrap();
+    }
+
+    async fn split_blue(&self, name: &str) {
+        let green = self.hand.get_alias().function_name(name).name("green");
+        let version = green.send().await.unwrap().function_version.unwrap();
+        let weights = AliasRoutingConfiguration::builder().additional_version_weights(version, 0.1);
+        let blue = self.hand.update_alias().function_name(name).name("blue");
+        let blue = blue.routing_config(weights.build());
+        blue.send().await.unwrap();
+    }
+
+    async fn take_url_away(&self, name: &str) {
+        let gone = self.hand.delete_function_url_config().function_name(name);
+        gone.qualifier("blue").send().await.unwrap();
     }
 
     async fn put_green_on_blue(&self, name: &str) {
@@ -133,10 +140,6 @@ impl Subject for OnAws {
     fn writes(&self) -> u64 {
         writes(&self.cloud.calls())
     }
-
-    fn known_wrong(&self) -> &'static [(&'static str, &'static str)] {
-        self.known_wrong
-    }
 }
 
 /// Operations that are not plainly reading.
@@ -146,62 +149,101 @@ fn writes(calls: &BTreeMap<String, u64>) -> u64 {
     writing.map(|(_, count)| count).sum()
 }
 
-/// The fake: its hand edits are its own.
-struct OnFake(FakeCloud);
-
-#[async_trait]
-impl Subject for OnFake {
-    fn cloud(&self) -> &dyn Cloud {
-        &self.0
-    }
-
-    async fn edit(&self, service: &ServiceKey, edit: Edit) {
-        self.0.edit(
-            service,
-            match edit {
-                Edit::GreenOnBlue(_) => HandEdit::Swap,
-                Edit::LoseOnBlue(function) => HandEdit::Tear {
-                    slot: Slot::Blue,
-                    function,
-                },
-                Edit::Foreign(function) => HandEdit::Foreign(function),
-            },
-        );
-    }
-
-    async fn foreign_is_there(&self, service: &ServiceKey, function: &FunctionName) -> bool {
-        let scope = verdigris::observed::Scope {
-            service: service.clone(),
-            functions: [function.clone()].into(),
-        };
-        !self.0.observe(&scope).await.unwrap().foreign.is_empty()
-    }
-
-    fn writes(&self) -> u64 {
-        self.0.counts().changes
-    }
-}
-
-#[tokio::test]
-async fn the_fake_keeps_the_contract() {
-    for name in CloudName::ALL {
-        holds_on(Arc::new(OnFake(FakeCloud::new(name)))).await;
-    }
-}
-
 #[tokio::test]
 async fn aws_keeps_the_contract_on_moto() {
-    let subject = OnAws::new(peers::moto().await, MOTO_IS_WRONG);
-    holds_on(Arc::new(subject.await)).await;
+    let peer = peers::moto().await;
+    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
 }
 
 #[tokio::test]
 async fn aws_keeps_the_contract_on_ministack() {
-    let subject = OnAws::new(peers::ministack().await, &[]);
-    holds_on(Arc::new(subject.await)).await;
+    let peer = peers::ministack().await;
+    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
 }
 
-const MOTO_IS_WRONG: &[(&str, &str)] = &[];
+/// One release live, somebody's hand, and what must be seen before the repair and not after it.
+#[tokio::test]
+async fn edits_of_an_alias_are_seen_and_repaired() {
+    let peer = peers::ministack().await;
+    let on = OnAws::at(&peer.endpoint).await;
+    let fixture = Fixture::new(0);
+    let (one, two) = (fixture.release("one"), fixture.release("two"));
+    for made in [&one, &two] {
+        let scope = fixture.scope();
+        on.cloud.stage(&made.release, &made.package).await.unwrap();
+        on.cloud.promote(&scope, made.release.digest).await.unwrap();
+    }
+    let name = lambda_name(&fixture.service, &stock());
+    for (path, seen) in [("stock.traffic", Some("split")), ("stock.url", None)] {
+        match path {
+            "stock.url" => on.take_url_away(&name).await,
+            _ => on.split_blue(&name).await,
+        }
+        let blue = on.cloud.observe(&fixture.scope()).await.unwrap().blue;
+        let fields = &blue.holding().unwrap().fields;
+        assert_eq!(fields.get(path).map(String::as_str), seen);
+        let repair = on.cloud.repair(&two.release, &two.package);
+        repair.await.unwrap();
+        let blue = on.cloud.observe(&fixture.scope()).await.unwrap().blue;
+        let expected = on.cloud.expected(&two.release, two.package.code);
+        assert_eq!(blue.holding().unwrap().fields, expected);
+    }
+}
+
+#[tokio::test]
+async fn each_slot_answers_with_its_own_release() {
+    let peer = peers::ministack().await;
+    let on = OnAws::at(&peer.endpoint).await;
+    let fixture = Fixture::new(0);
+    let (one, two) = (fixture.release("one"), fixture.release("two"));
+    on.cloud.stage(&one.release, &one.package).await.unwrap();
+    let scope = fixture.scope();
+    on.cloud.promote(&scope, one.release.digest).await.unwrap();
+    on.cloud.stage(&two.release, &two.package).await.unwrap();
+    let observed = on.cloud.observe(&scope).await.unwrap();
+    for (slot, made, body) in [
+        (&observed.blue, &one, "one"),
+        (&observed.green, &two, "two"),
+    ] {
+        let url = &slot.holding().unwrap().addresses[&stock()];
+        // The server routes by host name, and only the real cloud has that name in the DNS.
+        let request = reqwest::Client::new()
+            .get(peer.endpoint.join("/stock/42").unwrap())
+            .header("host", url.host_str().unwrap());
+        let answer = request.send().await.unwrap();
+        let release = answer.headers()["x-verdigris-release"].to_str().unwrap();
+        assert_eq!(release, made.release.digest.to_string());
+        assert_eq!(answer.text().await.unwrap(), body);
+    }
+}
+
+#[tokio::test]
+async fn old_versions_go_and_those_in_use_stay() {
+    let peer = peers::ministack().await;
+    let options = AwsOptions {
+        keep_versions: 2,
+        ..aws(&peer.endpoint, Duration::from_secs(300))
+    };
+    let cloud = AwsCloud::new(options).await;
+    let on = OnAws::at(&peer.endpoint).await;
+    let fixture = Fixture::new(0);
+    let mut scope = fixture.scope();
+    scope.functions = [stock()].into();
+    for round in 0..6 {
+        let made = fixture.release_of(&format!("round {round}"), &[stock()]);
+        cloud.stage(&made.release, &made.package).await.unwrap();
+        if round < 2 {
+            let release = made.release.digest;
+            cloud.promote(&scope, release).await.unwrap();
+        }
+    }
+    let name = lambda_name(&fixture.service, &stock());
+    let listed = on.hand.list_versions_by_function().function_name(name);
+    let versions = listed.send().await.unwrap().versions.unwrap();
+    let numbers: Vec<_> = versions.iter().filter_map(|it| it.version()).collect();
+    // Blue is at 2 and came from 1; the newest two are 5 and 6.
+    assert_eq!(numbers, ["$LATEST", "1", "2", "5", "6"]);
+}
 
 #[tokio::test]
 async fn looking_again_costs_two_calls_a_function() {
@@ -222,15 +264,4 @@ async fn looking_again_costs_two_calls_a_function() {
     }
     after.retain(|_, count| *count > 0);
     assert_eq!(after, BTreeMap::from([("GetFunction".to_owned(), 2)]));
-}
-
-#[tokio::test]
-async fn the_fake_counts_what_was_asked_of_it() {
-    let fake = FakeCloud::new(CloudName::Aws);
-    let fixture = Fixture::new(0);
-    fake.observe(&fixture.scope()).await.unwrap();
-    assert_eq!(
-        fake.counts().calls,
-        BTreeMap::from([(Operation::Observe, 1)])
-    );
 }

@@ -11,6 +11,7 @@ mod cloud_aws;
 mod cloud_aws_faults;
 mod cloud_azure;
 mod cloud_contract;
+mod cloud_fake;
 mod git;
 mod layers;
 mod local_arm;

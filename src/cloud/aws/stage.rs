@@ -29,8 +29,8 @@ pub(super) struct Ready {
     pub(super) seen: Seen,
     pub(super) version: String,
     pub(super) http: bool,
-    /// Something was written to get there.
-    published: bool,
+    /// A version was looked for or made to get there; so many others are there.
+    published: Option<usize>,
 }
 
 impl AwsCloud {
@@ -77,7 +77,7 @@ impl AwsCloud {
         let http = wanted.marks().http;
         let shown = seen.slot(slot).filter(|it| it.settings.serves(&wanted));
         let (version, published) = match shown {
-            Some(pointer) => (pointer.version.clone(), false),
+            Some(pointer) => (pointer.version.clone(), None),
             None => {
                 let work = Publication {
                     release,
@@ -86,14 +86,13 @@ impl AwsCloud {
                     wanted: &wanted,
                     description: description(release),
                 };
-                let version = self.publication(&work).await;
+                let published = self.publication(&work).await;
                 self.forget(&seen.name);
-                (version?, true)
+                let Published { version, others } = published?;
+                self.settled(&seen.name, Some(&version)).await?;
+                (version, Some(others))
             }
         };
-        if published {
-            self.settled(&seen.name, Some(&version)).await?;
-        }
         Ok(Ready {
             seen,
             version,
@@ -111,7 +110,7 @@ impl AwsCloud {
         } = ready;
         self.point(seen, Slot::Green, version, *http).await?;
         self.tag_release(release, seen).await?;
-        if *published {
+        if published.is_some_and(|others| others >= self.options.keep_versions) {
             self.delete_old_versions(&seen.name, version).await;
         }
         Ok(())
@@ -133,9 +132,10 @@ impl AwsCloud {
     }
 
     /// The number of a version that is as wanted: one that is there, else a new one.
-    async fn publication(&self, work: &Publication<'_>) -> Result<String, CloudError> {
+    async fn publication(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
         let Some(latest) = self.lambda.function(work.name, None).await? else {
-            return self.create(work).await;
+            let version = self.create(work).await?;
+            return Ok(Published { version, others: 0 });
         };
         if let Standing::Foreign { arn } = standing(&work.release.service, &latest) {
             return Err(CloudError::NotOurs {
@@ -144,10 +144,12 @@ impl AwsCloud {
             });
         }
         let versions = self.lambda.versions(work.name).await?;
-        match newest_serving(&versions, work.wanted) {
-            Some(version) => Ok(version),
-            None => self.publish_anew(work).await,
-        }
+        let others = versions.len();
+        let version = match newest_serving(&versions, work.wanted) {
+            Some(version) => version,
+            None => self.publish_anew(work).await?,
+        };
+        Ok(Published { version, others })
     }
 
     async fn create(&self, work: &Publication<'_>) -> Result<String, CloudError> {
@@ -203,6 +205,13 @@ impl AwsCloud {
             pause = (pause * 2).min(POLL_MAX);
         }
     }
+}
+
+/// A version that is as wanted, and how many there were before it.
+#[derive(Debug)]
+struct Published {
+    version: String,
+    others: usize,
 }
 
 /// What it takes to publish one function of a release.

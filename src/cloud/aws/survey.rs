@@ -170,12 +170,14 @@ impl AwsCloud {
         function: &FunctionName,
     ) -> Result<Seen, CloudError> {
         let name = self.lambda_name(service, function)?;
-        let mut behind = BTreeMap::new();
-        for slot in [Slot::Blue, Slot::Green] {
-            if let Some(version) = self.lambda.function(&name, Some(alias(slot))).await? {
-                behind.insert(slot, version);
-            }
-        }
+        let (blue, green) = tokio::try_join!(
+            self.lambda.function(&name, Some(alias(Slot::Blue))),
+            self.lambda.function(&name, Some(alias(Slot::Green))),
+        )?;
+        let behind = [(Slot::Blue, blue), (Slot::Green, green)].into_iter();
+        let mut behind: BTreeMap<_, _> = behind
+            .filter_map(|(slot, version)| version.map(|version| (slot, version)))
+            .collect();
         let details = match self.remembered(&name, &behind) {
             Some(details) => details,
             None => self.read_details(service, &name, &behind).await?,

@@ -123,7 +123,7 @@ fn function(name: &FunctionName) -> Function {
 }
 
 /// A package for every cloud: what a Lambda runs, and a custom handler with its configuration.
-fn zip(body: &str, functions: &[FunctionName]) -> Vec<u8> {
+pub(crate) fn zip(body: &str, functions: &[FunctionName]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()
         .last_modified_time(zip::DateTime::default())
