@@ -188,7 +188,7 @@ impl AzureCloud {
         let mut url = host.clone();
         url.set_path(&probe(release));
         let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
-        let answer = match asked.send().await {
+        let mut answer = match asked.send().await {
             Ok(answer) => answer,
             Err(error) => return Some(format!("{url}: {}", chain_of(&error))),
         };
@@ -199,7 +199,8 @@ impl AzureCloud {
             Some(_) => Some(format!("{url} is still answered by another release")),
             None if !matches!(status, 502..=504) => None,
             None => {
-                let text = answer.text().await.unwrap_or_default();
+                let start = answer.chunk().await.ok().flatten().unwrap_or_default();
+                let text = String::from_utf8_lossy(&start).into_owned();
                 Some(format!("{url} answers {status}: {}", quote(&text)))
             }
         }

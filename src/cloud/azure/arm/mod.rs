@@ -112,8 +112,13 @@ impl Arm {
             cloud.authority_host = authority.to_string();
             client.cloud = Some(Arc::new(cloud.into()));
         }
+        // Asking for a token twice does no harm, and the deadline of the call that needs it bounds the vendor's own patience.
+        let tokens = ClientOptions {
+            retry: RetryOptions::default(),
+            ..client.clone()
+        };
         let token =
-            credential(&options.credential, &client).map_err(|error| AzureError::Credential {
+            credential(&options.credential, &tokens).map_err(|error| AzureError::Credential {
                 message: chain_of(&error),
             })?;
         let scope = scope_of(&endpoint).to_owned();
@@ -277,7 +282,7 @@ impl Arm {
             return Err(elsewhere(call.operation, &call.url));
         }
         // Our own waiting in line is no fault of the cloud: it stays outside the deadline.
-        self.limiter.ready(call.operation).await;
+        self.turn(&call).await;
         match timeout(call.deadline, self.tries(&call)).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -299,8 +304,15 @@ impl Arm {
                 return outcome.map_err(|lost| lost.into_error(call.operation));
             }
             sleep(TRY_PAUSE * tried).await;
-            self.limiter.ready(call.operation).await;
+            self.turn(call).await;
             tried += 1;
+        }
+    }
+
+    /// Waits for its turn. Deployment services have no part in the subscription's limit.
+    async fn turn(&self, call: &Call<'_>) {
+        if is_same_origin(&self.endpoint, &call.url) {
+            self.limiter.ready(call.operation).await;
         }
     }
 
