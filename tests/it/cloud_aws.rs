@@ -265,3 +265,28 @@ async fn looking_again_costs_two_calls_a_function() {
     after.retain(|_, count| *count > 0);
     assert_eq!(after, BTreeMap::from([("GetFunction".to_owned(), 2)]));
 }
+
+#[tokio::test]
+async fn calls_keep_to_the_quota_of_the_account() {
+    let peer = peers::moto().await;
+    let ten = NonZeroU32::new(10).unwrap();
+    let options = AwsOptions {
+        limits: Arc::new(AccountLimits::new(Quotas {
+            get_function: ten,
+            other: ten,
+        })),
+        ..aws(&peer.endpoint, Duration::ZERO)
+    };
+    // Two targets in one account share its quota.
+    let clouds = [
+        AwsCloud::new(options.clone()).await,
+        AwsCloud::new(options).await,
+    ];
+    let start = tokio::time::Instant::now();
+    for _ in 0..5 {
+        let lists = clouds.iter().map(|cloud| cloud.inventory());
+        futures_util::future::try_join_all(lists).await.unwrap();
+    }
+    // Ten calls: a burst of two, and eight at a tenth of a second each.
+    assert!(start.elapsed() >= Duration::from_millis(780));
+}

@@ -77,11 +77,7 @@ impl Settings {
             role: text(config.role()),
             memory: config.memory_size().unwrap_or_default(),
             timeout: config.timeout().unwrap_or_default(),
-            architectures: config
-                .architectures()
-                .iter()
-                .map(|known| known.as_str().to_owned())
-                .collect(),
+            architectures: architectures(config),
             layers: config
                 .layers()
                 .iter()
@@ -198,6 +194,17 @@ pub(super) fn alias(slot: Slot) -> &'static str {
     match slot {
         Slot::Blue => "blue",
         Slot::Green => "green",
+    }
+}
+
+/// Where none is told, it is Lambda's default.
+fn architectures(config: &FunctionConfiguration) -> BTreeSet<String> {
+    let told = config.architectures().iter();
+    let told: BTreeSet<_> = told.map(|it| it.as_str().to_owned()).collect();
+    if told.is_empty() {
+        BTreeSet::from([ARCHITECTURE.to_owned()])
+    } else {
+        told
     }
 }
 
