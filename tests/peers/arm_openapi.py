@@ -102,9 +102,10 @@ def operation(function):
 
 
 class Schemas:
-    """Models as they are spoken of, each once."""
+    """Models as they are spoken of, each once. Closed ones hold what the client knows and nothing else."""
 
-    def __init__(self):
+    def __init__(self, prefix, is_closed):
+        self.prefix, self.is_closed = prefix, is_closed
         self.known = {}
         classes = vars(models).items()
         self.classes = {
@@ -115,10 +116,11 @@ class Schemas:
         self.names = {**vars(_models), "_models": models, "datetime": datetime}
 
     def of(self, name):
-        if name not in self.known:
-            self.known[name] = {}
-            self.known[name] = self.build(self.classes[name])
-        return {"$ref": f"#/components/schemas/{name}"}
+        key = f"{self.prefix}{name}"
+        if key not in self.known:
+            self.known[key] = {}
+            self.known[key] = self.build(self.classes[name])
+        return {"$ref": f"#/components/schemas/{key}"}
 
     def build(self, found):
         found.__new__(found)  # fills in the table of fields
@@ -131,6 +133,8 @@ class Schemas:
                 required.append(name)
             properties[name] = or_null(schema)
         schema = {"type": "object", "properties": properties}
+        if self.is_closed:
+            schema["additionalProperties"] = False
         return {**schema, "required": required} if required else schema
 
     def kind(self, hint):
@@ -176,11 +180,11 @@ def parameters(request):
     return described
 
 
-def described(name, request, answer, schemas):
+def described(name, request, answer, sent, schemas):
     """One operation as OpenAPI."""
     result = {"operationId": name, "parameters": parameters(request), "responses": {}}
     if answer["body"] and request["method"] in ("PUT", "PATCH", "POST"):
-        content = {"application/json": {"schema": schemas.of(answer["body"])}}
+        content = {"application/json": {"schema": sent.of(answer["body"])}}
         result["requestBody"] = {"required": True, "content": content}
     schema = None
     if answer["answer"]:
@@ -224,7 +228,8 @@ def document(pattern):
         for function in functions
         if function.name.startswith("build_")
     }
-    schemas, paths = Schemas(), {}
+    # A server may say more than its client knows; a client that does has misspelt something.
+    sent, answered, paths = Schemas("Sent", True), Schemas("", False), {}
     for group in (node for node in tree.body if isinstance(node, ast.ClassDef)):
         for function in (node for node in group.body if isinstance(node, ast.FunctionDef)):
             found = operation(function)
@@ -235,7 +240,7 @@ def document(pattern):
             if request["url"] and re.search(pattern, request["url"]):
                 operations = paths.setdefault(request["url"], {})
                 operations[request["method"].lower()] = described(
-                    name, request, answer, schemas
+                    name, request, answer, sent, answered
                 )
     return {
         "openapi": "3.0.3",
@@ -243,7 +248,7 @@ def document(pattern):
         "paths": paths,
         "security": [{"token": []}],
         "components": {
-            "schemas": schemas.known,
+            "schemas": {**sent.known, **answered.known},
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }

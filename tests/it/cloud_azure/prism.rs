@@ -237,9 +237,14 @@ async fn prism_finds_the_faults_that_we_plant() {
     let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/shop");
     let site = format!("{group}/providers/Microsoft.Web/sites/app");
     let web = "api-version=2025-05-01";
-    let planted: [(&str, String, Value); 6] = [
+    let planted: [(&str, String, Value); 7] = [
         ("GET", site.clone(), Value::Null),
         ("PUT", format!("{site}?{web}"), json!({"tags": {}})),
+        (
+            "PUT",
+            format!("{site}?{web}"),
+            json!({"location": "westeurope", "properties": {"serverFarm": "misspelt"}}),
+        ),
         (
             "PUT",
             format!("{site}/slots/green?{web}"),
