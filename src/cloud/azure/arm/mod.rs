@@ -7,14 +7,14 @@ mod credential;
 mod fault;
 mod limit;
 pub(super) mod operation;
+mod transport;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use azure_core::{
     error::ErrorKind,
     http::{
-        ClientOptions, Context, Pipeline, PipelineStreamOptions, Request, RetryOptions, Transport,
-        headers::{self, HeaderName, Headers},
+        ClientOptions, Context, Pipeline, PipelineStreamOptions, RetryOptions, Transport,
         policies::{Policy, auth::BearerTokenAuthorizationPolicy},
     },
 };
@@ -29,10 +29,11 @@ pub use self::credential::{AzureIdentity, CredentialChoice};
 pub(super) use self::fault::{chain_of, link_at, unreachable};
 pub use self::limit::{AzureLimiter, AzureRates};
 use self::{
-    answer::{Judge, Progress, is_same_origin, operation_progress, refusal, retry_after},
+    answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
     credential::{PlainBearer, credential},
     fault::{elsewhere, failed, is_network, progress_of, still_under_way},
     operation::{Calls, Operation},
+    transport::{answer_of, http_client, request, scope_of},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
 use crate::{cloud::CloudError, name::CloudName};
@@ -48,8 +49,6 @@ const ANSWER_MAX: usize = 16 << 20;
 
 /// Pages of a list that are read at most; a resource group has far fewer sites.
 const PAGES_MAX: usize = 200;
-
-const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 /// What is sent with a call.
 #[derive(Clone, Debug)]
@@ -373,60 +372,5 @@ impl Lost {
             };
         }
         unreachable(operation, message)
-    }
-}
-
-fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, AzureError> {
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_MAX)
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(path) = ca_file {
-        let bad = |message: String| AzureError::Authority {
-            path: path.to_owned(),
-            message,
-        };
-        let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain_of(&error)))?;
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(|error| AzureError::Client {
-        message: chain_of(&error),
-    })
-}
-
-/// Whom a token is for: the public cloud, unless the endpoint is one of the sovereign ones.
-fn scope_of(endpoint: &Url) -> &'static str {
-    match endpoint.host_str() {
-        Some("management.usgovcloudapi.net") => "https://management.usgovcloudapi.net/.default",
-        Some("management.chinacloudapi.cn") => "https://management.chinacloudapi.cn/.default",
-        Some(_) | None => "https://management.azure.com/.default",
-    }
-}
-
-fn request(call: &Call<'_>) -> Request {
-    let mut request = Request::new(call.url.clone(), call.operation.method);
-    request.insert_header(headers::ACCEPT, "application/json");
-    match &call.payload {
-        Payload::Nothing => {}
-        Payload::Json(body) => {
-            request.insert_header(headers::CONTENT_TYPE, "application/json");
-            request.set_body(body.to_string());
-        }
-        Payload::Package(bytes) => {
-            request.insert_header(headers::CONTENT_TYPE, "application/octet-stream");
-            request.set_body(bytes.clone());
-        }
-    }
-    request
-}
-
-fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
-    let header = |name| headers.get_optional_string(&HeaderName::from_static(name));
-    Answer {
-        status,
-        retry_after: header("retry-after").and_then(|value| retry_after(&value)),
-        follow: header("azure-asyncoperation").or_else(|| header("location")),
-        body,
     }
 }
