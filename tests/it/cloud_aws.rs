@@ -69,7 +69,7 @@ impl OnAws {
     }
 
     async fn make_foreign(&self, name: &str) {
-        let zip = FunctionCode::builder().zip_file(Blob::new(zip("theirs")));
+        let zip = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[])));
         let made = self
             .hand
             .create_function()
