@@ -582,29 +582,35 @@ impl View<'_> {
         }
     }
 
+    /// The round that was asked for last, if it has not come back; else the next one, once it is due.
     fn measure(&self, gate: &Gate, next_at: Timestamp) -> Step {
-        let round = self.run_of(gate).map_or(1, |run| run.rounds + 1);
-        let on = WaitingOn::Gate {
-            gate: gate.name.clone(),
-            next_at: Some(next_at),
-        };
+        let last = self.run_of(gate).map_or(0, |run| run.rounds);
+        let asked = self.round(gate, last);
+        match self.state.intents.get(&asked.key) {
+            Some(intent) if is_sendable(self.state, intent, self.now) => Step::Send(vec![asked]),
+            Some(intent) if matches!(intent.state, IntentState::Open { .. }) => {
+                waiting_for(self.state, intent)
+            }
+            Some(_) | None if next_at <= self.now => Step::Send(vec![self.round(gate, last + 1)]),
+            Some(_) | None => {
+                let on = WaitingOn::Gate {
+                    gate: gate.name.clone(),
+                    next_at: Some(next_at),
+                };
+                wait(on, Some(next_at))
+            }
+        }
+    }
+
+    fn round(&self, gate: &Gate, round: u32) -> Sending {
         let order = Order::Measure {
             gate: gate.name.clone(),
             round,
         };
-        let sending = self.sending(
-            format!("gate/{}/{round}", gate.name),
-            order,
-            Reason::GateDue {
-                gate: gate.name.clone(),
-            },
-        );
-        match self.state.intents.get(&sending.key) {
-            Some(intent) if is_sendable(self.state, intent, self.now) => Step::Send(vec![sending]),
-            Some(intent) => waiting_for(self.state, intent),
-            None if next_at <= self.now => Step::Send(vec![sending]),
-            None => wait(on, Some(next_at)),
-        }
+        let reason = Reason::GateDue {
+            gate: gate.name.clone(),
+        };
+        self.sending(format!("gate/{}/{round}", gate.name), order, reason)
     }
 
     /// The first approval gate that is not satisfied.
