@@ -1,4 +1,9 @@
 //! Configuration, wiring, shutdown, telemetry.
 
+pub mod clouds;
 pub mod config;
 pub mod reader;
+mod reload;
+pub mod run;
+pub mod sources;
+pub mod world;

@@ -138,4 +138,14 @@ mod tests {
             assert!(url.is_err(), "{path}");
         }
     }
+    proptest::proptest! {
+        #[test]
+        fn no_path_leaves_the_slot(path in "(/|\\\\|//|http:|@|:|\\.|%2e|\\?|#|[a-z]|\\PC|\t){0,12}") {
+            let address: Url = "https://a.example:8443/base/".parse().unwrap();
+            if let Ok(url) = join(&address, &path) {
+                proptest::prop_assert_eq!(url.origin(), address.origin());
+                proptest::prop_assert_eq!(url.username(), "");
+            }
+        }
+    }
 }

@@ -176,7 +176,9 @@ fn judge(reply: Reply, question: &Question<'_>) -> Try {
     {
         let why = format!("the platform answered {status} in place of the release");
         (Outcome::Error { why }, true)
-    } else if let Some(why) = &reply.broken_off {
+    } else if let Some(why) = &reply.broken_off
+        && !reply.fails_plainly
+    {
         let why = format!("the answer broke off: {why}");
         (Outcome::Error { why }, true)
     } else {

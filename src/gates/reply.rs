@@ -49,6 +49,8 @@ const SECRET_PARAMETERS: [&str; 4] = ["code", "sig", "key", "clientid"];
 pub(super) struct Reply {
     pub(super) answer: HttpAnswer,
     pub(super) checks: Vec<Check>,
+    /// Whether it is wrong whatever else its body would have held.
+    pub(super) fails_plainly: bool,
     /// Which release answered; nobody's answer names none.
     pub(super) release: Option<String>,
     /// Why the body ended early, where that was not our doing.
@@ -100,6 +102,7 @@ pub(super) async fn read(mut response: reqwest::Response, started: Instant, end:
     Reply {
         answer,
         checks: Vec::new(),
+        fails_plainly: false,
         release: release.map(str::to_owned),
         broken_off,
         headers,
@@ -119,7 +122,6 @@ impl Reply {
         for (name, wanted) in &gate.expect_headers {
             checks.push(self.check_header(name, wanted));
         }
-        checks.extend(self.check_json(&gate.expect_json));
         if let Some(limit) = gate.latency {
             let (wanted, got) = (millis(limit), self.answer.latency_ms);
             checks.push(Check {
@@ -129,6 +131,8 @@ impl Reply {
                 passed: got <= wanted,
             });
         }
+        self.fails_plainly = checks.iter().any(|check| !check.passed);
+        checks.extend(self.check_json(&gate.expect_json));
         self.checks = checks;
         self
     }

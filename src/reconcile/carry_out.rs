@@ -144,7 +144,7 @@ impl Shared {
         target: CloudName,
         order: &Order,
     ) -> Result<(Outcome, Result<(), Failure>), Failure> {
-        let cloud = job.cloud(&*self.world, target)?;
+        let cloud = job.cloud(&*self.world, target).await?;
         let sent = tokio::time::timeout(ORDER_MAX, job.send(&cloud, order));
         let sent = sent.await.unwrap_or_else(|_| Err(too_slow(order)));
         let look = self.observe(job, target).await;
@@ -167,7 +167,7 @@ impl Shared {
         job: &Job,
         target: CloudName,
     ) -> Result<(Observed, Vec<FieldDrift>), Failure> {
-        let cloud = job.cloud(&*self.world, target)?;
+        let cloud = job.cloud(&*self.world, target).await?;
         let looked = tokio::time::timeout(LOOK_MAX, cloud.observe(&job.scope)).await;
         let slow = || Failure {
             reason: "TimedOut".to_owned(),
@@ -198,9 +198,9 @@ impl Job {
         }
     }
 
-    fn cloud(&self, world: &dyn World, target: CloudName) -> Result<SharedCloud, Failure> {
+    async fn cloud(&self, world: &dyn World, target: CloudName) -> Result<SharedCloud, Failure> {
         match &self.environment {
-            Some(environment) => world.cloud(environment, target),
+            Some(environment) => world.cloud(environment, target).await,
             None => Err(Failure {
                 reason: "EnvironmentUnknown".to_owned(),
                 message: format!(

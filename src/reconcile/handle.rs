@@ -66,6 +66,11 @@ impl Handle {
         self.shared.board.page(after, limit, wanted)
     }
 
+    /// The names of all services.
+    pub fn keys(&self) -> Vec<ServiceKey> {
+        lock(&self.shared.entries).keys().cloned().collect()
+    }
+
     /// How many services there are.
     pub fn count(&self) -> usize {
         self.shared.board.len()
@@ -199,6 +204,15 @@ impl Handle {
         drop(entry);
         self.shared.wake(key.clone());
         Ok(saved?)
+    }
+
+    /// Writes and tells an event that belongs to no service.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be written.
+    pub async fn tell(&self, event: EventRecord) -> Result<(), StoreError> {
+        self.shared.tell_all(vec![event]).await
     }
 
     /// Wakes a service: something may have happened to it.

@@ -22,7 +22,11 @@ pub trait World: Send + Sync {
     /// # Errors
     ///
     /// A cloud that the daemon has no usable configuration for.
-    fn cloud(&self, environment: &Environment, cloud: CloudName) -> Result<SharedCloud, Failure>;
+    async fn cloud(
+        &self,
+        environment: &Environment,
+        cloud: CloudName,
+    ) -> Result<SharedCloud, Failure>;
 
     /// The packages of a release, one for each cloud: found, or built from its commit. The same release gives the same bytes.
     async fn build(&self, release: &Release)

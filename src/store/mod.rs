@@ -48,6 +48,11 @@ impl Tree {
         Self::Meta,
     ];
 
+    /// Its place in [`Self::ALL`].
+    const fn index(self) -> usize {
+        self as usize
+    }
+
     /// Its name on disk.
     pub fn name(self) -> &'static str {
         match self {
@@ -64,6 +69,17 @@ impl Tree {
         }
     }
 }
+
+const _: () = {
+    let mut index = 0;
+    while index < Tree::ALL.len() {
+        assert!(
+            Tree::ALL[index].index() == index,
+            "trees are found by their place"
+        );
+        index += 1;
+    }
+};
 
 /// Something that is kept. The key must be a function of the record, so that writing it twice is writing it once.
 pub trait Record: Serialize + DeserializeOwned {

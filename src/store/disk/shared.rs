@@ -121,7 +121,10 @@ fn sorted(path: &Path, error: &sled::Error) -> StoreError {
     let cause = error.to_string();
     match error {
         sled::Error::Io(error) => StoreError::from_io(path, error),
-        _ => StoreError::Corrupt {
+        sled::Error::CollectionNotFound(_)
+        | sled::Error::Unsupported(_)
+        | sled::Error::ReportableBug(_)
+        | sled::Error::Corruption { .. } => StoreError::Corrupt {
             path: path.to_owned(),
             cause,
         },

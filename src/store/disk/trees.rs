@@ -107,10 +107,10 @@ impl Trees {
             return Ok(Vec::new());
         };
         let high = high.map_or(Bound::Unbounded, Bound::Excluded);
-        let rows = self.all[tree as usize].range((Bound::Included(low), high));
+        let rows = self.all[tree.index()].range((Bound::Included(low), high));
         let read = |row: Result<(IVec, IVec), sled::Error>| {
             let (key, stored) = row?;
-            let value = self.value(tree as usize, &key, &stored)?;
+            let value = self.value(tree.index(), &key, &stored)?;
             Ok((key.to_vec(), value))
         };
         match scan.order {
@@ -125,7 +125,7 @@ impl Trees {
     }
 
     pub(super) fn last_key(&self, tree: Tree) -> Result<Option<String>, sled::Error> {
-        let held = self.all[tree as usize].last()?.map(|(key, _)| key.to_vec());
+        let held = self.all[tree.index()].last()?.map(|(key, _)| key.to_vec());
         let prefix = aside_key(tree, b"");
         let aside = self.all[ASIDE]
             .scan_prefix(&prefix)
@@ -163,8 +163,8 @@ impl Trees {
 
 fn apply_op(trees: &[TransactionalTree], op: &Op) -> Step<()> {
     match op {
-        Op::Put { tree, key, value } => put(trees, *tree as usize, key.as_bytes(), value),
-        Op::Delete { tree, key } => remove(trees, *tree as usize, key.as_bytes()),
+        Op::Put { tree, key, value } => put(trees, tree.index(), key.as_bytes(), value),
+        Op::Delete { tree, key } => remove(trees, tree.index(), key.as_bytes()),
         Op::SetAside {
             tree,
             key,
@@ -209,7 +209,7 @@ fn set_aside(
     seen: &[u8],
     why: &str,
 ) -> Step<()> {
-    let slot = tree as usize;
+    let slot = tree.index();
     let Some(stored) = trees[slot].get(key)? else {
         return Ok(());
     };

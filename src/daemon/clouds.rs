@@ -1,0 +1,203 @@
+//! The targets of every environment, with the clients and the rate limits that they share.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroU32,
+    sync::{Arc, PoisonError},
+};
+
+use secrecy::SecretString;
+use tokio::sync::Mutex;
+use url::{Host, Url};
+
+use super::config::{AwsAccess, AzureAccess};
+use crate::{
+    cloud::{
+        SharedCloud,
+        aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
+        azure::{
+            AzureCloud, AzureIdentity, AzureLimiter, AzureLimits, AzureOptions, AzureRates,
+            CredentialChoice,
+        },
+    },
+    manifest::spec::{AwsTarget, AzureTarget, Environment},
+    name::{CloudName, EnvironmentName},
+    rollout::intent::{Failure, Response},
+};
+
+/// What a local endpoint is given instead of credentials; it checks nothing.
+const LOCAL_SECRET: &str = "local";
+
+/// Calls a second where the quotas of the real clouds do not hold.
+const LOCAL_RATE: u32 = 1000;
+
+/// Clients are made once per target and kept.
+#[derive(Debug)]
+pub struct Clouds {
+    aws: AwsAccess,
+    azure: AzureAccess,
+    identity: AzureIdentity,
+    targets: Mutex<BTreeMap<TargetKey, SharedCloud>>,
+    accounts: std::sync::Mutex<BTreeMap<String, Arc<AccountLimits>>>,
+    subscriptions: std::sync::Mutex<BTreeMap<String, Arc<AzureLimiter>>>,
+}
+
+/// An environment that moves to another region is another target.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum TargetKey {
+    Aws(EnvironmentName, AwsTarget),
+    Azure(EnvironmentName, AzureTarget),
+}
+
+impl Clouds {
+    pub fn new(aws: AwsAccess, azure: AzureAccess, identity: AzureIdentity) -> Self {
+        Self {
+            aws,
+            azure,
+            identity,
+            targets: Mutex::default(),
+            accounts: std::sync::Mutex::default(),
+            subscriptions: std::sync::Mutex::default(),
+        }
+    }
+
+    /// The target of an environment on a cloud.
+    ///
+    /// # Errors
+    ///
+    /// An environment without that cloud, or access that is not usable.
+    pub async fn target(
+        &self,
+        environment: &Environment,
+        cloud: CloudName,
+    ) -> Result<SharedCloud, Failure> {
+        let name = environment.name.clone();
+        let key = match cloud {
+            CloudName::Aws => environment
+                .aws
+                .clone()
+                .map(|target| TargetKey::Aws(name, target)),
+            CloudName::Azure => environment
+                .azure
+                .clone()
+                .map(|target| TargetKey::Azure(name, target)),
+        };
+        let key = key
+            .ok_or_else(|| unusable(format!("environment {} has no {cloud}", environment.name)))?;
+        let mut targets = self.targets.lock().await;
+        if let Some(target) = targets.get(&key) {
+            return Ok(target.clone());
+        }
+        let target = match key.clone() {
+            TargetKey::Aws(environment, target) => self.new_aws(environment, target).await,
+            TargetKey::Azure(environment, target) => self.new_azure(environment, target)?,
+        };
+        targets.insert(key, target.clone());
+        Ok(target)
+    }
+
+    async fn new_aws(&self, environment: EnvironmentName, target: AwsTarget) -> SharedCloud {
+        let AwsAccess { endpoint, profile } = self.aws.clone();
+        let account = profile.clone().unwrap_or_default();
+        let limits = self.account(&account, &target.region, endpoint.as_ref());
+        let mut options = AwsOptions::new(environment, target, limits);
+        options.credentials = if endpoint.as_ref().is_some_and(is_local) {
+            let secret_access_key = SecretString::from(LOCAL_SECRET);
+            AwsCredentials::Fixed {
+                access_key_id: LOCAL_SECRET.to_owned(),
+                secret_access_key,
+            }
+        } else {
+            AwsCredentials::Chain { profile }
+        };
+        options.endpoint = endpoint;
+        Arc::new(AwsCloud::new(options).await)
+    }
+
+    fn new_azure(
+        &self,
+        environment: EnvironmentName,
+        target: AzureTarget,
+    ) -> Result<SharedCloud, Failure> {
+        let AzureAccess {
+            endpoint,
+            authority,
+            ca_file,
+        } = self.azure.clone();
+        let is_local_http = endpoint
+            .as_ref()
+            .is_some_and(|endpoint| endpoint.scheme() == "http" && is_local(endpoint));
+        let credential = if is_local_http {
+            CredentialChoice::Token(SecretString::from(LOCAL_SECRET))
+        } else {
+            CredentialChoice::Chain(self.identity.clone())
+        };
+        let limiter = self.subscription(&target.subscription, endpoint.as_ref());
+        let limits = AzureLimits::default();
+        let options = AzureOptions {
+            environment,
+            target,
+            endpoint,
+            authority,
+            credential,
+            ca_file,
+            limiter,
+            limits,
+        };
+        let cloud = AzureCloud::new(options).map_err(|error| unusable(error.to_string()))?;
+        Ok(Arc::new(cloud))
+    }
+
+    fn account(&self, account: &str, region: &str, endpoint: Option<&Url>) -> Arc<AccountLimits> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let quotas = || match (endpoint, NonZeroU32::new(LOCAL_RATE)) {
+            (Some(endpoint), Some(rate)) if is_local(endpoint) => Quotas {
+                get_function: rate,
+                other: rate,
+            },
+            (_, _) => Quotas::default(),
+        };
+        accounts
+            .entry(format!("{account}/{region}"))
+            .or_insert_with(|| Arc::new(AccountLimits::new(quotas())))
+            .clone()
+    }
+
+    fn subscription(&self, subscription: &str, endpoint: Option<&Url>) -> Arc<AzureLimiter> {
+        let mut subscriptions = self
+            .subscriptions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let rates = || match (endpoint, NonZeroU32::new(LOCAL_RATE)) {
+            (Some(endpoint), Some(rate)) if is_local(endpoint) => AzureRates {
+                reads_per_second: rate,
+                reads_at_once: rate,
+                writes_per_second: rate,
+                writes_at_once: rate,
+            },
+            (_, _) => AzureRates::default(),
+        };
+        subscriptions
+            .entry(subscription.to_owned())
+            .or_insert_with(|| Arc::new(AzureLimiter::new(rates())))
+            .clone()
+    }
+}
+
+/// An endpoint on this machine.
+fn is_local(endpoint: &Url) -> bool {
+    match endpoint.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+fn unusable(message: String) -> Failure {
+    Failure {
+        reason: "CloudNotConfigured".to_owned(),
+        message,
+        response: Response::CallPerson,
+    }
+}

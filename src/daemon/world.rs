@@ -1,0 +1,285 @@
+//! Clouds, builds and gates, as the daemon has them.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use async_trait::async_trait;
+use futures_util::future::join_all;
+
+use super::clouds::Clouds;
+use crate::{
+    build::{
+        BuildError, Builder, Built,
+        recipe::{Entry, HttpRoute, Recipe, Runtime},
+    },
+    clock::Clock,
+    cloud::SharedCloud,
+    desired::Release,
+    gates::{address, command, http},
+    git::{
+        GitError,
+        mirror::Mirror,
+        tree::{ReadLimits, Snapshot},
+    },
+    manifest::spec::{self, CommandGate, Environment, Function, Gate, GateKind, HttpGate},
+    name::{CloudName, ObjectId, RepositoryName},
+    plan::state::PackageRecord,
+    reconcile::world::{Question, World},
+    rollout::{
+        evidence::{Evidence, Measurement, Outcome},
+        intent::{Failure, Response},
+    },
+};
+
+/// The mirrors of all repositories, shared with those who poll them.
+pub type Mirrors = Arc<Mutex<BTreeMap<RepositoryName, Mirror>>>;
+
+/// The world as it is.
+pub struct DaemonWorld {
+    pub clouds: Arc<Clouds>,
+    pub builder: Builder,
+    pub mirrors: Mirrors,
+    pub gates: http::Client,
+    pub clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl World for DaemonWorld {
+    async fn cloud(
+        &self,
+        environment: &Environment,
+        cloud: CloudName,
+    ) -> Result<SharedCloud, Failure> {
+        self.clouds.target(environment, cloud).await
+    }
+
+    async fn build(
+        &self,
+        release: &Release,
+    ) -> Result<BTreeMap<CloudName, PackageRecord>, Failure> {
+        let recipe = recipe(release);
+        if let Some(built) = self.builder.cached(&recipe).await {
+            return Ok(records(built));
+        }
+        let workspace = self.builder.workspace().map_err(|error| failed(&error))?;
+        let (source, folder) = (release.content.source.clone(), workspace.source());
+        let export = move |snapshot: &Snapshot| {
+            snapshot
+                .export(source.as_str(), &folder, &ReadLimits::SERVICE)
+                .map(|_| ())
+        };
+        self.at_commit(&release.revision.commit, export).await?;
+        let built = self
+            .builder
+            .build(&recipe, workspace)
+            .await
+            .map_err(|error| failed(&error))?;
+        Ok(records(built))
+    }
+
+    async fn measure(&self, gate: &Gate, question: &Question) -> Vec<Measurement> {
+        match &gate.kind {
+            GateKind::Http(http) => {
+                let each = question
+                    .targets
+                    .iter()
+                    .map(|target| self.ask(gate, http, question, *target));
+                join_all(each).await
+            }
+            GateKind::Command(command) => vec![self.run(gate, command, question).await],
+            GateKind::Approval(_) => Vec::new(),
+        }
+    }
+}
+
+impl DaemonWorld {
+    /// Reads a commit from whichever mirror holds it.
+    async fn at_commit<F>(&self, commit: &ObjectId, read: F) -> Result<(), Failure>
+    where
+        F: Fn(&Snapshot) -> Result<(), GitError> + Clone + Send + 'static,
+    {
+        let mirrors: Vec<Mirror> = self
+            .mirrors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect();
+        for mirror in mirrors {
+            match mirror.read(commit, read.clone()).await {
+                Err(GitError::NoSuchCommit { .. }) => {}
+                other => return other.map_err(|error| git_failure(&error)),
+            }
+        }
+        Err(Failure {
+            reason: "CommitMissing".to_owned(),
+            message: format!("commit {} is in no repository any more", commit.short()),
+            response: Response::Reject,
+        })
+    }
+
+    async fn ask(
+        &self,
+        gate: &Gate,
+        http: &HttpGate,
+        question: &Question,
+        target: CloudName,
+    ) -> Measurement {
+        let found = match question.slots.get(&target) {
+            Some(addresses) => address::of_gate(http, &question.release.content, addresses)
+                .map_err(|error| error.to_string()),
+            None => Err(format!("no slot on {target} holds the release")),
+        };
+        match found {
+            Ok(address) => {
+                let timeout = gate.measure.timeout;
+                let asked = http::Question {
+                    gate: http,
+                    address,
+                    timeout,
+                    release: Some(question.release.digest),
+                };
+                http::measure(&self.gates, &asked, &*self.clock)
+                    .await
+                    .on(target)
+            }
+            Err(why) => self.unasked(why).on(target),
+        }
+    }
+
+    async fn run(&self, gate: &Gate, command: &CommandGate, question: &Question) -> Measurement {
+        let Ok(folder) = tempfile::tempdir() else {
+            return self.unasked("there is no room for a temporary folder".to_owned());
+        };
+        let into = folder.path().join("repository");
+        let target = into.clone();
+        let export = move |snapshot: &Snapshot| {
+            snapshot
+                .export("", &target, &ReadLimits::SERVICE)
+                .map(|_| ())
+        };
+        if let Err(failure) = self.at_commit(&question.revision.commit, export).await {
+            return self.unasked(failure.message);
+        }
+        let env = command::environment(
+            &question.release.service,
+            question.release.digest,
+            &question.revision,
+            &question.slots,
+        );
+        let timeout = gate.measure.timeout;
+        let script = command::Script {
+            run: &command.run,
+            folder: &into,
+            env: &env,
+            timeout,
+            secrets: &[],
+        };
+        command::measure(&script, &*self.clock).await
+    }
+
+    /// There was nothing to ask: an error, which says nothing about the release.
+    fn unasked(&self, why: String) -> Measurement {
+        let now = self.clock.now();
+        Measurement {
+            target: None,
+            started_at: now,
+            finished_at: now,
+            outcome: Outcome::Error { why },
+            evidence: Evidence::None,
+        }
+    }
+}
+
+/// What a release's packages are made from.
+fn recipe(release: &Release) -> Recipe {
+    let content = &release.content;
+    let entry = |function: &Function| Entry {
+        handler: function.handler.clone(),
+        http: function.http.as_ref().map(|route| HttpRoute {
+            methods: route.methods.clone(),
+            path: route.path.0.clone(),
+        }),
+        queue: function.queue.clone(),
+        schedule: function.schedule.clone(),
+    };
+    Recipe {
+        service: release.service.service.clone(),
+        runtime: match &content.runtime {
+            spec::Runtime::Python(version) => Runtime::Python {
+                version: version.clone(),
+            },
+            spec::Runtime::Node(version) => Runtime::Node {
+                version: version.clone(),
+            },
+            spec::Runtime::Executable => Runtime::Executable,
+        },
+        build: content.build.clone(),
+        functions: content
+            .functions
+            .iter()
+            .map(|(name, function)| (name.clone(), entry(function)))
+            .collect(),
+        source_tree: content.source_tree.clone(),
+        environment: BTreeMap::new(),
+    }
+}
+
+fn records(built: Built) -> BTreeMap<CloudName, PackageRecord> {
+    let record = |package: crate::build::Package| PackageRecord {
+        code: package.code,
+        path: package.path,
+        size: package.size,
+    };
+    built
+        .packages
+        .into_iter()
+        .map(|(cloud, package)| (cloud, record(package)))
+        .collect()
+}
+
+fn failed(error: &BuildError) -> Failure {
+    let response = match error {
+        BuildError::Command(_)
+        | BuildError::Handler(_)
+        | BuildError::Files(_)
+        | BuildError::Zip(_) => Response::Reject,
+        BuildError::Shelf(_) | BuildError::Workspace { .. } | BuildError::Stopped => {
+            Response::Retry
+        }
+    };
+    Failure {
+        reason: "BuildFailed".to_owned(),
+        message: chain(error),
+        response,
+    }
+}
+
+fn git_failure(error: &GitError) -> Failure {
+    let response = if error.may_pass() {
+        Response::Retry
+    } else {
+        Response::Reject
+    };
+    Failure {
+        reason: error.reason().to_owned(),
+        message: chain(error),
+        response,
+    }
+}
+
+/// An error with its causes, in one line.
+pub(super) fn chain(error: &dyn std::error::Error) -> String {
+    let mut told = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let text = cause.to_string();
+        if !told.ends_with(&text) {
+            told = format!("{told}: {text}");
+        }
+        source = cause.source();
+    }
+    told
+}
