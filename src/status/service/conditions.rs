@@ -72,9 +72,9 @@ fn ready(view: &View<'_>, phase: ServicePhase) -> Said {
             Truth::Unknown,
             "AwaitingApproval",
             format!(
-                "{} waits for approval{}{serving}",
+                "{} waits for {}{serving}",
                 attempted(view),
-                waits(view)
+                first_wait(view)
             ),
         ),
         ServicePhase::Paused | ServicePhase::RollingBack => {
@@ -138,8 +138,12 @@ fn rejected(view: &View<'_>, serving: &str) -> Said {
     let Some(rejection) = view.rejection() else {
         return Said::new(Ready, Truth::False, "RevisionRejected", serving);
     };
+    let was = match view.phase() == ServicePhase::RolledBack {
+        true => "was taken back",
+        false => "was rejected",
+    };
     let message = format!(
-        "{} was rejected: {}{serving}",
+        "{} {was}: {}{serving}",
         rejection.revision.short(),
         rejection.message
     );
@@ -245,6 +249,12 @@ fn attempted(view: &View<'_>) -> String {
         return format!("the rollback to {}", named(to));
     };
     rollout.revision.short()
+}
+
+fn first_wait<'a>(view: &'a View<'_>) -> &'a str {
+    view.waiting
+        .first()
+        .map_or("approval", |waiting| &waiting.text)
 }
 
 /// `; waits for gate answers`, unless there is nothing to tell.
