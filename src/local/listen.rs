@@ -51,7 +51,11 @@ where
 {
     let service = service_fn(move |request| answer(router.clone(), request));
     let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new());
+    // A function may think for minutes between two requests on one connection; nobody else reaches loopback.
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None);
     let mut connection =
         pin!(builder.serve_connection_with_upgrades(TokioIo::new(socket), service));
     tokio::select! {

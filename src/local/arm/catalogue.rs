@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{
-    call::Call,
+use crate::local::arm::{
     cloud::Cloud,
-    wire::{Answer, ArmError},
+    wire::{
+        answer::{Answer, ArmError},
+        call::Call,
+    },
 };
 
 /// Regions that clients may name: a few of Azure's, as both kinds of name.

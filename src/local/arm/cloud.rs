@@ -4,26 +4,29 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{
-    front::{self, Doors},
+use crate::local::arm::{
     host::app::{App, Limits, Parts},
-    model::{Key, PRODUCTION, Site, Slot, SlotKey, World},
+    model::{Key, Outcome, PRODUCTION, Site, Slot, SlotKey, World},
     operations::Operations,
     options::ArmOptions,
     persist::Disk,
     serve::{self, Listening, Speaks},
-    throttle::Throttle,
-    wire::ArmError,
+    slots::front::{self, Doors},
+    wire::{answer::ArmError, throttle::Throttle},
 };
 use crate::{
     clock::Clock,
     local::process::{LogLine, LogRing},
 };
+
+/// A crash of the whole program loses no more than this.
+const SAVE_EVERY: Duration = Duration::from_millis(100);
 
 /// Everything one endpoint is made of.
 pub(super) struct Cloud {
@@ -111,7 +114,11 @@ impl Cloud {
         self.open().insert(key.clone(), open);
         self.replace(vec![(key.clone(), self.app(site, slot))]);
         listening(front::router(Arc::clone(&self.doors), key.clone())).spawn(front);
-        listening(super::kudu::router(Arc::clone(self), key)).spawn(scm);
+        listening(crate::local::arm::slots::kudu::router(
+            Arc::clone(self),
+            key,
+        ))
+        .spawn(scm);
         Ok(())
     }
 
@@ -208,6 +215,7 @@ impl Cloud {
         for site in world.sites.values_mut() {
             let as_it_was = site.clone();
             for slot in site.slots.values_mut() {
+                give_up_deployments(slot);
                 self.open_slot(&as_it_was, slot)?;
             }
         }
@@ -219,6 +227,8 @@ impl Cloud {
     pub(super) async fn keep(self: Arc<Self>) {
         while (self.stop.run_until_cancelled(self.dirty.notified()).await).is_some() {
             self.save().await;
+            // Changes come in bursts; one save serves them all.
+            self.stop.run_until_cancelled(sleep(SAVE_EVERY)).await;
         }
         for app in self.doors.all() {
             app.stop().await;
@@ -255,7 +265,7 @@ impl Cloud {
         let Some(idle) = self.options.idle_timeout else {
             return;
         };
-        let mut tick = tokio::time::interval((idle / 4).max(std::time::Duration::from_millis(50)));
+        let mut tick = tokio::time::interval((idle / 4).max(Duration::from_millis(50)));
         while self.stop.run_until_cancelled(tick.tick()).await.is_some() {
             for app in self.doors.all() {
                 app.idle_out(idle).await;
@@ -294,6 +304,17 @@ pub(super) fn slot_key(site: &Site, slot: &Slot) -> SlotKey {
     SlotKey {
         site: site.key(),
         slot: slot.name.to_ascii_lowercase(),
+    }
+}
+
+/// What was under way when the endpoint ended will not end by itself.
+fn give_up_deployments(slot: &mut Slot) {
+    for deployment in &mut slot.content.deployments {
+        if deployment.outcome == Outcome::Running {
+            deployment.outcome = Outcome::Failed {
+                reason: "the deployment was interrupted".to_owned(),
+            };
+        }
     }
 }
 

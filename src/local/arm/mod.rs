@@ -6,30 +6,16 @@
 //! - No process outlives the endpoint: all end when it is told to stop.
 //! - With a state folder, sites, settings and packages outlive it; without one nothing does.
 
-mod call;
 mod catalogue;
 mod cloud;
-mod endpoint;
-mod front;
-mod functions;
-mod groups;
 mod host;
-mod identity;
-mod kudu;
 mod model;
 mod operations;
 mod options;
-mod page;
 mod persist;
-mod plans;
-mod routes;
+mod resources;
 mod serve;
-mod settings;
-mod sites;
-mod swap;
-mod tags;
-mod throttle;
-mod tls;
+mod slots;
 mod wire;
 
 use std::{
@@ -47,8 +33,7 @@ pub use options::{ArmOptions, Bucket, RateLimits};
 use crate::{clock::Clock, local::faults::Faults};
 use cloud::Cloud;
 use persist::Disk;
-use serve::{Listening, Speaks};
-use tls::Authority;
+use serve::{Listening, Speaks, tls::Authority};
 
 /// A running endpoint. It stops when its token is cancelled, not when this is dropped.
 pub struct ArmEndpoint {
@@ -129,7 +114,7 @@ async fn listen(
     let url = format!("{scheme}://{}", listener.local_addr()?);
     let listening = Listening {
         speaks,
-        router: endpoint::router(Arc::clone(cloud)),
+        router: wire::endpoint::router(Arc::clone(cloud)),
         stop: cloud.stop.clone(),
         tasks: cloud.tasks.clone(),
     };

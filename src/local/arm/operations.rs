@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use super::{
+use crate::local::arm::{
     model::Key,
-    wire::{Answer, ArmError, error_body},
+    wire::answer::{Answer, ArmError, error_body},
 };
 use crate::name::Timestamp;
 use http::StatusCode;

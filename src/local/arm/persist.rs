@@ -11,7 +11,7 @@ use std::{
 
 use tempfile::TempDir;
 
-use super::{
+use crate::local::arm::{
     host::package::{Package, PackageError},
     model::World,
 };

@@ -156,9 +156,9 @@ impl Child {
         *self.exit.borrow()
     }
 
-    /// Resident bytes of the group at this moment.
+    /// Resident bytes: of the leader now, or of the whole group a moment ago where that is more.
     pub fn memory(&self) -> u64 {
-        memory::resident(self.id())
+        used(self.id())
     }
 }
 
@@ -197,7 +197,7 @@ struct Keeper {
 impl Keeper {
     async fn keep(mut self, mut process: tokio::process::Child) -> Exit {
         let mut cause = None;
-        let mut tick = tokio::time::interval(memory::INTERVAL);
+        let mut tick = tokio::time::interval(memory::LEADER_INTERVAL);
         loop {
             tokio::select! {
                 status = process.wait() => {
@@ -229,7 +229,7 @@ impl Keeper {
 
     fn excess(&self) -> Option<Exit> {
         let limit = self.limit?;
-        let used = memory::resident(self.group.as_raw_nonzero().get().unsigned_abs());
+        let used = used(self.group.as_raw_nonzero().get().unsigned_abs());
         (used > limit).then_some(Exit::OutOfMemory { used, limit })
     }
 
@@ -237,6 +237,11 @@ impl Keeper {
         // It fails only where the group is gone, which is what was wanted.
         let _gone = kill_process_group(self.group, signal);
     }
+}
+
+/// A leader that grows is seen at once, its children within a second.
+fn used(group: u32) -> u64 {
+    memory::of_leader(group).max(memory::of_group(group))
 }
 
 fn judge(status: io::Result<ExitStatus>) -> Exit {
@@ -332,15 +337,16 @@ mod tests {
 
     #[tokio::test]
     async fn too_much_memory_is_a_reason_of_its_own() {
-        let greedy = "exec python3 -c 'x = bytearray(200_000_000); import time; time.sleep(60)'";
-        let (child, _logs) = shell(greedy, Some(64 << 20));
-        let exit = timeout(Duration::from_secs(20), child.exited())
-            .await
-            .unwrap();
-        assert!(
-            matches!(exit, Exit::OutOfMemory { limit, .. } if limit == 64 << 20),
-            "{exit:?}"
-        );
+        let greedy = "python3 -c 'x = bytearray(200_000_000); import time; time.sleep(60)'";
+        for script in [format!("exec {greedy}"), format!("{greedy}; true")] {
+            let (child, _logs) = shell(&script, Some(64 << 20));
+            let exit = timeout(Duration::from_secs(20), child.exited()).await;
+            let exit = exit.unwrap();
+            assert!(
+                matches!(exit, Exit::OutOfMemory { limit, .. } if limit == 64 << 20),
+                "{script}: {exit:?}"
+            );
+        }
     }
 
     #[tokio::test]

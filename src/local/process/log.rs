@@ -47,6 +47,7 @@ impl fmt::Display for LogLine {
 pub struct LogRing {
     clock: Arc<dyn Clock>,
     lines_max: usize,
+    feeds: Option<Arc<Self>>,
     kept: Mutex<Kept>,
 }
 
@@ -59,6 +60,17 @@ impl LogRing {
     /// Keeps the newest `lines_max` lines in memory.
     pub fn new(clock: Arc<dyn Clock>, lines_max: usize) -> Arc<Self> {
         Self::build(clock, lines_max, None)
+    }
+
+    /// The lines of one process: each goes to `parent` too.
+    pub fn feeding(parent: &Arc<Self>) -> Arc<Self> {
+        let lines = VecDeque::new();
+        Arc::new(Self {
+            clock: Arc::clone(&parent.clock),
+            lines_max: parent.lines_max,
+            feeds: Some(Arc::clone(parent)),
+            kept: Mutex::new(Kept { lines, file: None }),
+        })
     }
 
     /// Also appends every line to `path`.
@@ -79,12 +91,16 @@ impl LogRing {
         Arc::new(Self {
             clock,
             lines_max,
+            feeds: None,
             kept: Mutex::new(Kept { lines, file }),
         })
     }
 
     /// Adds a line; the oldest makes room.
     pub fn push(&self, stream: Stream, text: &str) {
+        if let Some(parent) = &self.feeds {
+            parent.push(stream, text);
+        }
         let line = LogLine {
             at: self.clock.now(),
             stream,
@@ -103,6 +119,11 @@ impl LogRing {
     /// What is kept, oldest first.
     pub fn lines(&self) -> Vec<LogLine> {
         self.kept().lines.iter().cloned().collect()
+    }
+
+    /// Forgets the lines in memory; a file keeps its own.
+    pub fn clear(&self) {
+        self.kept().lines.clear();
     }
 
     fn kept(&self) -> MutexGuard<'_, Kept> {

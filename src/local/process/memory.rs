@@ -9,19 +9,29 @@ use std::{
 
 use tokio::time::Instant;
 
-/// How long a reading serves: however many groups are watched, `/proc` is walked at most this often.
-pub(super) const INTERVAL: Duration = Duration::from_millis(100);
+/// How often a leader is looked at; that is one small file each.
+pub(super) const LEADER_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How long a reading of all groups serves: however many are watched, `/proc` is walked at most this often.
+pub(super) const GROUP_INTERVAL: Duration = Duration::from_secs(1);
 
 static LAST: Mutex<Option<(Instant, BTreeMap<u32, u64>)>> = Mutex::new(None);
 
-/// Resident bytes of all processes of `group`; zero where the machine has no `/proc`.
-pub(super) fn resident(group: u32) -> u64 {
+/// Resident bytes of all processes of `group`, up to [`GROUP_INTERVAL`] old; zero where the machine has no `/proc`.
+pub(super) fn of_group(group: u32) -> u64 {
     let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
     let fresh = last
         .take()
-        .filter(|(read_at, _)| read_at.elapsed() < INTERVAL / 2);
+        .filter(|(read_at, _)| read_at.elapsed() < GROUP_INTERVAL);
     let (_, groups) = last.insert(fresh.unwrap_or_else(|| (Instant::now(), read_all())));
     groups.get(&group).copied().unwrap_or(0)
+}
+
+/// Resident bytes of the group's leader alone, now.
+pub(super) fn of_leader(group: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{group}/status"));
+    let parsed = status.ok().and_then(|status| parse(&status));
+    parsed.map_or(0, |(_, bytes)| bytes)
 }
 
 fn read_all() -> BTreeMap<u32, u64> {

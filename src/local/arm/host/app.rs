@@ -90,18 +90,22 @@ impl App {
         let package = self.parts.package.as_ref().ok_or(StartError::NoPackage)?;
         let mut running = self.worker.lock().await;
         match &*running {
-            Running::Warm(worker) if worker.is_alive() => return Ok(Arc::clone(worker)),
+            Running::Warm(worker) if worker.is_well().await => return Ok(Arc::clone(worker)),
             Running::Retired => return Err(StartError::Retired),
-            Running::Warm(_) | Running::Cold => {}
+            Running::Warm(worker) => self.tell(&worker.ended()),
+            Running::Cold => {}
         }
         *running = Running::Cold;
         let worker = self.start(package).await.inspect_err(|error| {
-            let told = format!("the app could not be started: {error}");
-            self.parts.logs.push(Stream::Platform, &told);
+            self.tell(&format!("the app could not be started: {error}"));
         })?;
         let worker = Arc::new(worker);
         *running = Running::Warm(Arc::clone(&worker));
         Ok(worker)
+    }
+
+    fn tell(&self, text: &str) {
+        self.parts.logs.push(Stream::Platform, text);
     }
 
     async fn start(&self, package: &Package) -> Result<Worker, StartError> {
@@ -180,8 +184,7 @@ impl App {
         if let Running::Warm(worker) = &*running {
             worker.stop().await;
             *running = Running::Cold;
-            let told = "the app was idle and has been stopped";
-            self.parts.logs.push(Stream::Platform, told);
+            self.tell("the app was idle and has been stopped");
         }
     }
 

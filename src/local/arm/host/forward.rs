@@ -158,7 +158,10 @@ async fn send(
     let limit = of_package.map_or(parts.limits.request, |own| own.min(parts.limits.request));
     match timeout(limit, worker.send(request)).await {
         Ok(Ok(response)) => Ok(response),
-        Ok(Err(error)) => Err(CallError::Broken(error.to_string())),
+        Ok(Err(error)) => {
+            worker.suspect();
+            Err(CallError::Broken(error.to_string()))
+        }
         Err(_) => {
             // A function that runs over takes its process with it, as on Azure: nobody knows what it still does.
             if of_package.is_some_and(|own| own <= limit) {

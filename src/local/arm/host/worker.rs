@@ -4,7 +4,10 @@ use std::{
     collections::BTreeMap,
     net::{Ipv4Addr, TcpListener},
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -29,6 +32,9 @@ const STOP_GRACE: Duration = Duration::from_secs(2);
 /// Between two looks whether the handler answers.
 const FIRST_LOOK: Duration = Duration::from_millis(4);
 const SLOWEST_LOOK: Duration = Duration::from_millis(50);
+
+/// Within this a process that died is known to have: its last output is read first.
+const DEATH_TOLD: Duration = Duration::from_millis(800);
 
 /// One look may take this long: a handler whose `/` is slow is up all the same.
 const LOOK_MAX: Duration = Duration::from_secs(5);
@@ -66,6 +72,7 @@ pub(in crate::local::arm) struct Worker {
     child: Child,
     port: u16,
     client: Client<HttpConnector, Body>,
+    suspect: AtomicBool,
 }
 
 impl Worker {
@@ -97,6 +104,7 @@ impl Worker {
             child,
             port,
             client,
+            suspect: AtomicBool::new(false),
         };
         worker.answers(start.start_timeout).await?;
         Ok(worker)
@@ -141,8 +149,29 @@ impl Worker {
         self.client.request(request).await
     }
 
-    pub(in crate::local::arm) fn is_alive(&self) -> bool {
-        self.child.exit().is_none()
+    /// A request to it broke off: it may be dying.
+    pub(in crate::local::arm) fn suspect(&self) {
+        self.suspect.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it runs. One under suspicion gets a moment to be told dead: its connections break before its end is known.
+    pub(in crate::local::arm) async fn is_well(&self) -> bool {
+        if self.child.exit().is_some() {
+            return false;
+        }
+        let suspected = self.suspect.swap(false, Ordering::Relaxed);
+        !suspected || timeout(DEATH_TOLD, self.child.exited()).await.is_err()
+    }
+
+    /// How the process ended, in words.
+    pub(in crate::local::arm) fn ended(&self) -> String {
+        match self.child.exit() {
+            Some(Exit::OutOfMemory { used, limit }) => {
+                format!("the app was killed: it used {used} bytes of memory and may use {limit}")
+            }
+            Some(exit) => format!("the app ended ({exit:?})"),
+            None => "the app is running".to_owned(),
+        }
     }
 
     pub(in crate::local::arm) fn kill(&self) {

@@ -1,0 +1,9 @@
+//! The resources and what can be done to them, by the resource manager's operations.
+
+pub(super) mod functions;
+pub(super) mod groups;
+pub(super) mod plans;
+pub(super) mod settings;
+pub(super) mod site_body;
+pub(super) mod sites;
+pub(super) mod tags;

@@ -1,0 +1,231 @@
+//! What the endpoint knows of a function. Synchronous: time is told, nothing waits.
+
+mod config;
+mod mapping;
+mod policy;
+mod render;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
+
+pub(super) use config::{Config, ConfigRequest, architecture, check_name};
+pub(super) use mapping::Mapping;
+pub(super) use policy::{PermissionRequest, Policy};
+pub(super) use render::{alias_json, code_sha256, listed, shown, url_json};
+
+use crate::name::{CodeDigest, Timestamp};
+
+/// The label of the version that can be changed.
+pub(super) const LATEST: &str = "$LATEST";
+
+/// A package: the bytes are kept beside the records, by their digest.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+pub(super) struct Code {
+    pub(super) digest: CodeDigest,
+    pub(super) size: u64,
+}
+
+/// Code with its configuration: what a process is started from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) struct Content {
+    pub(super) config: Config,
+    pub(super) code: Code,
+}
+
+impl Content {
+    /// Equal for equal content.
+    pub(super) fn fingerprint(&self) -> String {
+        // Maps are sorted and floats absent, so equal content has equal text.
+        let text = serde_json::to_vec(self).unwrap_or_default();
+        Sha256::digest(&text)
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+/// Where a version stands.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub(super) enum Phase {
+    /// Being created: it serves nothing before `until`.
+    Pending {
+        until: Timestamp,
+    },
+    Active,
+    /// Being changed: `serving` is what still runs before `until`.
+    Updating {
+        until: Timestamp,
+        serving: Box<Content>,
+    },
+}
+
+/// `$LATEST` or a published, immutable version.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Version {
+    /// `$LATEST`, or the number.
+    pub(super) label: String,
+    pub(super) content: Content,
+    pub(super) revision: Uuid,
+    pub(super) modified: Timestamp,
+    pub(super) phase: Phase,
+}
+
+impl Version {
+    /// Ends what has waited long enough. Only the end of `$LATEST`'s wait changes the revision.
+    fn settle(&mut self, now: Timestamp) {
+        let due = match &self.phase {
+            Phase::Pending { until } | Phase::Updating { until, .. } => *until <= now,
+            Phase::Active => false,
+        };
+        if due {
+            self.phase = Phase::Active;
+            if self.label == LATEST {
+                self.revision = Uuid::new_v4();
+            }
+        }
+    }
+
+    /// What runs now: the old content while an update is under way.
+    pub(super) fn serving(&self) -> &Content {
+        match &self.phase {
+            Phase::Updating { serving, .. } => serving,
+            Phase::Pending { .. } | Phase::Active => &self.content,
+        }
+    }
+}
+
+/// A name for a version, or for two with a weight between them.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Alias {
+    pub(super) version: String,
+    pub(super) description: String,
+    /// Another version and its share of the calls.
+    pub(super) weights: BTreeMap<String, f64>,
+    pub(super) revision: Uuid,
+}
+
+/// The address of a function or alias.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct UrlConfig {
+    pub(super) auth: String,
+    pub(super) mode: String,
+    pub(super) cors: Option<serde_json::Value>,
+    pub(super) created: Timestamp,
+    pub(super) modified: Timestamp,
+    /// Where its listener sits on loopback.
+    pub(super) port: u16,
+}
+
+/// A function with all that hangs on it.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) latest: Version,
+    pub(super) versions: BTreeMap<u64, Version>,
+    /// Numbers are never used twice, not even those of deleted versions.
+    pub(super) last_number: u64,
+    /// What was published last, so that publishing the same again makes no version.
+    pub(super) published: Option<(u64, String)>,
+    pub(super) aliases: BTreeMap<String, Alias>,
+    /// By alias; the empty name is the function itself.
+    pub(super) urls: BTreeMap<String, UrlConfig>,
+    /// By version or alias; the empty name is the function itself.
+    pub(super) policies: BTreeMap<String, Policy>,
+    pub(super) tags: BTreeMap<String, String>,
+    pub(super) reserved: Option<u32>,
+}
+
+impl Function {
+    /// Ends what has waited long enough; callers do so before they look.
+    pub(super) fn settle(&mut self, now: Timestamp) {
+        self.latest.settle(now);
+        for version in self.versions.values_mut() {
+            version.settle(now);
+        }
+    }
+
+    pub(super) fn version(&self, label: &str) -> Option<&Version> {
+        if label == LATEST {
+            return Some(&self.latest);
+        }
+        self.versions.get(&label.parse().ok()?)
+    }
+
+    /// The version that a qualifier leads to, weights aside; no qualifier means `$LATEST`.
+    pub(super) fn qualified(&self, qualifier: Option<&str>) -> Option<&Version> {
+        let qualifier = qualifier.unwrap_or(LATEST);
+        let alias = self.aliases.get(qualifier);
+        self.version(alias.map_or(qualifier, |alias| &alias.version))
+    }
+
+    /// The version that takes a call when the dice show `share`, 0 to 1.
+    pub(super) fn chosen(&self, qualifier: Option<&str>, share: f64) -> Option<&Version> {
+        let Some(alias) = qualifier.and_then(|name| self.aliases.get(name)) else {
+            return self.qualified(qualifier);
+        };
+        let mut below = 0.0;
+        for (label, weight) in &alias.weights {
+            below += weight;
+            if share < below {
+                return self.version(label);
+            }
+        }
+        self.version(&alias.version)
+    }
+
+    /// Publishes what `$LATEST` holds; unchanged content leads to the version it already has.
+    ///
+    /// Returns the number, and whether it is new.
+    pub(super) fn publish(
+        &mut self,
+        description: Option<String>,
+        phase: Phase,
+        now: Timestamp,
+    ) -> (u64, bool) {
+        let fingerprint = self.latest.content.fingerprint();
+        if let Some((number, last)) = &self.published
+            && *last == fingerprint
+            && self.versions.contains_key(number)
+        {
+            return (*number, false);
+        }
+        self.last_number += 1;
+        let number = self.last_number;
+        let mut content = self.latest.content.clone();
+        if let Some(description) = description {
+            content.config.description = description;
+        }
+        let version = Version {
+            label: number.to_string(),
+            content,
+            revision: Uuid::new_v4(),
+            modified: now,
+            phase,
+        };
+        self.versions.insert(number, version);
+        self.published = Some((number, fingerprint));
+        self.latest.revision = Uuid::new_v4();
+        (number, true)
+    }
+
+    /// The aliases that lead to a version, with or without weight.
+    pub(super) fn aliases_of(&self, label: &str) -> Vec<&str> {
+        let uses = |alias: &Alias| alias.version == label || alias.weights.contains_key(label);
+        let mut names = Vec::new();
+        for (name, alias) in &self.aliases {
+            if uses(alias) {
+                names.push(name.as_str());
+            }
+        }
+        names
+    }
+
+    /// Every package that may still be asked for.
+    pub(super) fn packages(&self) -> impl Iterator<Item = CodeDigest> {
+        let versions = std::iter::once(&self.latest).chain(self.versions.values());
+        versions.flat_map(|version| [version.content.code.digest, version.serving().code.digest])
+    }
+}

@@ -1,0 +1,7 @@
+//! Azure on this machine, driven over its wire.
+
+mod functions;
+mod kit;
+mod resources;
+mod swaps;
+mod trouble;
