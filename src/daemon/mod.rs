@@ -6,4 +6,5 @@ pub mod reader;
 mod reload;
 pub mod run;
 pub mod sources;
+pub mod telemetry;
 pub mod world;
