@@ -1,34 +1,15 @@
 //! What we tell people: conditions, reasons, history; one report for API, CLI and dashboard.
+//!
+//! Every sentence here is made from typed reasons. Nothing is decided: who reads a report may trust it and need not obey it.
 
-use serde::{Deserialize, Serialize};
+pub mod condition;
+pub mod record;
+pub mod row;
+mod schema;
+pub mod service;
+pub mod source;
 
-use crate::{
-    name::{ServiceKey, Timestamp},
-    plan::{reason::WaitingOn, state::ServiceState},
-};
+pub use self::service::{ServiceReport, report};
 
-/// One service, as told to people and programs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct ServiceReport {
-    pub key: ServiceKey,
-    /// Counts up with every change of any service; where a reader left off.
-    pub resource_version: u64,
-    pub waiting: Vec<WaitingOn>,
-}
-
-/// Tells of one service. `previous` is what was told last, so that a condition keeps the time of its last change.
-pub fn report(
-    state: &ServiceState,
-    waiting: &[WaitingOn],
-    stalled: Option<&str>,
-    previous: Option<&ServiceReport>,
-    resource_version: u64,
-    now: Timestamp,
-) -> ServiceReport {
-    let _ = (previous, now, stalled);
-    ServiceReport {
-        key: state.key.clone(),
-        resource_version,
-        waiting: waiting.to_vec(),
-    }
-}
+/// The version that every document carries.
+pub const API_VERSION: &str = "verdigris.dev/v1alpha1";

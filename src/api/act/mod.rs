@@ -1,0 +1,257 @@
+//! What people ask for. Each request is taken by the loop, written down, and answered with the service as it stands then.
+
+pub mod hooks;
+pub mod tokens;
+
+use axum::{
+    Json,
+    extract::State,
+    routing::{MethodRouter, post},
+};
+use http::StatusCode;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::{
+    Site,
+    extract::{Body, Key, Who},
+    problem::{Problem, ProblemDocument},
+};
+use crate::{
+    name::{Actor, ReleaseDigest, ServiceKey, Timestamp},
+    plan::act::Action,
+    status::ServiceReport,
+};
+
+/// Longest reason that a person may give, in bytes.
+const REASON_MAX: usize = 1000;
+
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
+    vec![
+        (
+            "/api/v1/services/{environment}/{name}/promote",
+            post(promote),
+        ),
+        ("/api/v1/services/{environment}/{name}/abort", post(abort)),
+        ("/api/v1/services/{environment}/{name}/retry", post(retry)),
+        (
+            "/api/v1/services/{environment}/{name}/rollback",
+            post(rollback),
+        ),
+        (
+            "/api/v1/services/{environment}/{name}/suspend",
+            post(suspend),
+        ),
+        ("/api/v1/services/{environment}/{name}/resume", post(resume)),
+        (
+            "/api/v1/services/{environment}/{name}/reconcile",
+            post(reconcile),
+        ),
+        (
+            "/api/v1/services/{environment}/{name}/approve",
+            post(approve),
+        ),
+    ]
+}
+
+/// No words are needed.
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Plain {}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AbortBody {
+    reason: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RollbackBody {
+    /// A release that was live before; without it, the previous one.
+    to: Option<ReleaseDigest>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SuspendBody {
+    #[serde(default)]
+    reason: String,
+    /// When it ends by itself.
+    until: Option<Timestamp>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ReconcileBody {
+    /// Comes back as `status.lastHandledReconcileAt`.
+    token: Option<String>,
+}
+
+/// An action was taken.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Taken {
+    action: String,
+    actor: String,
+    /// As it stands right after; what follows is told as it happens.
+    service: ServiceReport,
+}
+
+type Answer = Result<(StatusCode, Json<Taken>), Problem>;
+
+async fn take(site: &Site, key: ServiceKey, action: Action, actor: Actor) -> Answer {
+    let word = action.word();
+    site.api.handle.act(&key, action, actor.clone()).await?;
+    metrics::counter!("verdigris_actions_total", "action" => word).increment(1);
+    let report = site.api.handle.report(&key);
+    let report = report.ok_or_else(|| Problem::no_service(&key))?;
+    let taken = Taken {
+        action: word.to_owned(),
+        actor: actor.username,
+        service: ServiceReport::clone(&report),
+    };
+    Ok((StatusCode::ACCEPTED, Json(taken)))
+}
+
+fn checked(reason: String) -> Result<String, Problem> {
+    match reason.len() {
+        0..=REASON_MAX => Ok(reason),
+        _ => Err(Problem::bad_request(
+            "bad-body",
+            format!("the reason has more than {REASON_MAX} bytes"),
+        )),
+    }
+}
+
+/// Defines the handler of an action, and how the document tells of it.
+macro_rules! action {
+    ($name:ident, $path:literal, $body:ident, $summary:literal, |$site:ident, $given:pat_param| $action:expr) => {
+        #[utoipa::path(
+            post,
+            path = $path,
+            summary = $summary,
+            tag = "actions",
+            params(
+                ("environment" = crate::name::EnvironmentName, Path),
+                ("name" = crate::name::ServiceName, Path)
+            ),
+            request_body = Option<$body>,
+            responses(
+                (status = 202, body = Taken),
+                (status = "default", body = ProblemDocument, content_type = "application/problem+json")
+            ),
+            security(("token" = []))
+        )]
+        pub(super) async fn $name(
+            State($site): State<Site>,
+            Who(actor): Who,
+            Key(key): Key,
+            Body($given): Body<$body>,
+        ) -> Answer {
+            let action = $action;
+            take(&$site, key, action, actor).await
+        }
+    };
+}
+
+action!(
+    promote,
+    "/api/v1/services/{environment}/{name}/promote",
+    Plain,
+    "End the bake now, or give approval. Gates are never skipped.",
+    |site, Plain {}| Action::Promote
+);
+action!(
+    abort,
+    "/api/v1/services/{environment}/{name}/abort",
+    AbortBody,
+    "End the rollout: green is left, or blue goes back.",
+    |site, AbortBody { reason }| Action::Abort {
+        reason: reason.map(checked).transpose()?
+    }
+);
+action!(
+    retry,
+    "/api/v1/services/{environment}/{name}/retry",
+    Plain,
+    "Try a rejected release again, or measure a paused gate again.",
+    |site, Plain {}| Action::Retry
+);
+action!(
+    rollback,
+    "/api/v1/services/{environment}/{name}/rollback",
+    RollbackBody,
+    "Go back to an earlier release, and stay there until a newer one is asked for.",
+    |site, RollbackBody { to }| Action::Rollback { to }
+);
+action!(
+    suspend,
+    "/api/v1/services/{environment}/{name}/suspend",
+    SuspendBody,
+    "No new rollout and no repair until `resume`. A reason is required.",
+    |site, SuspendBody { reason, until }| Action::Suspend {
+        reason: given(checked(reason)?)?,
+        until
+    }
+);
+action!(
+    resume,
+    "/api/v1/services/{environment}/{name}/resume",
+    Plain,
+    "End a suspension, and let go of a pin.",
+    |site, Plain {}| Action::Resume
+);
+action!(
+    reconcile,
+    "/api/v1/services/{environment}/{name}/reconcile",
+    ReconcileBody,
+    "Look now: at the repositories and at the clouds.",
+    |site, ReconcileBody { token }| {
+        (site.api.wake_sources)();
+        Action::Reconcile {
+            token: token.map(checked).transpose()?,
+        }
+    }
+);
+action!(
+    approve,
+    "/api/v1/services/{environment}/{name}/approve",
+    Plain,
+    "Give approval to the rollout that waits for it.",
+    |site, Plain {}| Action::Approve
+);
+
+fn given(reason: String) -> Result<String, Problem> {
+    match reason.trim().is_empty() {
+        true => Err(Problem::bad_request("bad-body", "say why, in `reason`")),
+        false => Ok(reason),
+    }
+}
+
+/// Every repository is looked at.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Woken {
+    repositories: usize,
+}
+
+#[utoipa::path(
+    post,
+    path = "/api/v1/reconcile",
+    summary = "Look at every repository now.",
+    tag = "actions",
+    request_body = Option<Plain>,
+    responses(
+        (status = 202, body = Woken),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json")
+    ),
+    security(("token" = []))
+)]
+pub(super) async fn reconcile_all(
+    State(site): State<Site>,
+    Who(_actor): Who,
+    Body(Plain {}): Body<Plain>,
+) -> (StatusCode, Json<Woken>) {
+    (site.api.wake_sources)();
+    let repositories = site.api.sources.borrow().len();
+    (StatusCode::ACCEPTED, Json(Woken { repositories }))
+}

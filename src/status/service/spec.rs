@@ -1,0 +1,131 @@
+//! What is asked for, in short. Values of variables are never told: they may be secret.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use super::rollout::stage;
+use crate::{
+    desired::{DesiredService, Release, ReleaseContent},
+    manifest::spec::{Across, DriftMode, Function, Gate, RolloutSpec},
+    name::{FunctionName, GateName},
+};
+
+/// What Git asks for, or asked for last.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct SpecReport {
+    pub runtime: String,
+    /// A folder of the repository.
+    pub source: String,
+    pub build: Option<String>,
+    pub functions: Vec<FunctionReport>,
+    /// Names only.
+    pub env: Vec<String>,
+    pub gates: Vec<GateSpec>,
+    /// `together`, or the order of the clouds.
+    pub across: String,
+    pub bake_seconds: u64,
+    /// `enforce` or `observe`.
+    #[schema(value_type = String)]
+    pub drift: DriftMode,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionReport {
+    pub name: FunctionName,
+    pub handler: String,
+    /// `GET /stock/{sku}`.
+    pub http: Option<String>,
+    pub queue: Option<String>,
+    pub schedule: Option<String>,
+    pub memory_mib: u32,
+    pub timeout_seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct GateSpec {
+    pub name: GateName,
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub after: String,
+}
+
+pub(super) fn spec(desired: &DesiredService) -> SpecReport {
+    let DesiredService {
+        release,
+        environment: _,
+        rollout,
+        drift,
+    } = desired;
+    let Release {
+        service: _,
+        digest: _,
+        revision: _,
+        content,
+    } = release;
+    let ReleaseContent {
+        runtime,
+        source,
+        source_tree: _,
+        build,
+        functions,
+        env,
+        role: _,
+    } = content;
+    let RolloutSpec {
+        gates,
+        bake,
+        across,
+    } = rollout;
+    SpecReport {
+        runtime: runtime.to_string(),
+        source: source.to_string(),
+        build: build.clone(),
+        functions: functions.iter().map(function).collect(),
+        env: env.keys().cloned().collect(),
+        gates: gates.iter().map(gate).collect(),
+        across: match across {
+            Across::Together => "together".to_owned(),
+            Across::InOrder { first, soak } => format!("{first} first, {}s soak", soak.as_secs()),
+        },
+        bake_seconds: bake.as_secs(),
+        drift: *drift,
+    }
+}
+
+fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
+    let Function {
+        handler,
+        http,
+        queue,
+        schedule,
+        memory,
+        timeout,
+        env: _,
+    } = function;
+    let route = http.as_ref().map(|http| {
+        let methods = match http.methods.is_empty() {
+            true => "ANY".to_owned(),
+            false => http.methods.join("|"),
+        };
+        format!("{methods} {}", http.path.0)
+    });
+    FunctionReport {
+        name: name.clone(),
+        handler: handler.clone(),
+        http: route,
+        queue: queue.clone(),
+        schedule: schedule.clone(),
+        memory_mib: memory.0,
+        timeout_seconds: timeout.as_secs(),
+    }
+}
+
+fn gate(gate: &Gate) -> GateSpec {
+    GateSpec {
+        name: gate.name.clone(),
+        kind: gate.kind.word().to_owned(),
+        after: stage(gate.after).to_owned(),
+    }
+}

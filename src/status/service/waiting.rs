@@ -1,0 +1,137 @@
+//! What a service waits on, typed and in words.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::{
+    name::{CloudName, GateName, ReleaseDigest, Timestamp},
+    plan::reason::WaitingOn,
+    rollout::intent::{Failure, Response},
+};
+
+/// One thing that stands between now and the next order.
+#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Waiting {
+    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `suspended`, `pinned`, `rejected`,
+    /// `drift` or `prune`.
+    pub on: String,
+    pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<CloudName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<GateName>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release: Option<ReleaseDigest>,
+    /// When it ends by itself, or is tried next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why the newest try did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<Trouble>,
+}
+
+/// Why something did not succeed.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Trouble {
+    /// A stable word.
+    pub reason: String,
+    pub message: String,
+    /// No retry helps without a person.
+    pub needs_person: bool,
+}
+
+impl Trouble {
+    pub(super) fn of(failure: &Failure) -> Self {
+        let Failure {
+            reason,
+            message,
+            response,
+        } = failure;
+        let needs_person = match response {
+            Response::CallPerson => true,
+            Response::RetryAfter(_) | Response::Retry | Response::Reject => false,
+        };
+        Self {
+            reason: reason.clone(),
+            message: message.clone(),
+            needs_person,
+        }
+    }
+}
+
+impl Waiting {
+    pub(in crate::status) fn of(waiting: &WaitingOn) -> Self {
+        let text = waiting.to_string();
+        let plain = |on: &str| Self {
+            on: on.to_owned(),
+            text: text.clone(),
+            ..Self::default()
+        };
+        match waiting {
+            WaitingOn::Nothing => plain("nothing"),
+            WaitingOn::Git => plain("git"),
+            WaitingOn::Manifest { faults: _ } => plain("manifest"),
+            WaitingOn::Cloud { target, failure } => Self {
+                target: Some(*target),
+                failure: failure.as_ref().map(Trouble::of),
+                ..plain("cloud")
+            },
+            WaitingOn::Order {
+                order,
+                failure,
+                next_at,
+            } => Self {
+                target: order.target(),
+                release: order.release(),
+                until: *next_at,
+                failure: failure.as_ref().map(Trouble::of),
+                ..plain("order")
+            },
+            WaitingOn::Gate { gate, next_at } => Self {
+                gate: Some(gate.clone()),
+                until: *next_at,
+                ..plain("gate")
+            },
+            WaitingOn::Approval {
+                gate,
+                given: _,
+                quorum: _,
+            } => Self {
+                gate: Some(gate.clone()),
+                ..plain("approval")
+            },
+            WaitingOn::Person { message: _ } => plain("person"),
+            WaitingOn::Soak { target, until } => Self {
+                target: Some(*target),
+                until: Some(*until),
+                ..plain("soak")
+            },
+            WaitingOn::Bake { until } => Self {
+                until: Some(*until),
+                ..plain("bake")
+            },
+            WaitingOn::Suspended { reason: _, until } => Self {
+                until: *until,
+                ..plain("suspended")
+            },
+            WaitingOn::Pinned { release, held: _ } => Self {
+                release: Some(*release),
+                ..plain("pinned")
+            },
+            WaitingOn::Rejected {
+                release,
+                message: _,
+            } => Self {
+                release: Some(*release),
+                ..plain("rejected")
+            },
+            WaitingOn::Drift { target, message: _ } => Self {
+                target: Some(*target),
+                ..plain("drift")
+            },
+            WaitingOn::Prune { message: _ } => plain("prune"),
+        }
+    }
+}
