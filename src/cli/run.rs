@@ -12,14 +12,15 @@ use directories::ProjectDirs;
 use super::{
     exit::{CliError, Exit, Result},
     follow::{self, Follow},
-    screen::Screen,
+    screen::{Screen, Tone},
     signals,
 };
 use crate::{
     clock::SystemClock,
     daemon::{
         config::Config,
-        run::{self, Daemon, Options},
+        run::{self, Options},
+        site::{self, Site, SiteOptions},
         telemetry::{self, LogFormat},
     },
 };
@@ -83,8 +84,15 @@ impl Run {
             Some(data) => data,
             None => data_folder()?,
         };
-        tell_start(screen, &config, &data);
-        let options = Options {
+        let metrics = telemetry::metrics().map_err(|error| CliError::of(&error))?;
+        let site = SiteOptions {
+            listen: config.listen,
+            data: data.clone(),
+            metrics: Some(metrics),
+            clock: Arc::new(SystemClock),
+        };
+        let follows = follows(&config);
+        let daemon = Options {
             config,
             config_file,
             data,
@@ -93,31 +101,66 @@ impl Run {
             clock: Arc::new(SystemClock),
             env: follow::variable,
         };
-        let daemon = Box::pin(run::start(options))
-            .await
-            .map_err(|error| start_error(&error))?;
-        serve(screen, daemon).await
+        serve(screen, daemon, site, &follows).await
     }
 }
 
-async fn serve(screen: &Screen, daemon: Daemon) -> Result<Exit> {
+async fn serve(
+    screen: &Screen,
+    options: Options,
+    site: SiteOptions,
+    follows: &[String],
+) -> Result<Exit> {
+    let data = options.data.clone();
+    let daemon = Box::pin(run::start(options))
+        .await
+        .map_err(|error| start_error(&error, &data))?;
+    let site = match site::start(&daemon, site).await {
+        Ok(site) => site,
+        Err(error) => {
+            daemon.stop().await;
+            return Err(
+                CliError::of(&error).help("--listen names another address, --data another folder")
+            );
+        }
+    };
+    tell(screen, &site, &data, follows);
     signals::stopped().await;
-    screen.remark("stopping: what is in hand is finished first");
-    signals::or_at_once(daemon.stop()).await;
+    screen.remark("stopping: what is in hand is finished first; a second signal ends it at once");
+    signals::or_at_once(async {
+        daemon.stop().await;
+        site.ended().await;
+    })
+    .await;
     Ok(Exit::Done)
 }
 
-fn tell_start(screen: &Screen, config: &Config, data: &Path) {
-    for repository in &config.repositories {
-        screen.line(&format!(
-            "follows   {} {:?} every {:?}",
-            repository.source.url, repository.source.reference, repository.interval
-        ));
+fn tell(screen: &Screen, site: &Site, data: &Path, follows: &[String]) {
+    let field = |name: &str, value: &str| {
+        let name = screen.paint(Tone::Quiet, &format!("{name:<10}"));
+        screen.line(&format!("{name} {}", screen.paint(Tone::Plain, value)));
+    };
+    field("dashboard", &format!("http://{}/", site.address));
+    field("token", &site.token_file.display().to_string());
+    field("data", &data.display().to_string());
+    for followed in follows {
+        field("follows", followed);
     }
-    screen.line(&format!("data      {}", data.display()));
 }
 
-fn data_folder() -> Result<PathBuf> {
+/// `https://example.com/shop.git branch `main` every 60s`, one for each repository.
+fn follows(config: &Config) -> Vec<String> {
+    let told = config.repositories.iter().map(|repository| {
+        format!(
+            "{} {} every {:?}",
+            repository.source.url, repository.source.reference, repository.interval
+        )
+    });
+    told.collect()
+}
+
+/// Where a daemon keeps its data unless told otherwise.
+pub(super) fn data_folder() -> Result<PathBuf> {
     let folders = ProjectDirs::from("dev", "verdigris", "verdigris").ok_or_else(|| {
         CliError::wrong("there is no home folder to keep data in")
             .help("name one with --data FOLDER")
@@ -125,6 +168,18 @@ fn data_folder() -> Result<PathBuf> {
     Ok(folders.data_dir().to_owned())
 }
 
-fn start_error(error: &run::StartError) -> CliError {
-    CliError::of(error)
+fn start_error(error: &run::StartError, data: &Path) -> CliError {
+    let told = CliError::of(error);
+    match error {
+        run::StartError::Store(_) => told.help(format!(
+            "one daemon at a time uses {}; --data names another folder",
+            data.display()
+        )),
+        run::StartError::Data { .. } => told.help("--data names another folder"),
+        run::StartError::Config(_)
+        | run::StartError::Git(_)
+        | run::StartError::Gates(_)
+        | run::StartError::Watch(_)
+        | run::StartError::Stopped => told,
+    }
 }

@@ -94,11 +94,6 @@ impl Screen {
         self.err
     }
 
-    /// Whether progress on standard error is watched.
-    pub(super) fn is_watched(&self) -> bool {
-        self.watched
-    }
-
     /// A text for standard output in the colour of its meaning, with control characters made visible.
     pub(super) fn paint(&self, tone: Tone, text: &str) -> String {
         paint(self.out, tone, text)

@@ -58,9 +58,21 @@ pub(super) struct Client {
 #[derive(Deserialize)]
 struct Page {
     items: Vec<Value>,
+    #[serde(default)]
+    metadata: PageMetadata,
+    /// Of lists whose place is a number.
     #[serde(default, rename = "continue")]
-    next: Option<String>,
+    before: Option<u64>,
 }
+
+#[derive(Default, Deserialize)]
+struct PageMetadata {
+    #[serde(default, rename = "continue")]
+    after: Option<String>,
+}
+
+/// Items of a page; the server gives no more.
+const PAGE: usize = 500;
 
 /// What the server says when it does not do what it was asked to (RFC 9457).
 #[derive(Deserialize)]
@@ -77,8 +89,10 @@ impl Server {
     pub(super) fn connect(&self) -> Result<Client> {
         let Self { server, token_file } = self;
         if server.cannot_be_a_base() || !matches!(server.scheme(), "http" | "https") {
-            return Err(CliError::wrong(format!("`{server}` is no address of a server"))
-                .help("write it like http://127.0.0.1:7654"));
+            return Err(
+                CliError::wrong(format!("`{server}` is no address of a server"))
+                    .help("write it like http://127.0.0.1:7654"),
+            );
         }
         let is_here = is_this_machine(server);
         let token = token::find(token_file.as_ref(), is_here)?;
@@ -117,13 +131,13 @@ fn is_this_machine(server: &Url) -> bool {
 impl Client {
     /// What the server answers to a question.
     pub(super) async fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Value> {
-        let request = self.request(Method::GET, path).query(query);
+        let request = self.request(Method::GET, path, query);
         self.json(request.timeout(ANSWER_MAX)).await
     }
 
     /// What the server answers to an action.
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
-        let request = self.request(Method::POST, path).json(body);
+        let request = self.request(Method::POST, path, &[]).json(body);
         self.json(request.timeout(ANSWER_MAX)).await
     }
 
@@ -134,7 +148,7 @@ impl Client {
         query: &[(&str, &str)],
         after: Option<&str>,
     ) -> Result<Response> {
-        let mut request = self.request(Method::GET, path).query(query);
+        let mut request = self.request(Method::GET, path, query);
         request = request.header("accept", "text/event-stream");
         if let Some(after) = after {
             request = request.header("last-event-id", after);
@@ -144,20 +158,37 @@ impl Client {
 
     /// Every item of a list, page by page.
     pub(super) async fn list(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<Value>> {
+        let limit = PAGE.to_string();
         let mut items = Vec::new();
-        let mut next: Option<String> = None;
+        let mut after: Option<String> = None;
         loop {
             let mut query = query.to_vec();
-            query.push(("limit", "500"));
-            if let Some(next) = &next {
-                query.push(("continue", next));
-            }
+            query.push(("limit", &limit));
+            query.extend(after.iter().map(|after| ("continue", after.as_str())));
             let page: Page = understand(&self.get(path, &query).await?)?;
             items.extend(page.items);
-            next = match page.next.filter(|next| !next.is_empty()) {
-                Some(next) => Some(next),
-                None => return Ok(items),
-            };
+            after = page.metadata.after;
+            if after.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+
+    /// The first items of a list whose place is a number.
+    pub(super) async fn first(&self, path: &str, count: usize) -> Result<Vec<Value>> {
+        let mut items = Vec::new();
+        let mut before: Option<String> = None;
+        loop {
+            let limit = count.saturating_sub(items.len()).clamp(1, PAGE).to_string();
+            let mut query = vec![("limit", limit.as_str())];
+            query.extend(before.iter().map(|before| ("before", before.as_str())));
+            let page: Page = understand(&self.get(path, &query).await?)?;
+            items.extend(page.items);
+            before = page.before.map(|before| before.to_string());
+            if before.is_none() || items.len() >= count {
+                items.truncate(count);
+                return Ok(items);
+            }
         }
     }
 
@@ -168,7 +199,7 @@ impl Client {
                 .parse()
                 .map_err(|error: crate::name::BadName| CliError::wrong(error.to_string()));
         }
-        let rows = self.list("/api/v1/services", &[]).await?;
+        let rows = self.list("/api/v1/services", &[("search", name)]).await?;
         let mut keys = Vec::new();
         for row in &rows {
             let row: ServiceRow = understand(row)?;
@@ -193,11 +224,14 @@ impl Client {
         }
     }
 
-    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    fn request(&self, method: Method, path: &str, query: &[(&str, &str)]) -> RequestBuilder {
         let mut address = self.server.clone();
         // A server behind a proxy may have a path of its own.
         let base = address.path().trim_end_matches('/').to_owned();
         address.set_path(&format!("{base}{path}"));
+        if !query.is_empty() {
+            address.query_pairs_mut().extend_pairs(query);
+        }
         let request = self.http.request(method, address);
         match &self.token {
             Some(token) => request.bearer_auth(token.expose_secret()),
@@ -244,9 +278,8 @@ impl Client {
         // The address stands in the message already.
         let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), chain);
         let message = format!("failed to reach the daemon at {}: {cause}", self.server);
-        CliError::new(Exit::Unreachable, message).help(
-            "`verdigris run` starts one; --server or VERDIGRIS_SERVER says where it is",
-        )
+        CliError::new(Exit::Unreachable, message)
+            .help("`verdigris run` starts one; --server or VERDIGRIS_SERVER says where it is")
     }
 
     fn stranger(&self, detail: &str) -> CliError {
@@ -271,9 +304,8 @@ impl Client {
         let message = if detail.is_empty() { title } else { detail };
         let error = CliError::new(exit, message);
         if status == StatusCode::UNAUTHORIZED {
-            return error.help(
-                "name the token file with --token-file: `verdigris run` prints where it is",
-            );
+            return error
+                .help("name the token file with --token-file: `verdigris run` prints where it is");
         }
         if code.is_empty() {
             return error;

@@ -25,7 +25,7 @@ use crate::{
 
 /// Lists services or sources, or shows one of them
 #[derive(Args, Debug)]
-pub(super) struct Get {
+pub(in crate::cli) struct Get {
     #[arg(value_enum, default_value_t, value_name = "KIND")]
     kind: Kind,
     /// `service`, or `environment/service`; or a source's name
@@ -115,7 +115,16 @@ fn table(screen: &Screen, rows: &[ServiceRow], output: Output) {
         }
         return;
     }
-    let mut head = vec!["ENVIRONMENT", "NAME", "PHASE", "READY", "LIVE", "AWS", "AZURE", "SINCE"];
+    let mut head = vec![
+        "ENVIRONMENT",
+        "NAME",
+        "PHASE",
+        "READY",
+        "LIVE",
+        "AWS",
+        "AZURE",
+        "SINCE",
+    ];
     if output == Output::Wide {
         head.extend(["DESIRED", "AWS GREEN", "AZURE GREEN", "GATES"]);
     }
@@ -135,7 +144,11 @@ fn cells(row: &ServiceRow, is_wide: bool) -> Vec<Cell> {
     let short = |revision: &Option<Revision>| revision.as_ref().map(Revision::short);
     let health = |cloud: CloudName| {
         let target = row.targets.get(&cloud);
-        Cell::plain(target.map(|target| target.health.as_str()).unwrap_or_default())
+        Cell::plain(
+            target
+                .map(|target| target.health.as_str())
+                .unwrap_or_default(),
+        )
     };
     let mut cells = vec![
         Cell::plain(row.environment.as_str()),

@@ -16,7 +16,7 @@ use crate::{
 
 /// Shows the ended rollouts of a service, newest first
 #[derive(Args, Debug)]
-pub(super) struct History {
+pub(in crate::cli) struct History {
     /// `service`, or `environment/service`
     name: String,
     /// How many

@@ -101,7 +101,12 @@ mod tests {
     #[test]
     fn an_age_is_one_number_with_its_unit() {
         let now = Timestamp::from_millis(1_000_000_000);
-        let ago = |seconds: i64| age(Some(Timestamp::from_millis(1_000_000_000 - seconds * 1000)), now);
+        let ago = |seconds: i64| {
+            age(
+                Some(Timestamp::from_millis(1_000_000_000 - seconds * 1000)),
+                now,
+            )
+        };
         assert_eq!(
             [0, 59, 60, 3_599, 3_600, 172_799, 172_800].map(ago),
             ["0s", "59s", "1m", "59m", "1h", "47h", "2d"]

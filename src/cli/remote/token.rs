@@ -1,13 +1,19 @@
 //! The token that lets a person act: from a file, from the environment, or where a daemon on this machine left it.
 
-use std::{fs, path::Path, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use secrecy::SecretString;
 
-use super::super::{
-    exit::{CliError, Result},
-    follow,
-    run::{TOKEN_FILE, data_folder},
+use crate::{
+    cli::{
+        exit::{CliError, Result},
+        follow,
+        run::data_folder,
+    },
+    daemon::site::TOKEN_FILE,
 };
 
 /// The token to send, if there is one.
@@ -38,8 +44,11 @@ fn read(file: &Path) -> Result<SecretString> {
         ))
     })?;
     first(&text).ok_or_else(|| {
-        CliError::wrong(format!("the token file `{}` holds no token", file.display()))
-            .help("a line reads `TOKEN`, or `NAME TOKEN`")
+        CliError::wrong(format!(
+            "the token file `{}` holds no token",
+            file.display()
+        ))
+        .help("a line reads `TOKEN`, or `NAME TOKEN`")
     })
 }
 
@@ -49,7 +58,9 @@ fn first(text: &str) -> Option<SecretString> {
         .lines()
         .map(|line| line.split('#').next().unwrap_or_default());
     let mut tokens = lines.filter_map(|line| line.split_whitespace().last());
-    tokens.next().map(|token| SecretString::from(token.to_owned()))
+    tokens
+        .next()
+        .map(|token| SecretString::from(token.to_owned()))
 }
 
 #[cfg(test)]

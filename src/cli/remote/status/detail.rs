@@ -53,7 +53,11 @@ fn service(screen: &Screen, report: &ServiceReport, is_wide: bool) {
     screen.line(&format!("{name}  {phase}"));
     field(screen, "why", &status.why);
     revisions(screen, status);
-    for waiting in status.waiting.iter().filter(|waiting| waiting.on != "nothing") {
+    for waiting in status
+        .waiting
+        .iter()
+        .filter(|waiting| waiting.on != "nothing")
+    {
         field(screen, "waits for", &waiting.text);
     }
     for fault in &status.faults {
@@ -79,14 +83,29 @@ fn field(screen: &Screen, name: &str, value: &str) {
 fn revisions(screen: &Screen, status: &Status) {
     let both = |revision: &Option<Revision>, release: &Option<ReleaseDigest>| {
         let revision = revision.as_ref().map(Revision::short).unwrap_or_default();
-        let release = release.as_ref().map(ReleaseDigest::short).unwrap_or_default();
+        let release = release
+            .as_ref()
+            .map(ReleaseDigest::short)
+            .unwrap_or_default();
         format!("{revision}  {release}").trim().to_owned()
     };
-    field(screen, "desired", &both(&status.revisions.desired, &status.releases.desired));
-    field(screen, "live", &both(&status.revisions.live, &status.releases.live));
+    field(
+        screen,
+        "desired",
+        &both(&status.revisions.desired, &status.releases.desired),
+    );
+    field(
+        screen,
+        "live",
+        &both(&status.revisions.live, &status.releases.live),
+    );
     field(screen, "previous", &both(&None, &status.releases.previous));
     if let Some(pin) = &status.pin {
-        field(screen, "pinned", &format!("at {} by {}", pin.release.short(), pin.actor.username));
+        field(
+            screen,
+            "pinned",
+            &format!("at {} by {}", pin.release.short(), pin.actor.username),
+        );
     }
     if let Some(suspension) = &status.suspension {
         let until = suspension.until.map(|until| format!(", until {until}"));
@@ -119,14 +138,23 @@ fn target_of(screen: &Screen, target: &TargetReport, is_wide: bool) {
     } else {
         format!("seen {seen} ago")
     };
-    screen.line(&format!("  {head}  {health}  {place}  {}", screen.paint(Tone::Quiet, &seen)));
+    screen.line(&format!(
+        "  {head}  {health}  {place}  {}",
+        screen.paint(Tone::Quiet, &seen)
+    ));
     slot(screen, Tone::Blue, "blue", &target.blue, true);
     slot(screen, Tone::Green, "green", &target.green, is_wide);
     if let Some(problem) = &target.problem {
-        screen.line(&format!("    {}", screen.paint(Tone::Bad, &problem.trouble.message)));
+        screen.line(&format!(
+            "    {}",
+            screen.paint(Tone::Bad, &problem.trouble.message)
+        ));
     }
     for drift in &target.drift {
-        screen.line(&format!("    {}", screen.paint(Tone::Bad, &format!("drift: {drift}"))));
+        screen.line(&format!(
+            "    {}",
+            screen.paint(Tone::Bad, &format!("drift: {drift}"))
+        ));
     }
 }
 
@@ -137,12 +165,23 @@ fn slot(screen: &Screen, tone: Tone, name: &str, slot: &SlotReport, with_address
         SlotState::Empty => "empty".to_owned(),
         SlotState::Torn => "functions of different releases".to_owned(),
         SlotState::Whole => {
-            let revision = slot.revision.as_ref().map(Revision::short).unwrap_or_default();
-            let release = slot.release.as_ref().map(ReleaseDigest::short).unwrap_or_default();
+            let revision = slot
+                .revision
+                .as_ref()
+                .map(Revision::short)
+                .unwrap_or_default();
+            let release = slot
+                .release
+                .as_ref()
+                .map(ReleaseDigest::short)
+                .unwrap_or_default();
             format!("{revision}  {release}  {}", slot.label)
         }
     };
-    screen.line(&format!("    {name}  {}", screen.paint(Tone::Plain, &holds)));
+    screen.line(&format!(
+        "    {name}  {}",
+        screen.paint(Tone::Plain, &holds)
+    ));
     if with_addresses {
         for (function, address) in &slot.addresses {
             let address = screen.paint(Tone::Plain, address.as_str());
@@ -161,7 +200,11 @@ fn rollout_of(screen: &Screen, rollout: &RolloutReport) {
         message,
         ..
     } = rollout;
-    let told = format!("{id} {phase}, {} by {} at {started_at}", trigger.to_lowercase(), actor.username);
+    let told = format!(
+        "{id} {phase}, {} by {} at {started_at}",
+        trigger.to_lowercase(),
+        actor.username
+    );
     field(screen, "rollout", &told);
     if let Some(message) = message {
         field(screen, "", message);
@@ -172,7 +215,9 @@ fn gates(screen: &Screen, gates: &[GateReport]) {
     if gates.is_empty() {
         return;
     }
-    let mut table = Table::new(vec!["  GATE", "TYPE", "PHASE", "PASSED", "FAILED", "MESSAGE"]);
+    let mut table = Table::new(vec![
+        "  GATE", "TYPE", "PHASE", "PASSED", "FAILED", "MESSAGE",
+    ]);
     for gate in gates {
         let (tone, word) = match gate.phase {
             GatePhase::Pending => (Tone::Quiet, "Pending"),

@@ -26,7 +26,7 @@ use crate::{
 
 /// Shows what needs attention; or all that is known of one service
 #[derive(Args, Debug)]
-pub(super) struct Status {
+pub(in crate::cli) struct Status {
     /// `service`, or `environment/service`
     name: Option<String>,
     #[arg(short, long, value_enum, default_value_t)]
@@ -104,7 +104,11 @@ fn counts(screen: &Screen, summary: &Summary) {
         .map(|(name, number)| format!("{name} {number}"))
         .collect();
     let total = screen.paint(Tone::Strong, &format!("{services} services"));
-    screen.line(&format!("{total}  {}  ({})", parts.join(", "), places.join(", ")));
+    screen.line(&format!(
+        "{total}  {}  ({})",
+        parts.join(", "),
+        places.join(", ")
+    ));
     for (cloud, healths) in clouds {
         let told: Vec<String> = healths
             .iter()
@@ -127,8 +131,15 @@ fn repositories(screen: &Screen, sources: &[Value]) -> Result<()> {
         let name = screen.paint(Tone::Plain, source.name.as_str());
         let revision = screen.paint(Tone::Quiet, &revision.unwrap_or_default());
         screen.line(&format!("  {name}  {revision}  {state} {polled} ago"));
-        for condition in source.conditions.iter().filter(|told| !told.message.is_empty()) {
-            screen.line(&format!("    {}", screen.paint(Tone::Bad, &condition.message)));
+        for condition in source
+            .conditions
+            .iter()
+            .filter(|told| !told.message.is_empty())
+        {
+            screen.line(&format!(
+                "    {}",
+                screen.paint(Tone::Bad, &condition.message)
+            ));
         }
         for fault in &source.faults {
             screen.line(&format!("    {}", screen.paint(Tone::Bad, fault)));
