@@ -1,4 +1,18 @@
 //! The files that we add to a service's own, and the digest of all that decides a package. Pure.
+//!
+//! # What a handler can count on
+//!
+//! The shims hold these on both clouds, and one suite of requests compares them:
+//!
+//! - Path and query arrive as the client wrote them. Header names are in lower case, sorted, once each: values of a
+//!   repeated one are joined by a comma, cookies by `; `. A body arrives whole, with its `content-length`.
+//! - An answer is sent whole, after the handler is done. Repeated headers are joined by `, `, except cookies. A body
+//!   without a type is `application/octet-stream`. `x-verdigris-release` is added.
+//! - A handler that fails, cannot be loaded or dies gives 500 and a plain text; the reason is in the log only. Where no
+//!   route fits, 404; where the method does not, 405: on AWS too, whose function URLs know no routes.
+//! - Events arrive as `POST /.verdigris/events/<function>`, as CloudEvents in binary mode (`ce-id`, `ce-source`,
+//!   `ce-specversion`, `ce-time`, `ce-type`, for queues `ce-deliverycount` and the message as body). A status below 300
+//!   accepts; else the message or event has failed. No client can reach these paths.
 
 use std::{borrow::Cow, collections::BTreeMap};
 

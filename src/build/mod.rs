@@ -13,7 +13,7 @@ pub mod shelf;
 pub mod zip;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
@@ -199,6 +199,24 @@ impl Builder {
                 .await
                 .map_err(|_| BuildError::Stopped)??;
         Ok(Built { packages, log })
+    }
+
+    /// Removes what builds that never ended have left on the disk. To be called once, at the start, before any build.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses.
+    pub fn sweep(&self) -> Result<(), BuildError> {
+        Ok(self.shelf.sweep()?)
+    }
+
+    /// Removes all packages but those in `keep`, and says how many. One that is asked for again is built again.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses.
+    pub fn prune(&self, keep: &BTreeSet<CodeDigest>) -> Result<usize, BuildError> {
+        Ok(self.shelf.prune(keep)?)
     }
 
     async fn run_command(

@@ -1,7 +1,7 @@
 //! Packages by digest on disk, and the index from inputs to packages. Both survive a restart; neither is trusted unread.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs::{self, File},
     io::{self, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
@@ -38,6 +38,9 @@ struct Record {
 }
 
 const SCHEMA: u32 = 1;
+
+/// Begins the name of a file that is being written.
+const DRAFT: &str = "draft-";
 
 impl Shelf {
     pub fn new(folder: PathBuf) -> Self {
@@ -92,6 +95,53 @@ impl Shelf {
         })
     }
 
+    /// Removes what builds that never ended have left. To be called while none is underway.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses.
+    pub fn sweep(&self) -> Result<(), ShelfError> {
+        gone(&self.workspaces(), fs::remove_dir_all(self.workspaces()))?;
+        for folder in ["packages", "index"] {
+            self.remove_where(folder, |name| name.starts_with(DRAFT))?;
+        }
+        Ok(())
+    }
+
+    /// Removes all packages but those in `keep`. Their records stay, and count for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Fails when the disk refuses; what was removed until then stays removed.
+    pub fn prune(&self, keep: &BTreeSet<CodeDigest>) -> Result<usize, ShelfError> {
+        let kept: BTreeSet<String> = keep.iter().map(package_name).collect();
+        self.remove_where("packages", |name| {
+            !name.starts_with(DRAFT) && !kept.contains(name)
+        })
+    }
+
+    fn remove_where(
+        &self,
+        folder: &str,
+        is_old: impl Fn(&str) -> bool,
+    ) -> Result<usize, ShelfError> {
+        let folder = self.folder.join(folder);
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+            Err(source) => return Err(fault(&folder, source)),
+        };
+        let mut count = 0;
+        for entry in entries {
+            let entry = entry.map_err(|source| fault(&folder, source))?;
+            if entry.file_name().to_str().is_some_and(&is_old) {
+                gone(&folder, fs::remove_file(entry.path()))?;
+                count += 1;
+            }
+        }
+        Ok(count)
+    }
+
     fn load(&self, input: InputDigest) -> Option<Package> {
         let text = fs::read(self.record_path(input)).ok()?;
         let Record { schema, code, size } = serde_json::from_slice(&text).ok()?;
@@ -113,9 +163,7 @@ impl Shelf {
     }
 
     fn package_path(&self, code: CodeDigest) -> PathBuf {
-        self.folder
-            .join("packages")
-            .join(format!("{}.zip", code.hex()))
+        self.folder.join("packages").join(package_name(&code))
     }
 
     fn record_path(&self, input: InputDigest) -> PathBuf {
@@ -125,13 +173,21 @@ impl Shelf {
     }
 }
 
+fn package_name(code: &CodeDigest) -> String {
+    format!("{}.zip", code.hex())
+}
+
+/// What is gone already needs no removing.
+fn gone(path: &Path, removed: io::Result<()>) -> Result<(), ShelfError> {
+    match removed {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(fault(path, source)),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 fn draft_in(folder: &Path) -> Result<NamedTempFile, ShelfError> {
     fs::create_dir_all(folder)
-        .and_then(|()| {
-            tempfile::Builder::new()
-                .prefix("draft-")
-                .tempfile_in(folder)
-        })
+        .and_then(|()| tempfile::Builder::new().prefix(DRAFT).tempfile_in(folder))
         .map_err(|source| fault(folder, source))
 }
 

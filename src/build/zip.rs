@@ -91,6 +91,11 @@ pub fn pack(entries: &BTreeMap<String, Entry>, target: &File, max: u64) -> Resul
 /// Nothing is written outside `folder`; no symbolic links, devices or set-user-id bits are made; sizes are counted as
 /// they are written, whatever the headers claim. After an error the folder may hold a part: throw it away.
 ///
+/// # Caveats
+///
+/// A process that another thread starts meanwhile holds the files open until it is under way: starting a program that was
+/// just unpacked may say `ExecutableFileBusy` for a moment, and is then to be tried again.
+///
 /// # Errors
 ///
 /// Fails when the zip is damaged, holds an entry that is not a plain file or folder below `folder`, or breaks a limit.

@@ -66,27 +66,53 @@ impl fmt::Display for Fault {
 
 impl std::error::Error for Fault {}
 
-/// The text itself is not kept here: give it with `miette::Report::new(fault).with_source_code(NamedSource::new(file, text))`.
-impl miette::Diagnostic for Fault {
+impl Fault {
+    /// The fault with the text around it, for a terminal. `text` is the file as it was parsed.
+    pub fn into_report(self, text: &str) -> miette::Report {
+        let source = miette::NamedSource::new(&self.file, text.to_owned());
+        miette::Report::new(Shown {
+            fault: self,
+            source: source.with_language("yaml"),
+        })
+    }
+}
+
+/// A fault together with its text: place and help are drawn, so they are not in the sentence.
+#[derive(Debug)]
+struct Shown {
+    fault: Fault,
+    source: miette::NamedSource<String>,
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.fault.message)
+    }
+}
+
+impl std::error::Error for Shown {}
+
+impl miette::Diagnostic for Shown {
     fn severity(&self) -> Option<miette::Severity> {
-        Some(match self.severity {
+        Some(match self.fault.severity {
             Severity::Error => miette::Severity::Error,
             Severity::Warning => miette::Severity::Warning,
         })
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
-        let help = self.suggestion.as_deref()?;
+        let help = self.fault.suggestion.as_deref()?;
         Some(Box::new(help))
     }
 
+    fn source_code(&self) -> Option<&dyn miette::SourceCode> {
+        Some(&self.source)
+    }
+
     fn labels(&self) -> Option<Box<dyn Iterator<Item = miette::LabeledSpan> + '_>> {
-        let text = if self.field.is_empty() {
-            "here".to_owned()
-        } else {
-            self.field.clone()
-        };
-        let label = miette::LabeledSpan::new(Some(text), self.offset, self.length);
+        let field = Some(self.fault.field.clone()).filter(|field| !field.is_empty());
+        let (offset, length) = (self.fault.offset, self.fault.length);
+        let label = miette::LabeledSpan::new(field, offset, length);
         Some(Box::new(std::iter::once(label)))
     }
 }

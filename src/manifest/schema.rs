@@ -58,6 +58,10 @@ fn of<T: JsonSchema>() -> Value {
 }
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
 mod tests {
     use super::*;
     use crate::manifest::raw;
@@ -79,87 +83,47 @@ mod tests {
         keys
     }
 
+    const METADATA: &str = "/properties/metadata";
+    const SPEC: &str = "/properties/spec";
+    const FUNCTION: &str = "/properties/functions/additionalProperties";
+    const SECRET: &str = "/properties/env/additionalProperties/anyOf/1";
+    const ACROSS: &str = "/properties/rollout/properties/across/anyOf/2";
+    const GATE: &str = "/properties/rollout/properties/gates/items";
+
+    #[track_caller]
+    fn check(kind: Kind, pointer: &[&str], known: &[&str]) {
+        let mut known: Vec<String> = known.iter().map(|&key| key.to_owned()).collect();
+        known.sort();
+        assert_eq!(keys(kind, &pointer.concat()), known, "{pointer:?}");
+    }
+
     #[test]
     fn schemas_and_readers_know_the_same_keys() {
-        const GATES: &str = "/properties/spec/properties/rollout/properties/gates/items";
-        let gate = |below: &str| format!("{GATES}{below}");
-        let table: Vec<(Kind, String, &[&str])> = vec![
-            (Kind::Service, String::new(), raw::ServiceDocument::KEYS),
-            (
-                Kind::Service,
-                "/properties/metadata".into(),
-                raw::Metadata::<()>::KEYS,
-            ),
-            (
-                Kind::Service,
-                "/properties/spec".into(),
-                raw::ServiceSpec::KEYS,
-            ),
-            (
-                Kind::Service,
-                "/properties/spec/properties/functions/additionalProperties".into(),
-                raw::FunctionSpec::KEYS,
-            ),
-            (
-                Kind::Service,
-                "/properties/spec/properties/env/additionalProperties/anyOf/1".into(),
-                raw::SecretText::KEYS,
-            ),
-            (
-                Kind::Service,
-                "/properties/spec/properties/rollout".into(),
-                raw::RolloutText::KEYS,
-            ),
-            (
-                Kind::Service,
-                "/properties/spec/properties/rollout/properties/across/anyOf/2".into(),
-                raw::AcrossLong::KEYS,
-            ),
-            (Kind::Service, gate(""), raw::GateSpec::KEYS),
-            (Kind::Service, gate("/properties/http"), raw::HttpText::KEYS),
-            (
-                Kind::Service,
-                gate("/properties/http/properties/expect"),
-                raw::ExpectText::KEYS,
-            ),
-            (
-                Kind::Service,
-                gate("/properties/command/anyOf/1"),
-                raw::CommandLong::KEYS,
-            ),
-            (
-                Kind::Service,
-                gate("/properties/approval/anyOf/0"),
-                raw::ApprovalText::KEYS,
-            ),
-            (Kind::Gate, String::new(), raw::GateDocument::KEYS),
-            (Kind::Gate, "/properties/spec".into(), raw::GateSpec::KEYS),
-            (
-                Kind::Environment,
-                String::new(),
-                raw::EnvironmentDocument::KEYS,
-            ),
-            (
-                Kind::Environment,
-                "/properties/spec".into(),
-                raw::EnvironmentSpec::KEYS,
-            ),
-            (
-                Kind::Environment,
-                "/properties/spec/properties/aws".into(),
-                raw::AwsText::KEYS,
-            ),
-            (
-                Kind::Environment,
-                "/properties/spec/properties/azure".into(),
-                raw::AzureText::KEYS,
-            ),
-        ];
-        for (kind, pointer, known) in table {
-            let mut known: Vec<String> = known.iter().map(|&key| key.to_owned()).collect();
-            known.sort();
-            assert_eq!(keys(kind, &pointer), known, "{} {pointer}", kind.as_str());
-        }
+        let service = |pointer: &[&str], known| check(Kind::Service, pointer, known);
+        service(&[], raw::ServiceDocument::KEYS);
+        service(&[METADATA], raw::Metadata::<()>::KEYS);
+        service(&[SPEC], raw::ServiceSpec::KEYS);
+        service(&[SPEC, FUNCTION], raw::FunctionSpec::KEYS);
+        service(&[SPEC, SECRET], raw::SecretText::KEYS);
+        service(&[SPEC, "/properties/rollout"], raw::RolloutText::KEYS);
+        service(&[SPEC, ACROSS], raw::AcrossLong::KEYS);
+        service(&[SPEC, GATE], raw::GateSpec::KEYS);
+        let environment = |pointer: &[&str], known| check(Kind::Environment, pointer, known);
+        environment(&[], raw::EnvironmentDocument::KEYS);
+        environment(&[SPEC], raw::EnvironmentSpec::KEYS);
+        environment(&[SPEC, "/properties/aws"], raw::AwsText::KEYS);
+        environment(&[SPEC, "/properties/azure"], raw::AzureText::KEYS);
+        let gate = |pointer: &[&str], known| check(Kind::Gate, pointer, known);
+        gate(&[], raw::GateDocument::KEYS);
+        gate(&[SPEC], raw::GateSpec::KEYS);
+        gate(&[SPEC, "/properties/http"], raw::HttpText::KEYS);
+        let expect = "/properties/http/properties/expect";
+        gate(&[SPEC, expect], raw::ExpectText::KEYS);
+        gate(
+            &[SPEC, "/properties/command/anyOf/1"],
+            raw::CommandLong::KEYS,
+        );
+        gate(&[SPEC, "/properties/approval"], raw::ApprovalText::KEYS);
     }
 
     #[test]

@@ -347,6 +347,10 @@ pub struct AzureTarget {
 pub struct AzurePlan(pub String);
 
 #[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
 mod tests {
     use super::*;
 

@@ -315,10 +315,9 @@ impl View<'_> {
 
     fn next_watch(&self, since: Timestamp, until: Timestamp) -> Timestamp {
         let every = watch_every(since, until);
-        let next = self
-            .rollout
-            .targets
-            .iter()
+        let is_free = |target: &&CloudName| !self.state.in_flight.observing.contains(*target);
+        let targets = self.rollout.targets.iter().filter(is_free);
+        let next = targets
             .map(|target| look_at(self.state, *target, every))
             .min();
         next.unwrap_or(until)
@@ -376,7 +375,7 @@ impl View<'_> {
             .map(|target| self.way_back(*target, why));
         match self.group(sendings.collect()) {
             Group::Done => Step::Move(Event::Returned),
-            Group::Failed(intent) => waiting_for(intent),
+            Group::Failed(intent) => waiting_for(self.state, intent),
             Group::Pending(step) => step,
         }
     }
@@ -462,17 +461,17 @@ impl View<'_> {
         match failed {
             // What is under way is let finish; what only waits for its next try is given up with the rest.
             Some(intent) if under_way.is_empty() => Group::Failed(intent),
-            Some(_) => Group::Pending(waiting_for_all(&open)),
+            Some(_) => Group::Pending(waiting_for_all(self.state, &open)),
             None if !due.is_empty() => Group::Pending(Step::Send(due)),
             None if open.is_empty() => Group::Done,
-            None => Group::Pending(waiting_for_all(&open)),
+            None => Group::Pending(waiting_for_all(self.state, &open)),
         }
     }
 }
 
 /// Waits for several orders; the earliest next try wakes.
-fn waiting_for_all(open: &[&Intent]) -> Step {
-    let waits = open.iter().map(|intent| waiting_for(intent));
+fn waiting_for_all(state: &ServiceState, open: &[&Intent]) -> Step {
+    let waits = open.iter().map(|intent| waiting_for(state, intent));
     let mut all = Waiting {
         on: Vec::new(),
         wake: None,
@@ -583,29 +582,35 @@ impl View<'_> {
         }
     }
 
+    /// The round that was asked for last, if it has not come back; else the next one, once it is due.
     fn measure(&self, gate: &Gate, next_at: Timestamp) -> Step {
-        let round = self.run_of(gate).map_or(1, |run| run.rounds + 1);
-        let on = WaitingOn::Gate {
-            gate: gate.name.clone(),
-            next_at: Some(next_at),
-        };
+        let last = self.run_of(gate).map_or(0, |run| run.rounds);
+        let asked = self.round(gate, last);
+        match self.state.intents.get(&asked.key) {
+            Some(intent) if is_sendable(self.state, intent, self.now) => Step::Send(vec![asked]),
+            Some(intent) if matches!(intent.state, IntentState::Open { .. }) => {
+                waiting_for(self.state, intent)
+            }
+            Some(_) | None if next_at <= self.now => Step::Send(vec![self.round(gate, last + 1)]),
+            Some(_) | None => {
+                let on = WaitingOn::Gate {
+                    gate: gate.name.clone(),
+                    next_at: Some(next_at),
+                };
+                wait(on, Some(next_at))
+            }
+        }
+    }
+
+    fn round(&self, gate: &Gate, round: u32) -> Sending {
         let order = Order::Measure {
             gate: gate.name.clone(),
             round,
         };
-        let sending = self.sending(
-            format!("gate/{}/{round}", gate.name),
-            order,
-            Reason::GateDue {
-                gate: gate.name.clone(),
-            },
-        );
-        match self.state.intents.get(&sending.key) {
-            Some(intent) if is_sendable(self.state, intent, self.now) => Step::Send(vec![sending]),
-            Some(intent) => waiting_for(intent),
-            None if next_at <= self.now => Step::Send(vec![sending]),
-            None => wait(on, Some(next_at)),
-        }
+        let reason = Reason::GateDue {
+            gate: gate.name.clone(),
+        };
+        self.sending(format!("gate/{}/{round}", gate.name), order, reason)
     }
 
     /// The first approval gate that is not satisfied.

@@ -213,9 +213,11 @@ pub(super) fn look_at(state: &ServiceState, target: CloudName, every: Duration) 
 }
 
 fn next_look(state: &ServiceState, policy: Policy) -> Option<Timestamp> {
+    let is_free = |target: &CloudName| !state.in_flight.observing.contains(target);
     state
         .targets()
         .into_iter()
+        .filter(is_free)
         .map(|target| look_at(state, target, policy.resync))
         .min()
 }
@@ -291,7 +293,7 @@ fn drifted(
                     reason,
                 });
             }
-            Some(intent) => return Some(waiting_for(intent)),
+            Some(intent) => return Some(waiting_for(state, intent)),
             None => {
                 let key = IntentKey(format!("drift/{target}/{}", state.memory.next_repair));
                 sendings.push(Sending { key, order, reason });
@@ -382,7 +384,7 @@ fn absent(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) ->
         let key = IntentKey(format!("prune/{target}"));
         match state.intents.get(&key) {
             Some(intent) if !intent.is_done() && !is_sendable(state, intent, now) => {
-                return waiting_for(intent);
+                return waiting_for(state, intent);
             }
             Some(_) | None => sendings.push(Sending {
                 key,
@@ -424,15 +426,17 @@ pub(super) fn is_sendable(state: &ServiceState, intent: &Intent, now: Timestamp)
 }
 
 /// Waits for an order that is under way, or for its next try.
-pub(super) fn waiting_for(intent: &Intent) -> Step {
+pub(super) fn waiting_for(state: &ServiceState, intent: &Intent) -> Step {
+    let is_under_way = state.in_flight.orders.contains_key(&intent.key);
     let next_at = match &intent.state {
-        IntentState::Open { not_before, .. } => Some(*not_before),
-        IntentState::Done { .. } | IntentState::Failed { .. } => None,
+        IntentState::Open { not_before, .. } if !is_under_way => Some(*not_before),
+        IntentState::Open { .. } | IntentState::Done { .. } | IntentState::Failed { .. } => None,
     };
+    let failure = intent.failure().cloned();
     wait(
         WaitingOn::Order {
             order: intent.order.clone(),
-            failure: intent.failure().cloned(),
+            failure,
             next_at,
         },
         next_at,

@@ -30,6 +30,9 @@ const STEPS_MAX: usize = 64;
 /// How long a pass waits before it tries the disk again.
 const STORE_RETRY: Duration = Duration::from_secs(1);
 
+/// Shortest pause between two passes that nothing but the clock asks for.
+const PASS_PAUSE: Duration = Duration::from_millis(20);
+
 /// One service and what the process does for it.
 pub(super) struct Entry {
     pub(super) state: ServiceState,
@@ -73,7 +76,9 @@ impl Shared {
                 }
             }
             self.publish(&entry);
-            lock(&self.queue).wake_at(&key, wake);
+            // A wake-up in the past would be a pass without a pause.
+            let soonest = self.clock.now().after(PASS_PAUSE);
+            lock(&self.queue).wake_at(&key, wake.map(|at| at.max(soonest)));
         }
         lock(&self.queue).done(&key);
         self.nudge.notify_one();

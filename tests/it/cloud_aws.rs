@@ -1,4 +1,4 @@
-//! The AWS cloud and the fake, held to the contract; and what only AWS promises.
+//! The AWS cloud, held to the contract on servers that are not ours; and what only AWS promises.
 
 use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
@@ -14,16 +14,14 @@ use verdigris::{
     cloud::{
         Cloud,
         aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
-        fake::{FakeCloud, HandEdit, Operation},
     },
     manifest::spec::AwsTarget,
-    name::{CloudName, EnvironmentName, FunctionName, ServiceKey, Slot},
+    name::{EnvironmentName, FunctionName, ServiceKey},
 };
 
 use crate::cloud_contract::{
-    Edit, Subject, holds_on,
-    peers::{self, Peer},
-    release::{ENVIRONMENT, Fixture, ROLE, stock},
+    Edit, Subject, holds_on, peers,
+    release::{ENVIRONMENT, Fixture, ROLE, stock, zip},
 };
 
 const REGION: &str = "eu-west-1";
@@ -50,32 +48,28 @@ pub(crate) fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
     }
 }
 
-/// The AWS cloud against some Lambda server.
-struct OnAws {
+/// The AWS cloud against some Lambda server, and a hand that edits past us.
+pub(crate) struct OnAws {
     cloud: AwsCloud,
     hand: Client,
-    peer: Peer,
 }
 
 impl OnAws {
     /// With everything read anew each time, so that each case sees what is there.
-    async fn new(peer: Peer) -> Self {
+    pub(crate) async fn at(endpoint: &Url) -> Self {
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
-            .endpoint_url(peer.endpoint.as_str().trim_end_matches('/'))
+            .endpoint_url(endpoint.as_str().trim_end_matches('/'))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
         Self {
-            cloud: AwsCloud::new(aws(&peer.endpoint, Duration::ZERO)).await,
+            cloud: AwsCloud::new(aws(endpoint, Duration::ZERO)).await,
             hand: Client::from_conf(config.build()),
-            peer,
         }
     }
 
     async fn make_foreign(&self, name: &str) {
-        let zip = FunctionCode::builder().zip_file(Blob::new(
-            *b"PK\x05\x06\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0",
-        ));
+        let zip = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[])));
         let made = self
             .hand
             .create_function()
@@ -155,63 +149,23 @@ fn writes(calls: &BTreeMap<String, u64>) -> u64 {
     writing.map(|(_, count)| count).sum()
 }
 
-/// The fake: its hand edits are its own.
-struct OnFake(FakeCloud);
-
-#[async_trait]
-impl Subject for OnFake {
-    fn cloud(&self) -> &dyn Cloud {
-        &self.0
-    }
-
-    async fn edit(&self, service: &ServiceKey, edit: Edit) {
-        self.0.edit(
-            service,
-            match edit {
-                Edit::GreenOnBlue(_) => HandEdit::Swap,
-                Edit::LoseOnBlue(function) => HandEdit::Tear {
-                    slot: Slot::Blue,
-                    function,
-                },
-                Edit::Foreign(function) => HandEdit::Foreign(function),
-            },
-        );
-    }
-
-    async fn foreign_is_there(&self, service: &ServiceKey, function: &FunctionName) -> bool {
-        let scope = verdigris::observed::Scope {
-            service: service.clone(),
-            functions: [function.clone()].into(),
-        };
-        !self.0.observe(&scope).await.unwrap().foreign.is_empty()
-    }
-
-    fn writes(&self) -> u64 {
-        self.0.counts().changes
-    }
-}
-
-#[tokio::test]
-async fn the_fake_keeps_the_contract() {
-    for name in CloudName::ALL {
-        holds_on(Arc::new(OnFake(FakeCloud::new(name)))).await;
-    }
-}
-
 #[tokio::test]
 async fn aws_keeps_the_contract_on_moto() {
-    holds_on(Arc::new(OnAws::new(peers::moto().await).await)).await;
+    let peer = peers::moto().await;
+    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
 }
 
 #[tokio::test]
 async fn aws_keeps_the_contract_on_ministack() {
-    holds_on(Arc::new(OnAws::new(peers::ministack().await).await)).await;
+    let peer = peers::ministack().await;
+    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
 }
 
 /// One release live, somebody's hand, and what must be seen before the repair and not after it.
 #[tokio::test]
 async fn edits_of_an_alias_are_seen_and_repaired() {
-    let on = OnAws::new(peers::ministack().await).await;
+    let peer = peers::ministack().await;
+    let on = OnAws::at(&peer.endpoint).await;
     let fixture = Fixture::new(0);
     let (one, two) = (fixture.release("one"), fixture.release("two"));
     for made in [&one, &two] {
@@ -238,7 +192,8 @@ async fn edits_of_an_alias_are_seen_and_repaired() {
 
 #[tokio::test]
 async fn each_slot_answers_with_its_own_release() {
-    let on = OnAws::new(peers::ministack().await).await;
+    let peer = peers::ministack().await;
+    let on = OnAws::at(&peer.endpoint).await;
     let fixture = Fixture::new(0);
     let (one, two) = (fixture.release("one"), fixture.release("two"));
     on.cloud.stage(&one.release, &one.package).await.unwrap();
@@ -253,7 +208,7 @@ async fn each_slot_answers_with_its_own_release() {
         let url = &slot.holding().unwrap().addresses[&stock()];
         // The server routes by host name, and only the real cloud has that name in the DNS.
         let request = reqwest::Client::new()
-            .get(on.peer.endpoint.join("/stock/42").unwrap())
+            .get(peer.endpoint.join("/stock/42").unwrap())
             .header("host", url.host_str().unwrap());
         let answer = request.send().await.unwrap();
         let release = answer.headers()["x-verdigris-release"].to_str().unwrap();
@@ -270,7 +225,7 @@ async fn old_versions_go_and_those_in_use_stay() {
         ..aws(&peer.endpoint, Duration::from_secs(300))
     };
     let cloud = AwsCloud::new(options).await;
-    let on = OnAws::new(peer).await;
+    let on = OnAws::at(&peer.endpoint).await;
     let fixture = Fixture::new(0);
     let mut scope = fixture.scope();
     scope.functions = [stock()].into();
@@ -312,12 +267,26 @@ async fn looking_again_costs_two_calls_a_function() {
 }
 
 #[tokio::test]
-async fn the_fake_counts_what_was_asked_of_it() {
-    let fake = FakeCloud::new(CloudName::Aws);
-    let fixture = Fixture::new(0);
-    fake.observe(&fixture.scope()).await.unwrap();
-    assert_eq!(
-        fake.counts().calls,
-        BTreeMap::from([(Operation::Observe, 1)])
-    );
+async fn calls_keep_to_the_quota_of_the_account() {
+    let peer = peers::moto().await;
+    let ten = NonZeroU32::new(10).unwrap();
+    let options = AwsOptions {
+        limits: Arc::new(AccountLimits::new(Quotas {
+            get_function: ten,
+            other: ten,
+        })),
+        ..aws(&peer.endpoint, Duration::ZERO)
+    };
+    // Two targets in one account share its quota.
+    let clouds = [
+        AwsCloud::new(options.clone()).await,
+        AwsCloud::new(options).await,
+    ];
+    let start = tokio::time::Instant::now();
+    for _ in 0..5 {
+        let lists = clouds.iter().map(|cloud| cloud.inventory());
+        futures_util::future::try_join_all(lists).await.unwrap();
+    }
+    // Ten calls: a burst of two, and eight at a tenth of a second each.
+    assert!(start.elapsed() >= Duration::from_millis(780));
 }

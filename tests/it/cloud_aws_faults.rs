@@ -14,7 +14,7 @@ use crate::{
     cloud_contract::{
         peers::{self, Peer},
         proxy::{Proxy, Rule, Wrong},
-        release::{Fixture, Made, stock},
+        release::{Fixture, Made},
     },
 };
 
@@ -215,8 +215,6 @@ async fn answers_are_sorted_by_what_happens_next() {
 #[tokio::test]
 async fn a_throttled_call_is_not_repeated_and_says_how_long_to_wait() {
     let stage = Stage::new().await;
-    let mut scope = Fixture::new(0).scope();
-    scope.functions = [stock()].into();
     stage.proxy.set(Some(Rule {
         writes: false,
         path: "",
@@ -228,7 +226,7 @@ async fn a_throttled_call_is_not_repeated_and_says_how_long_to_wait() {
         cloud: CloudName::Aws,
         retry_after: Duration::from_secs(7),
     };
-    assert_eq!(stage.cloud.observe(&scope).await, Err(throttled));
+    assert_eq!(stage.cloud.inventory().await, Err(throttled));
     assert_eq!(stage.proxy.take_requests().len(), 1);
 }
 

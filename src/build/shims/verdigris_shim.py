@@ -228,7 +228,10 @@ class App:
 
     def _scope(self, request):
         scheme = request.header("x-forwarded-proto")
-        host, _, port = (request.header("host") or "localhost").partition(":")
+        whole = request.header("host") or "localhost"
+        host, _, port = whole.rpartition(":")
+        if not (host and port.isascii() and port.isdigit()):
+            host, port = whole, "443"
         return {
             "type": "http",
             "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -241,7 +244,7 @@ class App:
             "root_path": "",
             "headers": [(name.encode("latin-1"), encode(value)) for name, value in request.headers],
             "client": (request.client, 0) if request.client else None,
-            "server": (host, int(port) if port.isdigit() else 443),
+            "server": (host, int(port)),
             "state": self.state.copy(),
         }
 
@@ -269,7 +272,7 @@ class Exchange:
         if kind == "http.response.start" and self.status is None:
             self.status = int(message["status"])
             pairs = message.get("headers", ())
-            self.headers = [(n.decode("latin-1").lower(), v.decode("latin-1")) for n, v in pairs]
+            self.headers = [(n.decode("latin-1").lower(), one_line(v.decode("latin-1"))) for n, v in pairs]
         elif kind == "http.response.body" and self.status is not None and not self.done.is_set():
             self.body.append(bytes(message.get("body", b"")))
             if not message.get("more_body", False):
@@ -283,6 +286,11 @@ class Exchange:
         if not 200 <= self.status <= 599:
             raise RuntimeError("the application answered with status " + str(self.status))
         return Answer(self.status, self.headers, b"".join(self.body), self.request.method)
+
+
+def one_line(value):
+    """What an application passes on from a stranger must not become a header of its own."""
+    return value.replace("\r", "").replace("\n", "")
 
 
 class Shim:
@@ -601,11 +609,11 @@ async def read_chunks(reader):
     body = bytearray()
     while True:
         line = await read_line(reader)
-        try:
-            size = int(line.partition(b";")[0].strip(), 16)
-        except ValueError:
-            raise BadRequest(400, "a chunk is malformed") from None
-        if size < 0 or len(body) + size > BODY_MAX:
+        digits = line.partition(b";")[0].strip()
+        if not digits or digits.strip(b"0123456789abcdefABCDEF"):
+            raise BadRequest(400, "a chunk is malformed")
+        size = int(digits, 16)
+        if len(body) + size > BODY_MAX:
             raise BadRequest(413, "the request is too large")
         if size == 0:
             while await read_line(reader):
@@ -632,8 +640,7 @@ def wire(answer, method, keep):
         lines.append("content-length: %d" % len(answer.body))
     if not keep:
         lines.append("connection: close")
-    head = "\r\n".join(line.replace("\r", "").replace("\n", "") for line in lines)
-    return head.encode("latin-1", "replace") + b"\r\n\r\n" + answer.body
+    return "\r\n".join(lines).encode("latin-1", "replace") + b"\r\n\r\n" + answer.body
 
 
 if __name__ == "__main__":

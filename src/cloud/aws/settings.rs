@@ -77,11 +77,7 @@ impl Settings {
             role: text(config.role()),
             memory: config.memory_size().unwrap_or_default(),
             timeout: config.timeout().unwrap_or_default(),
-            architectures: config
-                .architectures()
-                .iter()
-                .map(|known| known.as_str().to_owned())
-                .collect(),
+            architectures: architectures(config),
             layers: config
                 .layers()
                 .iter()
@@ -201,6 +197,17 @@ pub(super) fn alias(slot: Slot) -> &'static str {
     }
 }
 
+/// Where none is told, it is Lambda's default.
+fn architectures(config: &FunctionConfiguration) -> BTreeSet<String> {
+    let told = config.architectures().iter();
+    let told: BTreeSet<_> = told.map(|it| it.as_str().to_owned()).collect();
+    if told.is_empty() {
+        BTreeSet::from([ARCHITECTURE.to_owned()])
+    } else {
+        told
+    }
+}
+
 fn runtime(runtime: &Runtime) -> (String, &'static str) {
     match runtime {
         Runtime::Python(version) => (format!("python{version}"), "verdigris_shim.handler"),
@@ -240,4 +247,115 @@ fn variables(release: &Release, function: &FunctionName) -> BTreeMap<String, Str
         env.remove(HTTP);
     }
     env
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{
+        desired::ReleaseContent,
+        manifest::spec::{Function, Megabytes, RepoPath},
+        name::{EnvironmentName, ObjectId, ServiceKey, ServiceName},
+    };
+
+    fn release(runtime: Runtime) -> Release {
+        let function = Function {
+            handler: "app:app".to_owned(),
+            http: None,
+            queue: None,
+            schedule: None,
+            memory: Megabytes(512),
+            timeout: Duration::from_millis(500),
+            env: BTreeMap::from([
+                (FUNCTION.to_owned(), EnvValue::Plain("mine".to_owned())),
+                ("DB".to_owned(), EnvValue::Secret("shop-db".to_owned())),
+            ]),
+        };
+        let commit = ObjectId::new("a".repeat(40)).expect("an id");
+        let content = ReleaseContent {
+            runtime,
+            source: RepoPath::default(),
+            source_tree: commit.clone(),
+            build: None,
+            functions: BTreeMap::from([(name(), function)]),
+            env: BTreeMap::new(),
+            role: None,
+        };
+        Release {
+            service: ServiceKey {
+                environment: EnvironmentName::new("prod").expect("a name"),
+                service: ServiceName::new("shop").expect("a name"),
+            },
+            digest: content.digest(),
+            revision: Revision {
+                reference: "main".to_owned(),
+                commit,
+            },
+            content,
+        }
+    }
+
+    fn name() -> FunctionName {
+        FunctionName::new("stock").expect("a name")
+    }
+
+    fn wanted(release: &Release) -> Settings {
+        let code = CodeDigest::of(b"package");
+        Settings::wanted(release, &name(), code, "role").expect("a function of the release")
+    }
+
+    #[test]
+    fn runtimes_are_named_as_lambda_names_them() {
+        let table = [
+            (
+                Runtime::Python("3.13".to_owned()),
+                "python3.13",
+                "verdigris_shim.handler",
+            ),
+            (
+                Runtime::Node("22".to_owned()),
+                "nodejs22.x",
+                "verdigris_shim.handler",
+            ),
+            (Runtime::Executable, "provided.al2023", "bootstrap"),
+        ];
+        for (runtime, name, handler) in table {
+            let wanted = wanted(&release(runtime));
+            assert_eq!(
+                (wanted.runtime.as_str(), wanted.handler.as_str()),
+                (name, handler)
+            );
+        }
+    }
+
+    #[test]
+    fn our_variables_win_and_secrets_stay_names() {
+        let release = release(Runtime::Executable);
+        let env = wanted(&release).env;
+        assert_eq!(env[FUNCTION], "stock");
+        assert_eq!(env["DB_SECRET"], "shop-db");
+        assert!(!env.contains_key("DB") && !env.contains_key(HTTP));
+        let marks = wanted(&release).marks();
+        assert_eq!(marks.release, Some(release.digest));
+        assert_eq!(marks.functions, Some(1));
+    }
+
+    #[test]
+    fn a_version_serves_whichever_commit_asked_for_it_first() {
+        let wanted = wanted(&release(Runtime::Executable));
+        let mut other = wanted.clone();
+        other
+            .env
+            .insert(REVISION.to_owned(), "next@sha1:…".to_owned());
+        assert!(other.serves(&wanted) && !other.configured_as(&wanted));
+        other.memory = 1024;
+        assert!(!other.serves(&wanted));
+    }
+
+    #[test]
+    fn a_timeout_below_a_second_is_a_second() {
+        assert_eq!(wanted(&release(Runtime::Executable)).timeout, 1);
+    }
 }

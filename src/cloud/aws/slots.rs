@@ -95,3 +95,111 @@ fn whole(placed: &[Placed<'_>], release: ReleaseDigest) -> SlotContent {
     holding.label = format!("version{plural} {}", versions.join(", "));
     SlotContent::Whole(holding)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{super::survey::Standing, *};
+    use crate::{
+        cloud::aws::{
+            settings::{Marks, Settings},
+            survey::AliasDetail,
+        },
+        name::{EnvironmentName, FunctionName, ServiceKey, ServiceName},
+    };
+
+    fn release(name: &str) -> ReleaseDigest {
+        ReleaseDigest::of(name.as_bytes())
+    }
+
+    /// `R1/2@7`: release R1, which has two functions, published at time 7.
+    fn pointer(text: &str) -> Option<Pointer> {
+        let (name, rest) = text.split_once('/')?;
+        let (functions, modified) = rest.split_once('@')?;
+        let marks = Marks {
+            release: (name != "?").then(|| release(name)),
+            revision: None,
+            functions: functions.parse().ok(),
+            http: false,
+        };
+        let settings = Settings {
+            code: String::new(),
+            runtime: String::new(),
+            handler: String::new(),
+            role: String::new(),
+            memory: 128,
+            timeout: 1,
+            architectures: BTreeSet::new(),
+            layers: BTreeSet::new(),
+            env: BTreeMap::new(),
+        };
+        Some(Pointer {
+            version: modified.to_owned(),
+            modified: modified.to_owned(),
+            settings,
+            marks,
+            detail: AliasDetail::default(),
+        })
+    }
+
+    fn seen(aliases: &[(&str, &str)]) -> Vec<Seen> {
+        let functions = aliases.iter().enumerate();
+        let seen = functions.map(|(index, (blue, green))| Seen {
+            service: ServiceKey {
+                environment: EnvironmentName::new("prod").expect("a name"),
+                service: ServiceName::new("shop").expect("a name"),
+            },
+            function: FunctionName::new(format!("f{index}")).expect("a name"),
+            name: String::new(),
+            standing: Standing::Missing,
+            blue: pointer(blue),
+            green: pointer(green),
+        });
+        seen.collect()
+    }
+
+    fn told(content: &SlotContent) -> String {
+        match content {
+            SlotContent::Empty => "empty".to_owned(),
+            SlotContent::Torn(_) => "torn".to_owned(),
+            SlotContent::Whole(holding) => {
+                let known = ["R1", "R2"].into_iter();
+                let name = known
+                    .into_iter()
+                    .find(|name| release(name) == holding.release);
+                name.unwrap_or("other").to_owned()
+            }
+        }
+    }
+
+    #[test]
+    fn a_slot_is_whole_only_with_all_functions_of_one_release() {
+        type Row<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a str);
+        let table: &[Row<'_>] = &[
+            (&[("-", "-"), ("-", "-")], "empty", "empty"),
+            (&[("R1/2@1", "R2/2@2"), ("R1/2@1", "R2/2@2")], "R1", "R2"),
+            // One function of two is there.
+            (&[("R1/2@1", "R2/2@2"), ("-", "-")], "torn", "torn"),
+            // Half staged, half promoted.
+            (
+                &[("R2/2@2", "R2/2@2"), ("R1/2@1", "R1/2@1")],
+                "torn",
+                "torn",
+            ),
+            // A version that somebody published without our marks.
+            (&[("?/1@1", "?/1@1")], "torn", "torn"),
+            // R2 drops the second function, which is a leftover on green and must not serve on blue.
+            (&[("R2/1@2", "R2/1@2"), ("R1/2@1", "R1/2@1")], "torn", "R2"),
+            // R2 shares no function with R1, which blue holds.
+            (&[("R1/1@1", "R1/1@1"), ("-", "R2/1@2")], "R1", "R2"),
+            // Two whole releases on green, none of them blue's: the newer one.
+            (&[("other/1@0", "R1/1@1"), ("-", "R2/1@2")], "other", "R2"),
+        ];
+        for (aliases, blue_told, green_told) in table {
+            let seen = seen(aliases);
+            let blue = blue(&seen);
+            assert_eq!(told(&blue), *blue_told, "blue of {aliases:?}");
+            let green = green(&seen, blue.release());
+            assert_eq!(told(&green), *green_told, "green of {aliases:?}");
+        }
+    }
+}

@@ -1,23 +1,37 @@
-//! Sends a package to a slot's own deployment service, and follows it to its end.
+//! Sends a package to a slot's own deployment service, follows it to its end, and waits until green answers.
+
+use std::collections::BTreeSet;
 
 use bytes::Bytes;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::{
     AzureCloud,
     arm::{
-        Answer, Call, End, Payload, deployment_progress, link_at,
+        Answer, Call, End, Payload, chain_of, deployment_progress, link_at,
         operation::{self, Operation},
-        quote, unreachable,
+        pause, quote, unreachable,
     },
+    names::GREEN,
     observe::SlotView,
-    stage::unhealthy,
+    settings,
 };
-use crate::cloud::{CloudError, Package};
+use crate::{
+    cloud::{CloudError, Package},
+    desired::Release,
+    manifest::spec::HttpRoute,
+    name::{CloudName, Slot},
+};
 
 /// Lines of a failed deployment's log that are told.
 const LOG_LINES: usize = 12;
+
+/// The header by which a package says which release answers.
+const RELEASE_HEADER: &str = "x-verdigris-release";
+
+const LATEST: &str = "/api/deployments/latest";
 
 // === impl AzureCloud ===
 
@@ -44,11 +58,12 @@ impl AzureCloud {
         call.payload = Payload::Package(Bytes::from(bytes));
         call.deadline = self.arm.limits.deploy;
         let started = self.arm.ask(call).await?;
-        let status = started
-            .follow
-            .as_deref()
-            .unwrap_or("/api/deployments/latest");
-        let look = self.scm_call(operation::DEPLOYMENTS_GET, scm, status, app)?;
+        let mut look = self.scm_call(operation::DEPLOYMENTS_GET, scm, LATEST, app)?;
+        if let Some(status) = started.follow.and_then(|address| scm.join(&address).ok()) {
+            // Behind a gateway the service may name itself otherwise: the host that the site named is the one to ask.
+            look.url.set_path(status.path());
+            look.url.set_query(status.query());
+        }
         let bound = self.arm.limits.deploy;
         let watched = self
             .arm
@@ -101,6 +116,119 @@ impl AzureCloud {
         let told = told.join(": ");
         unhealthy(format!("the package was not deployed to `{app}`: {told}"))
     }
+
+    /// Green has the functions of the release, and its host answers.
+    pub(super) async fn until_green_answers(
+        &self,
+        release: &Release,
+        green: &SlotView,
+    ) -> Result<(), CloudError> {
+        let app = self.names.app(&release.service.service);
+        let end = Instant::now() + self.arm.limits.start;
+        let mut looks = 0;
+        loop {
+            let reason = match self.missing_functions(&app, release).await? {
+                Some(reason) => reason,
+                None => match self.silence(green, release).await {
+                    Some(reason) => reason,
+                    None => return Ok(()),
+                },
+            };
+            if Instant::now() >= end {
+                let bound = self.arm.limits.start.as_secs();
+                return Err(unhealthy(format!("after {bound}s {reason}")));
+            }
+            sleep(pause(looks)).await;
+            looks += 1;
+        }
+    }
+
+    /// How the functions that green lists differ from those of the release.
+    async fn missing_functions(
+        &self,
+        app: &str,
+        release: &Release,
+    ) -> Result<Option<String>, CloudError> {
+        let part = "/functions";
+        let listed = match self
+            .list(operation::FUNCTIONS_LIST, app, Slot::Green, part)
+            .await
+        {
+            Ok(listed) => listed,
+            // A host that restarts cannot say.
+            Err(CloudError::Unreachable { message, .. }) => {
+                return Ok(Some(format!(
+                    "slot `{GREEN}` does not list its functions: {message}"
+                )));
+            }
+            Err(error) => return Err(error),
+        };
+        let found: BTreeSet<&str> = listed
+            .iter()
+            .filter_map(|function| function["name"].as_str()?.rsplit('/').next())
+            .collect();
+        let triggers = settings::triggers(release);
+        let wanted: BTreeSet<&str> = triggers.keys().map(String::as_str).collect();
+        if found == wanted {
+            return Ok(None);
+        }
+        let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+        Ok(Some(format!(
+            "slot `{GREEN}` lists the functions [{}] and not [{}]",
+            list(found),
+            list(wanted)
+        )))
+    }
+
+    /// Why a slot gives no answer of the release's own. An answer of the release counts whatever its status.
+    async fn silence(&self, slot: &SlotView, release: &Release) -> Option<String> {
+        let Some(host) = &slot.host else {
+            return Some(format!("slot `{}` has no host name", slot.slot));
+        };
+        let mut url = host.clone();
+        url.set_path(&probe(release));
+        let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
+        let mut answer = match asked.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Some(format!("{url}: {}", chain_of(&error))),
+        };
+        let status = answer.status().as_u16();
+        let wanted = release.digest.to_string();
+        match answer.headers().get(RELEASE_HEADER) {
+            Some(answering) if *answering == *wanted => None,
+            Some(_) => Some(format!("{url} is still answered by another release")),
+            None if !matches!(status, 502..=504) => None,
+            None => {
+                let start = answer.chunk().await.ok().flatten().unwrap_or_default();
+                let text = String::from_utf8_lossy(&start).into_owned();
+                Some(format!("{url} answers {status}: {}", quote(&text)))
+            }
+        }
+    }
+}
+
+/// The path of a function that answers GET, with a word for each of its parameters; else the root, which the platform's host
+/// answers by itself.
+fn probe(release: &Release) -> String {
+    let functions = release.content.functions.values();
+    let mut routes = functions.filter_map(|function| function.http.as_ref());
+    let answers_get = |route: &&HttpRoute| {
+        route.methods.is_empty() || route.methods.iter().any(|method| method == "GET")
+    };
+    let Some(route) = routes.find(answers_get) else {
+        return "/".to_owned();
+    };
+    let word = |part| match part {
+        part if str::starts_with(part, "{") => "verdigris-probe",
+        part => part,
+    };
+    route
+        .path
+        .0
+        .split('/')
+        .map(word)
+        .collect::<Vec<_>>()
+        .join("/")
 }
 
 fn log_lines(log: &Value) -> String {
@@ -108,4 +236,11 @@ fn log_lines(log: &Value) -> String {
     let last = &entries[entries.len().saturating_sub(LOG_LINES)..];
     let lines = last.iter().filter_map(|entry| entry["message"].as_str());
     quote(&lines.collect::<Vec<_>>().join(" | "))
+}
+
+fn unhealthy(message: String) -> CloudError {
+    CloudError::Unhealthy {
+        cloud: CloudName::Azure,
+        message,
+    }
 }

@@ -12,12 +12,9 @@ use super::{
 };
 use crate::{
     cloud::CloudError,
-    name::{CloudName, CodeDigest, FunctionName, ReleaseDigest, ServiceName, Slot},
+    name::{CodeDigest, FunctionName, ReleaseDigest, ServiceName, Slot},
     observed::{Addresses, Fields, Holding, Observed, Owned, Scope, SlotContent},
 };
-
-/// Pages of sites that are read at most; a resource group holds far fewer.
-const PAGES_MAX: usize = 200;
 
 /// One Function App as it stands.
 #[derive(Clone, Debug)]
@@ -97,6 +94,21 @@ impl AzureCloud {
             .await
     }
 
+    /// Every item of a list below the site or slot.
+    pub(super) async fn list(
+        &self,
+        operation: Operation,
+        app: &str,
+        slot: Slot,
+        part: &str,
+    ) -> Result<Vec<Value>, CloudError> {
+        let id = format!("{}{part}", self.names.slot_id(app, slot));
+        let query = [("api-version", WEB_API)];
+        self.arm
+            .list(self.arm.call(operation, &id, &query, app))
+            .await
+    }
+
     fn slot_view(
         &self,
         service: &ServiceName,
@@ -150,31 +162,13 @@ impl AzureCloud {
             &query,
             &group,
         );
-        let mut page = self.arm.find(first).await?;
-        let mut owned = Vec::new();
-        for _ in 0..PAGES_MAX {
-            let Some(sites) = page else {
-                owned.sort();
-                return Ok(owned);
-            };
-            let listed = sites["value"].as_array().into_iter().flatten();
-            owned.extend(listed.filter_map(|site| self.owned_site(site)));
-            page = match sites["nextLink"].as_str().filter(|link| !link.is_empty()) {
-                Some(link) => Some(self.page(link, &group).await?),
-                None => None,
-            };
-        }
-        Err(CloudError::Invalid {
-            cloud: CloudName::Azure,
-            operation: operation::SITES_LIST.name.to_owned(),
-            message: format!("resource group `{group}` has more than {PAGES_MAX} pages of sites"),
-        })
-    }
-
-    async fn page(&self, link: &str, group: &str) -> Result<Value, CloudError> {
-        let mut call = self.arm.call(operation::SITES_LIST, "/", &[], group);
-        call.url = self.arm.link(operation::SITES_LIST, link)?;
-        Ok(self.arm.ask(call).await?.json())
+        let sites = self.arm.list(first).await?;
+        let mut owned: Vec<Owned> = sites
+            .iter()
+            .filter_map(|site| self.owned_site(site))
+            .collect();
+        owned.sort();
+        Ok(owned)
     }
 
     fn owned_site(&self, site: &Value) -> Option<Owned> {

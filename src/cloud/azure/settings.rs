@@ -327,9 +327,9 @@ fn place(trigger: Trigger, slot: Slot, is_off: bool) -> &'static str {
 /// The map in an answer of `config/appsettings/list`.
 pub(super) fn from_answer(answer: &Value) -> Settings {
     let properties = answer.get("properties").and_then(Value::as_object);
-    let text = |value: &Value| match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
+    let text = |value: &Value| match value.as_str() {
+        Some(text) => text.to_owned(),
+        None => value.to_string(),
     };
     properties
         .into_iter()
@@ -339,6 +339,10 @@ pub(super) fn from_answer(answer: &Value) -> Settings {
 }
 
 #[cfg(test)]
+#[expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there and say so"
+)]
 mod tests {
     use std::time::Duration;
 

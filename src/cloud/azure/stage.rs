@@ -3,14 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
 
 use super::{
     AzureCloud,
     arm::{
-        Payload, chain_of,
+        Payload,
         operation::{self, Operation},
-        pause, quote, unreachable,
+        unreachable,
     },
     names::{self, GREEN, GROUPS_API, STORAGE_API, Tags, WEB_API},
     observe::{RUNNING, SiteView, SlotView, View},
@@ -44,15 +43,18 @@ impl AzureCloud {
         self.check_idle(service, &site)?;
         let only_blue = only_blue(release, &site);
         let wanted = settings::moving(&self.names, release, Some(package.code));
-        let has_all = site.green.as_ref().is_some_and(|green| {
+        let is_done = |green: &SlotView| {
             let all = settings::for_green(wanted.clone(), &only_blue, &green.settings);
             settings::is_same(&green.settings, &all) && green.state == RUNNING
-        });
-        if !has_all {
-            self.write_green(release, package, &site, &only_blue)
-                .await?;
-        }
-        self.until_green_answers(release).await
+        };
+        let green = match site.green.clone().filter(is_done) {
+            Some(green) => green,
+            None => {
+                self.write_green(release, package, &site, &only_blue)
+                    .await?
+            }
+        };
+        self.until_green_answers(release, &green).await
     }
 
     async fn write_green(
@@ -61,12 +63,15 @@ impl AzureCloud {
         package: &Package,
         site: &SiteView,
         only_blue: &BTreeSet<String>,
-    ) -> Result<(), CloudError> {
+    ) -> Result<SlotView, CloudError> {
         let service = &release.service.service;
         let app = self.names.app(service);
         self.put_sticky_names(&app, only_blue).await?;
         self.put_slot(release, site.green.as_ref()).await?;
-        let green = self.green(service).await?;
+        let green = match &site.green {
+            Some(green) => green.clone(),
+            None => self.green(service).await?,
+        };
         let put = |code| {
             let moving = settings::moving(&self.names, release, code);
             settings::for_green(moving, only_blue, &green.settings)
@@ -80,7 +85,7 @@ impl AzureCloud {
         if green.state != RUNNING {
             self.start(&app, Slot::Green).await?;
         }
-        Ok(())
+        Ok(green)
     }
 
     /// Refuses what the cloud would refuse, before anything is touched.
@@ -277,88 +282,6 @@ impl AzureCloud {
         let call = self.arm.call(operation::SITES_START, &id, &query, app);
         self.arm.ask(call).await.map(|_| ())
     }
-
-    /// Green has the functions of the release, and its host answers.
-    async fn until_green_answers(&self, release: &Release) -> Result<(), CloudError> {
-        let app = self.names.app(&release.service.service);
-        let green = self.green(&release.service.service).await?;
-        let end = Instant::now() + self.arm.limits.start;
-        let mut looks = 0;
-        loop {
-            let reason = match self.missing_functions(&app, release).await? {
-                Some(reason) => reason,
-                None => match self.silence(&green).await {
-                    Some(reason) => reason,
-                    None => return Ok(()),
-                },
-            };
-            if Instant::now() >= end {
-                let bound = self.arm.limits.start.as_secs();
-                return Err(unhealthy(format!("after {bound}s {reason}")));
-            }
-            sleep(pause(looks)).await;
-            looks += 1;
-        }
-    }
-
-    /// How the functions that green lists differ from those of the release.
-    async fn missing_functions(
-        &self,
-        app: &str,
-        release: &Release,
-    ) -> Result<Option<String>, CloudError> {
-        let listed = match self
-            .get(operation::FUNCTIONS_LIST, app, Slot::Green, "/functions")
-            .await
-        {
-            Ok(listed) => listed.unwrap_or_default(),
-            // A host that restarts cannot say.
-            Err(CloudError::Unreachable { message, .. }) => {
-                return Ok(Some(format!(
-                    "slot `{GREEN}` does not list its functions: {message}"
-                )));
-            }
-            Err(error) => return Err(error),
-        };
-        let found: BTreeSet<&str> = listed["value"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(|function| function["name"].as_str()?.rsplit('/').next())
-            .collect();
-        let triggers = settings::triggers(release);
-        let wanted: BTreeSet<&str> = triggers.keys().map(String::as_str).collect();
-        if found == wanted {
-            return Ok(None);
-        }
-        let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
-        Ok(Some(format!(
-            "slot `{GREEN}` lists the functions [{}] and not [{}]",
-            list(found),
-            list(wanted)
-        )))
-    }
-
-    /// Why a slot's host gives no answer of its own.
-    async fn silence(&self, slot: &SlotView) -> Option<String> {
-        let Some(host) = &slot.host else {
-            return Some(format!("slot `{}` has no host name", slot.slot));
-        };
-        let asked = self
-            .arm
-            .http
-            .get(host.clone())
-            .timeout(self.arm.limits.call);
-        match asked.send().await {
-            Ok(answer) if !matches!(answer.status().as_u16(), 502..=504) => None,
-            Ok(answer) => {
-                let status = answer.status().as_u16();
-                let text = answer.text().await.unwrap_or_default();
-                Some(format!("{host} answers {status}: {}", quote(&text)))
-            }
-            Err(error) => Some(format!("{host}: {}", chain_of(&error))),
-        }
-    }
 }
 
 /// The functions that must not run in green: the release's, and those of what blue holds, which comes to green in a swap.
@@ -371,11 +294,4 @@ fn only_blue(release: &Release, site: &SiteView) -> BTreeSet<String> {
         .flat_map(settings::exclusive)
         .map(str::to_owned)
         .collect()
-}
-
-pub(super) fn unhealthy(message: String) -> CloudError {
-    CloudError::Unhealthy {
-        cloud: CloudName::Azure,
-        message,
-    }
 }

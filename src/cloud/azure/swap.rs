@@ -189,22 +189,18 @@ impl AzureCloud {
     ///
     /// # Guarantees
     ///
-    /// A site with a slot that is not ours is left alone: deleting the site would take the slot with it.
+    /// A site that is not ours is left alone, and so is ours where a slot of it is not: deleting the site would take the slot with it.
     pub(super) async fn delete(&self, scope: &Scope) -> Result<(), CloudError> {
         let service = &scope.service.service;
-        if self.our_view(service).await?.is_none() {
-            return Ok(());
-        }
         let app = self.names.app(service);
-        let listed = self
-            .get(operation::SLOTS_LIST, &app, Slot::Blue, "/slots")
+        match self.get(operation::SITES_GET, &app, Slot::Blue, "").await? {
+            Some(site) if self.is_our(&site, service) => {}
+            Some(_) | None => return Ok(()),
+        }
+        let slots = self
+            .list(operation::SLOTS_LIST, &app, Slot::Blue, "/slots")
             .await?;
-        let listed = listed.unwrap_or_default();
-        let slots = listed["value"]
-            .as_array()
-            .map(Vec::as_slice)
-            .unwrap_or_default();
-        if let Some(foreign) = slots.iter().find(|slot| !self.is_our_slot(slot, service)) {
+        if let Some(foreign) = slots.iter().find(|slot| !self.is_our(slot, service)) {
             return Err(CloudError::NotOurs {
                 cloud: CloudName::Azure,
                 resource: foreign["id"].as_str().unwrap_or(&app).to_owned(),
@@ -217,8 +213,8 @@ impl AzureCloud {
         self.remove(operation::SITES_DELETE, &app, Slot::Blue).await
     }
 
-    fn is_our_slot(&self, slot: &Value, service: &ServiceName) -> bool {
-        let tags = super::observe::tags_of(slot);
+    fn is_our(&self, resource: &Value, service: &ServiceName) -> bool {
+        let tags = super::observe::tags_of(resource);
         self.names.is_ours(&tags, service)
     }
 

@@ -39,7 +39,7 @@ pub(super) struct Service {
     pub(super) blue: Option<Held>,
     pub(super) green: Option<Held>,
     /// When the last promotion undoes itself, and what is there then.
-    pub(super) reversion: Option<(Instant, Box<Service>)>,
+    pub(super) reversion: Option<(Instant, Box<Self>)>,
 }
 
 /// What a slot holds.

@@ -18,12 +18,7 @@ mod serve;
 mod slots;
 mod wire;
 
-use std::{
-    io,
-    net::SocketAddr,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -52,10 +47,6 @@ impl ArmEndpoint {
     /// The rules of misbehaviour.
     pub fn faults(&self) -> &Faults {
         &self.faults
-    }
-
-    pub fn ca_file(&self) -> &Path {
-        &self.ca_file
     }
 
     /// Waits until everything has ended: listeners, requests, processes, and the last save.

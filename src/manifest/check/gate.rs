@@ -18,7 +18,7 @@ use crate::name::GateName;
 /// A gate of a service, before references are followed.
 #[derive(Clone, Debug)]
 pub(in crate::manifest) enum GateDraft {
-    Own(Gate),
+    Own(Box<Gate>),
     Shared(At<GateName>),
 }
 
@@ -90,12 +90,12 @@ fn draft(
         None => free_name(kind.word(), taken)?,
     };
     let after = value(&spec.value.after).unwrap_or_default();
-    Some(GateDraft::Own(Gate {
+    Some(GateDraft::Own(Box::new(Gate {
         name,
         kind,
         after,
         measure,
-    }))
+    })))
 }
 
 /// `http`, then `http-2`, and so on.
@@ -162,16 +162,15 @@ fn place<T>(field: &Option<At<T>>) -> Option<Place> {
 }
 
 fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
-    let GateSpec {
-        http: by_http,
-        command: by_command,
-        approval: by_approval,
-        ..
-    } = &spec.value;
-    let written: Vec<Place> = [place(by_http), place(by_command), place(by_approval)]
-        .into_iter()
-        .flatten()
-        .collect();
+    let text = &spec.value;
+    let written: Vec<Place> = [
+        place(&text.http),
+        place(&text.command),
+        place(&text.approval),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
     if let [_, second, ..] = &written[..] {
         report.fault(
             &second.key(),
@@ -184,11 +183,12 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
         let help = "add one of: http, command, approval, gate";
         report.fault(&spec.place, "this gate has no kind", help);
     }
-    let http = by_http.as_ref().and_then(|text| http(&text.value, report));
-    let command = by_command.as_ref().and_then(|text| command(text, report));
-    let approval = by_approval
-        .as_ref()
-        .and_then(|text| approval(&text.value, report));
+    let by_http = text.http.as_ref();
+    let http = by_http.and_then(|text| http(&text.value, report));
+    let command = text.command.as_ref();
+    let command = command.and_then(|text| self::command(text, report));
+    let by_people = text.approval.as_ref();
+    let approval = by_people.and_then(|text| approval(&text.value, report));
     http.map(GateKind::Http)
         .or(command.map(GateKind::Command))
         .or(approval.map(GateKind::Approval))
@@ -363,11 +363,11 @@ fn approval(text: &ApprovalText, report: &mut Report) -> Option<ApprovalGate> {
     let names = by.as_ref().map_or(&[][..], |by| &by.value);
     let by: Vec<Option<String>> = names.iter().map(|name| filled(name, report)).collect();
     let needed = at_least_one(quorum, report)?;
-    if let Some(quorum) = quorum.as_ref().filter(|_| !by.is_empty()) {
-        if usize::try_from(needed).is_ok_and(|needed| needed > by.len()) {
-            let message = format!("{needed} must approve, but `by` names {}", by.len());
-            report.fault(&quorum.place, message, "");
-        }
+    if let Some(quorum) = quorum.as_ref().filter(|_| !by.is_empty())
+        && usize::try_from(needed).is_ok_and(|needed| needed > by.len())
+    {
+        let message = format!("{needed} must approve, but `by` names {}", by.len());
+        report.fault(&quorum.place, message, "");
     }
     Some(ApprovalGate {
         by: by.into_iter().collect::<Option<_>>()?,

@@ -1,13 +1,13 @@
 //! What a cloud would refuse once service and environment meet: names that are too long, memory and time that a plan does not have.
 
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
-use crate::name::{EnvironmentName, FunctionName, ServiceName};
+use crate::name::{EnvironmentName, FunctionName, ServiceName, Slot};
 
 const LAMBDA_NAME_MAX: usize = 64;
 /// A host name's label is 63 long; the slot's name takes a part of it.
 const APP_NAME_MAX: usize = 43;
 /// Azure's host takes as many characters of an app's name for the id of its locks and keys.
-pub(in crate::manifest) const HOST_ID_LEN: usize = 32;
+const HOST_ID_LEN: usize = 32;
 /// The load balancer before each Function App gives up here.
 const AZURE_ANSWER_MAX_SECONDS: u64 = 230;
 
@@ -31,6 +31,12 @@ pub(in crate::manifest) fn app_name(
     service: &ServiceName,
 ) -> String {
     format!("{}-{environment}-{service}", azure.prefix)
+}
+
+/// The id that Azure's host makes of an app's name.
+pub(in crate::manifest) fn host_id(app: &str) -> &str {
+    let end = app.floor_char_boundary(HOST_ID_LEN);
+    app[..end].trim_end_matches('-')
 }
 
 pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) -> Vec<Limit> {
@@ -78,14 +84,17 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
             help: format!("shorten the service or the environment's prefix by {excess}"),
         });
     }
-    let excess = (len + 1)
-        .checked_sub(HOST_ID_LEN)
-        .filter(|excess| *excess > 0)?;
+    let slot = format!("{name}-{}", Slot::Green);
+    if host_id(&slot) != host_id(&name) {
+        return None;
+    }
+    // One less than the id has place for, since a hyphen at its end does not count.
+    let excess = len.saturating_sub(HOST_ID_LEN - 2);
     Some(Limit {
         of: Subject::Service,
         is_error: false,
         message: format!(
-            "the Function App `{name}` and its slot agree in their first {HOST_ID_LEN} characters, so Azure gives both one host id"
+            "the Function App `{name}` and its slot `green` agree in their first {HOST_ID_LEN} characters, so Azure's host gives both one id"
         ),
         help: format!("shorten the service or the environment's prefix by {excess}"),
     })

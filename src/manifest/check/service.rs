@@ -7,7 +7,7 @@ use super::{
         raw::{
             AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
         },
-        spec::{Across, RolloutSpec, Service},
+        spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
         yaml::Place,
     },
     filled,
@@ -85,11 +85,11 @@ pub(in crate::manifest) fn service(
     })
 }
 
-type Functions = BTreeMap<FunctionName, super::super::spec::Function>;
+type Functions = BTreeMap<FunctionName, Function>;
 
 fn checked_functions(
     named: &At<Named<FunctionName, FunctionSpec>>,
-    runtime: &Option<At<super::super::spec::Runtime>>,
+    runtime: &Option<At<Runtime>>,
     defaults: &Defaults,
     report: &mut Report,
 ) -> Option<Functions> {
@@ -160,9 +160,9 @@ fn rollout_of(
 }
 
 /// None where there are references.
-fn own_gates(drafts: &[GateDraft]) -> Option<Vec<super::super::spec::Gate>> {
+fn own_gates(drafts: &[GateDraft]) -> Option<Vec<Gate>> {
     let own = |draft: &GateDraft| match draft {
-        GateDraft::Own(gate) => Some(gate.clone()),
+        GateDraft::Own(gate) => Some((**gate).clone()),
         GateDraft::Shared(_) => None,
     };
     drafts.iter().map(own).collect()

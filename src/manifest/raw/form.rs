@@ -78,27 +78,23 @@ const PYTHONS: [&str; 4] = ["3.10", "3.11", "3.12", "3.13"];
 const NODES: [&str; 3] = ["20", "22", "24"];
 
 pub(super) fn runtime(text: &str) -> Result<Runtime, Refusal> {
-    if text == "executable" {
-        return Ok(Runtime::Executable);
+    let pythons = PYTHONS.map(|version| Runtime::Python(version.to_owned()));
+    let nodes = NODES.map(|version| Runtime::Node(version.to_owned()));
+    let known: Vec<(String, Runtime)> = pythons
+        .into_iter()
+        .chain(nodes)
+        .chain([Runtime::Executable])
+        .map(|runtime| (runtime.to_string(), runtime))
+        .collect();
+    let written = text.strip_suffix(".x").unwrap_or(text);
+    if let Some((_, runtime)) = known.iter().find(|(word, _)| word == written) {
+        return Ok(runtime.clone());
     }
-    let written = format!(
-        "write python{}, nodejs{} or executable",
-        PYTHONS.join(", python"),
-        NODES.join(", nodejs")
-    );
-    if let Some(version) = text.strip_prefix("python") {
-        if PYTHONS.contains(&version) {
-            return Ok(Runtime::Python(version.to_owned()));
-        }
-    } else if let Some(version) = text.strip_prefix("nodejs") {
-        let version = version.strip_suffix(".x").unwrap_or(version);
-        if NODES.contains(&version) {
-            return Ok(Runtime::Node(version.to_owned()));
-        }
-    }
+    let words: Vec<&str> = known.iter().map(|(word, _)| word.as_str()).collect();
+    let help = format!("write one of: {}", words.join(", "));
     refused(
         format!("no runtime `{}` on both clouds", shorten(text)),
-        written,
+        help,
     )
 }
 

@@ -6,6 +6,7 @@
 mod form;
 mod read;
 mod scalar;
+mod short;
 
 use std::collections::BTreeMap;
 
@@ -16,6 +17,7 @@ pub(super) use self::{
     form::suggest,
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, Label, Length, MethodWord, VariableName},
+    short::{AcrossText, CommandText, EnvText},
 };
 use super::{
     spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
@@ -150,24 +152,6 @@ record! {
     }
 }
 
-/// A value, or the name of a secret in each cloud's own store.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(untagged)]
-pub(super) enum EnvText {
-    Plain(#[schemars(with = "Scalar")] String),
-    Secret(SecretText),
-}
-
-/// What YAML may take a plain value for.
-#[derive(JsonSchema)]
-#[schemars(untagged)]
-#[expect(dead_code, reason = "describes what may be written; never built")]
-enum Scalar {
-    Text(String),
-    Number(f64),
-    Bool(bool),
-}
-
 record! {
     SecretText needs ["secret"] {
         /// Name of the secret.
@@ -185,21 +169,6 @@ record! {
         /// `together` (the default), `[aws, azure]` (first one, then the other) or `{ order: [aws, azure], soak: 10m }`.
         "across" across: AcrossText,
     }
-}
-
-/// The order of promotion.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(untagged)]
-pub(super) enum AcrossText {
-    Word(Together),
-    List(#[schemars(length(min = 2, max = 2))] Vec<At<CloudName>>),
-    Long(AcrossLong),
-}
-
-#[derive(Clone, Copy, Debug, JsonSchema)]
-#[schemars(rename_all = "lowercase")]
-pub(super) enum Together {
-    Together,
 }
 
 record! {
@@ -271,14 +240,6 @@ record! {
     }
 }
 
-/// A command.
-#[derive(Clone, Debug, JsonSchema)]
-#[schemars(untagged)]
-pub(super) enum CommandText {
-    Short(String),
-    Long(CommandLong),
-}
-
 record! {
     CommandLong needs ["run"] {
         "run" run: String,
@@ -325,46 +286,6 @@ record! {
     }
 }
 
-// === impl Read for what has a short and a long form ===
-
-impl Read for EnvText {
-    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
-        match node {
-            Node::Text(text) => Some(Self::Plain(text.clone())),
-            Node::Bool(_) | Node::Number(_) => report.as_written(place).map(Self::Plain),
-            Node::Map(_) => SecretText::read(node, place, report).map(Self::Secret),
-            Node::Null | Node::List(_) => {
-                report.wrong_type(place, "text or `{ secret: NAME }`", node)
-            }
-        }
-    }
-}
-
-impl Read for AcrossText {
-    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
-        match node {
-            Node::Text(text) if text == "together" => Some(Self::Word(Together::Together)),
-            Node::List(_) => Vec::read(node, place, report).map(Self::List),
-            Node::Map(_) => AcrossLong::read(node, place, report).map(Self::Long),
-            Node::Text(_) | Node::Null | Node::Bool(_) | Node::Number(_) => {
-                report.wrong_type(place, "`together` or a list such as `[aws, azure]`", node)
-            }
-        }
-    }
-}
-
-impl Read for CommandText {
-    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
-        match node {
-            Node::Text(text) => Some(Self::Short(text.clone())),
-            Node::Map(_) => CommandLong::read(node, place, report).map(Self::Long),
-            Node::Null | Node::Bool(_) | Node::Number(_) | Node::List(_) => {
-                report.wrong_type(place, "a command or `{ run: COMMAND }`", node)
-            }
-        }
-    }
-}
-
 /// Entries in the order of the text; a map for those who only need to look up.
 impl<K: Clone + Ord, V: Clone> Named<K, V> {
     pub(super) fn to_map(&self) -> BTreeMap<K, V> {
@@ -393,10 +314,8 @@ record! {
 
 /// Tells what is wrong with the head of a document whose kind is not one of ours.
 pub(super) fn unknown_kind(node: &Node, root: &Place, report: &mut Report) {
-    let Some(Header {
-        kind: Some(kind), ..
-    }) = Header::read(node, root, report)
-    else {
+    let header = Header::read(node, root, report);
+    let Some(kind) = header.and_then(|header| header.kind) else {
         return;
     };
     let help = match form::suggest(&kind.value, KINDS.into_iter()) {

@@ -103,7 +103,6 @@ read_by!(
     RepoPath => |text| Self::new(text).map_err(|error| (error.to_string(), "write it like `services/stock`".to_owned())),
     Runtime => form::runtime,
     HttpRoute => form::route,
-    Length => |text| form::duration(text).map(Self),
     Cron => |text| form::cron(text).map(Self),
     VariableName => |text| form::variable(text).map(Self),
     MethodWord => |text| form::method(text).map(Self),
@@ -136,6 +135,19 @@ schema_of!(
         { "type": "integer", "minimum": 128, "maximum": 10240 },
     ] },
 );
+
+/// A bare number is a duration without a unit, which is better told than a wrong type.
+impl Read for Length {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        let text = match node {
+            Node::Number(_) => Node::Text(report.as_written(place)?),
+            Node::Null | Node::Bool(_) | Node::Text(_) | Node::List(_) | Node::Map(_) => {
+                node.clone()
+            }
+        };
+        read_text(&text, place, report, |text| form::duration(text).map(Self))
+    }
+}
 
 impl Read for Megabytes {
     fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {

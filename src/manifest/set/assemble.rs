@@ -9,10 +9,10 @@ use super::{
     super::{
         check::{
             GateDraft, ServiceDraft,
-            limits::{HOST_ID_LEN, Limit, Subject, app_name, limits},
+            limits::{Limit, Subject, app_name, host_id, limits},
         },
         fault::{Fault, Severity},
-        raw::At,
+        raw::{At, suggest},
         spec::{Environment, Gate, Service},
         yaml::{Document, Place},
     },
@@ -64,7 +64,12 @@ impl<'f> Assembly<'f> {
         }
         for (document, content) in &file.documents {
             match content {
-                Content::Service(draft) => self.add_service(document, draft),
+                Content::Service { draft, is_good } => {
+                    self.add_service(document, draft);
+                    if !is_good {
+                        self.held.services.insert(draft.name.value.clone());
+                    }
+                }
                 Content::Environment(name, environment) => {
                     self.add_environment(document, name, environment);
                 }
@@ -146,11 +151,10 @@ impl<'f> Assembly<'f> {
         self.gates.insert(name.value.clone(), found);
     }
 
-    /// Of two documents of one name neither is used, since nobody knows which is meant.
+    /// Of two documents of one name neither is used, since nobody knows which is meant. (Services are held back in `place`, where more
+    /// faults may be found in them.)
     fn drop_duplicates(&mut self) {
         let held = &self.held;
-        self.services
-            .retain(|name, _| !held.services.contains(name));
         self.environments
             .retain(|name, _| !held.environments.contains(name));
         let doubled = &self.doubled_gates;
@@ -166,7 +170,8 @@ impl<'f> Assembly<'f> {
         for environment in &environments {
             self.check_limits(document, draft, environment);
         }
-        let has_error = self.faults[known..].iter().any(Fault::is_error);
+        let is_held = self.held.services.contains(&name);
+        let has_error = is_held || self.faults[known..].iter().any(Fault::is_error);
         for fault in self.faults[known..]
             .iter_mut()
             .filter(|fault| fault.is_error())
@@ -179,6 +184,7 @@ impl<'f> Assembly<'f> {
         }
         let origin = Origin {
             document: document.clone(),
+            name: draft.name.place.clone(),
             source: draft.source.clone(),
         };
         let placed = PlacedService {
@@ -227,7 +233,7 @@ impl<'f> Assembly<'f> {
         let mut gates = Vec::new();
         for gate in &draft.gates {
             match gate {
-                GateDraft::Own(gate) => gates.push(gate.clone()),
+                GateDraft::Own(gate) => gates.push((**gate).clone()),
                 GateDraft::Shared(name) => match self.gates.get(&name.value) {
                     Some(found) => gates.push(found.value.clone()),
                     None => self.faults.push(self.no_gate(document, name)),
@@ -298,8 +304,8 @@ impl<'f> Assembly<'f> {
                 let Some(azure) = found.and_then(|found| found.value.azure.as_ref()) else {
                     continue;
                 };
-                let mut id = app_name(azure, environment, name);
-                id.truncate(HOST_ID_LEN);
+                let app = app_name(azure, environment, name);
+                let id = host_id(&app).to_owned();
                 let key = format!("{}/{}/{id}", azure.subscription, azure.resource_group);
                 match owners.get(&key) {
                     Some(owner) if owner != name => {
@@ -322,22 +328,24 @@ impl<'f> Assembly<'f> {
             return;
         };
         let message = format!(
-            "its Function App and that of `{owner}` both start with `{id}`, so Azure gives them one host id"
+            "its Function App and that of `{owner}` both start with `{id}`, so Azure's host gives both one id"
         );
         let help = "rename one, or shorten the environment's prefix";
-        let mut told = placed.source_fault(message, Some(help.to_owned()));
-        told.field = "metadata.name".to_owned();
-        self.faults.push(told);
+        self.faults
+            .push(placed.name_fault(message, Some(help.to_owned())));
         self.held.services.insert(name.clone());
     }
 
     fn finish(self) -> Set {
         let Self {
             environments,
+            gates: _,
+            services: _,
+            doubled_gates: _,
+            broken_gates: _,
             held,
             placed,
             mut faults,
-            ..
         } = self;
         faults.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
         let plain = |(name, found): (EnvironmentName, Found<Arc<Environment>>)| (name, found.value);
@@ -351,7 +359,7 @@ impl<'f> Assembly<'f> {
 }
 
 fn help_for<'n>(wanted: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
-    if let Some(near) = super::super::raw::suggest(wanted, known.clone()) {
+    if let Some(near) = suggest(wanted, known.clone()) {
         return format!("did you mean `{near}`?");
     }
     let known: Vec<&str> = known.take(8).collect();

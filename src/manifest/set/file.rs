@@ -11,8 +11,10 @@ use super::super::{
 };
 use crate::name::{EnvironmentName, GateName, ServiceName};
 
-/// A manifest is written by people; the largest we have seen has a tenth of this.
+/// Two thousand lines of 32 characters: more than people keep in one file.
 pub const FILE_MAX: usize = 64 * 1024;
+/// The time that positions take grows with faults and size together; this keeps the worst file under a second.
+const DOCUMENTS_MAX: usize = 200;
 /// Whoever has more faults than this in one document has one cause for them.
 const FAULTS_MAX: usize = 50;
 
@@ -27,9 +29,13 @@ pub struct FileDocs {
 
 #[derive(Clone, Debug)]
 pub(super) enum Content {
-    Service(Box<ServiceDraft>),
+    Service {
+        draft: Box<ServiceDraft>,
+        /// False where something is wrong already, and the draft only serves to find what else is.
+        is_good: bool,
+    },
     Environment(At<EnvironmentName>, std::sync::Arc<Environment>),
-    Gate(At<GateName>, Gate),
+    Gate(At<GateName>, Box<Gate>),
     /// Something is wrong, and these are the things that it may have been about.
     Broken(Suspects),
 }
@@ -81,7 +87,15 @@ pub fn parse_file(path: &str, text: &str) -> FileDocs {
         faults: Vec::new(),
         is_unreadable: false,
     };
-    for document in split(path, text) {
+    let documents = split(path, text);
+    if documents.len() > DOCUMENTS_MAX {
+        let message = format!(
+            "the file holds {} documents, and {DOCUMENTS_MAX} are allowed",
+            documents.len()
+        );
+        return unreadable(path, &message, "split it; several files are fine");
+    }
+    for document in documents {
         docs.add(document);
     }
     docs
@@ -182,6 +196,10 @@ impl FileDocs {
         }
         match content {
             Some(content) if !has_error => content,
+            Some(Content::Service { draft, is_good: _ }) => Content::Service {
+                draft,
+                is_good: false,
+            },
             Some(_) | None => Content::Broken(suspects),
         }
     }
@@ -194,7 +212,10 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
         Some("Service") => {
             let document: ServiceDocument = read_record(node, &root, report)?;
             let draft = check::service(&document, report)?;
-            Some(Content::Service(Box::new(draft)))
+            Some(Content::Service {
+                draft: Box::new(draft),
+                is_good: true,
+            })
         }
         Some("Environment") => {
             let document: EnvironmentDocument = read_record(node, &root, report)?;
@@ -205,7 +226,7 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
         Some("Gate") => {
             let document: GateDocument = read_record(node, &root, report)?;
             let gate = check::shared_gate(&document, report)?;
-            Some(Content::Gate(document.metadata?.value.name?, gate))
+            Some(Content::Gate(document.metadata?.value.name?, gate.into()))
         }
         Some(_) | None => {
             unknown_kind(node, &root, report);

@@ -44,21 +44,36 @@ pub struct PlacedService {
 #[derive(Clone, Debug)]
 pub(crate) struct Origin {
     document: super::yaml::Document,
+    name: super::yaml::Place,
     source: super::yaml::Place,
 }
 
 impl PlacedService {
     /// A fault at the service's `source`.
     pub(crate) fn source_fault(&self, message: String, suggestion: Option<String>) -> Fault {
-        let Origin { document, source } = &self.origin;
-        let spot = document.spot(source);
+        self.fault(&self.origin.source, message, suggestion)
+    }
+
+    /// A fault at the service's name.
+    fn name_fault(&self, message: String, suggestion: Option<String>) -> Fault {
+        self.fault(&self.origin.name, message, suggestion)
+    }
+
+    fn fault(
+        &self,
+        place: &super::yaml::Place,
+        message: String,
+        suggestion: Option<String>,
+    ) -> Fault {
+        let document = &self.origin.document;
+        let spot = document.spot(place);
         Fault {
             file: document.file.to_string(),
             line: spot.line,
             column: spot.column,
             offset: spot.offset,
             length: spot.length,
-            field: source.field(),
+            field: place.field(),
             message,
             suggestion,
             severity: super::fault::Severity::Error,

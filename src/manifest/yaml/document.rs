@@ -45,43 +45,64 @@ pub(in crate::manifest) struct Broken {
 pub(in crate::manifest) fn split(file: &str, text: &str) -> Vec<Document> {
     let file: Arc<str> = file.into();
     let text: Arc<str> = text.into();
-    let mut ranges = Vec::new();
-    let mut start = if text.starts_with(BOM) {
+    let mut at = if text.starts_with(BOM) {
         BOM.len_utf8()
     } else {
         0
     };
-    let mut at = start;
-    let mut has_content = false;
-    for line in text[start..].split_inclusive('\n') {
-        let next = at + line.len();
-        match Mark::of(line) {
-            Mark::Start if has_content => {
-                ranges.push(start..at);
-                start = at;
-                has_content = !is_blank(&line[3..]);
-            }
-            Mark::Start => has_content = !is_blank(&line[3..]),
-            Mark::End => {
-                if has_content {
-                    ranges.push(start..at);
-                }
-                start = next;
-                has_content = false;
-            }
-            Mark::None => has_content |= !is_blank(line) && !line.starts_with('%'),
-        }
-        at = next;
+    let mut cutter = Cutter {
+        start: at,
+        ..Cutter::default()
+    };
+    for line in text[at..].split_inclusive('\n') {
+        cutter.take(line, at);
+        at += line.len();
     }
-    if has_content {
-        ranges.push(start..at);
-    }
+    cutter.cut(at);
     let document = |range| Document {
         file: Arc::clone(&file),
         text: Arc::clone(&text),
         range,
     };
-    ranges.into_iter().map(document).collect()
+    cutter.ranges.into_iter().map(document).collect()
+}
+
+/// The document that is being read, and those before it.
+#[derive(Default)]
+struct Cutter {
+    ranges: Vec<Range<usize>>,
+    start: usize,
+    has_content: bool,
+    /// Lines such as `%YAML 1.2`, which belong to the mark that follows.
+    has_directives: bool,
+}
+
+impl Cutter {
+    fn take(&mut self, line: &str, at: usize) {
+        match Mark::of(line) {
+            Mark::Start => {
+                if self.has_content || !self.has_directives {
+                    self.has_directives = false;
+                    self.cut(at);
+                }
+                self.has_directives = false;
+                self.has_content = !is_blank(&line[3..]);
+            }
+            Mark::End => self.cut(at + line.len()),
+            Mark::None if line.starts_with('%') && !self.has_content => self.has_directives = true,
+            Mark::None => self.has_content |= !is_blank(line),
+        }
+    }
+
+    /// Ends the document before `at`; one without content is left out.
+    fn cut(&mut self, at: usize) {
+        if self.has_content || self.has_directives {
+            self.ranges.push(self.start..at);
+        }
+        self.start = at;
+        self.has_content = false;
+        self.has_directives = false;
+    }
 }
 
 fn is_blank(line: &str) -> bool {
@@ -119,6 +140,13 @@ impl Document {
     ///
     /// Text that is not YAML, and trees over the limits.
     pub(in crate::manifest) fn parse(&self) -> Result<Node, Box<Broken>> {
+        if let Some(offset) = too_deep(self.text()) {
+            return Err(Box::new(Broken {
+                spot: self.spot_at(self.range.start + offset),
+                message: "far too many brackets are open here".to_owned(),
+                help: Some("close them, or write it flatter".to_owned()),
+            }));
+        }
         let allowance = Allowance::new();
         let seed = Seed {
             allowance: &allowance,
@@ -146,10 +174,17 @@ impl Document {
                 help: Some("indent with spaces".to_owned()),
             };
         }
+        if written.contains("a key that is text") {
+            return Broken {
+                spot,
+                message: "a key must be text".to_owned(),
+                help: None,
+            };
+        }
         Broken {
             spot,
+            help: help_for_syntax(&written).map(str::to_owned),
             message: format!("this is not YAML: {written}"),
-            help: None,
         }
     }
 
@@ -201,10 +236,8 @@ impl Document {
         let Some(location) = error.location() else {
             return self.first_spot();
         };
-        // The parser counts characters, although its documentation says bytes.
         let text = self.text();
-        let within = text.char_indices().nth(location.index());
-        let offset = within.map_or(text.trim_end().len(), |(offset, _)| offset);
+        let offset = text.floor_char_boundary(location.index().min(text.trim_end().len()));
         self.spot_at(self.range.start + offset)
     }
 
@@ -220,6 +253,21 @@ impl Document {
             length: token_len(rest),
         }
     }
+}
+
+/// Where more brackets are open than any manifest has, if anywhere. The parser's time grows with their square, so this comes before it,
+/// and is rough: it also counts those within texts.
+fn too_deep(text: &str) -> Option<usize> {
+    const OPEN_MAX: usize = 500;
+    let mut open: usize = 0;
+    text.bytes().position(|byte| {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        open > OPEN_MAX
+    })
 }
 
 /// How much to underline: a quoted text, or up to what ends a plain one.
@@ -249,4 +297,32 @@ fn without_positions(message: &str) -> String {
     }
     kept.push_str(rest);
     kept
+}
+
+/// What people mostly did who see a message of the parser.
+fn help_for_syntax(message: &str) -> Option<&'static str> {
+    const HELPS: [(&str, &str); 5] = [
+        (
+            "unknown anchor",
+            "write `&name` before the value that is meant",
+        ),
+        (
+            "did not find expected ',' or",
+            "between braces or brackets, write in quotes what holds `{`, `}`, `[`, `]`, `,` or `: `",
+        ),
+        (
+            "mapping values are not allowed",
+            "write in quotes what holds `: `, or check the indent",
+        ),
+        (
+            "did not find expected key",
+            "check the indent of this line and the one before",
+        ),
+        (
+            "cannot start any token",
+            "write in quotes what starts with `@`, a backtick or `%`",
+        ),
+    ];
+    let found = HELPS.iter().find(|(part, _)| message.contains(part));
+    found.map(|(_, help)| *help)
 }

@@ -61,8 +61,9 @@ fn each_cloud_gets_the_files_it_needs() {
 
 #[test]
 fn whatever_decides_a_package_changes_its_input_digest() {
+    type Change = fn(&mut Recipe);
     let base = inventory(python());
-    let changes: [(&str, fn(&mut Recipe)); 7] = [
+    let changes: [(&str, Change); 7] = [
         ("source", |r| {
             r.source_tree = ObjectId::new("b".repeat(40)).unwrap();
         }),

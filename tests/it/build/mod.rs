@@ -1,16 +1,30 @@
 //! From a folder to packages, and what the shims in them do.
 
 mod conformance;
-mod contract;
 mod layouts;
 mod packages;
+mod pure;
 mod stage;
+mod zips;
 
-use std::{collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{
+    collections::BTreeMap, fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration,
+};
 
 use verdigris::{
-    build::recipe::{Entry, HttpRoute, Recipe, Runtime},
+    build::{
+        Limits,
+        recipe::{Entry, HttpRoute, Recipe, Runtime},
+    },
     name::{FunctionName, ObjectId, ServiceName},
+};
+
+/// Small enough to be broken by a test.
+const LIMITS: Limits = Limits {
+    timeout: Duration::from_secs(20),
+    output_max: 200,
+    package_max: 8 * 1024 * 1024,
+    files_max: 50,
 };
 
 fn recipe(runtime: Runtime, functions: &[(&str, Entry)]) -> Recipe {

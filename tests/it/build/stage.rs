@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::ErrorKind,
     path::{Path, PathBuf},
     process::Stdio,
     sync::{Arc, Mutex},
@@ -84,7 +85,7 @@ impl Stage {
         command
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("VERDIGRIS_FUNCTION", function);
-        let child = self.start(command, CloudName::Aws);
+        let child = self.start(command, CloudName::Aws).await;
         Lambda {
             sender,
             server,
@@ -100,7 +101,7 @@ impl Stage {
             Runtime::Executable => program("./verdigris-shim", &[]),
         };
         command.env("FUNCTIONS_CUSTOMHANDLER_PORT", port.to_string());
-        let child = self.start(command, CloudName::Azure);
+        let child = self.start(command, CloudName::Azure).await;
         let ready = async {
             while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
                 sleep(Duration::from_millis(10)).await;
@@ -113,14 +114,21 @@ impl Stage {
         }
     }
 
-    fn start(&self, mut command: Command, cloud: CloudName) -> Process {
+    async fn start(&self, mut command: Command, cloud: CloudName) -> Process {
         command
             .current_dir(self.folder.path().join(cloud.as_str()))
             .env("VERDIGRIS_RELEASE", RELEASE)
             .env("SEEN", self.seen_path(cloud))
             .stdin(Stdio::null())
             .process_group(0);
-        Process(command.spawn().unwrap())
+        // Another test may be starting a process that still holds the file that was just unpacked.
+        loop {
+            match command.spawn() {
+                Ok(child) => return Process(child),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::ExecutableFileBusy, "{error}"),
+            }
+            sleep(Duration::from_millis(2)).await;
+        }
     }
 
     fn seen_path(&self, cloud: CloudName) -> PathBuf {

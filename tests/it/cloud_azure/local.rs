@@ -61,18 +61,32 @@ impl Local {
         )
     }
 
-    /// Sends what somebody in the portal would send.
+    /// Sends what somebody in the portal would send, about the app of these tests.
     pub(super) async fn by_hand(&self, method: &str, path: &str, body: &Value) -> Value {
+        self.to_app("vg-test-inventory", method, path, body)
+            .await
+            .unwrap()
+    }
+
+    /// Sends what somebody in the portal would send. Nothing where the answer is a refusal.
+    pub(super) async fn to_app(
+        &self,
+        app: &str,
+        method: &str,
+        path: &str,
+        body: &Value,
+    ) -> Option<Value> {
         let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/shop");
-        let site = format!("{group}/providers/Microsoft.Web/sites/vg-test-inventory");
+        let site = format!("{group}/providers/Microsoft.Web/sites/{app}");
         let url = format!("{}{site}{path}?api-version=2025-05-01", self.arm.url);
         let request = reqwest::Client::new()
             .request(method.parse().unwrap(), url)
             .bearer_auth(TOKEN)
             .json(body);
         let answer = request.send().await.unwrap();
-        assert!(answer.status().is_success(), "{method} {path}: {answer:?}");
-        serde_json::from_slice(&answer.bytes().await.unwrap()).unwrap_or_default()
+        let is_good = answer.status().is_success();
+        let body = answer.bytes().await.unwrap();
+        is_good.then(|| serde_json::from_slice(&body).unwrap_or_default())
     }
 
     /// Changes one setting of blue, and leaves the others.
@@ -97,6 +111,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = ("WORD " + os.environ.get("LOG_LEVEL", "-")).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
+        self.send_header("x-verdigris-release", os.environ["VERDIGRIS_RELEASE"])
         self.end_headers()
         self.wfile.write(body)
 

@@ -1,7 +1,9 @@
 //! The Azure client: what it refuses to do, and what it does against the local endpoint.
 
+mod contract;
 mod guards;
 mod local;
+mod prism;
 mod slots;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

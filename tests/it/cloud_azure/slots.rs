@@ -2,7 +2,10 @@
 
 use serde_json::json;
 use verdigris::{
-    cloud::{Cloud as _, CloudError, azure::AzureCloud},
+    cloud::{
+        Cloud as _, CloudError,
+        azure::{AzureCloud, AzureIdentity, CredentialChoice},
+    },
     desired::Release,
     local::{
         arm::ArmOptions,
@@ -401,4 +404,22 @@ async fn tls_with_a_private_authority_works_and_without_it_does_not() {
             .values()
             .all(|address| address.scheme() == "https")
     );
+}
+
+#[tokio::test]
+async fn a_client_secret_gets_its_token_from_the_authority() {
+    let local = Local::start().await;
+    let url = local.arm.tls_url.clone().unwrap();
+    let mut options = options(&url);
+    options.ca_file = Some(local.arm.ca_file.clone());
+    options.authority = Some(url.parse().unwrap());
+    options.credential = CredentialChoice::Chain(AzureIdentity {
+        tenant: Some("00000000-0000-0000-0000-0000000000aa".to_owned()),
+        client: Some("00000000-0000-0000-0000-0000000000bb".to_owned()),
+        secret: Some("hidden-from-all".into()),
+        federated_token_file: None,
+    });
+    let cloud = AzureCloud::new(options.clone()).unwrap();
+    assert_eq!(cloud.inventory().await.unwrap(), []);
+    assert!(!format!("{options:?} {cloud:?}").contains("hidden-from-all"));
 }

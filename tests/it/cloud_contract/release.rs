@@ -53,7 +53,7 @@ impl Fixture {
     }
 
     pub(crate) fn release_of(&self, body: &str, functions: &[FunctionName]) -> Made {
-        let package = self.package(body);
+        let package = self.package(body, functions);
         let functions = functions.iter().map(|name| (name.clone(), function(name)));
         let plain = |text: &str| EnvValue::Plain(text.to_owned());
         let content = ReleaseContent {
@@ -81,8 +81,8 @@ impl Fixture {
         Made { release, package }
     }
 
-    fn package(&self, body: &str) -> Package {
-        let bytes = zip(body);
+    fn package(&self, body: &str, functions: &[FunctionName]) -> Package {
+        let bytes = zip(body, functions);
         let code = CodeDigest::of(&bytes);
         let path: PathBuf = self.folder.path().join(code.hex());
         std::fs::write(&path, &bytes).unwrap();
@@ -114,24 +114,71 @@ fn function(name: &FunctionName) -> Function {
         schedule: None,
         memory: Megabytes(256),
         timeout: Duration::from_secs(10),
-        env: BTreeMap::from([("ROLE".to_owned(), EnvValue::Plain(format!("does {name}")))]),
+        // A name of its own for each function: where functions share one app, they share its variables.
+        env: BTreeMap::from([(
+            format!("ROLE_OF_{}", name.as_str().to_uppercase()),
+            EnvValue::Plain(format!("does {name}")),
+        )]),
     }
 }
 
-/// A package for every cloud: what a Lambda runs, and what a custom handler is configured by.
-fn zip(body: &str) -> Vec<u8> {
+/// A package for every cloud: what a Lambda runs, and a custom handler with its configuration.
+pub(crate) fn zip(body: &str, functions: &[FunctionName]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()
         .last_modified_time(zip::DateTime::default())
         .unix_permissions(0o644);
-    let shim = format!(
-        "import os\n\ndef handler(event, context):\n    release = os.environ['VERDIGRIS_RELEASE']\n    \
-         return {{'statusCode': 200, 'headers': {{'x-verdigris-release': release}}, 'body': '{body}'}}\n"
-    );
     let host = r#"{"version":"2.0","customHandler":{"description":{"defaultExecutablePath":"python3","arguments":["verdigris_shim.py"]},"enableForwardingHttpRequest":true},"extensions":{"http":{"routePrefix":""}}}"#;
-    for (name, text) in [("verdigris_shim.py", shim.as_str()), ("host.json", host)] {
+    let mut files = vec![
+        ("verdigris_shim.py".to_owned(), SHIM.replace("BODY", body)),
+        ("host.json".to_owned(), host.to_owned()),
+    ];
+    for name in functions {
+        let bindings = match *name == stock() {
+            true => HTTP_BINDINGS,
+            false => QUEUE_BINDINGS,
+        };
+        files.push((format!("{name}/function.json"), bindings.to_owned()));
+    }
+    for (name, text) in files {
         zip.start_file(name, options).unwrap();
         zip.write_all(text.as_bytes()).unwrap();
     }
     zip.finish().unwrap().into_inner()
 }
+
+const HTTP_BINDINGS: &str = r#"{"bindings":[
+    {"type":"httpTrigger","direction":"in","name":"req","authLevel":"anonymous","methods":["get"],"route":"stock/{sku}"},
+    {"type":"http","direction":"out","name":"res"}]}"#;
+const QUEUE_BINDINGS: &str = r#"{"bindings":[
+    {"type":"queueTrigger","direction":"in","name":"message","queueName":"orders","connection":"AzureWebJobsStorage"}]}"#;
+
+/// A Lambda handler that is an HTTP server when it is started as a program.
+const SHIM: &str = r#"import os
+
+def handler(event, context):
+    release = os.environ['VERDIGRIS_RELEASE']
+    return {'statusCode': 200, 'headers': {'x-verdigris-release': release}, 'body': 'BODY'}
+
+if __name__ == '__main__':
+    import http.server
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = 'HTTP/1.1'
+
+        def do_GET(self):
+            answer = handler(None, None)
+            body = answer['body'].encode()
+            self.send_response(answer['statusCode'])
+            self.send_header('content-length', str(len(body)))
+            for name, value in answer['headers'].items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            pass
+
+    port = int(os.environ['FUNCTIONS_CUSTOMHANDLER_PORT'])
+    http.server.ThreadingHTTPServer(('127.0.0.1', port), Handler).serve_forever()
+"#;

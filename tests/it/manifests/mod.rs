@@ -1,10 +1,29 @@
 //! Manifests as people write them, and what they are told.
 
+mod examples;
 mod faults;
+mod schemas;
+mod sets;
+mod specs;
+mod texts;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use verdigris::manifest::set::{Set, assemble, parse_file};
+
+const PROD: &str = "
+apiVersion: verdigris.dev/v1alpha1
+kind: Environment
+metadata: { name: prod }
+spec:
+  aws: { region: eu-west-1, role: 'arn:aws:iam::123456789012:role/functions' }
+  azure:
+    subscription: 11111111-2222-3333-4444-555555555555
+    resourceGroup: shop
+    location: westeurope
+    plan: EP1
+    prefix: shop
+";
 
 /// Files of one commit, by path.
 fn read(files: &[(&str, &str)]) -> Set {
@@ -21,4 +40,19 @@ fn told(set: &Set) -> String {
         writeln!(lines, "{fault}").unwrap();
         lines
     })
+}
+
+/// A good service.
+fn service(name: &str) -> String {
+    format!(
+        "apiVersion: verdigris.dev/v1alpha1
+kind: Service
+metadata: {{ name: {name} }}
+spec:
+  runtime: python3.13
+  source: services/{name}
+  functions:
+    api: {{ handler: app:app, http: / }}
+"
+    )
 }

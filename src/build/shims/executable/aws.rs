@@ -108,7 +108,12 @@ fn request(event: &Value, about: &Value) -> Result<Request, String> {
     let text = event.get("body").text().unwrap_or_default();
     let body = match event.get("isBase64Encoded") {
         Value::Bool(true) => base64::decode(text).ok_or("the event's body is not base64")?,
-        _ => text.as_bytes().to_vec(),
+        Value::Bool(false)
+        | Value::Null
+        | Value::Number(_)
+        | Value::Text(_)
+        | Value::List(_)
+        | Value::Object(_) => text.as_bytes().to_vec(),
     };
     let cookies = event.get("cookies").list().iter().filter_map(Value::text);
     let cookies: Headers = cookies

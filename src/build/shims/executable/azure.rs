@@ -8,9 +8,10 @@ use std::{
 };
 
 use super::{
-    contract::{Answer, Event, Found, Kind, Request},
+    contract::{Answer, Event, Request},
     http::{Connection, Fault, Head, Message},
     json::{self, Value},
+    routes::{Found, Kind},
     shim::Shim,
 };
 
@@ -166,7 +167,10 @@ fn message_text(value: &Value) -> String {
         Value::Null => String::new(),
         Value::Text(text) => match json::parse(text.as_bytes()) {
             Some(Value::Text(inner)) => inner,
-            _ => text.clone(),
+            Some(
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Object(_),
+            )
+            | None => text.clone(),
         },
         Value::Bool(_) | Value::Number(_) | Value::List(_) | Value::Object(_) => {
             let mut text = String::new();

@@ -9,9 +9,9 @@ pub(crate) enum Value {
     /// As written: no digit is lost.
     Number(String),
     Text(String),
-    List(Vec<Value>),
+    List(Vec<Self>),
     /// In the order written.
-    Object(Vec<(String, Value)>),
+    Object(Vec<(String, Self)>),
 }
 
 /// Deeper texts are refused, so that none can exhaust the stack.
@@ -28,43 +28,43 @@ pub(crate) fn parse(bytes: &[u8]) -> Option<Value> {
 
 impl Value {
     /// The member `name`; null where there is none, or where this is no object. The last of several counts.
-    pub(crate) fn get(&self, name: &str) -> &Value {
-        let Value::Object(members) = self else {
-            return &Value::Null;
+    pub(crate) fn get(&self, name: &str) -> &Self {
+        let Self::Object(members) = self else {
+            return &Self::Null;
         };
         let found = members.iter().rev().find(|(key, _)| key == name);
-        found.map_or(&Value::Null, |(_, value)| value)
+        found.map_or(&Self::Null, |(_, value)| value)
     }
 
     pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Value::Text(text) => Some(text),
-            _ => None,
+            Self::Text(text) => Some(text),
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::List(_) | Self::Object(_) => None,
         }
     }
 
-    pub(crate) fn list(&self) -> &[Value] {
+    pub(crate) fn list(&self) -> &[Self] {
         match self {
-            Value::List(items) => items,
-            _ => &[],
+            Self::List(items) => items,
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::Object(_) => &[],
         }
     }
 
-    pub(crate) fn members(&self) -> &[(String, Value)] {
+    pub(crate) fn members(&self) -> &[(String, Self)] {
         match self {
-            Value::Object(members) => members,
-            _ => &[],
+            Self::Object(members) => members,
+            Self::Null | Self::Bool(_) | Self::Number(_) | Self::Text(_) | Self::List(_) => &[],
         }
     }
 
     pub(crate) fn write(&self, out: &mut String) {
         match self {
-            Value::Null => out.push_str("null"),
-            Value::Bool(true) => out.push_str("true"),
-            Value::Bool(false) => out.push_str("false"),
-            Value::Number(digits) => out.push_str(digits),
-            Value::Text(text) => write_text(text, out),
-            Value::List(items) => {
+            Self::Null => out.push_str("null"),
+            Self::Bool(true) => out.push_str("true"),
+            Self::Bool(false) => out.push_str("false"),
+            Self::Number(digits) => out.push_str(digits),
+            Self::Text(text) => write_text(text, out),
+            Self::List(items) => {
                 out.push('[');
                 for (index, item) in items.iter().enumerate() {
                     separate(index, out);
@@ -72,7 +72,7 @@ impl Value {
                 }
                 out.push(']');
             }
-            Value::Object(members) => {
+            Self::Object(members) => {
                 out.push('{');
                 for (index, (key, value)) in members.iter().enumerate() {
                     separate(index, out);

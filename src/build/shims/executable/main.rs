@@ -10,21 +10,25 @@ mod contract;
 mod http;
 mod json;
 mod program;
+mod routes;
 mod shim;
 
 use std::{env, path::PathBuf, process::ExitCode};
+
+const NOT_IN_A_CLOUD: &str = "a cloud starts this program: \
+    set AWS_LAMBDA_RUNTIME_API or FUNCTIONS_CUSTOMHANDLER_PORT to try it";
 
 fn main() -> ExitCode {
     let root = env::current_exe()
         .ok()
         .and_then(|path| path.parent().map(PathBuf::from))
         .unwrap_or_default();
-    let ended = match (env::var("AWS_LAMBDA_RUNTIME_API"), env::var("FUNCTIONS_CUSTOMHANDLER_PORT")) {
+    let runtime_api = env::var("AWS_LAMBDA_RUNTIME_API");
+    let handler_port = env::var("FUNCTIONS_CUSTOMHANDLER_PORT");
+    let ended = match (runtime_api, handler_port) {
         (Ok(address), _) => aws::run(&root, &address),
         (Err(_), Ok(port)) => azure::run(&root, &port),
-        (Err(_), Err(_)) => Err(
-            "neither AWS_LAMBDA_RUNTIME_API nor FUNCTIONS_CUSTOMHANDLER_PORT is set: a cloud starts this program".to_owned(),
-        ),
+        (Err(_), Err(_)) => Err(NOT_IN_A_CLOUD.to_owned()),
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,

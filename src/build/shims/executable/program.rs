@@ -1,12 +1,13 @@
 //! A program of the package: started with `PORT`, awaited, asked, and started again when it has died.
 
 use std::{
+    io::ErrorKind,
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::{Mutex, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use super::{
@@ -32,6 +33,10 @@ const START_LIMIT: Duration = Duration::from_secs(9);
 /// Between a program's last sign of life and the moment that its parent can tell.
 const DEATH_PAUSE: Duration = Duration::from_millis(20);
 const START_PAUSE: Duration = Duration::from_millis(2);
+/// A second, which is far longer than a process takes to start.
+const BUSY_TRIES: u32 = 500;
+/// A refused connection on loopback takes no time worth counting.
+const START_TRIES: u128 = START_LIMIT.as_millis() / START_PAUSE.as_millis();
 
 impl Program {
     pub(crate) fn new(root: &Path, path: &str) -> Self {
@@ -73,7 +78,11 @@ impl Program {
             }
             outcome => outcome,
         };
-        let Message { head, body, keep } = message.map_err(|fault| self.describe(&fault))?;
+        let Message { head, body, keep } = message.map_err(|fault| {
+            // One that hangs up may be dying. The next request is to find it dead, and not its last breath.
+            thread::sleep(DEATH_PAUSE);
+            self.describe(&fault)
+        })?;
         let status = head.line[1]
             .parse()
             .ok()
@@ -97,13 +106,8 @@ impl Program {
 
     fn start(&self) -> Result<Running, String> {
         let port = free_port().map_err(|error| format!("no port is free: {error}"))?;
-        let child = Command::new(self.root.join(&self.path))
-            .current_dir(&self.root)
-            .env("PORT", port.to_string())
-            .env_remove("AWS_LAMBDA_RUNTIME_API")
-            .env_remove("FUNCTIONS_CUSTOMHANDLER_PORT")
-            .stdin(Stdio::null())
-            .spawn()
+        let child = self
+            .spawn(port)
             .map_err(|error| format!("failed to start `{}`: {error}", self.path))?;
         let mut running = Running { child, port };
         match self.wait(&mut running) {
@@ -117,24 +121,43 @@ impl Program {
         }
     }
 
-    fn wait(&self, running: &mut Running) -> Result<(), String> {
-        let begun = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).is_err() {
-            if let Ok(Some(status)) = running.child.try_wait() {
-                return Err(format!(
-                    "`{}` ended with {status} before it accepted connections",
-                    self.path
-                ));
+    /// A file that was just unpacked may still be open for writing in a process that the unpacking one is starting.
+    fn spawn(&self, port: u16) -> std::io::Result<Child> {
+        let mut command = Command::new(self.root.join(&self.path));
+        command
+            .current_dir(&self.root)
+            .env("PORT", port.to_string())
+            .env_remove("AWS_LAMBDA_RUNTIME_API")
+            .env_remove("FUNCTIONS_CUSTOMHANDLER_PORT")
+            .stdin(Stdio::null());
+        for _ in 0..BUSY_TRIES {
+            match command.spawn() {
+                Err(error) if error.kind() == ErrorKind::ExecutableFileBusy => {
+                    thread::sleep(START_PAUSE);
+                }
+                outcome => return outcome,
             }
-            if begun.elapsed() > START_LIMIT {
+        }
+        command.spawn()
+    }
+
+    fn wait(&self, running: &mut Running) -> Result<(), String> {
+        for _ in 0..START_TRIES {
+            if TcpStream::connect((Ipv4Addr::LOCALHOST, running.port)).is_ok() {
+                return Ok(());
+            }
+            if let Ok(Some(status)) = running.child.try_wait() {
+                let path = &self.path;
                 return Err(format!(
-                    "`{}` did not listen on $PORT ({}) within {START_LIMIT:?}",
-                    self.path, running.port
+                    "`{path}` ended with {status} before it accepted connections"
                 ));
             }
             thread::sleep(START_PAUSE);
         }
-        Ok(())
+        let (path, port) = (&self.path, running.port);
+        Err(format!(
+            "`{path}` does not listen on $PORT ({port}) after {START_LIMIT:?}"
+        ))
     }
 
     /// A connection, where it leads, and whether it has been used before. A program that accepts none is given a moment

@@ -3,8 +3,9 @@
 use std::{collections::BTreeMap, env, fs, path::Path};
 
 use super::{
-    contract::{Answer, Event, Found, Package, Request},
+    contract::{Answer, Event, Request},
     program::Program,
+    routes::{Found, Package},
 };
 
 pub(crate) struct Shim {

@@ -46,8 +46,8 @@ where
         SdkError::ServiceError(failed) => refused(asked, failed.err(), failed.raw()),
         SdkError::ConstructionFailure(_) | SdkError::DispatchFailure(_) => unsent(asked, error),
         SdkError::TimeoutError(_) => unreachable(asked, "no answer in time".to_owned()),
-        // Only `ResponseError` is left: an answer that could not be read.
-        other => unreachable(asked, causes(other)),
+        // An answer that could not be read. The vendor may add kinds: of those nothing is known either.
+        SdkError::ResponseError(_) | _ => unreachable(asked, causes(error)),
     }
 }
 

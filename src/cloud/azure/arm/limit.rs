@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 
+use azure_core::http::Method;
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::operation::Operation;
@@ -57,10 +58,11 @@ impl AzureLimiter {
     }
 
     pub(super) async fn ready(&self, operation: Operation) {
-        if operation.writes() {
-            self.writes.until_ready().await;
-        } else {
+        // Azure is not known to tell a POST that reads from one that writes, so that it counts as a write here.
+        if operation.method == Method::Get {
             self.reads.until_ready().await;
+        } else {
+            self.writes.until_ready().await;
         }
     }
 }

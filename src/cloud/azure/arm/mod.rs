@@ -7,14 +7,14 @@ mod credential;
 mod fault;
 mod limit;
 pub(super) mod operation;
+mod transport;
 
-use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use azure_core::{
     error::ErrorKind,
     http::{
-        ClientOptions, Context, Pipeline, PipelineStreamOptions, Request, RetryOptions, Transport,
-        headers::{self, HeaderName, Headers},
+        ClientOptions, Context, Pipeline, PipelineStreamOptions, RetryOptions, Transport,
         policies::{Policy, auth::BearerTokenAuthorizationPolicy},
     },
 };
@@ -29,10 +29,11 @@ pub use self::credential::{AzureIdentity, CredentialChoice};
 pub(super) use self::fault::{chain_of, link_at, unreachable};
 pub use self::limit::{AzureLimiter, AzureRates};
 use self::{
-    answer::{Judge, Progress, is_same_origin, operation_progress, refusal, retry_after},
+    answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
     credential::{PlainBearer, credential},
     fault::{elsewhere, failed, is_network, progress_of, still_under_way},
     operation::{Calls, Operation},
+    transport::{answer_of, http_client, request, scope_of},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
 use crate::{cloud::CloudError, name::CloudName};
@@ -46,7 +47,8 @@ const TRY_PAUSE: Duration = Duration::from_millis(200);
 /// Largest answer that is read. A page of sites is far below it.
 const ANSWER_MAX: usize = 16 << 20;
 
-const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Pages of a list that are read at most; a resource group has far fewer sites.
+const PAGES_MAX: usize = 200;
 
 /// What is sent with a call.
 #[derive(Clone, Debug)]
@@ -109,8 +111,13 @@ impl Arm {
             cloud.authority_host = authority.to_string();
             client.cloud = Some(Arc::new(cloud.into()));
         }
+        // Asking for a token twice does no harm, and the deadline of the call that needs it bounds the vendor's own patience.
+        let tokens = ClientOptions {
+            retry: RetryOptions::default(),
+            ..client.clone()
+        };
         let token =
-            credential(&options.credential, &client).map_err(|error| AzureError::Credential {
+            credential(&options.credential, &tokens).map_err(|error| AzureError::Credential {
                 message: chain_of(&error),
             })?;
         let scope = scope_of(&endpoint).to_owned();
@@ -177,6 +184,30 @@ impl Arm {
         Err(refusal(operation.name, resource, &answer))
     }
 
+    /// Every item of a list, page by page; none where what holds the list is not there.
+    pub(super) async fn list(&self, call: Call<'_>) -> Result<Vec<Value>, CloudError> {
+        let (operation, resource) = (call.operation, call.resource);
+        let mut page = self.find(call).await?;
+        let mut items = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let Some(Value::Object(mut listed)) = page else {
+                return Ok(items);
+            };
+            if let Some(Value::Array(more)) = listed.remove("value") {
+                items.extend(more);
+            }
+            let link = listed.get("nextLink").and_then(Value::as_str);
+            let Some(link) = link.filter(|link| !link.is_empty()) else {
+                return Ok(items);
+            };
+            let mut next = self.call(operation, "/", &[], resource);
+            next.url = self.link(operation, link)?;
+            page = Some(self.ask(next).await?.json());
+        }
+        let message = format!("`{resource}` has more than {PAGES_MAX} pages");
+        Err(failed(operation, message))
+    }
+
     /// Sends, and follows what was started to its end.
     ///
     /// # Errors
@@ -195,7 +226,7 @@ impl Arm {
     }
 
     /// An address that the endpoint gave us, if the token may go there.
-    pub(super) fn link(&self, operation: Operation, address: &str) -> Result<Url, CloudError> {
+    fn link(&self, operation: Operation, address: &str) -> Result<Url, CloudError> {
         link_at(&self.endpoint, operation, address)
     }
 
@@ -250,7 +281,7 @@ impl Arm {
             return Err(elsewhere(call.operation, &call.url));
         }
         // Our own waiting in line is no fault of the cloud: it stays outside the deadline.
-        self.limiter.ready(call.operation).await;
+        self.turn(&call).await;
         match timeout(call.deadline, self.tries(&call)).await {
             Ok(outcome) => outcome,
             Err(_) => {
@@ -272,8 +303,15 @@ impl Arm {
                 return outcome.map_err(|lost| lost.into_error(call.operation));
             }
             sleep(TRY_PAUSE * tried).await;
-            self.limiter.ready(call.operation).await;
+            self.turn(call).await;
             tried += 1;
+        }
+    }
+
+    /// Waits for its turn. Deployment services have no part in the subscription's limit.
+    async fn turn(&self, call: &Call<'_>) {
+        if is_same_origin(&self.endpoint, &call.url) {
+            self.limiter.ready(call.operation).await;
         }
     }
 
@@ -334,60 +372,5 @@ impl Lost {
             };
         }
         unreachable(operation, message)
-    }
-}
-
-fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, AzureError> {
-    let mut builder = reqwest::Client::builder()
-        .connect_timeout(CONNECT_MAX)
-        .redirect(reqwest::redirect::Policy::none());
-    if let Some(path) = ca_file {
-        let bad = |message: String| AzureError::Authority {
-            path: path.to_owned(),
-            message,
-        };
-        let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
-        let certificates =
-            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain_of(&error)))?;
-        builder = builder.tls_certs_merge(certificates);
-    }
-    builder.build().map_err(|error| AzureError::Client {
-        message: chain_of(&error),
-    })
-}
-
-/// Whom a token is for: the public cloud, unless the endpoint is one of the sovereign ones.
-fn scope_of(endpoint: &Url) -> &'static str {
-    match endpoint.host_str() {
-        Some("management.usgovcloudapi.net") => "https://management.usgovcloudapi.net/.default",
-        Some("management.chinacloudapi.cn") => "https://management.chinacloudapi.cn/.default",
-        Some(_) | None => "https://management.azure.com/.default",
-    }
-}
-
-fn request(call: &Call<'_>) -> Request {
-    let mut request = Request::new(call.url.clone(), call.operation.method);
-    request.insert_header(headers::ACCEPT, "application/json");
-    match &call.payload {
-        Payload::Nothing => {}
-        Payload::Json(body) => {
-            request.insert_header(headers::CONTENT_TYPE, "application/json");
-            request.set_body(body.to_string());
-        }
-        Payload::Package(bytes) => {
-            request.insert_header(headers::CONTENT_TYPE, "application/octet-stream");
-            request.set_body(bytes.clone());
-        }
-    }
-    request
-}
-
-fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
-    let header = |name| headers.get_optional_string(&HeaderName::from_static(name));
-    Answer {
-        status,
-        retry_after: header("retry-after").and_then(|value| retry_after(&value)),
-        follow: header("azure-asyncoperation").or_else(|| header("location")),
-        body,
     }
 }

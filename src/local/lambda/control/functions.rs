@@ -93,10 +93,10 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
     let code = lambda.packages.keep(code.zip()?).await?;
     let mut function = fresh(lambda, reference.name, config, code, tags);
     let phase = function.latest.phase.clone();
-    let number = publish.then(|| function.publish(None, phase, lambda.clock.now()).0);
+    let version = publish.then(|| function.publish(None, phase, lambda.clock.now()));
     let mut body = shown(&lambda.place, &function, &function.latest, None);
-    if let Some(number) = number {
-        body["Version"] = json!(number.to_string());
+    if let Some(version) = version {
+        body["Version"] = json!(version.label);
     }
     let mut functions = lambda.functions();
     // Somebody may have been quicker while the package was unpacked.

@@ -53,12 +53,11 @@ pub(super) async fn code(lambda: &Lambda, call: &Call) -> Result<Response, ApiEr
         let phase = Phase::Pending {
             until: lambda.until(),
         };
-        let (number, _) = function.publish(None, phase, lambda.clock.now());
-        let version = &function.versions[&number];
+        let version = function.publish(None, phase, lambda.clock.now());
         Ok(shown(
             &lambda.place,
             function,
-            version,
+            &version,
             Some(&version.label),
         ))
     };
@@ -121,9 +120,8 @@ pub(super) fn publish(lambda: &Lambda, call: &Call) -> Result<Response, ApiError
             )));
         }
         let description = description.filter(|text| !text.is_empty());
-        let (number, _) = function.publish(description, Phase::Active, lambda.clock.now());
-        let version = &function.versions[&number];
-        Ok(shown(&lambda.place, function, version, Some(&version.label)))
+        let version = function.publish(description, Phase::Active, lambda.clock.now());
+        Ok(shown(&lambda.place, function, &version, Some(&version.label)))
     })?;
     Ok(answer(StatusCode::CREATED, &body))
 }

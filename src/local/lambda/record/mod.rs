@@ -177,38 +177,36 @@ impl Function {
     }
 
     /// Publishes what `$LATEST` holds; unchanged content leads to the version it already has.
-    ///
-    /// Returns the number, and whether it is new.
     pub(super) fn publish(
         &mut self,
         description: Option<String>,
         phase: Phase,
         now: Timestamp,
-    ) -> (u64, bool) {
+    ) -> Version {
         let fingerprint = self.latest.content.fingerprint();
-        if let Some((number, last)) = &self.published
-            && *last == fingerprint
-            && self.versions.contains_key(number)
-        {
-            return (*number, false);
+        let same = self
+            .published
+            .as_ref()
+            .filter(|(_, last)| *last == fingerprint);
+        if let Some(version) = same.and_then(|(number, _)| self.versions.get(number)) {
+            return version.clone();
         }
         self.last_number += 1;
-        let number = self.last_number;
         let mut content = self.latest.content.clone();
         if let Some(description) = description {
             content.config.description = description;
         }
         let version = Version {
-            label: number.to_string(),
+            label: self.last_number.to_string(),
             content,
             revision: Uuid::new_v4(),
             modified: now,
             phase,
         };
-        self.versions.insert(number, version);
-        self.published = Some((number, fingerprint));
+        self.versions.insert(self.last_number, version.clone());
+        self.published = Some((self.last_number, fingerprint));
         self.latest.revision = Uuid::new_v4();
-        (number, true)
+        version
     }
 
     /// The aliases that lead to a version, with or without weight.

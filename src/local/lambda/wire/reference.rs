@@ -99,6 +99,7 @@ fn check_qualifier(qualifier: &str) -> Result<(), ApiError> {
 
 fn split(text: &str) -> Option<Reference> {
     let mut parts: Vec<&str> = text.split(':').collect();
+    // A split gives one part at least.
     if parts[0] == "arn" {
         if parts.len() < 4 || !parts[1].starts_with("aws") || parts[2] != "lambda" {
             return None;

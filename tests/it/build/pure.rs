@@ -6,13 +6,16 @@ mod base64;
 mod contract;
 #[path = "../../../src/build/shims/executable/json.rs"]
 mod json;
+#[path = "../../../src/build/shims/executable/routes.rs"]
+mod routes;
 
 use ::base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 use verdigris::name::Timestamp;
 
-use contract::{Answer, Event, Found, Kind, Package, Request, moment, value_bytes};
+use contract::{Answer, Event, Request, moment, value_bytes};
 use json::Value;
+use routes::{Found, Kind, Package};
 
 fn independent(value: &Value) -> serde_json::Value {
     match value {

@@ -1,0 +1,74 @@
+//! The connection's settings, and calls and answers as the pipeline has them.
+
+use std::{path::Path, time::Duration};
+
+use azure_core::http::{
+    Request,
+    headers::{self, HeaderName, Headers},
+};
+use bytes::Bytes;
+use url::Url;
+
+use super::{
+    Call, Payload,
+    answer::{Answer, retry_after},
+    fault::chain_of,
+};
+use crate::cloud::azure::AzureError;
+
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+
+pub(super) fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, AzureError> {
+    let mut builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_MAX)
+        .redirect(reqwest::redirect::Policy::none());
+    if let Some(path) = ca_file {
+        let bad = |message: String| AzureError::Authority {
+            path: path.to_owned(),
+            message,
+        };
+        let pem = std::fs::read(path).map_err(|error| bad(error.to_string()))?;
+        let certificates =
+            reqwest::Certificate::from_pem_bundle(&pem).map_err(|error| bad(chain_of(&error)))?;
+        builder = builder.tls_certs_merge(certificates);
+    }
+    builder.build().map_err(|error| AzureError::Client {
+        message: chain_of(&error),
+    })
+}
+
+/// Whom a token is for: the public cloud, unless the endpoint is one of the sovereign ones.
+pub(super) fn scope_of(endpoint: &Url) -> &'static str {
+    match endpoint.host_str() {
+        Some("management.usgovcloudapi.net") => "https://management.usgovcloudapi.net/.default",
+        Some("management.chinacloudapi.cn") => "https://management.chinacloudapi.cn/.default",
+        Some(_) | None => "https://management.azure.com/.default",
+    }
+}
+
+pub(super) fn request(call: &Call<'_>) -> Request {
+    let mut request = Request::new(call.url.clone(), call.operation.method);
+    request.insert_header(headers::ACCEPT, "application/json");
+    match &call.payload {
+        Payload::Nothing => {}
+        Payload::Json(body) => {
+            request.insert_header(headers::CONTENT_TYPE, "application/json");
+            request.set_body(body.to_string());
+        }
+        Payload::Package(bytes) => {
+            request.insert_header(headers::CONTENT_TYPE, "application/octet-stream");
+            request.set_body(bytes.clone());
+        }
+    }
+    request
+}
+
+pub(super) fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
+    let header = |name| headers.get_optional_string(&HeaderName::from_static(name));
+    Answer {
+        status,
+        retry_after: header("retry-after").and_then(|value| retry_after(&value)),
+        follow: header("azure-asyncoperation").or_else(|| header("location")),
+        body,
+    }
+}

@@ -1,0 +1,93 @@
+//! Values with a short and a long form.
+
+use schemars::JsonSchema;
+
+use super::{
+    AcrossLong, CommandLong, SecretText,
+    read::{At, Read, Report},
+};
+use crate::{
+    manifest::yaml::{Node, Place},
+    name::CloudName,
+};
+
+/// A value, or the name of a secret in each cloud's own store.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::manifest) enum EnvText {
+    Plain(#[schemars(with = "Scalar")] String),
+    Secret(SecretText),
+}
+
+/// What YAML may take a plain value for.
+#[derive(JsonSchema)]
+#[schemars(untagged)]
+#[expect(dead_code, reason = "describes what may be written; never built")]
+enum Scalar {
+    Text(String),
+    Number(f64),
+    Bool(bool),
+}
+
+/// The order of promotion.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::manifest) enum AcrossText {
+    Word(Together),
+    List(#[schemars(length(min = 2, max = 2))] Vec<At<CloudName>>),
+    Long(AcrossLong),
+}
+
+#[derive(Clone, Copy, Debug, JsonSchema)]
+#[schemars(rename_all = "lowercase")]
+pub(in crate::manifest) enum Together {
+    Together,
+}
+
+/// A command.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::manifest) enum CommandText {
+    Short(String),
+    Long(CommandLong),
+}
+
+// === impl Read ===
+
+impl Read for EnvText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(Self::Plain(text.clone())),
+            Node::Bool(_) | Node::Number(_) => report.as_written(place).map(Self::Plain),
+            Node::Map(_) => SecretText::read(node, place, report).map(Self::Secret),
+            Node::Null | Node::List(_) => {
+                report.wrong_type(place, "text or `{ secret: NAME }`", node)
+            }
+        }
+    }
+}
+
+impl Read for AcrossText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(text) if text == "together" => Some(Self::Word(Together::Together)),
+            Node::List(_) => Vec::read(node, place, report).map(Self::List),
+            Node::Map(_) => AcrossLong::read(node, place, report).map(Self::Long),
+            Node::Text(_) | Node::Null | Node::Bool(_) | Node::Number(_) => {
+                report.wrong_type(place, "`together` or a list such as `[aws, azure]`", node)
+            }
+        }
+    }
+}
+
+impl Read for CommandText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(Self::Short(text.clone())),
+            Node::Map(_) => CommandLong::read(node, place, report).map(Self::Long),
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::List(_) => {
+                report.wrong_type(place, "a command or `{ run: COMMAND }`", node)
+            }
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! Prism between our client and our endpoint, with the document that Azure's own Python client gives: it must find no fault.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    response::Response,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    process::{Child, Command},
+    time::{Instant, sleep},
+};
+use verdigris::{cloud::Cloud as _, observed::SlotContent};
+
+use super::{SUBSCRIPTION, TOKEN, cloud, local::Local, release, scope};
+
+/// What the document describes; the rest goes past Prism.
+const CHECKED: &str = concat!(
+    r"Microsoft\.Web/(serverfarms/\{name\}|sites(/\{name\}(/slots/\{slot\})?",
+    r"(/config/appsettings(/list)?|/config/slotConfigNames|/functions|/slots|/slotsswap|/start|/stop)?)?)$",
+);
+
+/// Prism, and in front of it what sends it the calls that the document describes.
+struct Checker {
+    address: String,
+    seen: Arc<Mutex<Seen>>,
+    _prism: Child,
+    _folder: TempDir,
+}
+
+#[derive(Default)]
+struct Seen {
+    checked: u32,
+    faults: Vec<String>,
+}
+
+#[derive(Clone)]
+struct Way {
+    own: String,
+    prism: String,
+    upstream: String,
+    client: reqwest::Client,
+    seen: Arc<Mutex<Seen>>,
+}
+
+impl Checker {
+    async fn before(upstream: &str) -> Self {
+        let folder = TempDir::new().unwrap();
+        let document = folder.path().join("web.json");
+        write_document(&document).await;
+        let (prism, process) = start_prism(&document, upstream).await;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let own = format!("http://{}", listener.local_addr().unwrap());
+        let seen = Arc::<Mutex<Seen>>::default();
+        let way = Way {
+            own: own.clone(),
+            prism,
+            upstream: upstream.to_owned(),
+            client: reqwest::Client::new(),
+            seen: Arc::clone(&seen),
+        };
+        let router = Router::new().fallback(pass).with_state(way);
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self {
+            address: own,
+            seen,
+            _prism: process,
+            _folder: folder,
+        }
+    }
+
+    fn take_faults(&self) -> Vec<String> {
+        std::mem::take(&mut self.seen.lock().unwrap().faults)
+    }
+}
+
+/// A folder that `tests/run` names in the environment.
+fn named(variable: &str, holds: &str) -> PathBuf {
+    let Some(folder) = std::env::var_os(variable) else {
+        panic!("{variable} is not set: run `tests/run`, or set it to a folder with {holds}");
+    };
+    PathBuf::from(folder)
+}
+
+async fn write_document(path: &Path) {
+    let venv = named(
+        "VERDIGRIS_TEST_VENV",
+        "a Python virtual environment of tests/peers/requirements.txt",
+    );
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/arm_openapi.py");
+    let made = Command::new(venv.join("bin/python"))
+        .arg(script)
+        .arg(CHECKED)
+        .arg(path)
+        .output()
+        .await
+        .unwrap();
+    assert!(
+        made.status.success(),
+        "{}",
+        String::from_utf8_lossy(&made.stderr)
+    );
+}
+
+async fn start_prism(document: &Path, upstream: &str) -> (String, Child) {
+    let node = named(
+        "VERDIGRIS_TEST_NODE",
+        "node_modules of tests/peers/package.json",
+    );
+    let program = node.join("node_modules/.bin/prism");
+    assert!(
+        program.exists(),
+        "{} is missing: run `tests/run`",
+        program.display()
+    );
+    // It takes no port 0, so a free one is looked for.
+    let port = {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.local_addr().unwrap().port()
+    };
+    let mut process = Command::new("node")
+        .arg(program)
+        .args([
+            "proxy",
+            "--errors",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            &port.to_string(),
+        ])
+        .arg(document)
+        .arg(upstream)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+        assert!(
+            process.try_wait().unwrap().is_none(),
+            "prism ended before it listened"
+        );
+        assert!(Instant::now() < deadline, "prism does not answer");
+        sleep(Duration::from_millis(100)).await;
+    }
+    (format!("http://127.0.0.1:{port}"), process)
+}
+
+/// Whether the document describes calls on this path: sites and plans, but for the outcomes of what was started.
+fn is_checked(path: &str) -> bool {
+    let path = path.to_ascii_lowercase();
+    let described = ["/microsoft.web/sites", "/microsoft.web/serverfarms"];
+    described.iter().any(|part| path.contains(part)) && !path.contains("/operationresults/")
+}
+
+async fn pass(State(way): State<Way>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let path = head.uri.path_and_query().unwrap().as_str().to_owned();
+    let checked = is_checked(head.uri.path());
+    let target = if checked { &way.prism } else { &way.upstream };
+    let mut headers = head.headers;
+    headers.remove("host");
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let sent = way
+        .client
+        .request(head.method.clone(), format!("{target}{path}"));
+    let answer = sent.headers(headers).body(body).send().await.unwrap();
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let body = answer.bytes().await.unwrap();
+    if checked {
+        let mut seen = way.seen.lock().unwrap();
+        seen.checked += 1;
+        let text = String::from_utf8_lossy(&body);
+        if text.contains("stoplight.io/prism/errors") {
+            seen.faults
+                .push(format!("{} {path}: {status}: {text}", head.method));
+        }
+    }
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    for (name, value) in &headers {
+        if !matches!(
+            name.as_str(),
+            "transfer-encoding" | "content-length" | "connection"
+        ) {
+            // Links lead to whoever the endpoint thinks it was called by: here they lead back through us.
+            let value = value.to_str().unwrap();
+            let value = value
+                .replace(&way.upstream, &way.own)
+                .replace(&way.prism, &way.own);
+            response.headers_mut().append(name, value.parse().unwrap());
+        }
+    }
+    response
+}
+
+#[tokio::test]
+async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
+    let local = Local::start().await;
+    let checker = Checker::before(&local.arm.url).await;
+    let cloud = cloud(&checker.address);
+    let (one, two) = (release(1, &[]), release(2, &[("LOG_LEVEL", "debug")]));
+    let (first, second) = (local.package("one"), local.package("two"));
+    let scope = scope(&one);
+    cloud.stage(&one, &first).await.unwrap();
+    cloud.promote(&scope, one.digest).await.unwrap();
+    cloud.stage(&two, &second).await.unwrap();
+    cloud.promote(&scope, two.digest).await.unwrap();
+    local.set_on_blue("LOG_LEVEL", "trace").await;
+    local.by_hand("POST", "/stop", &json!({})).await;
+    cloud.repair(&two, &second).await.unwrap();
+    assert_eq!(cloud.inventory().await.unwrap().len(), 1);
+    cloud.prune(&scope).await.unwrap();
+    let observed = cloud.observe(&scope).await.unwrap();
+    assert_eq!(observed.blue, SlotContent::Empty);
+    assert_eq!(checker.take_faults(), [""; 0]);
+    assert!(checker.seen.lock().unwrap().checked > 40);
+}
+
+/// Prism checks nothing, and says nothing, where it cannot make sense of the document: so every kind of fault is planted once.
+#[tokio::test]
+async fn prism_finds_the_faults_that_we_plant() {
+    let local = Local::start().await;
+    let checker = Checker::before(&local.arm.url).await;
+    let group = format!("/subscriptions/{SUBSCRIPTION}/resourceGroups/shop");
+    let site = format!("{group}/providers/Microsoft.Web/sites/app");
+    let web = "api-version=2025-05-01";
+    let planted: [(&str, String, Value); 7] = [
+        ("GET", site.clone(), Value::Null),
+        ("PUT", format!("{site}?{web}"), json!({"tags": {}})),
+        (
+            "PUT",
+            format!("{site}?{web}"),
+            json!({"location": "westeurope", "properties": {"serverFarm": "misspelt"}}),
+        ),
+        (
+            "PUT",
+            format!("{site}/slots/green?{web}"),
+            json!({"location": "westeurope", "properties": {"reserved": "yes"}}),
+        ),
+        (
+            "PUT",
+            format!("{group}/providers/Microsoft.Web/serverfarms/plan?{web}"),
+            json!({"location": "westeurope", "sku": {"name": 1}}),
+        ),
+        (
+            "POST",
+            format!("{site}/slotsswap?{web}"),
+            json!({"targetSlot": "production"}),
+        ),
+        (
+            "PUT",
+            format!("{site}/config/appsettings?{web}"),
+            json!({"properties": {"A": {}}}),
+        ),
+    ];
+    for (method, path, body) in planted {
+        let client = reqwest::Client::new();
+        let method: reqwest::Method = method.parse().unwrap();
+        let asked = client.request(method, format!("{}{path}", checker.address));
+        let asked = if body.is_null() {
+            asked
+        } else {
+            asked.json(&body)
+        };
+        asked.bearer_auth(TOKEN).send().await.unwrap();
+        assert_eq!(checker.take_faults().len(), 1, "{path}");
+    }
+}

@@ -1,0 +1,241 @@
+//! What a good manifest means: every short form, every default.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use serde_json::json;
+use verdigris::{
+    manifest::spec::{
+        Across, DriftMode, EnvValue, Function, GateKind, GateStage, HttpRoute, Megabytes,
+        PathPattern, Runtime, Service,
+    },
+    name::CloudName,
+};
+
+use super::{PROD, read, told};
+
+fn only(text: &str) -> Service {
+    let set = read(&[("a.yaml", text), ("prod.yaml", PROD)]);
+    assert_eq!(told(&set), "");
+    (*set.services.values().next().unwrap().service).clone()
+}
+
+const FULL: &str = "
+apiVersion: verdigris.dev/v1alpha1
+kind: Service
+metadata: { name: inventory, labels: { team: shop }, annotations: { why: because } }
+spec:
+  environments: [prod]
+  runtime: nodejs22.x
+  source: ./services/inventory/
+  build: npm ci
+  memory: 1GB
+  timeout: 1m30s
+  functions:
+    stock:
+      handler: app.mjs:stock
+      http: get, POST /stock/{sku}/{rest+}
+      memory: 512
+      timeout: 20s
+      env: { LEVEL: debug }
+    any: { handler: app.mjs, http: ANY /any }
+    bare: { handler: app.mjs, http: /bare }
+    reorder: { handler: app.mjs, queue: orders }
+    nightly: { handler: app.mjs, schedule: '0 3 * * SUN' }
+  env:
+    LEVEL: info
+    VERSION: 1.10
+    COUNT: 007
+    ON: yes
+    FLAG: True
+    PASSWORD: { secret: inventory-db }
+  rollout:
+    gates:
+      - http: { path: /stock/42 }
+      - name: deep
+        http:
+          path: /stock/42?full=1
+          method: post
+          headers: { x-a: b }
+          body: '{}'
+          status: 201
+          expect: { headers: { content-type: application/json }, json: { /a/0: [1, null, 1.5, { b: true }] } }
+          latency: 300ms
+          retries: 2
+        after: promotion
+        count: 3
+        interval: 5s
+        initialDelay: 1s
+        timeout: 10s
+        failureLimit: 1
+        errorLimit: 2
+        inconclusiveLimit: 3
+        dryRun: true
+      - command: ./smoke.sh
+      - command: { run: make check }
+      - approval: { by: [ana, bo], quorum: 2 }
+    bake: 1h30m
+    across: { order: [azure, aws], soak: 10m }
+  drift: observe
+";
+
+#[test]
+fn every_key_of_a_service_has_its_meaning() {
+    let service = only(FULL);
+    assert_eq!(service.runtime, Runtime::Node("22".to_owned()));
+    assert_eq!(service.source.as_str(), "services/inventory");
+    assert_eq!(service.build.as_deref(), Some("npm ci"));
+    assert_eq!(service.drift, DriftMode::Observe);
+    let across = Across::InOrder {
+        first: CloudName::Azure,
+        soak: Duration::from_secs(600),
+    };
+    assert_eq!(service.rollout.across, across);
+    assert_eq!(service.rollout.bake, Duration::from_secs(5400));
+    let plain = |text: &str| EnvValue::Plain(text.to_owned());
+    let env = BTreeMap::from([
+        ("LEVEL".to_owned(), plain("info")),
+        ("VERSION".to_owned(), plain("1.10")),
+        ("COUNT".to_owned(), plain("007")),
+        ("ON".to_owned(), plain("yes")),
+        ("FLAG".to_owned(), plain("True")),
+        (
+            "PASSWORD".to_owned(),
+            EnvValue::Secret("inventory-db".to_owned()),
+        ),
+    ]);
+    assert_eq!(service.env, env);
+}
+
+#[test]
+fn functions_have_their_own_values_or_the_services() {
+    let service = only(FULL);
+    let named = |name: &str| -> Function { service.functions[&name.parse().unwrap()].clone() };
+    let route = |methods: &[&str], path: &str| {
+        Some(HttpRoute {
+            methods: methods.iter().map(|&method| method.to_owned()).collect(),
+            path: PathPattern(path.to_owned()),
+        })
+    };
+    let stock = named("stock");
+    assert_eq!(stock.handler, "app.mjs:stock");
+    assert_eq!(stock.http, route(&["GET", "POST"], "/stock/{sku}/{rest+}"));
+    assert_eq!(
+        (stock.memory, stock.timeout),
+        (Megabytes(512), Duration::from_secs(20))
+    );
+    assert_eq!(stock.env["LEVEL"], EnvValue::Plain("debug".to_owned()));
+    assert_eq!(named("any").http, route(&[], "/any"));
+    assert_eq!(named("bare").http, route(&[], "/bare"));
+    assert_eq!(named("reorder").queue.as_deref(), Some("orders"));
+    let nightly = named("nightly");
+    assert_eq!(nightly.schedule.as_deref(), Some("0 3 * * SUN"));
+    assert_eq!(
+        (nightly.memory, nightly.timeout),
+        (Megabytes(1024), Duration::from_secs(90))
+    );
+}
+
+#[test]
+fn gates_have_their_own_values_or_the_usual() {
+    let gates = only(FULL).rollout.gates;
+    let names: Vec<&str> = gates.iter().map(|gate| gate.name.as_str()).collect();
+    assert_eq!(names, ["http", "deep", "command", "command-2", "approval"]);
+    let written = serde_json::to_value(&gates[1]).unwrap();
+    assert_eq!(
+        written["kind"]["http"],
+        json!({
+            "method": "POST", "path": "/stock/42?full=1", "headers": { "x-a": "b" }, "body": "{}", "status": 201,
+            "expect_headers": { "content-type": "application/json" }, "expect_json": { "/a/0": [1, null, 1.5, { "b": true }] },
+            "latency": { "secs": 0, "nanos": 300_000_000 }, "retries": 2,
+        })
+    );
+    let seconds = |secs: u64| json!({ "secs": secs, "nanos": 0 });
+    assert_eq!(
+        written["measure"],
+        json!({
+            "count": 3, "interval": seconds(5), "initial_delay": seconds(1), "timeout": seconds(10),
+            "failure_limit": 1, "error_limit": 2, "inconclusive_limit": 3, "dry_run": true,
+        })
+    );
+    assert_eq!(gates[1].after, GateStage::Promotion);
+    assert_eq!(gates[0].after, GateStage::Staging);
+    let GateKind::Http(plain) = &gates[0].kind else {
+        panic!("an http gate");
+    };
+    assert_eq!(
+        (plain.method.as_str(), plain.status, plain.retries),
+        ("GET", 200, 0)
+    );
+    let GateKind::Approval(approval) = &gates[4].kind else {
+        panic!("an approval");
+    };
+    assert_eq!((approval.by.len(), approval.quorum), (2, 2));
+}
+
+#[test]
+fn a_service_of_fifteen_lines_is_enough() {
+    let service = only(
+        "
+apiVersion: verdigris.dev/v1alpha1
+kind: Service
+metadata: { name: stock }
+spec:
+  runtime: executable
+  source: .
+  functions:
+    api: { handler: ./server, http: / }
+",
+    );
+    let api = service.functions.values().next().unwrap();
+    assert_eq!(
+        (api.memory, api.timeout),
+        (Megabytes(256), Duration::from_secs(30))
+    );
+    assert_eq!(service.rollout.across, Across::Together);
+    assert_eq!(service.rollout.bake, Duration::ZERO);
+    assert_eq!(service.drift, DriftMode::Enforce);
+    assert_eq!(service.source.as_str(), "");
+}
+
+#[test]
+fn a_prefix_is_made_from_where_the_environment_is() {
+    let prefix = |text: &str| {
+        let set = read(&[("prod.yaml", text)]);
+        let environment = set.environments.values().next().unwrap();
+        environment.azure.as_ref().unwrap().prefix.clone()
+    };
+    assert_eq!(prefix(PROD), "shop");
+    let bare = PROD.replace("    prefix: shop\n", "");
+    let elsewhere = bare.replace("resourceGroup: shop", "resourceGroup: shop2");
+    let staging = bare.replace("name: prod", "name: staging");
+    assert_eq!(prefix(&bare), prefix(&bare));
+    let made = [prefix(&bare), prefix(&elsewhere), prefix(&staging)];
+    for (index, one) in made.iter().enumerate() {
+        assert_eq!(one.len(), 7, "{one}");
+        assert!(!made[..index].contains(one), "{made:?}");
+    }
+}
+
+#[test]
+fn a_fault_shows_the_text_that_it_is_about() {
+    let text = FULL
+        .replace("drift: observe", "drift: obsrve")
+        .replace("\nspec:", "\nspec: # größer");
+    let set = read(&[("a.yaml", &text), ("prod.yaml", PROD)]);
+    let report = set.faults[0].clone().into_report(&text);
+    let mut shown = String::new();
+    miette::GraphicalReportHandler::new_themed(miette::GraphicalTheme::unicode_nocolor())
+        .render_report(&mut shown, report.as_ref())
+        .unwrap();
+    let expected = "
+  × `obsrve` is not known
+    ╭─[a.yaml:57:10]
+ 56 │     across: { order: [azure, aws], soak: 10m }
+ 57 │   drift: obsrve
+    ·          ───┬──
+    ·             ╰── spec.drift
+    ╰────
+  help: did you mean `observe`?
+";
+    assert_eq!(shown.trim(), expected.trim(), "{shown}");
+}

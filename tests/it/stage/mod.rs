@@ -1,0 +1,345 @@
+//! A whole daemon without a machine: the real loop over fake clouds, a store in memory and virtual time.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use verdigris::{
+    clock::Clock,
+    cloud::{SharedCloud, fake::FakeCloud},
+    desired::{DesiredService, Release},
+    manifest::spec::{
+        Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
+        GateKind, GateStage, HttpGate, HttpRoute, Measure, Megabytes, PathPattern, RepoPath,
+        RolloutSpec, Runtime, Service,
+    },
+    name::{
+        Actor, CloudName, CodeDigest, FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey,
+        Timestamp,
+    },
+    plan::{
+        act::Action,
+        state::{PackageRecord, Policy, ServiceState},
+    },
+    reconcile::{
+        Parts, Reconciler,
+        handle::{Asked, Handle},
+        world::{Question, World},
+    },
+    rollout::{
+        evidence::{Evidence, Measurement, Outcome},
+        intent::Failure,
+    },
+    store::memory::MemoryStore,
+};
+
+/// Tells tokio's time, which tests stop and wind on.
+pub(crate) struct VirtualClock {
+    start: tokio::time::Instant,
+}
+
+impl VirtualClock {
+    pub(crate) fn new() -> Self {
+        Self {
+            start: tokio::time::Instant::now(),
+        }
+    }
+}
+
+impl Clock for VirtualClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(1_700_000_000_000).after(self.start.elapsed())
+    }
+}
+
+/// Fake clouds, builds that always succeed, and gates that fail the releases that they are told to fail.
+pub(crate) struct StageWorld {
+    pub(crate) clouds: BTreeMap<CloudName, Arc<FakeCloud>>,
+    pub(crate) bad: Mutex<BTreeSet<ReleaseDigest>>,
+    /// Releases whose gate could not be asked.
+    pub(crate) unclear: Mutex<BTreeSet<ReleaseDigest>>,
+    pub(crate) builds: Mutex<u32>,
+    clock: Arc<dyn Clock>,
+}
+
+#[async_trait]
+impl World for StageWorld {
+    async fn cloud(&self, _: &Environment, cloud: CloudName) -> Result<SharedCloud, Failure> {
+        Ok(self.clouds[&cloud].clone())
+    }
+
+    async fn build(
+        &self,
+        release: &Release,
+    ) -> Result<BTreeMap<CloudName, PackageRecord>, Failure> {
+        *self.builds.lock().unwrap() += 1;
+        let package = |cloud: &CloudName| PackageRecord {
+            code: CodeDigest::of(format!("{cloud} {}", release.content.source_tree).as_bytes()),
+            path: "/dev/null".into(),
+            size: 0,
+        };
+        Ok(self
+            .clouds
+            .keys()
+            .map(|cloud| (*cloud, package(cloud)))
+            .collect())
+    }
+
+    async fn measure(&self, _: &Gate, question: &Question) -> Vec<Measurement> {
+        let release = question.release.digest;
+        let outcome = || {
+            if self.bad.lock().unwrap().contains(&release) {
+                Outcome::Failed {
+                    why: "status is 500, not 200".to_owned(),
+                }
+            } else if self.unclear.lock().unwrap().contains(&release) {
+                Outcome::Error {
+                    why: "no answer".to_owned(),
+                }
+            } else {
+                Outcome::Successful
+            }
+        };
+        let now = self.clock.now();
+        let measurement = |target: &CloudName| Measurement {
+            target: Some(*target),
+            started_at: now,
+            finished_at: now,
+            outcome: outcome(),
+            evidence: Evidence::None,
+        };
+        question.targets.iter().map(measurement).collect()
+    }
+}
+
+/// One daemon on the stage.
+pub(crate) struct Stage {
+    pub(crate) world: Arc<StageWorld>,
+    pub(crate) store: Arc<MemoryStore>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) handle: Handle,
+    asked: BTreeMap<ServiceKey, Asked>,
+    stop: CancellationToken,
+    work: JoinHandle<()>,
+}
+
+impl Stage {
+    pub(crate) async fn new() -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new());
+        let cloud = |name| (name, Arc::new(FakeCloud::new(name)));
+        let world = Arc::new(StageWorld {
+            clouds: CloudName::ALL.into_iter().map(cloud).collect(),
+            bad: Mutex::default(),
+            unclear: Mutex::default(),
+            builds: Mutex::default(),
+            clock: clock.clone(),
+        });
+        Self::start(world, Arc::new(MemoryStore::new()), clock, BTreeMap::new()).await
+    }
+
+    async fn start(
+        world: Arc<StageWorld>,
+        store: Arc<MemoryStore>,
+        clock: Arc<dyn Clock>,
+        asked: BTreeMap<ServiceKey, Asked>,
+    ) -> Self {
+        let parts = Parts {
+            clock: clock.clone(),
+            store: store.clone(),
+            world: world.clone(),
+            policy: Policy::default(),
+        };
+        let (reconciler, handle) = Reconciler::new(parts).await.unwrap();
+        let stop = CancellationToken::new();
+        let work = tokio::spawn(reconciler.run(stop.clone()));
+        handle.ask(&asked, true).await;
+        Self {
+            world,
+            store,
+            clock,
+            handle,
+            asked,
+            stop,
+            work,
+        }
+    }
+
+    /// The process dies: what is in flight is lost, what is on the disk stays. Then it starts again.
+    pub(crate) async fn crash(self) -> Self {
+        let store = Arc::new(self.store.image());
+        self.work.abort();
+        self.stop.cancel();
+        Self::start(self.world, store, self.clock, self.asked).await
+    }
+
+    /// The same, and the store's folder is lost, too.
+    pub(crate) async fn lose_store(self) -> Self {
+        self.work.abort();
+        self.stop.cancel();
+        Self::start(
+            self.world,
+            Arc::new(MemoryStore::new()),
+            self.clock,
+            self.asked,
+        )
+        .await
+    }
+
+    pub(crate) fn cloud(&self, name: CloudName) -> &FakeCloud {
+        &self.world.clouds[&name]
+    }
+
+    /// A commit asks for these services.
+    pub(crate) async fn commit(&mut self, services: &[DesiredService]) {
+        let named = |desired: &DesiredService| {
+            (
+                desired.release.service.clone(),
+                Asked::Wanted(Arc::new(desired.clone())),
+            )
+        };
+        self.asked = services.iter().map(named).collect();
+        self.handle.ask(&self.asked, true).await;
+    }
+
+    pub(crate) async fn act(&self, action: Action) {
+        self.handle
+            .act(&key(), action, Actor::person("ana"))
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn state(&self) -> ServiceState {
+        self.handle.state(&key()).await.unwrap()
+    }
+
+    /// Lets virtual time pass.
+    pub(crate) async fn pass(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
+    /// What each cloud's blue holds.
+    pub(crate) async fn blues(&self) -> Vec<Option<ReleaseDigest>> {
+        let scope = self.state().await.scope();
+        let mut blues = Vec::new();
+        for cloud in self.world.clouds.values() {
+            use verdigris::cloud::Cloud as _;
+            blues.push(cloud.observe(&scope).await.unwrap().blue.release());
+        }
+        blues
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.world
+            .clouds
+            .values()
+            .map(|cloud| cloud.counts().changes)
+            .sum()
+    }
+
+    pub(crate) async fn phase(&self) -> String {
+        self.state()
+            .await
+            .rollout
+            .map(|rollout| rollout.phase.word().to_owned())
+            .unwrap_or_default()
+    }
+}
+
+pub(crate) fn key() -> ServiceKey {
+    "prod/shop".parse().unwrap()
+}
+
+/// The service at a version: another version is another source tree.
+pub(crate) fn version(version: &str) -> DesiredService {
+    service_version("shop", version)
+}
+
+pub(crate) fn service_version(name: &str, version: &str) -> DesiredService {
+    let environment = environment();
+    let service = Service {
+        name: name.parse().unwrap(),
+        environments: Vec::new(),
+        runtime: Runtime::Python("3.13".to_owned()),
+        source: RepoPath::new("services/shop").unwrap(),
+        build: None,
+        functions: functions(),
+        env: BTreeMap::new(),
+        rollout: RolloutSpec {
+            gates: vec![gate("smoke")],
+            bake: Duration::from_secs(10),
+            across: Across::Together,
+        },
+        drift: DriftMode::Enforce,
+    };
+    let id =
+        |text: &str| ObjectId::new(CodeDigest::of(text.as_bytes()).hex()[..40].to_owned()).unwrap();
+    let revision = Revision {
+        reference: "main".to_owned(),
+        commit: id(version),
+    };
+    let release = Release::new(&service, &environment, id(version), revision);
+    DesiredService {
+        release,
+        environment,
+        rollout: service.rollout,
+        drift: service.drift,
+    }
+}
+
+pub(crate) fn gate(name: &str) -> Gate {
+    let http = HttpGate {
+        method: "GET".to_owned(),
+        path: "/stock/42".to_owned(),
+        headers: BTreeMap::new(),
+        body: None,
+        status: 200,
+        expect_headers: BTreeMap::new(),
+        expect_json: BTreeMap::new(),
+        latency: None,
+        retries: 0,
+    };
+    Gate {
+        name: name.parse().unwrap(),
+        kind: GateKind::Http(http),
+        after: GateStage::Staging,
+        measure: Measure::default(),
+    }
+}
+
+fn functions() -> BTreeMap<FunctionName, Function> {
+    let function = Function {
+        handler: "app:app".to_owned(),
+        http: Some(HttpRoute {
+            methods: vec!["GET".to_owned()],
+            path: PathPattern("/stock/{sku}".to_owned()),
+        }),
+        queue: None,
+        schedule: None,
+        memory: Megabytes(256),
+        timeout: Duration::from_secs(30),
+        env: BTreeMap::new(),
+    };
+    BTreeMap::from([("stock".parse().unwrap(), function)])
+}
+
+fn environment() -> Environment {
+    Environment {
+        name: "prod".parse().unwrap(),
+        aws: Some(AwsTarget {
+            region: "eu-west-1".to_owned(),
+            role: "arn:aws:iam::123456789012:role/functions".to_owned(),
+        }),
+        azure: Some(AzureTarget {
+            subscription: "00000000-0000-0000-0000-000000000001".to_owned(),
+            resource_group: "shop".to_owned(),
+            location: "westeurope".to_owned(),
+            plan: AzurePlan("EP1".to_owned()),
+            prefix: "shop".to_owned(),
+        }),
+    }
+}
