@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use miette::{GraphicalReportHandler, GraphicalTheme, NamedSource, Report};
+use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{
     exit::{CliError, Exit, Result},
@@ -173,8 +173,7 @@ impl Checked {
                 Some(Found::Bytes(bytes)) => shown(bytes),
                 Some(Found::Unreadable(_)) | None => String::new(),
             };
-            let source = NamedSource::new(clean(&fault.file), text).with_language("yaml");
-            let report = Report::new(cleaned(fault)).with_source_code(source);
+            let report = cleaned(fault).into_report(&text);
             let mut told = String::new();
             handler
                 .render_report(&mut told, report.as_ref())
