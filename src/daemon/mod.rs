@@ -5,5 +5,7 @@ pub mod config;
 pub mod reader;
 mod reload;
 pub mod run;
+pub mod site;
 pub mod sources;
+pub mod telemetry;
 pub mod world;

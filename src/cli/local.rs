@@ -1,0 +1,141 @@
+//! `verdigris local`: both clouds on this machine, for any client that speaks to the real ones.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use clap::Args;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    exit::{CliError, Exit, Result},
+    screen::{Screen, Tone},
+    signals,
+};
+use crate::{
+    clock::{Clock, SystemClock},
+    local::{
+        arm::{self, ArmEndpoint, ArmOptions},
+        lambda::{self, LambdaEndpoint, LambdaOptions},
+    },
+};
+
+/// Runs both clouds on this machine: AWS Lambda and Azure Resource Manager by their real protocols
+#[derive(Args, Debug)]
+pub(super) struct Local {
+    /// Where the Lambda endpoint listens
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4566")]
+    aws: SocketAddr,
+    /// Where the Azure Resource Manager endpoint listens, plain http
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4567")]
+    azure: SocketAddr,
+    /// Where it listens with TLS
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:4568")]
+    azure_tls: SocketAddr,
+    /// Functions, sites and packages outlive the program here; nothing does without it
+    #[arg(long, value_name = "FOLDER")]
+    state: Option<PathBuf>,
+}
+
+impl Local {
+    pub(super) async fn run(&self, screen: &Screen) -> Result<Exit> {
+        let Self {
+            aws,
+            azure,
+            azure_tls,
+            state,
+        } = self;
+        let stop = CancellationToken::new();
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let options = LambdaOptions {
+            state: state.clone(),
+            ..LambdaOptions::default()
+        };
+        let on_aws = lambda::start(*aws, options, clock.clone(), stop.clone())
+            .await
+            .map_err(|error| taken("AWS", *aws, "--aws", &error))?;
+        let options = ArmOptions {
+            state_dir: state.clone(),
+            ..ArmOptions::default()
+        };
+        let subscription = options.subscription.clone();
+        let started = arm::start(*azure, Some(*azure_tls), options, clock, stop.clone()).await;
+        let on_azure = match started {
+            Ok(endpoint) => endpoint,
+            Err(error) => {
+                stop.cancel();
+                on_aws.finished().await;
+                return Err(taken("Azure", *azure, "--azure and --azure-tls", &error));
+            }
+        };
+        tell(screen, &on_aws, &on_azure, &subscription, state.is_some());
+        signals::stopped().await;
+        screen.remark("stopping: calls in hand are finished");
+        stop.cancel();
+        signals::or_at_once(async {
+            on_aws.finished().await;
+            on_azure.stopped().await;
+        })
+        .await;
+        Ok(Exit::Done)
+    }
+}
+
+fn taken(cloud: &str, address: SocketAddr, flag: &str, error: &std::io::Error) -> CliError {
+    CliError::wrong(format!(
+        "failed to start {cloud}'s endpoint on {address}: {error}"
+    ))
+    .help(format!(
+        "choose other addresses with {flag}; port 0 takes a free one"
+    ))
+}
+
+fn tell(
+    screen: &Screen,
+    aws: &LambdaEndpoint,
+    azure: &ArmEndpoint,
+    subscription: &str,
+    is_kept: bool,
+) {
+    let head = |text: &str| screen.line(&screen.paint(Tone::Strong, text));
+    let aws_url = aws.url.as_str().trim_end_matches('/');
+    let ca = azure.ca_file.display();
+    head("AWS Lambda");
+    screen.line(&format!("  endpoint      {aws_url}"));
+    head("Azure Resource Manager");
+    screen.line(&format!("  endpoint      {}", azure.url));
+    if let Some(url) = &azure.tls_url {
+        screen.line(&format!("  with TLS      {url}"));
+    }
+    screen.line(&format!("  trust         {ca}"));
+    screen.line(&format!("  subscription  {subscription}"));
+    screen.line("");
+    head("With the aws command line");
+    screen
+        .line("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1");
+    screen.line(&format!(
+        "  aws --endpoint-url {aws_url} lambda list-functions"
+    ));
+    if let Some(url) = &azure.tls_url {
+        head("With the az command line");
+        screen.line(&format!("  export REQUESTS_CA_BUNDLE={ca}"));
+        screen.line(&format!(
+            "  az cloud register --name local --endpoint-resource-manager {url} --endpoint-active-directory {url} \\"
+        ));
+        screen.line(&format!(
+            "    --endpoint-active-directory-resource-id {url} --endpoint-management {url}"
+        ));
+        screen.line("  az cloud set --name local");
+        screen.line("  az login --service-principal --username local --password local --tenant 00000000-0000-0000-0000-0000000000aa");
+        screen.line("  az functionapp list");
+    }
+    head("With this program");
+    screen.line(&format!(
+        "  verdigris run --repo file://$PWD --aws-endpoint {aws_url} --azure-endpoint {}",
+        azure.url
+    ));
+    screen.line("");
+    screen.line(if is_kept {
+        "State is kept. Ctrl-C stops."
+    } else {
+        "Nothing outlives this program; --state FOLDER keeps it. Ctrl-C stops."
+    });
+}

@@ -1,0 +1,147 @@
+//! What the newest commits ask for, read as the daemon reads them, into a folder that goes with the command.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    super::{
+        exit::{CliError, Result},
+        screen::Screen,
+    },
+    unknown_name,
+};
+use crate::{
+    daemon::{
+        config::{Config, Repository},
+        reader::{Reader, Reading},
+    },
+    desired::DesiredService,
+    git::{GitError, mirror::Mirror},
+    manifest::{set::Held, spec::Environment},
+    name::{EnvironmentName, ServiceKey},
+    plan::state::Ask,
+};
+
+/// What the commits of all repositories ask for.
+#[derive(Default)]
+pub(super) struct Asked {
+    pub(super) services: BTreeMap<ServiceKey, Ask>,
+    pub(super) environments: BTreeMap<EnvironmentName, Environment>,
+    /// Services that no manifest names are looked for only where everything could be read and was asked for.
+    pub(super) is_whole: bool,
+    pub(super) held: Vec<Held>,
+    pub(super) faults: Vec<String>,
+}
+
+/// Reads the newest commit of every repository.
+pub(super) async fn read(config: &Config, screen: &Screen) -> Result<Asked> {
+    let folder = tempfile::Builder::new()
+        .prefix("verdigris-plan-")
+        .tempdir()
+        .map_err(|error| CliError::wrong(format!("failed to make a temporary folder: {error}")))?;
+    let mut asked = Asked {
+        is_whole: true,
+        ..Asked::default()
+    };
+    for repository in &config.repositories {
+        screen.progress(&format!("reading {}", repository.name));
+        let reading = read_one(folder.path(), repository).await;
+        screen.progress_done();
+        asked.add(reading.map_err(|error| CliError::of(&error))?);
+    }
+    Ok(asked)
+}
+
+async fn read_one(folder: &std::path::Path, repository: &Repository) -> Result<Reading, GitError> {
+    let mirror = Mirror::open(folder, &repository.name, repository.source.clone())?;
+    let polled = mirror.poll().await?;
+    let (path, revision) = (repository.path.clone(), polled.revision);
+    let commit = revision.commit.clone();
+    let read = move |snapshot: &_| Reader::default().read(snapshot, &path, revision);
+    mirror.read(&commit, read).await
+}
+
+impl Asked {
+    fn add(&mut self, reading: Reading) {
+        let Reading {
+            revision: _,
+            services,
+            held,
+            faults,
+        } = reading;
+        let errors = || faults.iter().filter(|fault| fault.is_error());
+        for (key, desired) in services {
+            self.add_service(key, desired);
+        }
+        for service in &held.services {
+            let told = errors().filter(|fault| fault.service.as_ref() == Some(service));
+            let told: Vec<String> = told.map(ToString::to_string).collect();
+            self.hold(service, &told);
+        }
+        self.is_whole &= held.unreadable.is_empty();
+        self.faults.extend(errors().map(ToString::to_string));
+        self.held.push(held);
+    }
+
+    fn add_service(&mut self, key: ServiceKey, desired: Arc<DesiredService>) {
+        let environment = desired.environment.clone();
+        self.environments
+            .insert(key.environment.clone(), environment);
+        let ask = match self.services.contains_key(&key) {
+            false => Ask::Wanted(desired),
+            true => {
+                let fault = format!("two repositories ask for {key}: rename one");
+                self.faults.push(fault.clone());
+                invalid(vec![fault])
+            }
+        };
+        self.services.insert(key, ask);
+    }
+
+    /// A service with a fault stands as it is in every environment that is known.
+    fn hold(&mut self, service: &crate::name::ServiceName, faults: &[String]) {
+        for environment in self.environments.keys() {
+            let key = ServiceKey {
+                environment: environment.clone(),
+                service: service.clone(),
+            };
+            self.services
+                .entry(key)
+                .or_insert_with(|| invalid(faults.to_vec()));
+        }
+    }
+
+    /// Leaves out everything that is not named.
+    pub(super) fn only(&mut self, names: &[String]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let mut wanted = BTreeSet::new();
+        for name in names {
+            let is_it =
+                |key: &&ServiceKey| key.service.as_str() == name || key.to_string() == *name;
+            let before = wanted.len();
+            wanted.extend(self.services.keys().filter(is_it).cloned());
+            if wanted.len() == before {
+                return Err(unknown_name(name));
+            }
+        }
+        self.services.retain(|key, _| wanted.contains(key));
+        self.is_whole = false;
+        Ok(())
+    }
+
+    /// Whether a service that no manifest names must be left alone.
+    pub(super) fn keeps(&self, key: &ServiceKey) -> bool {
+        self.services.contains_key(key) || self.held.iter().any(|held| held.keeps(key))
+    }
+}
+
+fn invalid(faults: Vec<String>) -> Ask {
+    Ask::Invalid {
+        faults,
+        last_good: None,
+    }
+}

@@ -1,0 +1,199 @@
+//! What a person may do to a service: one verb each, all told to the daemon alike.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+
+use super::{
+    client::{Client, Server, understand},
+    tone,
+    wait::{Patience, Wish, wait},
+};
+use crate::{
+    cli::{
+        exit::{CliError, Exit, Result},
+        output::Output,
+        screen::{Screen, Tone},
+    },
+    clock::{Clock, SystemClock},
+    manifest,
+    name::{ReleaseDigest, ServiceKey},
+    status::{ServiceReport, record::HistoryReport},
+};
+
+#[derive(Debug, Subcommand)]
+pub(in crate::cli) enum Act {
+    /// Ends the bake now, or gives an approval; gates are never skipped
+    Promote(Common),
+    /// Gives an approval to the rollout that waits for it
+    Approve(Common),
+    /// Ends the rollout: green is left, or blue goes back
+    Abort {
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Tries a rejected release again, or measures a paused gate again
+    Retry(Common),
+    /// Goes back to an earlier release, and stays there until a newer one is asked for
+    Rollback {
+        /// The release: its digest or the first digits of it, or a rollout like r-12; the one before where unsaid
+        #[arg(long, value_name = "RELEASE")]
+        to: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Begins no new rollout and no repair until `resume`
+    Suspend {
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+        /// Ends by itself after this time, like 30m or 2h
+        #[arg(long = "for", value_name = "TIME", value_parser = manifest::duration)]
+        time: Option<Duration>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Ends a suspension, and lets go of a pin
+    Resume(Common),
+    /// Looks now, at the repositories and at the clouds
+    Reconcile(Common),
+}
+
+#[derive(Args, Debug)]
+pub(super) struct Common {
+    /// `service`, or `environment/service`
+    name: String,
+    /// Wait until what is begun has ended
+    #[arg(long)]
+    wait: bool,
+    #[command(flatten)]
+    patience: Patience,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Act {
+    pub(super) async fn run(self, screen: &Screen) -> Result<Exit> {
+        match self {
+            Self::Promote(common) => common.act(screen, "promote", &json!({})).await,
+            Self::Approve(common) => common.act(screen, "approve", &json!({})).await,
+            Self::Retry(common) => common.act(screen, "retry", &json!({})).await,
+            Self::Resume(common) => common.act(screen, "resume", &json!({})).await,
+            Self::Abort { reason, common } => {
+                let body = json!({ "reason": reason });
+                common.act(screen, "abort", &body).await
+            }
+            Self::Suspend {
+                reason,
+                time,
+                common,
+            } => {
+                let until = time.map(|time| SystemClock.now().after(time));
+                let body = json!({ "reason": reason, "until": until });
+                common.act(screen, "suspend", &body).await
+            }
+            Self::Reconcile(common) => {
+                let token = uuid::Uuid::new_v4().to_string();
+                common
+                    .act(screen, "reconcile", &json!({ "token": token }))
+                    .await
+            }
+            Self::Rollback { to, common } => {
+                let client = common.server.connect()?;
+                let key = client.key(&common.name).await?;
+                let to = match to {
+                    Some(to) => Some(release(&client, &key, &to).await?),
+                    None => None,
+                };
+                let body = json!({ "to": to });
+                common
+                    .act_on(&client, &key, screen, "rollback", &body)
+                    .await
+            }
+        }
+    }
+}
+
+impl Common {
+    async fn act(&self, screen: &Screen, verb: &str, body: &Value) -> Result<Exit> {
+        let client = self.server.connect()?;
+        let key = client.key(&self.name).await?;
+        self.act_on(&client, &key, screen, verb, body).await
+    }
+
+    async fn act_on(
+        &self,
+        client: &Client,
+        key: &ServiceKey,
+        screen: &Screen,
+        verb: &str,
+        body: &Value,
+    ) -> Result<Exit> {
+        let path = format!("/api/v1/services/{key}/{verb}");
+        let taken = client.post(&path, body).await?;
+        if !self.wait {
+            tell(screen, &taken, key, self.output)?;
+            return Ok(Exit::Done);
+        }
+        wait(client, screen, key, &Wish::Rest, &self.patience).await
+    }
+}
+
+fn tell(screen: &Screen, taken: &Value, key: &ServiceKey, output: Output) -> Result<()> {
+    match output {
+        Output::Json => screen.json(taken)?,
+        Output::Yaml => screen.yaml(taken)?,
+        Output::Name => screen.line(&key.to_string()),
+        Output::Table | Output::Wide => {
+            let report: ServiceReport = understand(&taken["service"])?;
+            let action = taken["action"].as_str().unwrap_or_default();
+            let status = &report.status;
+            screen.line(&format!(
+                "{key}  {} taken  {}  {}",
+                screen.paint(Tone::Plain, action),
+                screen.paint(tone(status.phase), status.phase.as_str()),
+                screen.paint(Tone::Plain, &status.why),
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// The release that a person means.
+async fn release(client: &Client, key: &ServiceKey, to: &str) -> Result<ReleaseDigest> {
+    if let Ok(digest) = to.parse() {
+        return Ok(digest);
+    }
+    let items = client
+        .first(&format!("/api/v1/services/{key}/history"), usize::MAX)
+        .await?;
+    let digits = to.strip_prefix("sha256:").unwrap_or(to);
+    let mut found = std::collections::BTreeSet::new();
+    for item in &items {
+        let entry: HistoryReport = understand(item)?;
+        let is_digits = digits.len() >= DIGITS_MIN && entry.release.hex().starts_with(digits);
+        if entry.id == to || is_digits {
+            found.insert(entry.release);
+        }
+    }
+    let help = format!("`verdigris history {key} -o wide` lists the releases that were live");
+    let mut found = found.into_iter();
+    match (found.next(), found.next()) {
+        (Some(release), None) => Ok(release),
+        (None, _) => {
+            Err(CliError::wrong(format!("no release of {key} is called `{to}`")).help(help))
+        }
+        (Some(_), Some(_)) => {
+            Err(CliError::wrong(format!("`{to}` could be several releases")).help(help))
+        }
+    }
+}
+
+/// Fewer digits are a slip of the finger.
+const DIGITS_MIN: usize = 4;

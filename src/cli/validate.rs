@@ -1,0 +1,232 @@
+//! `verdigris validate`: every fault of manifests, as a compiler tells them.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use clap::Args;
+use miette::{GraphicalReportHandler, GraphicalTheme};
+
+use super::{
+    exit::{CliError, Exit, Result},
+    manifests::{self, Found},
+    output::Output,
+    screen::{Screen, clean, is_steering},
+};
+use crate::{
+    desired,
+    manifest::{
+        fault::Fault,
+        set::{self, FileDocs},
+        spec::RepoPath,
+    },
+    name::{ObjectId, Revision},
+};
+
+/// Checks manifests, and tells all faults at once
+#[derive(Args, Debug)]
+#[command(after_help = "\
+On a terminal faults are shown in their text; elsewhere one stands on a line, `file:line:column: …`.
+Exit code 1 where there is an error; warnings alone are none.")]
+pub(super) struct Validate {
+    /// Files, and folders whose *.yaml and *.yml are read
+    #[arg(required = true, value_name = "PATH")]
+    paths: Vec<PathBuf>,
+    /// The repository's root, which sources are relative to; found by its .git where unsaid
+    #[arg(long, value_name = "FOLDER")]
+    root: Option<PathBuf>,
+    /// `json` for programs
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+}
+
+impl Validate {
+    pub(super) fn run(&self, screen: &Screen) -> Result<Exit> {
+        let Self {
+            paths,
+            root,
+            output,
+        } = self;
+        let found = manifests::find(paths)?;
+        let root = match root {
+            Some(root) => root.clone(),
+            None => root_of(&paths[0]),
+        };
+        let docs = parse(&found);
+        let set = set::assemble(&docs);
+        let mut faults = set.faults.clone();
+        faults.extend(missing_sources(&set, &root));
+        let checked = Checked {
+            files: found.len(),
+            services: set.services.len(),
+            errors: faults.iter().filter(|fault| fault.is_error()).count(),
+            faults,
+        };
+        match output {
+            Output::Json => screen.json(&checked.as_json())?,
+            Output::Yaml => screen.yaml(&checked.as_json())?,
+            Output::Name => checked.names(screen),
+            Output::Table | Output::Wide if screen.is_graphical() => {
+                checked.graphical(screen, &found)?;
+            }
+            Output::Table | Output::Wide => checked.plain(screen),
+        }
+        Ok(if checked.errors == 0 {
+            Exit::Done
+        } else {
+            Exit::Wrong
+        })
+    }
+}
+
+fn parse(found: &BTreeMap<String, Found>) -> BTreeMap<String, Arc<FileDocs>> {
+    let read = |(path, found): (&String, &Found)| {
+        let docs = match found {
+            Found::Bytes(bytes) => set::parse_bytes(path, bytes),
+            Found::Unreadable(why) => set::unreadable_file(path, why),
+        };
+        (path.clone(), Arc::new(docs))
+    };
+    found.iter().map(read).collect()
+}
+
+/// The nearest folder upwards that is a working copy; where there is none, the folder that was named.
+fn root_of(path: &Path) -> PathBuf {
+    let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+    let folder = if absolute.is_dir() {
+        absolute.as_path()
+    } else {
+        absolute.parent().unwrap_or(&absolute)
+    };
+    let root = folder.ancestors().find(|above| above.join(".git").exists());
+    root.unwrap_or(folder).to_owned()
+}
+
+/// The check that a commit gets, with the file system in the place of its trees: only whether a folder is there counts.
+fn missing_sources(set: &set::Set, root: &Path) -> Vec<Fault> {
+    let Ok(nothing) = ObjectId::new("0".repeat(40)) else {
+        return Vec::new();
+    };
+    let revision = Revision {
+        reference: String::new(),
+        commit: nothing.clone(),
+    };
+    let tree_of = |source: &RepoPath| {
+        let folder = root.join(source.as_str());
+        folder.is_dir().then(|| nothing.clone())
+    };
+    desired::assemble(set, &tree_of, &revision).faults
+}
+
+/// What a check found.
+struct Checked {
+    files: usize,
+    services: usize,
+    errors: usize,
+    faults: Vec<Fault>,
+}
+
+impl Checked {
+    fn as_json(&self) -> serde_json::Value {
+        let Self {
+            files,
+            services,
+            errors,
+            faults,
+        } = self;
+        serde_json::json!({
+            "files": files,
+            "services": services,
+            "errors": errors,
+            "warnings": faults.len() - errors,
+            "faults": faults,
+        })
+    }
+
+    fn plain(&self, screen: &Screen) {
+        for fault in &self.faults {
+            screen.line(&clean(&fault.to_string()));
+        }
+        screen.remark(&self.counts());
+    }
+
+    /// Files that have a fault.
+    fn names(&self, screen: &Screen) {
+        let files: std::collections::BTreeSet<&str> =
+            self.faults.iter().map(|fault| &*fault.file).collect();
+        for file in files {
+            screen.line(&clean(file));
+        }
+    }
+
+    fn graphical(&self, screen: &Screen, found: &BTreeMap<String, Found>) -> Result<()> {
+        let theme = if screen.is_colored() {
+            GraphicalTheme::unicode()
+        } else {
+            GraphicalTheme::unicode_nocolor()
+        };
+        let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
+        for fault in &self.faults {
+            let text = match found.get(&fault.file) {
+                Some(Found::Bytes(bytes)) => shown(bytes),
+                Some(Found::Unreadable(_)) | None => String::new(),
+            };
+            let report = cleaned(fault).into_report(&text);
+            let mut told = String::new();
+            handler
+                .render_report(&mut told, report.as_ref())
+                .map_err(|error| CliError::of(&error))?;
+            screen.line(&told);
+        }
+        screen.remark(&self.counts());
+        Ok(())
+    }
+
+    /// `3 files, 2 services: 1 error, 4 warnings`.
+    fn counts(&self) -> String {
+        let Self {
+            files,
+            services,
+            errors,
+            faults,
+        } = self;
+        format!(
+            "{}, {}: {}, {}",
+            count(*files, "file"),
+            count(*services, "service"),
+            count(*errors, "error"),
+            count(faults.len() - errors, "warning"),
+        )
+    }
+}
+
+fn count(number: usize, noun: &str) -> String {
+    match number {
+        1 => format!("1 {noun}"),
+        _ => format!("{number} {noun}s"),
+    }
+}
+
+/// The text without what would steer a terminal. Every character keeps its length in bytes, since faults count in bytes.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_steering(c) && c != '\n' && c != '\t' {
+            shown.extend(std::iter::repeat_n('?', c.len_utf8()));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+fn cleaned(fault: &Fault) -> Fault {
+    let mut fault = fault.clone();
+    fault.message = clean(&fault.message).into_owned();
+    fault.field = clean(&fault.field).into_owned();
+    fault.suggestion = fault.suggestion.map(|help| clean(&help).into_owned());
+    fault
+}
