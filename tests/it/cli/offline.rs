@@ -173,3 +173,26 @@ fn a_reader_that_stops_reading_is_no_fault() {
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(output.status.code(), Some(0));
 }
+
+#[test]
+fn the_sample_configuration_is_right_and_says_the_defaults() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/verdigris.yaml");
+    let config = verdigris::daemon::config::Config::load(&file, &|_| Some("token".to_owned()));
+    let config = config.unwrap();
+    let standard = verdigris::daemon::config::Config::default();
+    assert_eq!(config.repositories[0].name.as_str(), "shop");
+    assert_eq!(
+        (
+            config.listen,
+            config.resync,
+            config.prune,
+            config.build_timeout
+        ),
+        (
+            standard.listen,
+            standard.resync,
+            standard.prune,
+            standard.build_timeout
+        )
+    );
+}
