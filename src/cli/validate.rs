@@ -225,6 +225,7 @@ fn shown(bytes: &[u8]) -> String {
 
 fn cleaned(fault: &Fault) -> Fault {
     let mut fault = fault.clone();
+    fault.file = clean(&fault.file).into_owned();
     fault.message = clean(&fault.message).into_owned();
     fault.field = clean(&fault.field).into_owned();
     fault.suggestion = fault.suggestion.map(|help| clean(&help).into_owned());
