@@ -1,0 +1,10 @@
+//! The API, driven in-process over a real loop, a store in memory and two fake clouds.
+
+mod acting;
+mod document;
+mod doors;
+mod look;
+mod reading;
+mod rig;
+mod states;
+mod streams;
