@@ -97,7 +97,7 @@ fn tell(
 ) {
     let head = |text: &str| screen.line(&screen.paint(Tone::Strong, text));
     let aws_url = aws.url.as_str().trim_end_matches('/');
-    let ca = azure.ca_file().display();
+    let ca = azure.ca_file.display();
     head("AWS Lambda");
     screen.line(&format!("  endpoint      {aws_url}"));
     head("Azure Resource Manager");

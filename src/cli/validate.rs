@@ -7,7 +7,7 @@ use std::{
 };
 
 use clap::Args;
-use miette::{GraphicalReportHandler, GraphicalTheme, NamedSource, Report};
+use miette::{GraphicalReportHandler, GraphicalTheme};
 
 use super::{
     exit::{CliError, Exit, Result},
@@ -173,8 +173,7 @@ impl Checked {
                 Some(Found::Bytes(bytes)) => shown(bytes),
                 Some(Found::Unreadable(_)) | None => String::new(),
             };
-            let source = NamedSource::new(clean(&fault.file), text).with_language("yaml");
-            let report = Report::new(cleaned(fault)).with_source_code(source);
+            let report = cleaned(fault).into_report(&text);
             let mut told = String::new();
             handler
                 .render_report(&mut told, report.as_ref())
@@ -226,6 +225,7 @@ fn shown(bytes: &[u8]) -> String {
 
 fn cleaned(fault: &Fault) -> Fault {
     let mut fault = fault.clone();
+    fault.file = clean(&fault.file).into_owned();
     fault.message = clean(&fault.message).into_owned();
     fault.field = clean(&fault.field).into_owned();
     fault.suggestion = fault.suggestion.map(|help| clean(&help).into_owned());

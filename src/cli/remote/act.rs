@@ -64,7 +64,7 @@ pub(in crate::cli) enum Act {
 }
 
 #[derive(Args, Debug)]
-pub(super) struct Common {
+pub(in crate::cli) struct Common {
     /// `service`, or `environment/service`
     name: String,
     /// Wait until what is begun has ended
