@@ -16,7 +16,11 @@ const JS: &str = "text/javascript; charset=utf-8";
 /// Path, kind and text of every file.
 const FILES: [(&str, &str, &str); 7] = [
     ("/", HTML, include_str!("index.html")),
-    ("/dashboard/icon.svg", "image/svg+xml", include_str!("icon.svg")),
+    (
+        "/dashboard/icon.svg",
+        "image/svg+xml",
+        include_str!("icon.svg"),
+    ),
     ("/dashboard/style.css", CSS, include_str!("style.css")),
     ("/dashboard/app.js", JS, include_str!("app.js")),
     ("/dashboard/client.js", JS, include_str!("client.js")),
@@ -33,6 +37,9 @@ pub(super) fn routes() -> Router<Site> {
 
 fn file(kind: &'static str, text: &'static str) -> Response {
     // The next start may bring other files under the same names.
-    let headers = [(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (header::CONTENT_TYPE, kind),
+        (header::CACHE_CONTROL, "no-cache"),
+    ];
     (headers, text).into_response()
 }

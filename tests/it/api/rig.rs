@@ -41,9 +41,7 @@ use verdigris::{
         world::{Question, World},
     },
     rollout::{
-        evidence::{
-            Check, Evidence, HttpAnswer, HttpEvidence, HttpRequest, Measurement, Outcome,
-        },
+        evidence::{Check, Evidence, HttpAnswer, HttpEvidence, HttpRequest, Measurement, Outcome},
         intent::{Failure, Response},
     },
     status::{ServiceReport, service::phase::ServicePhase, source::SourceReport},
@@ -105,7 +103,12 @@ impl World for TestWorld {
     }
 
     async fn measure(&self, _: &Gate, question: &Question) -> Vec<Measurement> {
-        let finds = self.finds.lock().unwrap().get(&question.release.service).copied();
+        let finds = self
+            .finds
+            .lock()
+            .unwrap()
+            .get(&question.release.service)
+            .copied();
         if finds == Some(Finds::Nothing) {
             std::future::pending::<()>().await;
         }
@@ -124,7 +127,10 @@ fn measurement(target: CloudName, is_good: bool, question: &Question) -> Measure
             why: "status: wanted 200, got 500".to_owned(),
         },
     };
-    let url = question.slots.get(&target).and_then(|slots| slots.values().next());
+    let url = question
+        .slots
+        .get(&target)
+        .and_then(|slots| slots.values().next());
     let url = url.map(|url| format!("{url}stock/42")).unwrap_or_default();
     let body = match is_good {
         true => "{\"sku\":\"42\",\"left\":7}",
@@ -311,7 +317,10 @@ pub(super) async fn read(response: http::Response<Body>) -> (StatusCode, Value) 
     let status = response.status();
     let bytes = response.into_body().collect().await.unwrap().to_bytes();
     let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
-    (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| text()))
+    (
+        status,
+        serde_json::from_slice(&bytes).unwrap_or_else(|_| text()),
+    )
 }
 
 pub(super) fn key(name: &str) -> ServiceKey {
