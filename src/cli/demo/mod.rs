@@ -116,7 +116,7 @@ async fn set_up(teller: &Teller<'_>, folder: TempDir) -> Result<Stage> {
 }
 
 async fn leave(screen: &Screen, stage: Stage) {
-    screen.remark("\nstopping: functions, clouds and the controller end, the folder is removed");
+    screen.remark("stopping: functions, clouds and the controller end, the folder is removed");
     signals::or_at_once(stage.take_down()).await;
 }
 

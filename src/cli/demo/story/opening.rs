@@ -6,7 +6,6 @@ use super::{
 };
 use crate::{
     cli::{demo::example::Shown, screen::Tone},
-    name::CloudName,
     rollout::phase::Phase,
     status::condition::Truth,
 };
@@ -24,6 +23,8 @@ pub(super) async fn tell(narrator: &Narrator<'_>) -> Result {
     let commit = narrator.stage.opening.short();
     let text = format!("{commit} \"The shop opens\": {}", names.join(", "));
     narrator.line(Tone::Strong, "commit", &text);
+    // The hero's way is told move by move; the others go the same way at the same time.
+    narrator.rollout_after(None).await?;
     for shown in &narrator.stage.shown {
         open(narrator, shown).await?;
     }
@@ -66,9 +67,13 @@ async fn open(narrator: &Narrator<'_>, shown: &Shown) -> Result {
     narrator
         .check_blues(shown, release, &[(at, value), ("/version", "v1".into())])
         .await?;
-    let gates = report.status.gates.len();
-    let clouds = CloudName::ALL.len();
-    let text = format!("live on {clouds} clouds, {gates} gates passed");
+    let gates = report.status.rollout.as_ref().map(|rollout| rollout.gates);
+    let gates = gates.unwrap_or_default();
+    let all_passed = gates.passed == gates.total && gates.total > 0;
+    check(all_passed, format!("all gates of {key} passed"), || {
+        format!("{gates:?}")
+    })?;
+    let text = format!("live on both clouds, {} gates passed", gates.passed);
     narrator.line(Tone::Good, shown.name, &text);
     Ok(())
 }
