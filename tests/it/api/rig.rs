@@ -76,7 +76,7 @@ impl TestWorld {
 
 #[async_trait]
 impl World for TestWorld {
-    fn cloud(&self, _: &Environment, cloud: CloudName) -> Result<SharedCloud, Failure> {
+    async fn cloud(&self, _: &Environment, cloud: CloudName) -> Result<SharedCloud, Failure> {
         Ok(self.clouds[&cloud].clone())
     }
 
