@@ -1,4 +1,6 @@
-//! Logs to standard error, and the recorder of metrics.
+//! Logs to standard error or a file, and the recorder of metrics.
+
+use std::{fs::File, sync::Arc};
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::{
@@ -38,11 +40,7 @@ pub enum TelemetryError {
 ///
 /// A filter that cannot be one; logs that are set up already.
 pub fn logs(format: LogFormat, filter: &str, is_colored: bool) -> Result<(), TelemetryError> {
-    let filter = EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
-        filter: filter.to_owned(),
-        source,
-    })?;
-    let registry = tracing_subscriber::registry().with(filter);
+    let registry = tracing_subscriber::registry().with(parse(filter)?);
     let lines = fmt::layer()
         .with_writer(std::io::stderr)
         .with_timer(SystemTime)
@@ -52,6 +50,28 @@ pub fn logs(format: LogFormat, filter: &str, is_colored: bool) -> Result<(), Tel
         LogFormat::Json => registry.with(lines.json().flatten_event(true)).try_init()?,
     }
     Ok(())
+}
+
+/// Sends logs to a file, for people. `filter` is as in [`logs`].
+///
+/// # Errors
+///
+/// As [`logs`].
+pub fn logs_to_file(file: File, filter: &str) -> Result<(), TelemetryError> {
+    let lines = fmt::layer()
+        .with_writer(Arc::new(file))
+        .with_timer(SystemTime)
+        .with_ansi(false);
+    let registry = tracing_subscriber::registry().with(parse(filter)?);
+    registry.with(lines).try_init()?;
+    Ok(())
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::try_new(filter).map_err(|source| TelemetryError::Filter {
+        filter: filter.to_owned(),
+        source,
+    })
 }
 
 /// Starts to count. The handle gives the text that `/metrics` answers with.

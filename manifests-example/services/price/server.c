@@ -32,10 +32,11 @@ static void answer(int client, int status, const char *reason, const char *body)
 
 static void quote(int client, const char *sku) {
     char body[256];
+    const char *currency = getenv("CURRENCY");
     for (size_t i = 0; i < sizeof PRICES / sizeof PRICES[0]; i++) {
         if (strcmp(PRICES[i].sku, sku) == 0) {
-            snprintf(body, sizeof body, "{\"sku\":\"%s\",\"cents\":%d,\"version\":\"%s\"}\n",
-                     PRICES[i].sku, PRICES[i].cents, VERSION);
+            snprintf(body, sizeof body, "{\"sku\":\"%s\",\"cents\":%d,\"currency\":\"%.8s\",\"version\":\"%s\"}\n",
+                     PRICES[i].sku, PRICES[i].cents, currency ? currency : "", VERSION);
             answer(client, 200, "OK", body);
             return;
         }
