@@ -87,6 +87,8 @@ impl Run {
         let metrics = telemetry::metrics().map_err(|error| CliError::of(&error))?;
         let site = SiteOptions {
             listen: config.listen,
+            hosts: config.hosts.clone(),
+            webhook_secret: config.webhook_secret.clone(),
             data: data.clone(),
             metrics: Some(metrics),
             clock: Arc::new(SystemClock),

@@ -29,6 +29,10 @@ pub struct Config {
     /// The folder of the store, the mirrors, the packages and the token. None means the platform's data folder.
     pub data: Option<PathBuf>,
     pub listen: SocketAddr,
+    /// Host names that the API answers to, beside this machine's own.
+    pub hosts: Vec<String>,
+    /// What senders of webhooks must know; without it anybody who reaches the API may say "look now".
+    pub webhook_secret: Option<SecretString>,
     pub resync: Duration,
     /// Whether services that Git no longer names are deleted.
     pub prune: bool,
@@ -97,6 +101,8 @@ impl Default for Config {
             repositories: Vec::new(),
             data: None,
             listen: SocketAddr::from(([127, 0, 0, 1], 7654)),
+            hosts: Vec::new(),
+            webhook_secret: None,
             resync: Duration::from_secs(60),
             prune: true,
             build_timeout: Duration::from_secs(600),
@@ -173,6 +179,8 @@ struct Raw {
     repositories: Vec<RawRepository>,
     data: Option<PathBuf>,
     listen: Option<String>,
+    hosts: Vec<String>,
+    webhooks: RawWebhooks,
     resync: Option<String>,
     prune: Option<bool>,
     build: RawBuild,
@@ -195,6 +203,12 @@ struct RawRepository {
     token: Option<RawSecret>,
     ssh: Option<RawSsh>,
     ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawWebhooks {
+    secret: Option<RawSecret>,
 }
 
 /// Where a secret is: never in the file itself.
@@ -247,11 +261,15 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
         repositories,
         data,
         listen,
+        hosts,
+        webhooks,
         resync,
         prune,
         build,
         clouds,
     } = raw;
+    let secret_of =
+        |raw: &RawSecret| secret(raw, env).map_err(|message| format!("webhooks.secret: {message}"));
     let RawClouds { aws, azure } = clouds;
     let standard = Config::default();
     let mut names = BTreeSet::new();
@@ -276,6 +294,8 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
         repositories: checked,
         data,
         listen,
+        hosts,
+        webhook_secret: webhooks.secret.as_ref().map(secret_of).transpose()?,
         resync: at_least("resync", resync, standard.resync, Duration::from_secs(1))?,
         prune: prune.unwrap_or(standard.prune),
         build_timeout: at_least(
@@ -408,7 +428,7 @@ fn credentials(
             let username = username.unwrap_or_else(|| "x-access-token".to_owned());
             Ok(Credentials::Token {
                 username,
-                token: secret(&token, env)?,
+                token: secret(&token, env).map_err(|message| format!("token: {message}"))?,
             })
         }
     }
@@ -421,11 +441,11 @@ fn secret(raw: &RawSecret, env: &dyn Fn(&str) -> Option<String>) -> Result<Secre
     } = raw;
     let text = match (variable, file) {
         (Some(variable), None) => {
-            env(variable).ok_or_else(|| format!("token: variable `{variable}` is not set"))?
+            env(variable).ok_or_else(|| format!("variable `{variable}` is not set"))?
         }
         (None, Some(file)) => std::fs::read_to_string(file)
-            .map_err(|error| format!("token: `{}`: {error}", file.display()))?,
-        _ => return Err("token: write one of `env` and `file`".to_owned()),
+            .map_err(|error| format!("`{}`: {error}", file.display()))?,
+        _ => return Err("write one of `env` and `file`".to_owned()),
     };
     Ok(SecretString::from(text.trim().to_owned()))
 }

@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
 
 use super::{
@@ -29,6 +30,9 @@ pub const TOKEN_FILE: &str = "api-token";
 /// What a site is started with.
 pub struct SiteOptions {
     pub listen: SocketAddr,
+    /// Host names that are answered to, beside this machine's own.
+    pub hosts: Vec<String>,
+    pub webhook_secret: Option<SecretString>,
     /// The daemon's data folder.
     pub data: PathBuf,
     pub metrics: Option<PrometheusHandle>,
@@ -73,6 +77,8 @@ impl Site {
 pub async fn start(daemon: &Daemon, options: SiteOptions) -> Result<Site, SiteError> {
     let SiteOptions {
         listen,
+        hosts,
+        webhook_secret,
         data,
         metrics,
         clock,
@@ -97,9 +103,9 @@ pub async fn start(daemon: &Daemon, options: SiteOptions) -> Result<Site, SiteEr
         tokens,
         doors: Doors {
             public: !address.ip().is_loopback(),
-            ..Doors::default()
+            hosts,
         },
-        hook_secret: None,
+        hook_secret: webhook_secret,
         wake_sources: Arc::new(move || wake.wake_all()),
         clock,
         stop: stop.clone(),

@@ -87,6 +87,8 @@ impl Stage {
             .map_err(|error| CliError::of(&error))?;
         let site = SiteOptions {
             listen: ANYWHERE,
+            hosts: Vec::new(),
+            webhook_secret: None,
             data,
             metrics: Some(telemetry::metrics().map_err(|error| CliError::of(&error))?),
             clock: Arc::new(SystemClock),

@@ -259,10 +259,6 @@ fn hex(text: &str, digits: usize) -> String {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop there and say so"
-)]
 mod tests {
     use super::*;
     use crate::manifest::spec::AzurePlan;

@@ -339,10 +339,6 @@ pub(super) fn from_answer(answer: &Value) -> Settings {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop there and say so"
-)]
 mod tests {
     use std::time::Duration;
 

@@ -217,10 +217,6 @@ pub(in crate::cloud::azure) fn pause(looks: u32) -> Duration {
 }
 
 #[cfg(test)]
-#[expect(
-    clippy::unwrap_used,
-    reason = "a test that cannot go on should stop there and say so"
-)]
 mod tests {
     use super::*;
 
