@@ -3,9 +3,10 @@
 //! Looks at one order just before it is recorded and sent. It shares no code with the planner: a fault there should not be a fault here.
 
 use crate::{
+    manifest::spec::{Gate, GateKind, GateStage},
     name::{CloudName, ReleaseDigest},
     plan::state::{Ask, ServiceState},
-    rollout::{intent::Order, phase::Phase},
+    rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
 };
 
 /// An order that must not be sent, and why. Somebody wrote a bug: the service is stalled until a person looks.
@@ -28,6 +29,11 @@ pub enum Alarm {
     NotOurs { target: CloudName, resource: String },
     #[error("refused to stage {} on {target}: no rollout asks for it", release.short())]
     NotAsked {
+        target: CloudName,
+        release: ReleaseDigest,
+    },
+    #[error("refused to take {} off {target}: it is not the way back from a first promotion", release.short())]
+    NothingBefore {
         target: CloudName,
         release: ReleaseDigest,
     },
@@ -67,25 +73,85 @@ pub fn check(
                     release: *release,
                 })
         }
-        Order::Retract { target, .. } => is_ours(state, *target),
+        Order::Retract { target, release } => {
+            is_ours(state, *target)?;
+            is_first(state).then_some(()).ok_or(Alarm::NothingBefore {
+                target: *target,
+                release: *release,
+            })
+        }
         Order::Prune { target } => may_prune(state, *target, known, absent),
     }
 }
 
-/// Blue may hold what was promoted before, and what its own rollout is promoting now.
+/// Blue may hold what was promoted before, what its own rollout is promoting now, and what it held before that rollout.
 fn may_serve(state: &ServiceState, release: ReleaseDigest) -> bool {
-    let was_promoted = state.memory.promoted == Some(release);
-    let is_way_back = state.rollout.as_ref().is_some_and(|rollout| {
-        rollout.previous == Some(release) && matches!(rollout.phase, Phase::RollingBack { .. })
-    });
-    let is_promoting = state.rollout.as_ref().is_some_and(|rollout| {
-        rollout.release == release && matches!(rollout.phase, Phase::Promoting)
-    });
-    was_promoted || is_way_back || is_promoting
+    if state.memory.promoted == Some(release) {
+        return true;
+    }
+    let Some(rollout) = &state.rollout else {
+        return false;
+    };
+    match &rollout.phase {
+        Phase::RollingBack { .. } => rollout.previous == Some(release),
+        Phase::Promoting if rollout.release != release => false,
+        Phase::Promoting if rollout.trigger.is_rollback() => {
+            let record = state.releases.get(&release);
+            record.is_some_and(|record| record.promoted_at.is_some())
+        }
+        Phase::Promoting => rollout
+            .spec
+            .gates
+            .iter()
+            .all(|gate| has_passed(rollout, gate)),
+        Phase::Queued
+        | Phase::Building
+        | Phase::Staging
+        | Phase::Gating { .. }
+        | Phase::Paused { .. }
+        | Phase::AwaitingApproval { .. }
+        | Phase::Baking { .. }
+        | Phase::Live
+        | Phase::Rejected { .. }
+        | Phase::Superseded { .. }
+        | Phase::RolledBack { .. } => false,
+    }
+}
+
+/// Counts what a gate found, and what people said, afresh.
+fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
+    if gate.measure.dry_run || matches!(gate.after, GateStage::Promotion) {
+        return true;
+    }
+    let count_of = |target: Option<CloudName>| {
+        let runs = rollout.gates.iter().filter(|run| run.gate == gate.name);
+        let made = runs.flat_map(|run| &run.measurements);
+        let passed = made.filter(|it| it.target == target && it.outcome == Outcome::Successful);
+        passed.count() >= gate.measure.count as usize
+    };
+    match &gate.kind {
+        GateKind::Http(_) => rollout.targets.iter().all(|target| count_of(Some(*target))),
+        GateKind::Command(_) => count_of(None),
+        GateKind::Approval(approval) => {
+            let may = |who: &str| approval.by.is_empty() || approval.by.iter().any(|by| by == who);
+            let given = rollout.approvals.iter();
+            let given = given.filter(|given| may(&given.actor.username));
+            given.count() >= approval.quorum as usize
+        }
+    }
+}
+
+/// Nothing was on blue before this rollout, and it is on its way back.
+fn is_first(state: &ServiceState) -> bool {
+    state.memory.promoted.is_none()
+        && state.rollout.as_ref().is_some_and(|rollout| {
+            rollout.previous.is_none() && matches!(rollout.phase, Phase::RollingBack { .. })
+        })
 }
 
 fn is_ours(state: &ServiceState, target: CloudName) -> Result<(), Alarm> {
-    let Some(seen) = state.seen(target) else {
+    let live = state.live.get(&target);
+    let Some(seen) = live.and_then(|live| live.seen.as_ref()) else {
         return Err(Alarm::Unseen { target });
     };
     match seen.observed.foreign.first() {

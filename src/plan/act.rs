@@ -7,6 +7,7 @@ use super::{
     state::{ServiceState, Severity, Suspension},
 };
 use crate::{
+    manifest::spec::{Gate, GateKind},
     name::{Actor, ReleaseDigest, Timestamp},
     rollout::{
         Approval, Trigger,
@@ -127,15 +128,22 @@ fn told(write: Write, actor: Actor) -> Write {
 fn promote(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Vec<Write>, String> {
     match state.active().map(|rollout| rollout.phase.clone()) {
         Some(Phase::AwaitingApproval { .. }) => approve(state, actor, now),
-        Some(Phase::Baking { .. }) => {
-            apply::advance(state, Event::Baked, now).map_err(|illegal| illegal.to_string())
-        }
+        Some(Phase::Baking { since, .. }) => Ok(end_bake(state, since, now)),
         Some(phase) => Err(format!(
             "its rollout is {}; only an approval or a bake can be cut short",
             phase.word()
         )),
         None => Err("no rollout is under way".to_owned()),
     }
+}
+
+/// The bake is over as of now. Its gates and the last look at the slots still have their say.
+fn end_bake(state: &mut ServiceState, since: Timestamp, now: Timestamp) -> Vec<Write> {
+    if let Some(rollout) = &mut state.rollout {
+        let until = now.max(since);
+        rollout.phase = Phase::Baking { since, until };
+    }
+    vec![Write::Rollout]
 }
 
 fn abort(
@@ -175,10 +183,13 @@ fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> Result<Vec<W
     let Some(wanted) = state.wanted() else {
         return Err("git asks for no release of it".to_owned());
     };
-    if state.memory.rejected.remove(&wanted).is_none() {
+    if !state.memory.rejected.contains_key(&wanted) {
         return Err("the release that git asks for was not rejected".to_owned());
     }
-    apply::begin(state, wanted, Trigger::Retry, actor, now).map_err(|unknown| unknown.to_string())
+    let writes = apply::begin(state, wanted, Trigger::Retry, actor, now);
+    let writes = writes.map_err(|unknown| unknown.to_string())?;
+    state.memory.rejected.remove(&wanted);
+    Ok(writes)
 }
 
 /// The gate that could not be judged starts over, with its old measurements gone from the verdict.
@@ -201,48 +212,46 @@ fn rollback(
     actor: Actor,
     now: Timestamp,
 ) -> Result<Vec<Write>, String> {
-    let mut writes = Vec::new();
-    if let Some(rollout) = state.active() {
-        match rollout.phase {
-            Phase::Baking { .. } if to.is_none() || to == rollout.previous => {
-                return abort(state, &actor, None, now);
-            }
-            _ if rollout.phase.is_before_promotion() => {
-                let by = to.or(state.memory.previous);
-                writes = apply::advance(state, Event::Superseded { by }, now)
-                    .map_err(|illegal| illegal.to_string())?;
-            }
-            _ => {
-                return Err(format!(
-                    "its rollout is {}; wait for its end or abort it",
-                    rollout.phase.word()
-                ));
-            }
-        }
+    let phase = state.active().map(|rollout| rollout.phase.clone());
+    let before = state.active().and_then(|rollout| rollout.previous);
+    if matches!(phase, Some(Phase::Baking { .. })) && (to.is_none() || to == before) {
+        return abort(state, &actor, None, now);
     }
+    if let Some(phase) = phase.as_ref().filter(|it| !it.is_before_promotion()) {
+        return Err(format!(
+            "its rollout is {}; wait for its end or abort it",
+            phase.word()
+        ));
+    }
+    let to = was_live(state, to)?;
+    let mut writes = Vec::new();
+    if phase.is_some() {
+        let superseded = apply::advance(state, Event::Superseded { by: Some(to) }, now);
+        writes = superseded.map_err(|illegal| illegal.to_string())?;
+    }
+    let held = state.wanted();
+    let begun = apply::begin(state, to, Trigger::Rollback { held }, actor, now);
+    writes.extend(begun.map_err(|unknown| unknown.to_string())?);
+    Ok(writes)
+}
+
+/// The release to go back to: one that was live, and is not now.
+fn was_live(state: &ServiceState, to: Option<ReleaseDigest>) -> Result<ReleaseDigest, String> {
     let Some(to) = to.or(state.memory.previous) else {
         return Err("nothing was promoted before the release that is live".to_owned());
     };
     if state.memory.promoted == Some(to) {
         return Err(format!("release {} is live already", to.short()));
     }
-    let was_live = state
-        .releases
-        .get(&to)
-        .is_some_and(|record| record.promoted_at.is_some());
-    if !was_live {
-        return Err(format!(
+    let record = state.releases.get(&to);
+    if record.is_some_and(|record| record.promoted_at.is_some()) {
+        Ok(to)
+    } else {
+        Err(format!(
             "release {} was never live; `history` lists those that were",
             to.short()
-        ));
+        ))
     }
-    let trigger = Trigger::Rollback {
-        held: state.wanted(),
-    };
-    writes.extend(
-        apply::begin(state, to, trigger, actor, now).map_err(|unknown| unknown.to_string())?,
-    );
-    Ok(writes)
 }
 
 fn suspend(
@@ -279,26 +288,28 @@ fn approve(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Ve
     let Some(rollout) = &mut state.rollout else {
         return Err("no rollout is under way".to_owned());
     };
-    match rollout.phase {
-        Phase::AwaitingApproval { .. } => {}
-        _ => {
-            return Err(format!(
-                "its rollout is {} and waits for no approval",
-                rollout.phase.word()
-            ));
-        }
+    if !matches!(rollout.phase, Phase::AwaitingApproval { .. }) {
+        return Err(format!(
+            "its rollout is {} and waits for no approval",
+            rollout.phase.word()
+        ));
     }
-    if rollout
-        .approvals
-        .iter()
-        .any(|given| given.actor.username == actor.username)
-    {
-        return Err(format!("{} has approved already", actor.username));
+    let username = &actor.username;
+    let has_approved = |given: &Approval| given.actor.username == *username;
+    if rollout.approvals.iter().any(has_approved) {
+        return Err(format!("{username} has approved already"));
     }
-    rollout.approvals.push(Approval {
-        actor: actor.clone(),
-        at: now,
-    });
+    let may_approve = |gate: &Gate| match &gate.kind {
+        GateKind::Approval(approval) => approval.by.is_empty() || approval.by.contains(username),
+        GateKind::Http(_) | GateKind::Command(_) => false,
+    };
+    if !rollout.spec.gates.iter().any(may_approve) {
+        return Err(format!(
+            "no approval gate of it lists {username} under `by`"
+        ));
+    }
+    let actor = actor.clone();
+    rollout.approvals.push(Approval { actor, at: now });
     Ok(vec![Write::Rollout])
 }
 

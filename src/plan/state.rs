@@ -311,6 +311,12 @@ impl ServiceState {
         self.live.get(&target)?.seen.as_ref()
     }
 
+    /// Git does not name it, and nothing of it is remembered.
+    pub fn is_forgotten(&self) -> bool {
+        let nothing = Memory::new(self.key.clone(), self.memory.created_at);
+        matches!(self.ask, Ask::Absent) && self.memory == nothing && self.rollout.is_none()
+    }
+
     pub fn suspension(&self, now: Timestamp) -> Option<&Suspension> {
         self.memory
             .suspension

@@ -6,22 +6,20 @@ use futures_util::FutureExt;
 
 use super::{
     Shared,
-    world::{Question, World},
+    job::{Ask, Job, failure, holds},
 };
 use crate::{
-    cloud::{CloudError, Package, SharedCloud},
+    cloud::SharedCloud,
     diff::{self, FieldDrift},
-    manifest::spec::{Environment, Gate, GateStage},
     name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp},
-    observed::{Observed, Scope},
+    observed::Observed,
     plan::{
         apply::{self, Write},
-        state::{PackageRecord, ReleaseRecord, ServiceState},
+        state::{PackageRecord, ServiceState},
     },
     rollout::{
         evidence::Measurement,
         intent::{Failure, IntentKey, Order, Response},
-        phase::Phase,
     },
 };
 
@@ -31,11 +29,14 @@ const ORDER_MAX: Duration = Duration::from_secs(15 * 60);
 /// Longest time for one look.
 const LOOK_MAX: Duration = Duration::from_secs(60);
 
-/// What an order to a cloud needs, taken from the state before the wait.
-struct Job {
-    scope: Scope,
-    environment: Option<Environment>,
-    releases: BTreeMap<ReleaseDigest, ReleaseRecord>,
+/// Longest time for a build or a measurement. Both have limits of their own, which users set; this one is for what those miss.
+const WORK_MAX: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// A look, and the cloud that can say what it should have found.
+struct Look {
+    target: CloudName,
+    began: Timestamp,
+    found: Result<(SharedCloud, Observed), Failure>,
 }
 
 /// What came of an order.
@@ -43,7 +44,7 @@ struct Job {
 struct Outcome {
     built: Option<(ReleaseDigest, BTreeMap<CloudName, PackageRecord>)>,
     measured: Option<(GateName, Vec<Measurement>)>,
-    seen: Option<(CloudName, Result<(Observed, Vec<FieldDrift>), Failure>)>,
+    look: Option<Look>,
 }
 
 impl Shared {
@@ -52,11 +53,19 @@ impl Shared {
         let Some(entry) = self.entry(&key) else {
             return;
         };
-        let job = Job::of(&entry.lock().await.state);
-        let look = caught(self.observe(&job, target)).await;
+        let job = Job::look(&entry.lock().await.state, self.clock.now());
+        let look = caught(async { Ok(self.observe(&job, target, job.began).await) }).await;
+        let look = look.unwrap_or_else(|failure| Look {
+            target,
+            began: job.began,
+            found: Err(failure),
+        });
         let mut entry = entry.lock().await;
-        let writes = apply::seen(&mut entry.state, target, look, self.clock.now());
-        entry.unsaved.extend(writes);
+        entry.state.in_flight.observing.remove(&target);
+        if entry.state.at_work_in() == job.environment.as_ref() {
+            let writes = looked(&mut entry.state, look);
+            entry.unsaved.extend(writes);
+        }
         drop(entry);
         self.wake(key);
     }
@@ -73,22 +82,23 @@ impl Shared {
         };
         let (job, question) = {
             let entry = entry.lock().await;
+            let now = self.clock.now();
             (
-                Job::of(&entry.state),
-                Ask::of(&entry.state, &order, self.clock.now()),
+                Job::order(&entry.state, &order, now),
+                Ask::of(&entry.state, &order, now),
             )
         };
-        let done = caught(self.perform(&job, question, &order)).await;
+        let done = caught(self.perform(job, question, &order)).await;
         let mut entry = entry.lock().await;
-        let now = self.clock.now();
         let result = match done {
             Ok((outcome, result)) => {
-                let writes = take_in(&mut entry.state, outcome, now);
+                let writes = take_in(&mut entry.state, outcome);
                 entry.unsaved.extend(writes);
                 result
             }
             Err(failure) => Err(failure),
         };
+        let now = self.clock.now();
         let writes = apply::settle(&mut entry.state, &intent, result, self.policy, now);
         entry.unsaved.extend(writes);
         drop(entry);
@@ -97,37 +107,29 @@ impl Shared {
 
     async fn perform(
         &self,
-        job: &Job,
+        job: Job,
         ask: Option<Ask>,
         order: &Order,
     ) -> Result<(Outcome, Result<(), Failure>), Failure> {
         match order {
             Order::Build { release } => {
-                let packages = self.world.build(&job.release(*release)?.release).await?;
-                Ok((
-                    Outcome {
-                        built: Some((*release, packages)),
-                        ..Outcome::default()
-                    },
-                    Ok(()),
-                ))
+                let build = self.world.build(&job.release(*release)?.release);
+                let packages = in_time(order, WORK_MAX, build).await?;
+                let outcome = Outcome {
+                    built: Some((*release, packages)),
+                    ..Outcome::default()
+                };
+                Ok((outcome, Ok(())))
             }
             Order::Measure { gate, .. } => {
-                let Some(Ask {
-                    gate: spec,
-                    question,
-                }) = ask
-                else {
-                    return Err(no_longer_asked(gate));
+                let ask = ask.ok_or_else(|| no_longer_asked(gate))?;
+                let measure = async { Ok(self.world.measure(&ask.gate, &ask.question).await) };
+                let measurements = in_time(order, WORK_MAX, measure).await?;
+                let outcome = Outcome {
+                    measured: Some((gate.clone(), measurements)),
+                    ..Outcome::default()
                 };
-                let measurements = self.world.measure(&spec, &question).await;
-                Ok((
-                    Outcome {
-                        measured: Some((gate.clone(), measurements)),
-                        ..Outcome::default()
-                    },
-                    Ok(()),
-                ))
+                Ok((outcome, Ok(())))
             }
             Order::Stage { target, .. }
             | Order::Promote { target, .. }
@@ -140,35 +142,37 @@ impl Shared {
     /// Sends an order to a cloud and looks at what came of it, since a reply alone proves nothing.
     async fn to_cloud(
         &self,
-        job: &Job,
+        mut job: Job,
         target: CloudName,
         order: &Order,
     ) -> Result<(Outcome, Result<(), Failure>), Failure> {
         let cloud = job.cloud(&*self.world, target).await?;
-        let sent = tokio::time::timeout(ORDER_MAX, job.send(&cloud, order));
-        let sent = sent.await.unwrap_or_else(|_| Err(too_slow(order)));
-        let look = self.observe(job, target).await;
-        let result = match (&sent, &look) {
-            (Err(failure), _) => Err(failure.clone()),
-            (Ok(()), Err(failure)) => Err(failure.clone()),
-            (Ok(()), Ok((observed, _))) => holds(order, observed),
+        let mut built = None;
+        if let Order::Repair { release, .. } = order {
+            let rebuild = job.rebuild(&*self.world, *release);
+            let record = in_time(order, WORK_MAX, rebuild).await?;
+            built = Some((*release, record.packages));
+        }
+        let sent = in_time(order, ORDER_MAX, job.send(&cloud, order)).await;
+        let look = self.observe(&job, target, self.clock.now()).await;
+        let result = match (&sent, &look.found) {
+            (Err(failure), _) | (Ok(()), Err(failure)) => Err(failure.clone()),
+            (Ok(()), Ok((_, observed))) => holds(order, observed),
         };
-        Ok((
-            Outcome {
-                seen: Some((target, look)),
-                ..Outcome::default()
-            },
-            result,
-        ))
+        let outcome = Outcome {
+            built,
+            look: Some(look),
+            ..Outcome::default()
+        };
+        Ok((outcome, result))
     }
 
-    async fn observe(
-        &self,
-        job: &Job,
-        target: CloudName,
-    ) -> Result<(Observed, Vec<FieldDrift>), Failure> {
-        let cloud = job.cloud(&*self.world, target).await?;
-        let looked = tokio::time::timeout(LOOK_MAX, cloud.observe(&job.scope)).await;
+    async fn observe(&self, job: &Job, target: CloudName, began: Timestamp) -> Look {
+        let look = async {
+            let cloud = job.cloud(&*self.world, target).await?;
+            let observed = cloud.observe(&job.scope).await;
+            Ok((cloud, observed.map_err(|error| failure(&error))?))
+        };
         let slow = || Failure {
             reason: "TimedOut".to_owned(),
             message: format!(
@@ -177,168 +181,20 @@ impl Shared {
             ),
             response: Response::Retry,
         };
-        let observed = looked
-            .map_err(|_| slow())?
-            .map_err(|error| failure(&error))?;
-        let drift = job.drift(&cloud, target, &observed);
-        Ok((observed, drift))
-    }
-}
-
-impl Job {
-    fn of(state: &ServiceState) -> Self {
-        let environment = state
-            .ask
-            .desired()
-            .map(|desired| desired.environment.clone());
-        Self {
-            scope: state.scope(),
-            environment: environment.or_else(|| state.memory.environment.clone()),
-            releases: state.releases.clone(),
-        }
-    }
-
-    async fn cloud(&self, world: &dyn World, target: CloudName) -> Result<SharedCloud, Failure> {
-        match &self.environment {
-            Some(environment) => world.cloud(environment, target).await,
-            None => Err(Failure {
-                reason: "EnvironmentUnknown".to_owned(),
-                message: format!(
-                    "environment {} is not known any more",
-                    self.scope.service.environment
-                ),
-                response: Response::CallPerson,
-            }),
-        }
-    }
-
-    fn release(&self, release: ReleaseDigest) -> Result<&ReleaseRecord, Failure> {
-        self.releases.get(&release).ok_or_else(|| Failure {
-            reason: "ReleaseUnknown".to_owned(),
-            message: format!(
-                "release {} is neither in git nor in the store",
-                release.short()
-            ),
-            response: Response::Reject,
-        })
-    }
-
-    /// A release and its package for a cloud.
-    fn package(
-        &self,
-        release: ReleaseDigest,
-        target: CloudName,
-    ) -> Result<(&ReleaseRecord, Package), Failure> {
-        let record = self.release(release)?;
-        let package = record
-            .packages
-            .get(&target)
-            .map(|PackageRecord { code, path, size }| Package {
-                code: *code,
-                path: path.clone(),
-                size: *size,
-            });
-        let missing = || Failure {
-            reason: "PackageMissing".to_owned(),
-            message: format!("release {} was not built for {target}", release.short()),
-            response: Response::Retry,
-        };
-        Ok((record, package.ok_or_else(missing)?))
-    }
-
-    async fn send(&self, cloud: &SharedCloud, order: &Order) -> Result<(), Failure> {
-        let sent = match order {
-            Order::Build { .. } | Order::Measure { .. } => Ok(()),
-            Order::Stage { target, release } => {
-                let (record, package) = self.package(*release, *target)?;
-                cloud.stage(&record.release, &package).await
-            }
-            Order::Promote { release, .. } => cloud.promote(&self.scope, *release).await,
-            Order::Retract { release, .. } => cloud.retract(&self.scope, *release).await,
-            Order::Repair { target, release } => {
-                let (record, package) = self.package(*release, *target)?;
-                cloud.repair(&record.release, &package).await
-            }
-            Order::Prune { .. } => cloud.prune(&self.scope).await,
-        };
-        sent.map_err(|error| failure(&error))
-    }
-
-    /// How blue differs from the release that it holds; nothing where that release was never built here.
-    fn drift(
-        &self,
-        cloud: &SharedCloud,
-        target: CloudName,
-        observed: &Observed,
-    ) -> Vec<FieldDrift> {
-        let Some(holding) = observed.blue.holding() else {
-            return Vec::new();
-        };
-        let Some(record) = self.releases.get(&holding.release) else {
-            return Vec::new();
-        };
-        match record.packages.get(&target) {
-            Some(package) => diff::fields(
-                &cloud.expected(&record.release, package.code),
-                &holding.fields,
-            ),
-            None => Vec::new(),
+        let found = tokio::time::timeout(LOOK_MAX, look).await;
+        Look {
+            target,
+            began,
+            found: found.unwrap_or_else(|_| Err(slow())),
         }
     }
 }
 
-/// What a measurement asks, taken from the state before the wait.
-struct Ask {
-    gate: Gate,
-    question: Question,
-}
-
-impl Ask {
-    fn of(state: &ServiceState, order: &Order, now: Timestamp) -> Option<Self> {
-        let Order::Measure { gate: name, .. } = order else {
-            return None;
-        };
-        let rollout = state.active()?;
-        let gate = rollout
-            .spec
-            .gates
-            .iter()
-            .find(|gate| gate.name == *name)?
-            .clone();
-        let release = state.releases.get(&rollout.release)?.release.clone();
-        let after = match rollout.phase {
-            Phase::Baking { .. } => GateStage::Promotion,
-            _ => GateStage::Staging,
-        };
-        let run = rollout.gates.iter().find(|run| run.gate == *name)?;
-        let due = run.due(&gate, &rollout.targets, now);
-        let slots = due.iter().filter_map(|target| {
-            let observed = &state.seen(*target)?.observed;
-            let slot = match after {
-                GateStage::Staging if observed.green.holds(rollout.release) => &observed.green,
-                GateStage::Staging | GateStage::Promotion => &observed.blue,
-            };
-            let holding = slot
-                .holding()
-                .filter(|holding| holding.release == rollout.release)?;
-            Some((*target, holding.addresses.clone()))
-        });
-        let question = Question {
-            revision: rollout.revision.clone(),
-            after,
-            slots: slots.collect(),
-            targets: due.clone(),
-            release,
-        };
-        Some(Self { gate, question })
-    }
-}
-
-fn take_in(state: &mut ServiceState, outcome: Outcome, now: Timestamp) -> Vec<Write> {
+fn take_in(state: &mut ServiceState, outcome: Outcome) -> Vec<Write> {
     let Outcome {
         built,
         measured,
-        seen,
+        look,
     } = outcome;
     let mut writes = Vec::new();
     if let Some((release, packages)) = built
@@ -351,50 +207,54 @@ fn take_in(state: &mut ServiceState, outcome: Outcome, now: Timestamp) -> Vec<Wr
     if let Some((gate, measurements)) = measured {
         writes.extend(apply::measured(state, &gate, measurements));
     }
-    if let Some((target, look)) = seen {
-        writes.extend(apply::seen(state, target, look, now));
+    if let Some(look) = look {
+        writes.extend(looked(state, look));
     }
     writes
 }
 
-/// Whether the cloud now holds what the order was to bring about.
-fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
-    let is_so = match order {
-        Order::Build { .. } | Order::Measure { .. } => true,
-        Order::Stage { release, .. } => {
-            observed.green.holds(*release) || observed.blue.holds(*release)
-        }
-        Order::Promote { release, .. } | Order::Repair { release, .. } => {
-            observed.blue.holds(*release)
-        }
-        Order::Retract { release, .. } => !observed.blue.holds(*release),
-        Order::Prune { .. } => observed.resources.is_empty(),
-    };
-    let not_so = || Failure {
-        reason: "NotHeld".to_owned(),
-        message: format!("{order} was answered as done, but a look shows otherwise"),
-        response: Response::Retry,
-    };
-    is_so.then_some(()).ok_or_else(not_so)
+fn looked(state: &mut ServiceState, look: Look) -> Vec<Write> {
+    let Look {
+        target,
+        began,
+        found,
+    } = look;
+    let found = found.map(|(cloud, observed)| {
+        let drift = drift(state, &cloud, target, &observed);
+        (observed, drift)
+    });
+    apply::seen(state, target, found, began)
 }
 
-fn failure(error: &CloudError) -> Failure {
-    Failure {
-        reason: error.reason().to_owned(),
-        message: error.to_string(),
-        response: error.response(),
-    }
+/// How blue differs from the release that it holds; nothing where that release was never built here.
+fn drift(
+    state: &ServiceState,
+    cloud: &SharedCloud,
+    target: CloudName,
+    observed: &Observed,
+) -> Vec<FieldDrift> {
+    let compare = || {
+        let holding = observed.blue.holding()?;
+        let record = state.releases.get(&holding.release)?;
+        let package = record.packages.get(&target)?;
+        let wanted = cloud.expected(&record.release, package.code);
+        Some(diff::fields(&wanted, &holding.fields))
+    };
+    compare().unwrap_or_default()
 }
 
-fn too_slow(order: &Order) -> Failure {
-    Failure {
+async fn in_time<T>(
+    order: &Order,
+    limit: Duration,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let too_slow = || Failure {
         reason: "TimedOut".to_owned(),
-        message: format!(
-            "{order} took longer than {} minutes",
-            ORDER_MAX.as_secs() / 60
-        ),
+        message: format!("{order} took longer than {} minutes", limit.as_secs() / 60),
         response: Response::Retry,
-    }
+    };
+    let done = tokio::time::timeout(limit, work).await;
+    done.unwrap_or_else(|_| Err(too_slow()))
 }
 
 fn no_longer_asked(gate: &GateName) -> Failure {

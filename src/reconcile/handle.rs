@@ -2,17 +2,16 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use tokio::sync::{Mutex as AsyncMutex, broadcast, watch};
+use tokio::sync::{broadcast, watch};
 
-use super::{Shared, lock, pass::Entry};
+use super::{Shared, ask, lock};
 use crate::{
     desired::DesiredService,
     name::{Actor, ServiceKey},
     plan::{
         act::{self, Action, Refused},
-        apply::Write,
         preview::{ServicePlan, preview},
-        state::{Ask, EventRecord, HistoryEntry, ReleaseRecord, ServiceState},
+        state::{EventRecord, HistoryEntry, ServiceState},
         step::Fleet,
     },
     rollout::Rollout,
@@ -140,7 +139,7 @@ impl Handle {
             limit,
             ..Scan::default()
         };
-        Ok(self.shared.store.find::<EventRecord>(scan).await?.records)
+        Ok(self.told(self.shared.store.find(scan).await?.records))
     }
 
     /// The newest events, newest first.
@@ -149,12 +148,13 @@ impl Handle {
     ///
     /// A store that cannot be read.
     pub async fn last_events(&self, limit: usize) -> Result<Vec<EventRecord>, StoreError> {
-        Ok(self
-            .shared
-            .store
-            .last_of::<EventRecord>("", limit)
-            .await?
-            .records)
+        Ok(self.told(self.shared.store.last_of("", limit).await?.records))
+    }
+
+    /// Without those that are on the disk before others that come first: a reader that resumes must miss none.
+    fn told(&self, mut events: Vec<EventRecord>) -> Vec<EventRecord> {
+        events.retain(|event| self.shared.journal.is_told(event.seq));
+        events
     }
 
     /// Events as they happen. A reader that lags reads on with [`Handle::events_after`].
@@ -195,11 +195,8 @@ impl Handle {
         action: Action,
         actor: Actor,
     ) -> Result<(), ActError> {
-        let entry = self
-            .shared
-            .entry(key)
-            .ok_or_else(|| ActError::NotFound(key.clone()))?;
-        let mut entry = entry.lock().await;
+        let entry = self.shared.locked(key).await;
+        let mut entry = entry.ok_or_else(|| ActError::NotFound(key.clone()))?;
         if matches!(action, Action::Retry | Action::Reconcile { .. })
             && entry.stalled.take().is_some()
         {
@@ -236,6 +233,12 @@ impl Handle {
     /// that are asked for in other words than last time are looked at.
     pub async fn ask(&self, asked: &BTreeMap<ServiceKey, Asked>, is_whole: bool) {
         let mut told = self.shared.told.lock().await;
+        let unnamed = self.unnamed(asked);
+        // Before any name is woken: a pass must not delete on a count that is too old.
+        *lock(&self.shared.fleet) = Fleet {
+            known: asked.len() + unnamed.len(),
+            absent: unnamed.len(),
+        };
         for (key, ask) in asked {
             if !told.get(key).is_some_and(|before| ask.is_same(before)) {
                 self.take_in(key, Some(ask)).await;
@@ -245,25 +248,14 @@ impl Handle {
         if told.len() > asked.len() {
             told.retain(|key, _| asked.contains_key(key));
         }
-        let unnamed = self.unnamed(asked);
-        *lock(&self.shared.fleet) = Fleet {
-            known: asked.len() + unnamed.len(),
-            absent: unnamed.len(),
-        };
-        if is_whole {
-            for key in &unnamed {
-                self.take_in(key, None).await;
-            }
+        for key in unnamed.iter().filter(|_| is_whole) {
+            self.take_in(key, None).await;
         }
     }
 
     /// Services that are known, and that nothing asks for.
     fn unnamed(&self, asked: &BTreeMap<ServiceKey, Asked>) -> Vec<ServiceKey> {
         let entries = lock(&self.shared.entries);
-        if entries.len() == asked.len() {
-            // Everything that is asked for is known by now, so there is nothing else.
-            return Vec::new();
-        }
         let unnamed = entries.keys().filter(|key| !asked.contains_key(*key));
         unnamed.cloned().collect()
     }
@@ -275,139 +267,18 @@ impl Handle {
     }
 
     async fn take_in(&self, key: &ServiceKey, asked: Option<&Asked>) {
-        let now = self.shared.clock.now();
-        let entry = lock(&self.shared.entries)
-            .entry(key.clone())
-            .or_insert_with(|| {
-                Arc::new(AsyncMutex::new(Entry::new(ServiceState::new(
-                    key.clone(),
-                    now,
-                ))))
-            })
-            .clone();
-        let mut entry = entry.lock().await;
-        if !take_ask(&mut entry, asked) {
+        let mut entry = match (self.shared.locked(key).await, asked) {
+            (Some(entry), _) => entry,
+            (None, Some(_)) => self.shared.known(key).await,
+            (None, None) => return,
+        };
+        let (is_news, writes) = ask::take(&mut entry.state, asked, self.shared.clock.now());
+        entry.unsaved.extend(writes);
+        if !is_news {
             return;
         }
         self.shared.publish(&entry);
         drop(entry);
         self.shared.wake(key.clone());
     }
-}
-
-/// Takes in what is asked for; whether anything changed.
-fn take_ask(entry: &mut Entry, asked: Option<&Asked>) -> bool {
-    let state = &mut entry.state;
-    match asked {
-        Some(Asked::Wanted(desired)) => {
-            let desired = dated(state, desired);
-            if matches!(&state.ask, Ask::Wanted(before) if *before == desired) {
-                return false;
-            }
-            let writes = remember(state, &desired);
-            state.ask = Ask::Wanted(desired);
-            entry.unsaved.extend(writes);
-        }
-        Some(Asked::Invalid(faults)) => {
-            if matches!(&state.ask, Ask::Invalid { faults: before, .. } if before == faults) {
-                return false;
-            }
-            let last_good = state.ask.desired().cloned();
-            state.ask = Ask::Invalid {
-                faults: faults.clone(),
-                last_good,
-            };
-        }
-        None => {
-            if matches!(state.ask, Ask::Absent) {
-                return false;
-            }
-            state.ask = Ask::Absent;
-        }
-    }
-    true
-}
-
-/// A commit that changes nothing of a service is not news of it: the service stays at the commit that changed it last.
-fn dated(state: &ServiceState, desired: &Arc<DesiredService>) -> Arc<DesiredService> {
-    let digest = desired.release.digest;
-    let before = match state.ask.desired() {
-        Some(before) => (before.release.digest == digest).then_some(&before.release.revision),
-        None => state
-            .memory
-            .asked_revision
-            .as_ref()
-            .filter(|_| state.memory.asked == Some(digest)),
-    };
-    match before {
-        Some(revision) if *revision != desired.release.revision => {
-            let mut dated = DesiredService::clone(desired);
-            dated.release.revision = revision.clone();
-            Arc::new(dated)
-        }
-        Some(_) | None => desired.clone(),
-    }
-}
-
-/// Keeps what a commit asks for, so that it can be deployed again, found on the clouds, and pruned.
-fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
-    let DesiredService {
-        release,
-        environment,
-        rollout: _,
-        drift: _,
-    } = desired;
-    let memory = &mut state.memory;
-    if memory.asked != Some(release.digest) {
-        memory.generation += 1;
-        memory.asked = Some(release.digest);
-    }
-    memory.asked_revision = Some(release.revision.clone());
-    memory.environment = Some(environment.clone());
-    memory
-        .functions
-        .extend(release.content.functions.keys().cloned());
-    let mut writes = vec![Write::Memory];
-    if !state.releases.contains_key(&release.digest) {
-        let record = ReleaseRecord {
-            release: release.clone(),
-            packages: BTreeMap::new(),
-            promoted_at: None,
-        };
-        state.releases.insert(release.digest, record);
-        writes.push(Write::Release(release.digest));
-        writes.extend(drop_old_releases(state));
-    }
-    writes
-}
-
-/// Releases kept for a rollback, beside those in use.
-const RELEASES_KEPT: usize = 50;
-
-fn drop_old_releases(state: &mut ServiceState) -> Vec<Write> {
-    let memory = &state.memory;
-    let pinned = memory.pin.as_ref().map(|pin| pin.release);
-    let rolling = state.rollout.as_ref().map(|rollout| rollout.release);
-    let in_use = [
-        memory.asked,
-        memory.promoted,
-        memory.previous,
-        pinned,
-        rolling,
-    ];
-    let mut spare: Vec<_> = state
-        .releases
-        .values()
-        .filter(|record| !in_use.contains(&Some(record.release.digest)))
-        .collect();
-    spare.sort_by_key(|record| record.promoted_at);
-    let surplus = spare.len().saturating_sub(RELEASES_KEPT);
-    let old: Vec<_> = spare[..surplus]
-        .iter()
-        .map(|record| record.release.digest)
-        .collect();
-    for digest in &old {
-        state.releases.remove(digest);
-    }
-    old.into_iter().map(Write::DropRelease).collect()
 }

@@ -4,9 +4,12 @@
 //! and only then sends orders. What was sent comes back as a wake-up of the same name. After a crash there is nothing special to do: the
 //! intents on the disk are open, nothing is in flight, and an ordinary pass sends them again.
 
+mod ask;
 mod board;
 mod carry_out;
 pub mod handle;
+mod job;
+mod journal;
 mod load;
 mod pass;
 mod queue;
@@ -15,16 +18,17 @@ pub mod world;
 
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::AtomicU64},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast};
+use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
     board::Board,
     handle::{Asked, Handle},
+    journal::Journal,
     load::load,
     pass::Entry,
     queue::Queue,
@@ -34,7 +38,7 @@ use crate::{
     clock::Clock,
     name::{ServiceKey, Timestamp},
     plan::{
-        state::{EventRecord, Policy},
+        state::{EventRecord, Policy, ServiceState},
         step::Fleet,
     },
     store::{Store, StoreError, StoreExt, Tree},
@@ -64,7 +68,7 @@ struct Shared {
     /// What was asked of every service last.
     told: AsyncMutex<BTreeMap<ServiceKey, Asked>>,
     events: broadcast::Sender<Arc<EventRecord>>,
-    next_event: AtomicU64,
+    journal: Journal,
     tasks: TaskTracker,
 }
 
@@ -111,7 +115,7 @@ impl Reconciler {
             }),
             told: AsyncMutex::default(),
             events: broadcast::channel(EVENTS_MAX).0,
-            next_event: AtomicU64::new(next_event),
+            journal: Journal::starting_at(next_event),
             tasks: TaskTracker::new(),
         });
         for state in states {
@@ -167,6 +171,33 @@ impl Shared {
 
     fn entry(&self, key: &ServiceKey) -> Option<Arc<AsyncMutex<Entry>>> {
         lock(&self.entries).get(key).cloned()
+    }
+
+    /// A service, held; unless it is not known, or was forgotten meanwhile.
+    async fn locked(&self, key: &ServiceKey) -> Option<OwnedMutexGuard<Entry>> {
+        loop {
+            let entry = self.entry(key)?;
+            let held = entry.clone().lock_owned().await;
+            match self.entry(key) {
+                Some(now) if Arc::ptr_eq(&now, &entry) => return Some(held),
+                Some(_) => {}
+                None => return None,
+            }
+        }
+    }
+
+    /// A service, held; made known if it was not. Its rollouts are counted on from those that its history tells of.
+    async fn known(&self, key: &ServiceKey) -> OwnedMutexGuard<Entry> {
+        loop {
+            let mut state = ServiceState::new(key.clone(), self.clock.now());
+            state.memory.next_rollout = load::next_rollout(&*self.store, key).await;
+            lock(&self.entries)
+                .entry(key.clone())
+                .or_insert_with(|| Arc::new(AsyncMutex::new(Entry::new(state))));
+            if let Some(held) = self.locked(key).await {
+                return held;
+            }
+        }
     }
 
     async fn trim_events(self: Arc<Self>, stop: CancellationToken) {

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::{Arc, atomic::Ordering},
+    sync::Arc,
     time::Duration,
 };
 
@@ -62,12 +62,30 @@ impl Entry {
     }
 }
 
+/// A name that is being worked on. However the pass ends, the name can be worked on again.
+struct Turn<'a> {
+    shared: &'a Shared,
+    key: &'a ServiceKey,
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        lock(&self.shared.queue).done(self.key);
+        self.shared.nudge.notify_one();
+    }
+}
+
 impl Shared {
     pub(super) async fn pass(self: Arc<Self>, key: ServiceKey) {
         if let Some(entry) = self.entry(&key) {
+            let _turn = Turn {
+                shared: &self,
+                key: &key,
+            };
             let mut entry = entry.lock().await;
             let (starts, mut wake) = self.decide(&mut entry);
             match self.save(&mut entry).await {
+                Ok(()) if entry.state.is_forgotten() => return self.forget(&entry),
                 Ok(()) => self.start_all(&mut entry, starts),
                 Err(error) => {
                     tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
@@ -79,9 +97,17 @@ impl Shared {
             // A wake-up in the past would be a pass without a pause.
             let soonest = self.clock.now().after(PASS_PAUSE);
             lock(&self.queue).wake_at(&key, wake.map(|at| at.max(soonest)));
+        } else {
+            lock(&self.queue).done(&key);
         }
-        lock(&self.queue).done(&key);
-        self.nudge.notify_one();
+    }
+
+    /// Nothing is left of the service, here or on any cloud: its name is free again.
+    fn forget(&self, entry: &Entry) {
+        let key = &entry.state.key;
+        lock(&self.entries).remove(key);
+        self.board.put(key, |_, _| None);
+        lock(&self.queue).wake_at(key, None);
     }
 
     /// Takes steps until the answer is to wait.
@@ -190,7 +216,7 @@ impl Shared {
         for write in &mut entry.unsaved {
             if let Write::Event(record) = write {
                 if record.seq == 0 {
-                    record.seq = self.next_event.fetch_add(1, Ordering::Relaxed);
+                    record.seq = self.journal.number();
                 }
                 told.push(record.clone());
             }
@@ -199,41 +225,38 @@ impl Shared {
         records::add(&mut batch, &entry.state, &entry.unsaved);
         self.store.commit(batch).await?;
         entry.unsaved.clear();
-        for record in told {
-            self.tell(record);
-        }
+        self.journal.written(told, |record| self.tell(record));
         Ok(())
     }
 
-    fn tell(&self, record: EventRecord) {
-        let EventRecord {
-            reason,
-            message,
-            service,
-            ..
-        } = &record;
-        let service = service
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        tracing::info!(service, reason, "{message}");
+    fn tell(&self, record: Arc<EventRecord>) {
+        let service = record.service.as_ref().map(ToString::to_string);
+        let (service, reason) = (service.unwrap_or_default(), &record.reason);
+        tracing::info!(service, reason, "{}", record.message);
         // An error says that nobody listens, which is fine.
-        self.events.send(Arc::new(record)).ok();
+        self.events.send(record).ok();
     }
 
     /// Writes and tells events that belong to no service.
     pub(super) async fn tell_all(&self, mut events: Vec<EventRecord>) -> Result<(), StoreError> {
+        if events.is_empty() {
+            return Ok(());
+        }
         let mut batch = Batch::new();
         for record in &mut events {
-            record.seq = self.next_event.fetch_add(1, Ordering::Relaxed);
+            record.seq = self.journal.number();
             record.at = self.clock.now();
             batch.put(record);
         }
-        if !events.is_empty() {
-            self.store.commit(batch).await?;
+        let written = self.store.commit(batch).await;
+        match &written {
+            Ok(()) => self.journal.written(events, |record| self.tell(record)),
+            Err(_) => {
+                let numbers = events.iter().map(|record| record.seq);
+                self.journal.given_up(numbers, |record| self.tell(record));
+            }
         }
-        events.into_iter().for_each(|record| self.tell(record));
-        Ok(())
+        written
     }
 
     pub(super) async fn tell_set_aside(&self, set_aside: Vec<SetAside>) -> Result<(), StoreError> {

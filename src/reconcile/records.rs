@@ -109,10 +109,19 @@ pub(super) fn add(batch: &mut Batch, state: &ServiceState, writes: &[Write]) {
                 });
             }
             Write::Rollout => put(batch, state.rollout.as_ref()),
-            Write::Live(target) => put(batch, state.live.get(target)),
+            Write::Live(target) => match state.live.get(target) {
+                Some(live) => {
+                    batch.put(live);
+                }
+                None => {
+                    batch.delete::<Live>(&format!("{}/{target}", state.key));
+                }
+            },
             Write::Release(release) => put(batch, state.releases.get(release)),
             Write::DropRelease(release) => {
-                batch.delete::<ReleaseRecord>(&release_key(&state.key, *release));
+                if !state.releases.contains_key(release) {
+                    batch.delete::<ReleaseRecord>(&release_key(&state.key, *release));
+                }
             }
             Write::Intent(key) => put(batch, state.intents.get(key)),
             Write::DropIntent(key) => {

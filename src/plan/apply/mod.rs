@@ -6,7 +6,7 @@ mod outcome;
 
 pub use self::outcome::{measured, seen, settle};
 use super::{
-    state::{EventRecord, HistoryEntry, Memory, Pin, Rejection, ServiceState, Severity},
+    state::{EventRecord, HistoryEntry, InFlight, Memory, Pin, Rejection, ServiceState, Severity},
     step::{Note, Sending},
 };
 use crate::{
@@ -344,6 +344,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             state.memory = Memory::new(state.key.clone(), created_at);
             state.live.clear();
             state.releases.clear();
+            state.in_flight = InFlight::default();
             state.rollout = None;
             writes
         }

@@ -19,6 +19,9 @@ use crate::{
 const PRUNE_SHARE_MAX: usize = 50;
 
 pub(super) fn absent(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> Step {
+    if state.is_forgotten() {
+        return wait(WaitingOn::Nothing, None);
+    }
     if let Some(step) = look(state, policy, now) {
         return step;
     }

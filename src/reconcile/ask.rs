@@ -1,0 +1,167 @@
+//! Takes what a commit asks for into a service's state.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use super::handle::Asked;
+use crate::{
+    desired::DesiredService,
+    manifest::spec::Environment,
+    name::{CloudName, Timestamp},
+    plan::{
+        apply::{Write, event},
+        state::{Ask, ReleaseRecord, ServiceState, Severity},
+    },
+};
+
+/// Takes in what is asked for; whether anything changed, and what must be written down.
+pub(super) fn take(
+    state: &mut ServiceState,
+    asked: Option<&Asked>,
+    now: Timestamp,
+) -> (bool, Vec<Write>) {
+    match asked {
+        Some(Asked::Wanted(desired)) => {
+            let desired = dated(state, desired);
+            if matches!(&state.ask, Ask::Wanted(before) if *before == desired) {
+                return (false, Vec::new());
+            }
+            let mut writes = move_out(state, &desired.environment, now);
+            writes.extend(remember(state, &desired));
+            state.ask = Ask::Wanted(desired);
+            (true, writes)
+        }
+        Some(Asked::Invalid(faults)) => {
+            let is_known =
+                matches!(&state.ask, Ask::Invalid { faults: before, .. } if before == faults);
+            if !is_known {
+                let last_good = state.ask.desired().cloned();
+                state.ask = Ask::Invalid {
+                    faults: faults.clone(),
+                    last_good,
+                };
+            }
+            (!is_known, Vec::new())
+        }
+        None => {
+            let is_known = matches!(state.ask, Ask::Absent);
+            state.ask = Ask::Absent;
+            (!is_known, Vec::new())
+        }
+    }
+}
+
+/// A target that stands elsewhere now was never seen there. What it left behind is told, and left alone.
+fn move_out(state: &mut ServiceState, to: &Environment, now: Timestamp) -> Vec<Write> {
+    let Some(from) = state.environment().cloned() else {
+        return Vec::new();
+    };
+    let has_moved = |target: &CloudName| place(&from, *target) != place(to, *target);
+    let mut writes = Vec::new();
+    for target in CloudName::ALL.into_iter().filter(has_moved) {
+        if let Some(live) = state.live.remove(&target) {
+            let left = live.seen.map_or(0, |seen| seen.observed.resources.len());
+            let message = format!(
+                "{target} of {} is another place now, or none; {left} resources are left where it was, and are not deleted",
+                state.key.environment
+            );
+            writes.push(Write::Live(target));
+            writes.push(event(state, Severity::Warning, "TargetMoved", message, now));
+        }
+    }
+    writes
+}
+
+/// Where a target's resources stand.
+fn place(environment: &Environment, target: CloudName) -> Option<Vec<&str>> {
+    match target {
+        CloudName::Aws => environment.aws.as_ref().map(|aws| vec![&*aws.region]),
+        CloudName::Azure => environment
+            .azure
+            .as_ref()
+            .map(|azure| vec![&*azure.subscription, &*azure.resource_group, &*azure.prefix]),
+    }
+}
+
+/// A commit that changes nothing of a service is not news of it: the service stays at the commit that changed it last.
+fn dated(state: &ServiceState, desired: &Arc<DesiredService>) -> Arc<DesiredService> {
+    let digest = desired.release.digest;
+    let before = match state.ask.desired() {
+        Some(before) => (before.release.digest == digest).then_some(&before.release.revision),
+        None => state
+            .memory
+            .asked_revision
+            .as_ref()
+            .filter(|_| state.memory.asked == Some(digest)),
+    };
+    match before {
+        Some(revision) if *revision != desired.release.revision => {
+            let mut dated = DesiredService::clone(desired);
+            dated.release.revision = revision.clone();
+            Arc::new(dated)
+        }
+        Some(_) | None => desired.clone(),
+    }
+}
+
+/// Keeps what a commit asks for, so that it can be deployed again, found on the clouds, and pruned.
+fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
+    let DesiredService {
+        release,
+        environment,
+        rollout: _,
+        drift: _,
+    } = desired;
+    let memory = &mut state.memory;
+    if memory.asked != Some(release.digest) {
+        memory.generation += 1;
+        memory.asked = Some(release.digest);
+    }
+    memory.asked_revision = Some(release.revision.clone());
+    memory.environment = Some(environment.clone());
+    memory
+        .functions
+        .extend(release.content.functions.keys().cloned());
+    let mut writes = vec![Write::Memory];
+    if !state.releases.contains_key(&release.digest) {
+        let record = ReleaseRecord {
+            release: release.clone(),
+            packages: BTreeMap::new(),
+            promoted_at: None,
+        };
+        state.releases.insert(release.digest, record);
+        writes.push(Write::Release(release.digest));
+        writes.extend(drop_old_releases(state));
+    }
+    writes
+}
+
+/// Releases kept for a rollback, beside those in use.
+const RELEASES_KEPT: usize = 50;
+
+fn drop_old_releases(state: &mut ServiceState) -> Vec<Write> {
+    let memory = &state.memory;
+    let pinned = memory.pin.as_ref().map(|pin| pin.release);
+    let rolling = state.rollout.as_ref().map(|rollout| rollout.release);
+    let in_use = [
+        memory.asked,
+        memory.promoted,
+        memory.previous,
+        pinned,
+        rolling,
+    ];
+    let mut spare: Vec<_> = state
+        .releases
+        .values()
+        .filter(|record| !in_use.contains(&Some(record.release.digest)))
+        .collect();
+    spare.sort_by_key(|record| record.promoted_at);
+    let surplus = spare.len().saturating_sub(RELEASES_KEPT);
+    let old: Vec<_> = spare[..surplus]
+        .iter()
+        .map(|record| record.release.digest)
+        .collect();
+    for digest in &old {
+        state.releases.remove(digest);
+    }
+    old.into_iter().map(Write::DropRelease).collect()
+}

@@ -1,0 +1,206 @@
+//! What an order needs, taken from the state before the wait, so that nothing is held while a cloud thinks.
+
+use super::world::{Question, World};
+use crate::{
+    cloud::{CloudError, Package, SharedCloud},
+    manifest::spec::{Environment, Gate, GateStage},
+    name::{CloudName, ReleaseDigest, Timestamp},
+    observed::{Observed, Scope},
+    plan::state::{PackageRecord, ReleaseRecord, ServiceState},
+    rollout::{
+        intent::{Failure, Order, Response},
+        phase::Phase,
+    },
+};
+
+/// What an order or a look needs.
+pub(super) struct Job {
+    pub(super) scope: Scope,
+    pub(super) environment: Option<Environment>,
+    /// The release that the order is about.
+    release: Option<ReleaseRecord>,
+    pub(super) began: Timestamp,
+}
+
+impl Job {
+    pub(super) fn look(state: &ServiceState, now: Timestamp) -> Self {
+        Self {
+            scope: state.scope(),
+            environment: state.at_work_in().cloned(),
+            release: None,
+            began: now,
+        }
+    }
+
+    pub(super) fn order(state: &ServiceState, order: &Order, now: Timestamp) -> Self {
+        let release = order.release();
+        Self {
+            release: release.and_then(|release| state.releases.get(&release).cloned()),
+            ..Self::look(state, now)
+        }
+    }
+
+    /// The target of an environment, reached as the daemon is told to.
+    pub(super) async fn cloud(
+        &self,
+        world: &dyn World,
+        target: CloudName,
+    ) -> Result<SharedCloud, Failure> {
+        match &self.environment {
+            Some(environment) => world.cloud(environment, target).await,
+            None => Err(Failure {
+                reason: "EnvironmentUnknown".to_owned(),
+                message: format!(
+                    "environment {} is not known any more",
+                    self.scope.service.environment
+                ),
+                response: Response::CallPerson,
+            }),
+        }
+    }
+
+    /// The release that the order is about. One that is not known may become so when Git is read, so nothing is decided about it.
+    pub(super) fn release(&self, release: ReleaseDigest) -> Result<&ReleaseRecord, Failure> {
+        let known = self.release.as_ref();
+        let known = known.filter(|record| record.release.digest == release);
+        known.ok_or_else(|| Failure {
+            reason: "ReleaseUnknown".to_owned(),
+            message: format!(
+                "release {} is neither in git nor in the store",
+                release.short()
+            ),
+            response: Response::CallPerson,
+        })
+    }
+
+    /// A release and its package for a cloud.
+    fn package(
+        &self,
+        release: ReleaseDigest,
+        target: CloudName,
+    ) -> Result<(&ReleaseRecord, Package), Failure> {
+        let record = self.release(release)?;
+        let missing = || Failure {
+            reason: "PackageMissing".to_owned(),
+            message: format!("release {} was not built for {target}", release.short()),
+            response: Response::Retry,
+        };
+        let package = record.packages.get(&target);
+        let PackageRecord { code, path, size } = package.ok_or_else(missing)?;
+        let package = Package {
+            code: *code,
+            path: path.clone(),
+            size: *size,
+        };
+        Ok((record, package))
+    }
+
+    /// Finds or builds the packages again, for an order that comes long after its release was built: the folder may be lost since.
+    pub(super) async fn rebuild(
+        &mut self,
+        world: &dyn World,
+        release: ReleaseDigest,
+    ) -> Result<ReleaseRecord, Failure> {
+        let packages = world.build(&self.release(release)?.release).await?;
+        let mut record = self.release(release)?.clone();
+        record.packages = packages;
+        self.release = Some(record.clone());
+        Ok(record)
+    }
+
+    pub(super) async fn send(&self, cloud: &SharedCloud, order: &Order) -> Result<(), Failure> {
+        let sent = match order {
+            Order::Build { .. } | Order::Measure { .. } => Ok(()),
+            Order::Stage { target, release } => {
+                let (record, package) = self.package(*release, *target)?;
+                cloud.stage(&record.release, &package).await
+            }
+            Order::Promote { release, .. } => cloud.promote(&self.scope, *release).await,
+            Order::Retract { release, .. } => cloud.retract(&self.scope, *release).await,
+            Order::Repair { target, release } => {
+                let (record, package) = self.package(*release, *target)?;
+                cloud.repair(&record.release, &package).await
+            }
+            Order::Prune { .. } => cloud.prune(&self.scope).await,
+        };
+        sent.map_err(|error| failure(&error))
+    }
+}
+
+/// What a measurement asks, taken from the state before the wait.
+pub(super) struct Ask {
+    pub(super) gate: Gate,
+    pub(super) question: Question,
+}
+
+impl Ask {
+    pub(super) fn of(state: &ServiceState, order: &Order, now: Timestamp) -> Option<Self> {
+        let Order::Measure { gate: name, .. } = order else {
+            return None;
+        };
+        let rollout = state.active()?;
+        let gate = rollout
+            .spec
+            .gates
+            .iter()
+            .find(|gate| gate.name == *name)?
+            .clone();
+        let release = state.releases.get(&rollout.release)?.release.clone();
+        let is_promoted = matches!(rollout.phase, Phase::Baking { .. });
+        let after = if is_promoted {
+            GateStage::Promotion
+        } else {
+            GateStage::Staging
+        };
+        let run = rollout.gates.iter().find(|run| run.gate == *name)?;
+        let due = run.due(&gate, &rollout.targets, now);
+        let slots = due.iter().filter_map(|target| {
+            let observed = &state.seen(*target)?.observed;
+            let slot = match after {
+                GateStage::Staging if observed.green.holds(rollout.release) => &observed.green,
+                GateStage::Staging | GateStage::Promotion => &observed.blue,
+            };
+            let holding = slot
+                .holding()
+                .filter(|holding| holding.release == rollout.release)?;
+            Some((*target, holding.addresses.clone()))
+        });
+        let question = Question {
+            revision: rollout.revision.clone(),
+            after,
+            slots: slots.collect(),
+            targets: due.clone(),
+            release,
+        };
+        Some(Self { gate, question })
+    }
+}
+
+/// Whether the cloud now holds what the order was to bring about.
+pub(super) fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
+    let is_so = match order {
+        Order::Build { .. } | Order::Measure { .. } => true,
+        Order::Stage { release, .. } => {
+            observed.green.holds(*release) || observed.blue.holds(*release)
+        }
+        Order::Promote { release, .. } | Order::Repair { release, .. } => {
+            observed.blue.holds(*release)
+        }
+        Order::Retract { release, .. } => !observed.blue.holds(*release),
+        Order::Prune { .. } => observed.resources.is_empty(),
+    };
+    let not_so = || Failure {
+        reason: "NotHeld".to_owned(),
+        message: format!("{order} was answered as done, but a look shows otherwise"),
+        response: Response::Retry,
+    };
+    is_so.then_some(()).ok_or_else(not_so)
+}
+
+pub(super) fn failure(error: &CloudError) -> Failure {
+    Failure {
+        reason: error.reason().to_owned(),
+        message: error.to_string(),
+        response: error.response(),
+    }
+}
