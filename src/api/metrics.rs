@@ -9,7 +9,7 @@ use axum::{
 use http::header;
 
 use super::{Site, problem::ProblemDocument, read::fleet::counted};
-use crate::status::{row::Summary, service::phase::ServicePhase};
+use crate::status::{row::Summary, service::phase::ServicePhase, source::SourceReport};
 
 #[utoipa::path(
     get,
@@ -37,18 +37,66 @@ pub(super) async fn metrics(State(site): State<Site>) -> Response {
     (kind, text).into_response()
 }
 
+/// Rows of one number: labels and value.
+type Rows = Vec<(String, usize)>;
+
 fn write(text: &mut String, site: &Site) -> std::fmt::Result {
-    let Summary {
-        services,
-        attention,
-        ready,
-        rolling,
-        suspended,
-        phases,
-        environments,
-        clouds,
-    } = counted(site);
-    let mut gauge = |name: &str, help: &str, rows: Vec<(String, usize)>| -> std::fmt::Result {
+    let summary = counted(site);
+    let plain = |value: usize| vec![(String::new(), value)];
+    let depth = site.api.handle.queue_depth();
+    let gauges: [(&str, &str, Rows); 10] = [
+        (
+            "services",
+            "Services that are known.",
+            plain(summary.services),
+        ),
+        (
+            "services_ready",
+            "Services whose newest commit is live.",
+            plain(summary.ready),
+        ),
+        (
+            "services_attention",
+            "Services that a person should look at.",
+            plain(summary.attention),
+        ),
+        (
+            "services_suspended",
+            "Services that are suspended.",
+            plain(summary.suspended),
+        ),
+        (
+            "rollouts_active",
+            "Rollouts under way.",
+            plain(summary.rolling),
+        ),
+        (
+            "workqueue_depth",
+            "Services that wait for a pass.",
+            plain(depth),
+        ),
+        (
+            "services_by_phase",
+            "Services in each phase.",
+            by_phase(&summary),
+        ),
+        (
+            "services_by_environment",
+            "Services in each environment.",
+            by_environment(&summary),
+        ),
+        (
+            "targets",
+            "Targets of each cloud by health.",
+            by_health(&summary),
+        ),
+        (
+            "source_ready",
+            "Whether a repository can be read.",
+            by_source(site),
+        ),
+    ];
+    for (name, help, rows) in gauges {
         writeln!(
             text,
             "# HELP verdigris_{name} {help}\n# TYPE verdigris_{name} gauge"
@@ -56,64 +104,40 @@ fn write(text: &mut String, site: &Site) -> std::fmt::Result {
         for (labels, value) in rows {
             writeln!(text, "verdigris_{name}{labels} {value}")?;
         }
-        Ok(())
-    };
-    let plain = |value: usize| vec![(String::new(), value)];
-    gauge("services", "Services that are known.", plain(services))?;
-    gauge(
-        "services_ready",
-        "Services whose newest commit is live.",
-        plain(ready),
-    )?;
-    gauge(
-        "services_attention",
-        "Services that a person should look at.",
-        plain(attention),
-    )?;
-    gauge(
-        "services_suspended",
-        "Services that are suspended.",
-        plain(suspended),
-    )?;
-    gauge("rollouts_active", "Rollouts under way.", plain(rolling))?;
-    gauge(
-        "workqueue_depth",
-        "Services that wait for a pass.",
-        plain(site.api.handle.queue_depth()),
-    )?;
-    let phase = |phase: ServicePhase| {
-        let count = phases.get(&phase).copied().unwrap_or(0);
+    }
+    Ok(())
+}
+
+fn by_phase(summary: &Summary) -> Rows {
+    let row = |phase: ServicePhase| {
+        let count = summary.phases.get(&phase).copied().unwrap_or(0);
         (format!("{{phase=\"{}\"}}", phase.as_str()), count)
     };
-    let by_phase = ServicePhase::ALL.into_iter().map(phase).collect();
-    gauge("services_by_phase", "Services in each phase.", by_phase)?;
-    let environment = |(name, count)| (format!("{{environment=\"{name}\"}}"), count);
-    let by_environment = environments.into_iter().map(environment).collect();
-    gauge(
-        "services_by_environment",
-        "Services in each environment.",
-        by_environment,
-    )?;
-    let by_health = clouds.into_iter().flat_map(|(cloud, healths)| {
-        let row = move |(health, count): (crate::status::service::target::Health, usize)| {
-            (
-                format!("{{cloud=\"{cloud}\",health=\"{}\"}}", health.as_str()),
-                count,
-            )
-        };
-        healths.into_iter().map(row)
-    });
-    gauge(
-        "targets",
-        "Targets of each cloud by health.",
-        by_health.collect(),
-    )?;
-    let is_ready = |source: &crate::status::source::SourceReport| {
-        (
-            format!("{{repository=\"{}\"}}", source.name),
-            usize::from(source.is_ready()),
-        )
+    ServicePhase::ALL.into_iter().map(row).collect()
+}
+
+fn by_environment(summary: &Summary) -> Rows {
+    let environments = summary.environments.iter();
+    environments
+        .map(|(name, count)| (format!("{{environment=\"{name}\"}}"), *count))
+        .collect()
+}
+
+fn by_health(summary: &Summary) -> Rows {
+    let mut rows = Vec::new();
+    for (cloud, healths) in &summary.clouds {
+        for (health, count) in healths {
+            let health = health.as_str();
+            rows.push((format!("{{cloud=\"{cloud}\",health=\"{health}\"}}"), *count));
+        }
+    }
+    rows
+}
+
+fn by_source(site: &Site) -> Rows {
+    let row = |source: &SourceReport| {
+        let labels = format!("{{repository=\"{}\"}}", source.name);
+        (labels, usize::from(source.is_ready()))
     };
-    let sources = site.api.sources.borrow().iter().map(is_ready).collect();
-    gauge("source_ready", "Whether a repository can be read.", sources)
+    site.api.sources.borrow().iter().map(row).collect()
 }

@@ -56,7 +56,7 @@ impl Local {
             state_dir: state.clone(),
             ..ArmOptions::default()
         };
-        let subscription = options.subscription.clone();
+        let known = (options.subscription.clone(), options.tenant.clone());
         let started = arm::start(*azure, Some(*azure_tls), options, clock, stop.clone()).await;
         let on_azure = match started {
             Ok(endpoint) => endpoint,
@@ -66,7 +66,9 @@ impl Local {
                 return Err(taken("Azure", *azure, "--azure and --azure-tls", &error));
             }
         };
-        tell(screen, &on_aws, &on_azure, &subscription, state.is_some());
+        tell(screen, &on_aws, &on_azure);
+        azure_lines(screen, &on_azure, known);
+        end(screen, &on_aws, &on_azure, state.is_some());
         signals::stopped().await;
         screen.remark("stopping: calls in hand are finished");
         stop.cancel();
@@ -88,48 +90,59 @@ fn taken(cloud: &str, address: SocketAddr, flag: &str, error: &std::io::Error) -
     ))
 }
 
-fn tell(
-    screen: &Screen,
-    aws: &LambdaEndpoint,
-    azure: &ArmEndpoint,
-    subscription: &str,
-    is_kept: bool,
-) {
-    let head = |text: &str| screen.line(&screen.paint(Tone::Strong, text));
-    let aws_url = aws.url.as_str().trim_end_matches('/');
-    let ca = azure.ca_file.display();
-    head("AWS Lambda");
-    screen.line(&format!("  endpoint      {aws_url}"));
-    head("Azure Resource Manager");
+fn head(screen: &Screen, text: &str) {
+    screen.line(&screen.paint(Tone::Strong, text));
+}
+
+fn tell(screen: &Screen, aws: &LambdaEndpoint, azure: &ArmEndpoint) {
+    let region = LambdaOptions::default().region;
+    let endpoint = address(aws);
+    head(screen, "AWS Lambda");
+    screen.line(&format!("  endpoint      {endpoint}"));
+    head(screen, "Azure Resource Manager");
     screen.line(&format!("  endpoint      {}", azure.url));
     if let Some(url) = &azure.tls_url {
         screen.line(&format!("  with TLS      {url}"));
     }
-    screen.line(&format!("  trust         {ca}"));
-    screen.line(&format!("  subscription  {subscription}"));
+    screen.line(&format!("  trust         {}", azure.ca_file.display()));
     screen.line("");
-    head("With the aws command line");
-    screen
-        .line("  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION=us-east-1");
+    head(screen, "With the aws command line");
     screen.line(&format!(
-        "  aws --endpoint-url {aws_url} lambda list-functions"
+        "  export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local AWS_REGION={region}"
     ));
-    if let Some(url) = &azure.tls_url {
-        head("With the az command line");
-        screen.line(&format!("  export REQUESTS_CA_BUNDLE={ca}"));
-        screen.line(&format!(
-            "  az cloud register --name local --endpoint-resource-manager {url} --endpoint-active-directory {url} \\"
-        ));
-        screen.line(&format!(
-            "    --endpoint-active-directory-resource-id {url} --endpoint-management {url}"
-        ));
-        screen.line("  az cloud set --name local");
-        screen.line("  az login --service-principal --username local --password local --tenant 00000000-0000-0000-0000-0000000000aa");
-        screen.line("  az functionapp list");
-    }
-    head("With this program");
     screen.line(&format!(
-        "  verdigris run --repo file://$PWD --aws-endpoint {aws_url} --azure-endpoint {}",
+        "  aws --endpoint-url {endpoint} lambda list-functions"
+    ));
+}
+
+/// The az command line knows a cloud by its addresses, and wants TLS.
+fn azure_lines(screen: &Screen, azure: &ArmEndpoint, (subscription, tenant): (String, String)) {
+    let Some(url) = &azure.tls_url else {
+        return;
+    };
+    head(screen, "With the az command line");
+    let ca = azure.ca_file.display();
+    for line in [
+        format!("export REQUESTS_CA_BUNDLE={ca}"),
+        format!(
+            "az cloud register --name local --endpoint-resource-manager {url} --endpoint-management {url} \\"
+        ),
+        format!(
+            "  --endpoint-active-directory {url} --endpoint-active-directory-resource-id {url}"
+        ),
+        "az cloud set --name local".to_owned(),
+        format!("az login --service-principal --username local --password local --tenant {tenant}"),
+        format!("az functionapp list --subscription {subscription}"),
+    ] {
+        screen.line(&format!("  {line}"));
+    }
+}
+
+fn end(screen: &Screen, aws: &LambdaEndpoint, azure: &ArmEndpoint, is_kept: bool) {
+    head(screen, "With this program");
+    screen.line(&format!(
+        "  verdigris run --repo file://$PWD --aws-endpoint {} --azure-endpoint {}",
+        address(aws),
         azure.url
     ));
     screen.line("");
@@ -138,4 +151,8 @@ fn tell(
     } else {
         "Nothing outlives this program; --state FOLDER keeps it. Ctrl-C stops."
     });
+}
+
+fn address(aws: &LambdaEndpoint) -> &str {
+    aws.url.as_str().trim_end_matches('/')
 }

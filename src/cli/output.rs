@@ -12,9 +12,9 @@ use super::{
 pub(super) enum Output {
     #[default]
     Table,
-    /// A table with more columns
+    /// More columns
     Wide,
-    /// As the server said it
+    /// All there is, for programs
     Json,
     Yaml,
     /// Names only, one a line

@@ -1,6 +1,6 @@
 //! The API of a running daemon: where it listens, who may act, and what it tells of repositories.
 
-use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch, task::JoinHandle};
@@ -86,6 +86,9 @@ pub async fn start(daemon: &Daemon, options: SiteOptions) -> Result<Site, SiteEr
     let listener = TcpListener::bind(listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let stop = daemon.stop_token();
+    if let Some(metrics) = metrics.clone() {
+        tokio::spawn(stop.clone().run_until_cancelled_owned(tidy(metrics)));
+    }
     let wake = daemon.sources.clone();
     let api = Api {
         handle: daemon.handle.clone(),
@@ -107,6 +110,16 @@ pub async fn start(daemon: &Daemon, options: SiteOptions) -> Result<Site, SiteEr
         token_file,
         serving,
     })
+}
+
+/// Between tidyings of what was counted; without them, observations that nobody reads would pile up.
+const TIDY_EVERY: Duration = Duration::from_secs(5);
+
+async fn tidy(metrics: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(TIDY_EVERY).await;
+        metrics.run_upkeep();
+    }
 }
 
 // === what is told of repositories ===

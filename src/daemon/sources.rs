@@ -188,7 +188,7 @@ impl Shared {
         wake: Arc<Notify>,
         stop: CancellationToken,
     ) {
-        let mut reader = Reader::default();
+        let reader = Arc::new(Mutex::new(Reader::default()));
         let mut last = None;
         while !stop.is_cancelled() {
             let poll = self.poll(&repository, &mirror, reader.clone(), last.clone());
@@ -196,8 +196,7 @@ impl Shared {
                 return;
             };
             match polled {
-                Ok(Some((read, reading))) => {
-                    reader = read;
+                Ok(Some(reading)) => {
                     last = Some(reading.revision.clone());
                     self.succeeded(&repository.name, Some(reading)).await;
                 }
@@ -217,9 +216,9 @@ impl Shared {
         &self,
         repository: &Repository,
         mirror: &Mirror,
-        mut reader: Reader,
+        reader: Arc<Mutex<Reader>>,
         last: Option<crate::name::Revision>,
-    ) -> Result<Option<(Reader, Reading)>, GitError> {
+    ) -> Result<Option<Reading>, GitError> {
         let polled = mirror.poll().await?;
         if last.as_ref() == Some(&polled.revision) {
             return Ok(None);
@@ -235,8 +234,7 @@ impl Shared {
         }
         let (path, revision) = (repository.path.clone(), polled.revision.clone());
         let read = move |snapshot: &crate::git::tree::Snapshot| {
-            let reading = reader.read(snapshot, &path, revision)?;
-            Ok((reader, reading))
+            lock(&reader).read(snapshot, &path, revision)
         };
         mirror.read(&polled.revision.commit, read).await.map(Some)
     }
@@ -327,7 +325,7 @@ impl Shared {
                 is_whole = false;
                 continue;
             };
-            for (key, desired) in &reading.services {
+            for (key, desired) in &*reading.services {
                 let ask = match asked.get(key) {
                     None => Asked::Wanted(desired.clone()),
                     Some(_) => Asked::Invalid(vec![format!(

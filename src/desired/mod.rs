@@ -8,7 +8,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    assemble::{Assembled, assemble},
+    assemble::{Assembled, KeptDesired, assemble},
     release::{Release, ReleaseContent},
 };
 use crate::{

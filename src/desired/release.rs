@@ -61,6 +61,41 @@ impl Release {
     }
 }
 
+impl Release {
+    /// Whether [`Release::new`] would make a release of this content. Much cheaper than making it.
+    pub fn is_of(
+        &self,
+        service: &Service,
+        environment: &Environment,
+        source_tree: &ObjectId,
+    ) -> bool {
+        let Self {
+            service: key,
+            digest: _,
+            revision: _,
+            content,
+        } = self;
+        let ReleaseContent {
+            runtime,
+            source,
+            source_tree: tree,
+            build,
+            functions,
+            env,
+            role,
+        } = content;
+        key.environment == environment.name
+            && key.service == service.name
+            && tree == source_tree
+            && *runtime == service.runtime
+            && *source == service.source
+            && *build == service.build
+            && *functions == service.functions
+            && *env == service.env
+            && role.as_ref() == environment.aws.as_ref().map(|aws| &aws.role)
+    }
+}
+
 impl ReleaseContent {
     /// Maps are ordered and numbers are whole, so that equal content has equal JSON and equal JSON one digest.
     pub fn digest(&self) -> ReleaseDigest {

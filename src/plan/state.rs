@@ -290,12 +290,21 @@ impl ServiceState {
 
     /// Clouds that the service runs on: as Git says, else as it was.
     pub fn targets(&self) -> Vec<CloudName> {
-        let environment = self
-            .ask
-            .desired()
-            .map(|desired| &desired.environment)
-            .or(self.memory.environment.as_ref());
-        environment.map(Environment::targets).unwrap_or_default()
+        self.environment()
+            .map(Environment::targets)
+            .unwrap_or_default()
+    }
+
+    /// Where it runs: as Git says, else as it was.
+    pub fn environment(&self) -> Option<&Environment> {
+        let asked = self.ask.desired().map(|desired| &desired.environment);
+        asked.or(self.memory.environment.as_ref())
+    }
+
+    /// Where orders go: where the rollout under way began.
+    pub fn at_work_in(&self) -> Option<&Environment> {
+        let rollout = self.active().and_then(|it| it.environment.as_ref());
+        rollout.or_else(|| self.environment())
     }
 
     pub fn seen(&self, target: CloudName) -> Option<&Seen> {

@@ -45,6 +45,17 @@ pub enum Asked {
     Invalid(Vec<String>),
 }
 
+impl Asked {
+    /// Whether both ask for the same without a doubt; values that are equal in different places count as different.
+    fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Wanted(one), Self::Wanted(other)) => Arc::ptr_eq(one, other),
+            (Self::Invalid(faults), Self::Invalid(others)) => faults == others,
+            (Self::Wanted(_), Self::Invalid(_)) | (Self::Invalid(_), Self::Wanted(_)) => false,
+        }
+    }
+}
+
 impl Handle {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         Self { shared }
@@ -221,28 +232,49 @@ impl Handle {
     }
 
     /// Takes in what the newest commits ask for: `asked` names every service that they ask for or that is wrong in them; `is_whole` says
-    /// that everything could be read, so that a service that is not named is absent. Only services that changed are woken.
+    /// that everything could be read, so that a service that is not named is absent. Only services that changed are woken, and only those
+    /// that are asked for in other words than last time are looked at.
     pub async fn ask(&self, asked: &BTreeMap<ServiceKey, Asked>, is_whole: bool) {
+        let mut told = self.shared.told.lock().await;
         for (key, ask) in asked {
-            self.ask_one(key, Some(ask)).await;
-        }
-        let known: Vec<ServiceKey> = lock(&self.shared.entries).keys().cloned().collect();
-        let unnamed = known.iter().filter(|key| !asked.contains_key(key));
-        let mut absent = 0;
-        for key in unnamed {
-            absent += 1;
-            if is_whole {
-                self.ask_one(key, None).await;
+            if !told.get(key).is_some_and(|before| ask.is_same(before)) {
+                self.take_in(key, Some(ask)).await;
+                told.insert(key.clone(), ask.clone());
             }
         }
+        if told.len() > asked.len() {
+            told.retain(|key, _| asked.contains_key(key));
+        }
+        let unnamed = self.unnamed(asked);
         *lock(&self.shared.fleet) = Fleet {
-            known: asked.len() + absent,
-            absent,
+            known: asked.len() + unnamed.len(),
+            absent: unnamed.len(),
         };
+        if is_whole {
+            for key in &unnamed {
+                self.take_in(key, None).await;
+            }
+        }
+    }
+
+    /// Services that are known, and that nothing asks for.
+    fn unnamed(&self, asked: &BTreeMap<ServiceKey, Asked>) -> Vec<ServiceKey> {
+        let entries = lock(&self.shared.entries);
+        if entries.len() == asked.len() {
+            // Everything that is asked for is known by now, so there is nothing else.
+            return Vec::new();
+        }
+        let unnamed = entries.keys().filter(|key| !asked.contains_key(*key));
+        unnamed.cloned().collect()
     }
 
     /// Takes in what the newest commit asks of one service; `None` if nothing names it any more.
     pub async fn ask_one(&self, key: &ServiceKey, asked: Option<&Asked>) {
+        self.shared.told.lock().await.remove(key);
+        self.take_in(key, asked).await;
+    }
+
+    async fn take_in(&self, key: &ServiceKey, asked: Option<&Asked>) {
         let now = self.shared.clock.now();
         let entry = lock(&self.shared.entries)
             .entry(key.clone())

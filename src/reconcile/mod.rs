@@ -22,7 +22,14 @@ use std::{
 use tokio::sync::{Mutex as AsyncMutex, Notify, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{board::Board, handle::Handle, load::load, pass::Entry, queue::Queue, world::World};
+use self::{
+    board::Board,
+    handle::{Asked, Handle},
+    load::load,
+    pass::Entry,
+    queue::Queue,
+    world::World,
+};
 use crate::{
     clock::Clock,
     name::{ServiceKey, Timestamp},
@@ -54,6 +61,8 @@ struct Shared {
     nudge: Notify,
     board: Board,
     fleet: Mutex<Fleet>,
+    /// What was asked of every service last.
+    told: AsyncMutex<BTreeMap<ServiceKey, Asked>>,
     events: broadcast::Sender<Arc<EventRecord>>,
     next_event: AtomicU64,
     tasks: TaskTracker,
@@ -100,6 +109,7 @@ impl Reconciler {
                 known: 0,
                 absent: 0,
             }),
+            told: AsyncMutex::default(),
             events: broadcast::channel(EVENTS_MAX).0,
             next_event: AtomicU64::new(next_event),
             tasks: TaskTracker::new(),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    evidence::Measurement,
+    evidence::{Evidence, Measurement},
     verdict::{Verdict, due, verdict},
 };
 use crate::{
@@ -24,8 +24,8 @@ pub struct GateRun {
     pub measurements: Vec<Measurement>,
 }
 
-/// Measurements kept for each gate; older ones are dropped first once the verdict no longer needs them.
-pub const MEASUREMENTS_MAX: usize = 100;
+/// Measurements of each gate that are kept with their evidence; older ones keep their outcome only, which the verdict needs.
+pub const EVIDENCE_KEPT: usize = 100;
 
 /// Bytes kept of each long text of a measurement: a hundred measurements stay well below the size of a record.
 pub const EVIDENCE_MAX: usize = 2048;
@@ -39,6 +39,14 @@ impl GateRun {
             rounds: 0,
             since,
             measurements: Vec::new(),
+        }
+    }
+
+    /// Keeps a record that is written after every round from growing with each of them.
+    pub fn forget_old_evidence(&mut self) {
+        let old = self.measurements.len().saturating_sub(EVIDENCE_KEPT);
+        for measurement in &mut self.measurements[..old] {
+            measurement.evidence = Evidence::None;
         }
     }
 

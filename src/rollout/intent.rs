@@ -196,48 +196,56 @@ impl Intent {
         }
     }
 
-    /// Takes in what a try brought. With no `attempts_max` it is never given up. A wait that the other side asked for is no failed try,
-    /// but ends after [`ORDER_PATIENCE`].
-    pub fn settle(
-        &mut self,
-        outcome: Result<(), Failure>,
-        attempts_max: Option<u32>,
-        now: Timestamp,
-    ) {
-        let attempts = match &self.state {
+    /// Takes in what a try brought.
+    pub fn settle(&mut self, outcome: Result<(), Failure>, patience: Patience, now: Timestamp) {
+        let tried = match &self.state {
             IntentState::Open { attempts, .. } => *attempts,
             IntentState::Done { .. } | IntentState::Failed { .. } => 0,
         };
-        self.state = match outcome {
-            Ok(()) => IntentState::Done { at: now },
-            Err(failure) => {
-                let is_asked_to_wait = matches!(failure.response, Response::RetryAfter(_));
-                let attempts = if is_asked_to_wait {
-                    attempts
-                } else {
-                    attempts.saturating_add(1)
-                };
-                let is_out_of_patience = now.since(self.recorded_at) >= ORDER_PATIENCE;
-                let is_final = match (attempts_max, failure.response) {
-                    (None, _) => false,
-                    (Some(_), Response::Reject) => true,
-                    (Some(_), Response::RetryAfter(_)) => is_out_of_patience,
-                    // A person is waited for as long as it takes: the release is not at fault.
-                    (Some(_), Response::CallPerson) => false,
-                    (Some(max), Response::Retry) => attempts >= max,
-                };
-                if is_final {
-                    IntentState::Failed { at: now, failure }
-                } else {
-                    let not_before = now.after(wait_after(&failure, attempts));
-                    IntentState::Open {
-                        attempts,
-                        not_before,
-                        last: Some(failure),
-                    }
-                }
+        let failure = match outcome {
+            Ok(()) => {
+                self.state = IntentState::Done { at: now };
+                return;
+            }
+            Err(failure) => failure,
+        };
+        // A wait that the other side asked for is no failed try.
+        let is_asked_to_wait = matches!(failure.response, Response::RetryAfter(_));
+        let attempts = tried.saturating_add(u32::from(!is_asked_to_wait));
+        let age = now.since(self.recorded_at);
+        self.state = if patience.is_over(failure.response, attempts, age) {
+            IntentState::Failed { at: now, failure }
+        } else {
+            IntentState::Open {
+                attempts,
+                not_before: now.after(wait_after(&failure, attempts)),
+                last: Some(failure),
             }
         };
+    }
+}
+
+/// How long an order is tried for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Patience {
+    /// For ever: giving up would leave something half done.
+    Endless,
+    /// A number of tries, whatever is wrong: users see it half done meanwhile. Waits that the other side asks for do not count, but end
+    /// after [`ORDER_PATIENCE`].
+    Tries(u32),
+    /// For [`ORDER_PATIENCE`], and for as long as a person takes where one must act: nothing of it is seen by users.
+    Time,
+}
+
+impl Patience {
+    fn is_over(self, response: Response, attempts: u32, age: Duration) -> bool {
+        match (self, response) {
+            (Self::Endless, _) | (Self::Time, Response::CallPerson) => false,
+            (Self::Tries(_) | Self::Time, Response::Reject) => true,
+            (Self::Tries(_) | Self::Time, Response::RetryAfter(_))
+            | (Self::Time, Response::Retry) => age >= ORDER_PATIENCE,
+            (Self::Tries(max), Response::Retry | Response::CallPerson) => attempts >= max,
+        }
     }
 }
 

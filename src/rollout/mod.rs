@@ -18,7 +18,7 @@ use self::{
     phase::{Event, IllegalMove, Phase},
 };
 use crate::{
-    manifest::spec::RolloutSpec,
+    manifest::spec::{Environment, RolloutSpec},
     name::{Actor, CloudName, ReleaseDigest, Revision, ServiceKey, Timestamp},
 };
 
@@ -76,6 +76,8 @@ pub struct Rollout {
     /// As it stood when the rollout began.
     pub spec: RolloutSpec,
     pub targets: Vec<CloudName>,
+    /// Where it began: a rollout ends where it began, though Git may ask for another place meanwhile.
+    pub environment: Option<Environment>,
     pub phase: Phase,
     pub started_at: Timestamp,
     /// Every move, oldest first. The first is into `Queued`.

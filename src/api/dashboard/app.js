@@ -2,7 +2,7 @@
 
 import { follow, get, post, token } from "/dashboard/client.js";
 import { detail } from "/dashboard/detail.js";
-import { ago, cloudName, el, event, keyOf, meter, row, shortRevision, tile, words } from "/dashboard/view.js";
+import { ago, cloudName, el, event, head, keyOf, meter, row, shortRevision, tile, words } from "/dashboard/view.js";
 
 const PAGE = 100;
 const EVENTS = 40;
@@ -38,12 +38,14 @@ async function toggle(place, key) {
   const button = place.querySelector(":scope > .row");
   if (open.get(key) === place) {
     open.delete(key);
+    history.replaceState(null, "", location.pathname);
     place.querySelector(":scope > .detail")?.remove();
     button.setAttribute("aria-expanded", "false");
     return;
   }
-  open.get(key)?.querySelector(":scope > .row")?.click();
+  for (const other of open.values()) other.querySelector(":scope > .row").click();
   open.set(key, place);
+  history.replaceState(null, "", `#${key}`);
   button.setAttribute("aria-expanded", "true");
   await show(place, key);
 }
@@ -52,11 +54,11 @@ async function show(place, key) {
   const path = `/api/v1/services/${key}`;
   const none = () => null;
   try {
-    const [report, rollout, history] = await Promise.all([
+    const [report, rollout, past] = await Promise.all([
       get(path), get(`${path}/rollout`).catch(none), get(`${path}/history`, { limit: 8 }).catch(none)]);
     if (open.get(key) !== place) return;
     const shut = new Map([...place.querySelectorAll("details")].map((it) => [it.querySelector("b")?.textContent, it.open]));
-    const shown = detail(report, rollout, history?.items ?? [], (verb, label) => act(key, verb, label));
+    const shown = detail(report, rollout, past?.items ?? [], (verb, label) => act(key, verb, label));
     for (const it of shown.querySelectorAll("details")) it.open = shut.get(it.querySelector("b")?.textContent) ?? it.open;
     place.querySelector(":scope > .detail")?.remove();
     place.append(shown);
@@ -98,7 +100,7 @@ function put(list, items) {
     fill(place, data);
     return place;
   });
-  list.replaceChildren(...places);
+  list.replaceChildren(...(places.length ? [head(), ...places] : []));
   for (const [key, place] of open) if (!place.isConnected) open.delete(key);
 }
 
@@ -241,7 +243,7 @@ function choose(change) {
   at("environment").value = filter.environment;
   at("phase").value = filter.phase;
   if (summarize.last) summarize(summarize.last);
-  load();
+  return load();
 }
 
 let typing = 0;
@@ -269,7 +271,19 @@ function happened(told) {
 
 const ON = { rows: (list) => list.forEach(changed), summary: summarize, sources, reset: soon };
 
+// A link to one service: `#prod/inventory`.
+function arrive() {
+  const key = decodeURIComponent(location.hash.slice(1));
+  const place = key && document.querySelector(`li[data-key="${CSS.escape(key)}"]`);
+  if (place && open.get(key) !== place) toggle(place, key).then(() => place.scrollIntoView({ block: "start" }));
+  if (key && !place && filter.search !== key) choose({ search: key }).then(arrive);
+}
+addEventListener("hashchange", arrive);
+
 await load();
+arrive();
+get("/api/v1/summary").then(summarize, () => {});
+get("/api/v1/sources").then((list) => sources(list.items), () => {});
 const recent = await get("/api/v1/events", { limit: EVENTS }).catch(() => ({ items: [], next: 0 }));
 recent.items.forEach(happened);
 follow("/api/v1/watch", () => ({ since: page.watch }), (name, data) => ON[name]?.(data), linked);

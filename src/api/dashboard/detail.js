@@ -1,6 +1,6 @@
 // One service with all that is told of it: conditions, both slots, gates with their evidence, history, and what may be done.
 
-import { cloudName, el, link, pill, shortRevision, time, truth, words } from "/dashboard/view.js";
+import { cloudName, el, link, pill, readable, shortRevision, time, truth, words } from "/dashboard/view.js";
 
 const ACTIVE = ["Queued", "Building", "Staging", "Gating", "Paused", "AwaitingApproval", "Promoting", "Baking"];
 
@@ -19,7 +19,7 @@ const ACTIONS = [
 export function detail(report, rollout, history, act) {
   const { status } = report;
   return el("div", { class: "detail" },
-    el("p", { class: "sentence" }, status.why),
+    el("p", { class: "sentence" }, readable(status.why)),
     el("div", { class: "actions" }, ACTIONS.filter(([, , fits]) => fits(status)).map(([verb, label, , kind]) =>
       el("button", { type: "button", class: kind, onclick: () => act(verb, label) }, label))),
     waiting(status),
@@ -35,7 +35,7 @@ function waiting(status) {
   if (faults.length) return el("section", {}, el("h3", {}, "Wrong in the manifest"), el("ul", {}, faults));
   if (!on.length) return null;
   return el("section", {}, el("h3", {}, "Waits for"),
-    el("ul", {}, on.map((it) => el("li", {}, it.text, it.failure && !it.text.includes(it.failure.message) && ` (${it.failure.message})`))));
+    el("ul", {}, on.map((it) => el("li", {}, readable(it.text), it.failure && !it.text.includes(it.failure.message) && ` (${it.failure.message})`))));
 }
 
 function target(target) {
@@ -100,7 +100,7 @@ function conditions(status) {
   return el("section", { class: "box" }, el("h3", {}, "Conditions"),
     el("ul", { class: "conditions" }, status.conditions.map((it) =>
       el("li", {}, el("span", {}, words(it.type)), el("span", {}, truth(it), " ", time(it.lastTransitionTime)),
-        it.message && it.type !== "Ready" && el("span", { class: "message" }, it.message)))));
+        it.message && it.type !== "Ready" && el("span", { class: "message" }, readable(it.message))))));
 }
 
 function facts(report) {

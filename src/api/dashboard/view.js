@@ -11,6 +11,15 @@ export function el(tag, given = {}, ...children) {
   return element;
 }
 
+// Moments in a sentence, by the reader's own clock.
+export function readable(text) {
+  return (text ?? "").replace(/\d{4}-\d\d-\d\dT[\d:.]+Z/g, (moment) => {
+    const at = new Date(moment);
+    const isToday = at.toDateString() === new Date().toDateString();
+    return isToday ? at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }) : at.toLocaleString();
+  });
+}
+
 // A link only where it leads to the web.
 export function link(address) {
   const leads = /^https?:\/\//i.test(address);
@@ -75,15 +84,24 @@ function cloud(name, target) {
     ill && el("span", { class: "ill" }, target.health === "Unknown" ? "cannot be seen" : target.health.toLowerCase()));
 }
 
+// What the columns mean; every line also says it by itself to those who cannot see it.
+export function head() {
+  const names = ["Service", "Phase", "AWS", "Azure"].map((name) => el("span", {}, name));
+  return el("li", { class: "row head", "aria-hidden": "true" }, names, el("span", { class: "why" }, "Why"));
+}
+
+const COUNTED = ["Gating", "Paused", "AwaitingApproval", "Rejected", "RolledBack"];
+
 // One line of a list: a button that opens the rest.
 export function row(data, isOpen, toggle) {
-  const gates = data.gates.total ? `${data.gates.passed} of ${data.gates.total} gates` : "";
+  const isCounted = data.gates.total && COUNTED.includes(data.phase);
+  const gates = isCounted ? `${data.gates.passed} of ${data.gates.total} gates` : "";
   return el("button", { class: "row", type: "button", "aria-expanded": String(isOpen), onclick: toggle },
     el("span", { class: "name" }, data.name, el("small", {}, data.environment)),
-    el("span", {}, pill(data.phase), gates && data.phase !== "Live" && el("small", { class: "gates" }, gates)),
+    el("span", {}, pill(data.phase), gates && el("small", { class: "gates" }, gates)),
     cloud("aws", data.targets.aws),
     cloud("azure", data.targets.azure),
-    el("span", { class: "why", title: data.why }, data.why));
+    el("span", { class: "why", title: readable(data.why) }, readable(data.why)));
 }
 
 export function tile(label, value, given = {}, ...more) {
@@ -107,5 +125,5 @@ export function meter(healths) {
 export function event(told) {
   return el("li", { class: told.severity },
     el("small", {}, el("span", {}, told.service ?? "daemon"), time(told.time)),
-    el("span", {}, told.message));
+    el("span", {}, readable(told.message)));
 }

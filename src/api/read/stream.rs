@@ -79,7 +79,7 @@ struct Watcher {
 impl Watcher {
     fn new(site: &Site, since: Option<&str>) -> Self {
         let mut changes = site.api.handle.changes();
-        let mut sources = site.api.sources.clone();
+        let sources = site.api.sources.clone();
         let current = *changes.borrow();
         let mut backlog = VecDeque::new();
         let since = match since.map(|since| version_in(since, &site.run)) {
@@ -91,8 +91,7 @@ impl Watcher {
             None => current,
         };
         changes.mark_changed();
-        sources.mark_changed();
-        Self {
+        let mut watcher = Self {
             changes,
             sources,
             since,
@@ -101,7 +100,10 @@ impl Watcher {
             summary_due: Instant::now(),
             backlog,
             site: site.clone(),
-        }
+        };
+        watcher.tell_sources();
+        watcher.tell_summary();
+        watcher
     }
 
     fn stream(self) -> impl Stream<Item = Event> + Send + 'static {

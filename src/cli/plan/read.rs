@@ -72,7 +72,7 @@ impl Asked {
             faults,
         } = reading;
         let errors = || faults.iter().filter(|fault| fault.is_error());
-        for (key, desired) in services {
+        for (key, desired) in Arc::unwrap_or_clone(services) {
             self.add_service(key, desired);
         }
         for service in &held.services {

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Client, Server, understand},
-    tone,
+    sources, tone,
     wait::{Patience, Wish, wait},
 };
 use crate::{
@@ -98,12 +98,7 @@ impl Act {
                 let body = json!({ "reason": reason, "until": until });
                 common.act(screen, "suspend", &body).await
             }
-            Self::Reconcile(common) => {
-                let token = uuid::Uuid::new_v4().to_string();
-                common
-                    .act(screen, "reconcile", &json!({ "token": token }))
-                    .await
-            }
+            Self::Reconcile(common) => common.reconcile(screen).await,
             Self::Rollback { to, common } => {
                 let client = common.server.connect()?;
                 let key = client.key(&common.name).await?;
@@ -121,6 +116,22 @@ impl Act {
 }
 
 impl Common {
+    /// What a look at the repositories brings is known once each of them was looked at.
+    async fn reconcile(&self, screen: &Screen) -> Result<Exit> {
+        let client = self.server.connect()?;
+        let key = client.key(&self.name).await?;
+        let before = sources::polled(&client).await?;
+        let body = json!({ "token": uuid::Uuid::new_v4().to_string() });
+        let path = format!("/api/v1/services/{key}/reconcile");
+        let taken = client.post(&path, &body).await?;
+        if !self.wait {
+            tell(screen, &taken, &key, self.output)?;
+            return Ok(Exit::Done);
+        }
+        sources::wait(&client, &before, &self.patience).await?;
+        wait(&client, screen, &key, &Wish::Rest, &self.patience).await
+    }
+
     async fn act(&self, screen: &Screen, verb: &str, body: &Value) -> Result<Exit> {
         let client = self.server.connect()?;
         let key = client.key(&self.name).await?;

@@ -275,8 +275,11 @@ impl Client {
     }
 
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> CliError {
-        // The address stands in the message already.
-        let cause = std::error::Error::source(error).map_or_else(|| error.to_string(), chain);
+        // The layers between tell of themselves only; the innermost cause is what a person can do something about.
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
         let message = format!("failed to reach the daemon at {}: {cause}", self.server);
         CliError::new(Exit::Unreachable, message)
             .help("`verdigris run` starts one; --server or VERDIGRIS_SERVER says where it is")

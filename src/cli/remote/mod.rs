@@ -5,6 +5,7 @@ mod client;
 mod events;
 mod get;
 mod history;
+mod sources;
 mod status;
 mod token;
 mod wait;

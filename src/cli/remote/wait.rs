@@ -45,7 +45,7 @@ pub(in crate::cli) struct Wait {
 pub(super) struct Patience {
     /// How long to wait, like 30s or 10m
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = manifest::duration)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// What is waited for.
@@ -120,7 +120,7 @@ impl Wait {
 }
 
 /// Between looks.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// A daemon that restarts is waited for.
 const AWAY_MAX: Duration = Duration::from_secs(30);

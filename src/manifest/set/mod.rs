@@ -1,9 +1,11 @@
 //! The manifests of one commit: each file read by itself, then put together.
 //!
-//! Reading a file depends on its text alone, so its result can be kept by blob id. Putting together looks at all files and is cheap.
+//! Reading a file depends on its text alone, so its result can be kept. Putting together looks at all
+//! files; a [`KeptSet`] looks at those that changed wherever that is enough.
 
 mod assemble;
 mod file;
+mod keep;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,6 +15,7 @@ use std::{
 pub use self::{
     assemble::assemble,
     file::{FILE_MAX, FileDocs, parse_bytes, parse_file, unreadable_file},
+    keep::{Changed, KeptSet},
 };
 use super::{
     fault::Fault,

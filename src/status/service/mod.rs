@@ -2,6 +2,7 @@
 
 mod conditions;
 pub mod phase;
+mod ready;
 pub mod rollout;
 pub mod spec;
 pub mod target;

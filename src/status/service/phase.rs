@@ -181,11 +181,12 @@ impl View<'_> {
             Ask::Invalid {
                 faults: _,
                 last_good: Some(_),
-            } => match self.settled() {
-                ServicePhase::Live => ServicePhase::Invalid,
-                phase => phase,
-            },
-            Ask::Wanted(_) => self.settled(),
+            } if self.settled() == ServicePhase::Live => ServicePhase::Invalid,
+            Ask::Invalid {
+                faults: _,
+                last_good: Some(_),
+            }
+            | Ask::Wanted(_) => self.settled(),
         }
     }
 

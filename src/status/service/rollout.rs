@@ -144,6 +144,7 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         trigger,
         actor,
         spec: _,
+        environment: _,
         targets: _,
         phase,
         started_at,

@@ -15,7 +15,7 @@ use verdigris::{
 use super::rig::{Finds, Rig, answers, approval, desired, key, source};
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "serves the dashboard at 127.0.0.1:7654 until it is stopped: for a person to look at"]
+#[ignore = "serves the dashboard until it is stopped: for a person to look at"]
 async fn serve_the_dashboard() {
     let rig = Rig::new().await;
     let mut faulty = source("warehouse");
@@ -34,9 +34,8 @@ async fn serve_the_dashboard() {
         .await;
     }
     furnish(&rig).await;
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:7654")
-        .await
-        .unwrap();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    eprintln!("http://{}/", listener.local_addr().unwrap());
     let churn = async {
         let mut version = 10;
         loop {
@@ -131,7 +130,7 @@ async fn furnish(rig: &Rig) {
         message: "connection refused".to_owned(),
     };
     let azure = rig.world.cloud(CloudName::Azure);
-    for _ in 0..30 {
+    for _ in 0..12 {
         azure.fault(Operation::Observe, 1, Fault::Fail(failure.clone()));
     }
     rig.ask(desired("prod/loyalty", 1, vec![answers()])).await;

@@ -103,7 +103,13 @@ fn counts(screen: &Screen, summary: &Summary) {
         .iter()
         .map(|(name, number)| format!("{name} {number}"))
         .collect();
-    let total = screen.paint(Tone::Strong, &format!("{services} services"));
+    let total = screen.paint(
+        Tone::Strong,
+        &match services {
+            1 => "1 service".to_owned(),
+            _ => format!("{services} services"),
+        },
+    );
     screen.line(&format!(
         "{total}  {}  ({})",
         parts.join(", "),

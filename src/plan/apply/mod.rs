@@ -1,22 +1,23 @@
 //! Takes steps and outcomes into the state, and says what must be written down before anything is sent.
 
+use std::collections::BTreeMap;
+
+mod outcome;
+
+pub use self::outcome::{measured, seen, settle};
 use super::{
     state::{
-        EventRecord, HistoryEntry, Live, Memory, Pin, Policy, Problem, Rejection, Seen,
-        ServiceState, Severity,
+        EventRecord, HistoryEntry, Memory, Pin, Rejection, ServiceState, Severity,
     },
     step::{Note, Sending},
 };
 use crate::{
-    diff::FieldDrift,
     manifest::spec::{Across, Gate, RolloutSpec},
     name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
-    observed::Observed,
     rollout::{
         Rollout, RolloutId, Transition, Trigger,
-        evidence::Measurement,
-        gate_run::{EVIDENCE_MAX, GateRun, MEASUREMENTS_MAX},
-        intent::{Failure, Intent, IntentKey, IntentState, Order},
+        gate_run::GateRun,
+        intent::{Intent, IntentKey, IntentState, Order},
         phase::{Event, IllegalMove, Phase},
     },
 };
@@ -87,6 +88,7 @@ pub fn begin(
         actor,
         spec: desired.map_or(nothing, |desired| desired.rollout.clone()),
         targets: state.targets(),
+        environment: state.environment().cloned(),
         phase: Phase::Queued,
         started_at: now,
         transitions: vec![Transition {
@@ -196,6 +198,7 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
                 at: now,
             };
             memory.rejected.insert(rollout.release, rejection);
+            forget_oldest_rejections(&mut memory.rejected);
         }
         Phase::Rejected { .. }
         | Phase::RolledBack { .. }
@@ -211,6 +214,19 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
         | Phase::RollingBack { .. } => {}
     }
     writes
+}
+
+/// Rejected releases remembered for each service; a repository that goes through more of them than this has other troubles.
+const REJECTED_MAX: usize = 200;
+
+fn forget_oldest_rejections(rejected: &mut BTreeMap<ReleaseDigest, Rejection>) {
+    while rejected.len() > REJECTED_MAX {
+        let oldest = rejected.iter().min_by_key(|(_, rejection)| rejection.at);
+        let Some(oldest) = oldest.map(|(release, _)| *release) else {
+            return;
+        };
+        rejected.remove(&oldest);
+    }
 }
 
 fn history(rollout: &Rollout, now: Timestamp) -> HistoryEntry {
@@ -298,112 +314,6 @@ fn gate_asked(
     Some(Write::Rollout)
 }
 
-/// Takes in what became of an order.
-pub fn settle(
-    state: &mut ServiceState,
-    key: &IntentKey,
-    outcome: Result<(), Failure>,
-    policy: Policy,
-    now: Timestamp,
-) -> Vec<Write> {
-    state.in_flight.orders.remove(key);
-    let is_endless =
-        key.0.contains("/back/") || key.0.starts_with("drift/") || key.0.starts_with("prune/");
-    let Some(intent) = state.intents.get_mut(key) else {
-        return Vec::new();
-    };
-    let attempts_max = (!is_endless).then_some(policy.attempts_max);
-    let order = intent.order.clone();
-    intent.settle(outcome.clone(), attempts_max, now);
-    let mut writes = vec![Write::Intent(key.clone())];
-    match outcome {
-        Err(failure) => {
-            writes.push(event(
-                state,
-                Severity::Warning,
-                &failure.reason,
-                format!("{order}: {}", failure.message),
-                now,
-            ));
-        }
-        Ok(()) if key.0.starts_with("drift/") => {
-            writes.push(event(
-                state,
-                Severity::Info,
-                "DriftRepaired",
-                order.to_string(),
-                now,
-            ));
-        }
-        Ok(()) => {}
-    }
-    writes
-}
-
-/// Takes in one round of a gate.
-pub fn measured(
-    state: &mut ServiceState,
-    gate: &GateName,
-    measurements: Vec<Measurement>,
-) -> Vec<Write> {
-    let Some(rollout) = &mut state.rollout else {
-        return Vec::new();
-    };
-    let Some(run) = rollout.gates.iter_mut().find(|run| run.gate == *gate) else {
-        return Vec::new();
-    };
-    run.measurements.extend(
-        measurements
-            .into_iter()
-            .map(|measurement| measurement.shortened(EVIDENCE_MAX)),
-    );
-    let surplus = run.measurements.len().saturating_sub(MEASUREMENTS_MAX);
-    run.measurements.drain(..surplus);
-    vec![Write::Rollout]
-}
-
-/// Takes in a look at a target.
-pub fn seen(
-    state: &mut ServiceState,
-    target: CloudName,
-    look: Result<(Observed, Vec<FieldDrift>), Failure>,
-    now: Timestamp,
-) -> Vec<Write> {
-    state.in_flight.observing.remove(&target);
-    let service = state.key.clone();
-    let live = state.live.entry(target).or_insert(Live {
-        service,
-        target,
-        seen: None,
-        problem: None,
-    });
-    match look {
-        Ok((observed, drift)) => {
-            live.problem = None;
-            live.seen = Some(Seen {
-                at: now,
-                observed,
-                drift,
-            });
-        }
-        Err(failure) => {
-            let since = live.problem.as_ref().map_or(now, |problem| problem.since);
-            let times = live
-                .problem
-                .as_ref()
-                .map_or(0, |problem| problem.times)
-                .saturating_add(1);
-            live.problem = Some(Problem {
-                failure,
-                since,
-                at: now,
-                times,
-            });
-        }
-    }
-    vec![Write::Live(target)]
-}
-
 /// Takes in what needs no order.
 pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> {
     match note {
@@ -427,6 +337,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
         Note::Forget => {
             let message = "removed from git and from every cloud".to_owned();
             let mut writes = drop_intents(state, |_| true);
+            writes.extend(state.releases.keys().copied().map(Write::DropRelease));
             writes.extend([
                 event(state, Severity::Info, "Pruned", message, now),
                 Write::Forget,

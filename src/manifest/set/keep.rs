@@ -1,0 +1,267 @@
+//! Keeps the set of a repository from commit to commit, so that work follows the change.
+//!
+//! Files meet in few places: services of one name, apps that Azure's host would take for one, and what environments and gates say to
+//! all. Where a change stays clear of these, its files are put together with the environments and gates alone, and the rest of the set
+//! stays as it is. Anywhere else everything is put together afresh: that is always right, and only slower.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+
+use super::{
+    super::{
+        check::limits::{app_name, host_id},
+        spec::{AzureTarget, Environment, Service},
+    },
+    Set, assemble,
+    file::{Content, FileDocs, Suspects},
+};
+use crate::name::{EnvironmentName, ServiceName};
+
+/// The files of a repository and the set that they make.
+///
+/// # Guarantees
+///
+/// The set is always the one that [`assemble`] makes of the files.
+#[derive(Debug, Default)]
+pub struct KeptSet {
+    files: BTreeMap<String, Arc<FileDocs>>,
+    set: Set,
+    index: Index,
+}
+
+/// Which services of a set may differ from those before.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Changed {
+    /// Any of them, and environments too.
+    All,
+    /// These at most, which may be gone or new; environments are as they were.
+    Services(BTreeSet<ServiceName>),
+}
+
+/// Where services could meet.
+#[derive(Debug, Default)]
+struct Index {
+    /// In how many documents a name stands as a service's, broken ones counted too.
+    names: BTreeMap<ServiceName, usize>,
+    /// Whose app, in some environment, Azure's host gives this id.
+    hosts: BTreeMap<String, Vec<ServiceName>>,
+    /// Files that say something to others.
+    shared: BTreeSet<String>,
+    azures: Vec<(EnvironmentName, AzureTarget)>,
+}
+
+impl KeptSet {
+    /// Starts with all files of a commit.
+    pub fn new(files: BTreeMap<String, Arc<FileDocs>>) -> Self {
+        let set = assemble(&files);
+        let index = Index::new(&files, &set);
+        Self { files, set, index }
+    }
+
+    pub fn set(&self) -> &Set {
+        &self.set
+    }
+
+    /// Takes in files that changed, by path; `None` for one that is gone.
+    pub fn update(&mut self, changes: BTreeMap<String, Option<Arc<FileDocs>>>) -> Changed {
+        let names = self.plain_names(&changes);
+        let was_clear = names
+            .as_ref()
+            .is_some_and(|names| self.index.is_clear(names));
+        let paths: BTreeSet<String> = changes.keys().cloned().collect();
+        for (path, docs) in changes {
+            self.put(path, docs);
+        }
+        match names {
+            Some(names) if was_clear && self.index.is_clear(&names) => {
+                self.patch(&paths, &names);
+                Changed::Services(names)
+            }
+            Some(_) | None => {
+                *self = Self::new(std::mem::take(&mut self.files));
+                Changed::All
+            }
+        }
+    }
+
+    /// The services that changed files are about, before or after; none where a file is about anything else.
+    fn plain_names(
+        &self,
+        changes: &BTreeMap<String, Option<Arc<FileDocs>>>,
+    ) -> Option<BTreeSet<ServiceName>> {
+        let mut names = BTreeSet::new();
+        for (path, after) in changes {
+            for file in self.files.get(path).into_iter().chain(after) {
+                for service in plain_services(file)? {
+                    names.insert(service.name.clone());
+                }
+            }
+        }
+        Some(names)
+    }
+
+    fn put(&mut self, path: String, docs: Option<Arc<FileDocs>>) {
+        if let Some(before) = self.files.remove(&path) {
+            self.index.remove(&path, &before);
+        }
+        if let Some(docs) = docs {
+            self.index.add(&path, &docs);
+            self.files.insert(path, docs);
+        }
+    }
+
+    /// Puts the changed files together with those that say something to others, and takes over what that gives of these services.
+    fn patch(&mut self, paths: &BTreeSet<String>, names: &BTreeSet<ServiceName>) {
+        let wanted = paths.iter().chain(&self.index.shared);
+        let files = wanted.filter_map(|path| self.files.get_key_value(path));
+        let mut part = assemble(
+            &files
+                .map(|(path, file)| (path.clone(), Arc::clone(file)))
+                .collect(),
+        );
+        for name in names {
+            self.set.services.remove(name);
+            self.set.held.services.remove(name);
+            if let Some(placed) = part.services.remove(name) {
+                self.set.services.insert(name.clone(), placed);
+            }
+            if part.held.services.contains(name) {
+                self.set.held.services.insert(name.clone());
+            }
+        }
+        let faults = &mut self.set.faults;
+        faults.retain(|fault| !paths.contains(&fault.file));
+        faults.extend(
+            part.faults
+                .into_iter()
+                .filter(|fault| paths.contains(&fault.file)),
+        );
+        faults.sort_by(|a, b| (&a.file, a.offset).cmp(&(&b.file, b.offset)));
+    }
+}
+
+// === impl Index ===
+
+impl Index {
+    fn new(files: &BTreeMap<String, Arc<FileDocs>>, set: &Set) -> Self {
+        let azure = |(name, environment): (&EnvironmentName, &Arc<Environment>)| {
+            Some((name.clone(), environment.azure.clone()?))
+        };
+        let mut index = Self {
+            azures: set.environments.iter().filter_map(azure).collect(),
+            ..Self::default()
+        };
+        for (path, file) in files {
+            index.add(path, file);
+        }
+        index
+    }
+
+    fn add(&mut self, path: &str, file: &FileDocs) {
+        for name in named_services(file) {
+            *self.names.entry(name.clone()).or_default() += 1;
+        }
+        for service in services(file) {
+            for id in self.ids_of(service) {
+                let owners = self.hosts.entry(id).or_default();
+                if !owners.contains(&service.name) {
+                    owners.reserve_exact(1);
+                    owners.push(service.name.clone());
+                }
+            }
+        }
+        if plain_services(file).is_none() {
+            self.shared.insert(path.to_owned());
+        }
+    }
+
+    fn remove(&mut self, path: &str, file: &FileDocs) {
+        for name in named_services(file) {
+            if let Some(count) = self.names.get_mut(name) {
+                *count -= 1;
+                if *count == 0 {
+                    self.names.remove(name);
+                }
+            }
+        }
+        for service in services(file) {
+            for id in self.ids_of(service) {
+                if let Some(owners) = self.hosts.get_mut(&id) {
+                    owners.retain(|owner| *owner != service.name);
+                    if owners.is_empty() {
+                        self.hosts.remove(&id);
+                    }
+                }
+            }
+        }
+        self.shared.remove(path);
+    }
+
+    fn ids_of(&self, service: &Service) -> Vec<String> {
+        let runs_in = |environment: &EnvironmentName| {
+            service.environments.is_empty() || service.environments.contains(environment)
+        };
+        let azures = self.azures.iter();
+        azures
+            .filter(|(environment, _)| runs_in(environment))
+            .map(|(environment, azure)| id_of(azure, environment, &service.name))
+            .collect()
+    }
+
+    /// Whether these services meet no other.
+    fn is_clear(&self, names: &BTreeSet<ServiceName>) -> bool {
+        let stands_once = |name| self.names.get(name).is_none_or(|count| *count == 1);
+        names
+            .iter()
+            .all(|name| stands_once(name) && self.is_alone(name))
+    }
+
+    /// Whether Azure's host takes no other service's app for one of this service.
+    fn is_alone(&self, name: &ServiceName) -> bool {
+        self.azures.iter().all(|(environment, azure)| {
+            let owners = self.hosts.get(&id_of(azure, environment, name));
+            owners.is_none_or(|owners| owners.iter().all(|owner| owner == name))
+        })
+    }
+}
+
+fn id_of(azure: &AzureTarget, environment: &EnvironmentName, service: &ServiceName) -> String {
+    host_id(&app_name(azure, environment, service)).to_owned()
+}
+
+// === what files hold ===
+
+/// The services of a file that is about nothing else; none where it is.
+fn plain_services(file: &FileDocs) -> Option<Vec<&Service>> {
+    if file.is_unreadable {
+        return None;
+    }
+    let found: Vec<&Service> = services(file).collect();
+    (found.len() == file.documents.len()).then_some(found)
+}
+
+fn services(file: &FileDocs) -> impl Iterator<Item = &Service> {
+    file.documents
+        .iter()
+        .filter_map(|(_, content)| match content {
+            Content::Service { draft, is_good: _ } => Some(&*draft.service),
+            Content::Environment(..) | Content::Gate(..) | Content::Broken(_) => None,
+        })
+}
+
+/// Every name that a document of the file has, or may be meant to have, as a service's.
+fn named_services(file: &FileDocs) -> impl Iterator<Item = &ServiceName> {
+    file.documents
+        .iter()
+        .filter_map(|(_, content)| match content {
+            Content::Service { draft, is_good: _ } => Some(&draft.name.value),
+            Content::Broken(Suspects {
+                service,
+                environment: _,
+                gate: _,
+            }) => service.as_ref(),
+            Content::Environment(..) | Content::Gate(..) => None,
+        })
+}

@@ -1,0 +1,133 @@
+//! Takes in what came back: outcomes of orders, measurements and looks.
+
+use super::{Write, event};
+use crate::{
+    diff::FieldDrift,
+    name::{CloudName, GateName, Timestamp},
+    observed::Observed,
+    plan::state::{Live, Policy, Problem, Seen, ServiceState, Severity},
+    rollout::{
+        evidence::Measurement,
+        gate_run::EVIDENCE_MAX,
+        intent::{Failure, Intent, IntentKey, Order, Patience},
+    },
+};
+
+/// Takes in what became of an order.
+pub fn settle(
+    state: &mut ServiceState,
+    key: &IntentKey,
+    outcome: Result<(), Failure>,
+    policy: Policy,
+    now: Timestamp,
+) -> Vec<Write> {
+    state.in_flight.orders.remove(key);
+    let is_rollback = state.active().is_some_and(|it| it.trigger.is_rollback());
+    let Some(intent) = state.intents.get_mut(key) else {
+        return Vec::new();
+    };
+    let order = intent.order.clone();
+    intent.settle(outcome.clone(), patience(intent, is_rollback, policy), now);
+    let is_measured = intent.is_done() && matches!(order, Order::Measure { .. });
+    let mut writes = Vec::new();
+    if is_measured {
+        // Its measurements are kept with the rollout; a gate that is asked a thousand times leaves no thousand intents.
+        state.intents.remove(key);
+        writes.push(Write::DropIntent(key.clone()));
+    } else {
+        writes.push(Write::Intent(key.clone()));
+    }
+    match outcome {
+        Err(failure) => writes.push(event(
+            state,
+            Severity::Warning,
+            &failure.reason,
+            format!("{order}: {}", failure.message),
+            now,
+        )),
+        Ok(()) if key.0.starts_with("drift/") => {
+            let message = order.to_string();
+            writes.push(event(state, Severity::Info, "DriftRepaired", message, now));
+        }
+        Ok(()) => {}
+    }
+    writes
+}
+
+/// A way back, a repair and a deletion are never given up. A promotion is given up soon, since users see half of it; what users do not see
+/// is tried for a while.
+fn patience(intent: &Intent, is_rollback: bool, policy: Policy) -> Patience {
+    let key = &intent.key.0;
+    let is_endless =
+        key.contains("/back/") || key.starts_with("drift/") || key.starts_with("prune/");
+    match &intent.order {
+        _ if is_endless => Patience::Endless,
+        Order::Promote { .. } | Order::Repair { .. } | Order::Retract { .. } if is_rollback => {
+            Patience::Endless
+        }
+        Order::Promote { .. } | Order::Repair { .. } | Order::Retract { .. } => {
+            Patience::Tries(policy.attempts_max)
+        }
+        Order::Build { .. } | Order::Stage { .. } | Order::Measure { .. } | Order::Prune { .. } => {
+            Patience::Time
+        }
+    }
+}
+
+/// Takes in one round of a gate.
+pub fn measured(
+    state: &mut ServiceState,
+    gate: &GateName,
+    measurements: Vec<Measurement>,
+) -> Vec<Write> {
+    let Some(rollout) = &mut state.rollout else {
+        return Vec::new();
+    };
+    let Some(run) = rollout.gates.iter_mut().find(|run| run.gate == *gate) else {
+        return Vec::new();
+    };
+    run.measurements.extend(
+        measurements
+            .into_iter()
+            .map(|measurement| measurement.shortened(EVIDENCE_MAX)),
+    );
+    run.forget_old_evidence();
+    vec![Write::Rollout]
+}
+
+/// Takes in a look at a target that began at a moment. What began before the newest look is older news, whenever it comes.
+pub fn seen(
+    state: &mut ServiceState,
+    target: CloudName,
+    look: Result<(Observed, Vec<FieldDrift>), Failure>,
+    began: Timestamp,
+) -> Vec<Write> {
+    let service = state.key.clone();
+    let live = state.live.entry(target).or_insert(Live {
+        service,
+        target,
+        seen: None,
+        problem: None,
+    });
+    match look {
+        Ok(_) if live.seen.as_ref().is_some_and(|seen| seen.at > began) => return Vec::new(),
+        Ok((observed, drift)) => {
+            live.problem = None;
+            live.seen = Some(Seen {
+                at: began,
+                observed,
+                drift,
+            });
+        }
+        Err(failure) => {
+            let before = live.problem.as_ref();
+            live.problem = Some(Problem {
+                failure,
+                since: before.map_or(began, |problem| problem.since),
+                at: began,
+                times: before.map_or(0, |problem| problem.times).saturating_add(1),
+            });
+        }
+    }
+    vec![Write::Live(target)]
+}

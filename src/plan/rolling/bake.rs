@@ -1,0 +1,126 @@
+//! After the promotion: blue is watched until the bake ends.
+
+use std::time::Duration;
+
+use super::{View, gates::Gates};
+use crate::{
+    manifest::spec::GateStage,
+    name::{CloudName, Timestamp},
+    plan::{
+        reason::WaitingOn,
+        step::{Step, look::look_at, wait},
+    },
+    rollout::phase::{Event, StopReason, Why},
+};
+
+impl View<'_> {
+    pub(super) fn bake(&self) -> Duration {
+        if self.rollout.trigger.is_rollback() {
+            Duration::ZERO
+        } else {
+            self.rollout.spec.bake
+        }
+    }
+
+    pub(super) fn baking(&self, since: Timestamp, until: Timestamp) -> Step {
+        if let Some(why) = self.reverted(since) {
+            return Step::Move(Event::Failed(why));
+        }
+        let pending = match self.gates(GateStage::Promotion) {
+            Gates::Failed(why) | Gates::Unclear(why) => return Step::Move(Event::Failed(why)),
+            Gates::Pending(step @ (Step::Send(_) | Step::Observe(_))) => return step,
+            Gates::Passed if until == since => return Step::Move(Event::Baked),
+            Gates::Passed => None,
+            Gates::Pending(step) => Some(step),
+        };
+        if let Some(step) = self.watch(since, until) {
+            return step;
+        }
+        let next_watch = self.next_watch(since, until);
+        match (pending, self.unwatched(until)) {
+            (Some(step), _) => step.no_later_than(next_watch),
+            (None, _) if self.now < until => {
+                let wake = next_watch.into_iter().chain([until]).min();
+                wait(WaitingOn::Bake { until }, wake)
+            }
+            (None, Some(target)) => wait(self.waiting_to_see(target), next_watch),
+            (None, None) => Step::Move(Event::Baked),
+        }
+    }
+
+    /// Slots are looked at a few times during the bake, since swaps have been seen to revert themselves minutes later.
+    fn watch(&self, since: Timestamp, until: Timestamp) -> Option<Step> {
+        let is_due = |target: &&CloudName| {
+            let is_last = self.now >= until && self.unseen_since(**target, until);
+            let is_free = !self.state.in_flight.observing.contains(*target);
+            is_free
+                && (look_at(self.state, **target, watch_every(since, until)) <= self.now
+                    || is_last && !self.has_problem(**target))
+        };
+        let due: Vec<CloudName> = self
+            .rollout
+            .targets
+            .iter()
+            .filter(is_due)
+            .copied()
+            .collect();
+        (!due.is_empty()).then_some(Step::Observe(due))
+    }
+
+    /// When the next look is due; none while every target is being looked at, since its return wakes.
+    fn next_watch(&self, since: Timestamp, until: Timestamp) -> Option<Timestamp> {
+        let every = watch_every(since, until);
+        let is_free = |target: &&CloudName| !self.state.in_flight.observing.contains(*target);
+        let targets = self.rollout.targets.iter().filter(is_free);
+        targets
+            .map(|target| look_at(self.state, *target, every))
+            .min()
+    }
+
+    fn unwatched(&self, until: Timestamp) -> Option<CloudName> {
+        self.rollout
+            .targets
+            .iter()
+            .copied()
+            .find(|target| self.unseen_since(*target, until))
+    }
+
+    fn unseen_since(&self, target: CloudName, moment: Timestamp) -> bool {
+        self.state.seen(target).is_none_or(|seen| seen.at < moment)
+    }
+
+    fn has_problem(&self, target: CloudName) -> bool {
+        self.state
+            .live
+            .get(&target)
+            .is_some_and(|live| live.problem.is_some())
+    }
+
+    fn waiting_to_see(&self, target: CloudName) -> WaitingOn {
+        let live = self.state.live.get(&target);
+        let problem = live.and_then(|live| live.problem.as_ref());
+        WaitingOn::Cloud {
+            target,
+            failure: problem.map(|problem| problem.failure.clone()),
+        }
+    }
+
+    /// A look that began after the promotion, and does not find what was promoted.
+    fn reverted(&self, since: Timestamp) -> Option<Why> {
+        let release = self.rollout.release;
+        let is_reverted = |target: &&CloudName| {
+            let seen = self.state.seen(**target).filter(|seen| seen.at >= since);
+            seen.is_some_and(|seen| !seen.observed.blue.holds(release))
+        };
+        let target = self.rollout.targets.iter().find(is_reverted)?;
+        Some(Why {
+            reason: StopReason::SlotReverted,
+            message: format!("blue on {target} no longer holds release {}", release.short()),
+        })
+    }
+}
+
+/// A fifth of the bake, between one second and half a minute.
+fn watch_every(since: Timestamp, until: Timestamp) -> Duration {
+    (until.since(since) / 5).clamp(Duration::from_secs(1), Duration::from_secs(30))
+}

@@ -1,0 +1,150 @@
+//! The gates of a rollout: what their measurements say, and what to ask next.
+
+use super::View;
+use crate::{
+    manifest::spec::{Gate, GateKind, GateStage},
+    name::Timestamp,
+    plan::{
+        reason::{Reason, WaitingOn},
+        step::{Sending, Step, is_sendable, wait, waiting_for},
+    },
+    rollout::{
+        Approval,
+        gate_run::GateRun,
+        intent::{IntentState, Order},
+        phase::{Phase, StopReason, Why},
+        verdict::Verdict,
+    },
+};
+
+/// What the gates of a stage say together.
+pub(super) enum Gates {
+    Passed,
+    Failed(Why),
+    Unclear(Why),
+    Pending(Step),
+}
+
+impl View<'_> {
+    /// Gates are measured one after the other, in the order they are written; the first that does not pass ends it.
+    pub(super) fn gates(&self, stage: GateStage) -> Gates {
+        if self.rollout.trigger.is_rollback() {
+            return Gates::Passed;
+        }
+        let measured =
+            |gate: &&Gate| gate.after == stage && !matches!(gate.kind, GateKind::Approval(_));
+        for gate in self.rollout.spec.gates.iter().filter(measured) {
+            match self.verdict(gate) {
+                Verdict::Passed => {}
+                Verdict::Pending { next_at } => return Gates::Pending(self.measure(gate, next_at)),
+                Verdict::Failed { .. } | Verdict::Inconclusive { .. } | Verdict::Error { .. }
+                    if gate.measure.dry_run => {}
+                Verdict::Failed { why } => {
+                    let message = format!("gate {} failed: {why}", gate.name);
+                    return Gates::Failed(stop(StopReason::GateFailed, message));
+                }
+                Verdict::Inconclusive { why } => {
+                    let message = format!("gate {} is inconclusive: {why}", gate.name);
+                    return Gates::Unclear(stop(StopReason::GateInconclusive, message));
+                }
+                Verdict::Error { why } => {
+                    let message = format!("gate {} could not be measured: {why}", gate.name);
+                    return Gates::Unclear(stop(StopReason::GateError, message));
+                }
+            }
+        }
+        Gates::Passed
+    }
+
+    fn run_of(&self, gate: &Gate) -> Option<&GateRun> {
+        self.rollout.gates.iter().find(|run| run.gate == gate.name)
+    }
+
+    fn verdict(&self, gate: &Gate) -> Verdict {
+        match self.run_of(gate) {
+            Some(run) => run.verdict(gate, &self.rollout.targets),
+            None => Verdict::Pending {
+                next_at: self.gates_since().after(gate.measure.initial_delay),
+            },
+        }
+    }
+
+    /// When the phase began that the gates belong to.
+    fn gates_since(&self) -> Timestamp {
+        match &self.rollout.phase {
+            Phase::Gating { since } | Phase::Baking { since, .. } => *since,
+            Phase::Queued
+            | Phase::Building
+            | Phase::Staging
+            | Phase::Paused { .. }
+            | Phase::AwaitingApproval { .. }
+            | Phase::Promoting
+            | Phase::Live
+            | Phase::Rejected { .. }
+            | Phase::Superseded { .. }
+            | Phase::RollingBack { .. }
+            | Phase::RolledBack { .. } => self.now,
+        }
+    }
+
+    /// The round that was asked for last, if it has not come back; else the next one, once it is due.
+    fn measure(&self, gate: &Gate, next_at: Timestamp) -> Step {
+        let last = self.run_of(gate).map_or(0, |run| run.rounds);
+        let asked = self.round(gate, last);
+        match self.state.intents.get(&asked.key) {
+            Some(intent) if is_sendable(self.state, intent, self.now) => Step::Send(vec![asked]),
+            Some(intent) if matches!(intent.state, IntentState::Open { .. }) => {
+                waiting_for(self.state, intent)
+            }
+            Some(_) | None if next_at <= self.now => Step::Send(vec![self.round(gate, last + 1)]),
+            Some(_) | None => {
+                let on = WaitingOn::Gate {
+                    gate: gate.name.clone(),
+                    next_at: Some(next_at),
+                };
+                wait(on, Some(next_at))
+            }
+        }
+    }
+
+    fn round(&self, gate: &Gate, round: u32) -> Sending {
+        let order = Order::Measure {
+            gate: gate.name.clone(),
+            round,
+        };
+        let reason = Reason::GateDue {
+            gate: gate.name.clone(),
+        };
+        self.sending(format!("gate/{}/{round}", gate.name), order, reason)
+    }
+
+    /// The first approval gate that is not satisfied.
+    pub(super) fn missing_approval(&self) -> Option<WaitingOn> {
+        if self.rollout.trigger.is_rollback() {
+            return None;
+        }
+        self.rollout
+            .spec
+            .gates
+            .iter()
+            .find_map(|gate| match &gate.kind {
+                GateKind::Http(_) | GateKind::Command(_) => None,
+                GateKind::Approval(approval) => {
+                    let counts = |by: &&Approval| {
+                        approval.by.is_empty() || approval.by.contains(&by.actor.username)
+                    };
+                    let given = u32::try_from(self.rollout.approvals.iter().filter(counts).count())
+                        .unwrap_or(u32::MAX);
+                    (given < approval.quorum).then(|| WaitingOn::Approval {
+                        gate: gate.name.clone(),
+                        given,
+                        quorum: approval.quorum,
+                    })
+                }
+            })
+    }
+}
+
+fn stop(reason: StopReason, message: String) -> Why {
+    Why { reason, message }
+}

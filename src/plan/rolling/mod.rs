@@ -1,0 +1,182 @@
+//! The next thing to do for a rollout that is under way, phase by phase.
+
+mod bake;
+mod gates;
+mod orders;
+
+use super::{
+    reason::WaitingOn,
+    state::{Ask, Policy, ServiceState},
+    step::{
+        Step, Waiting,
+        look::{hindrance, look_at},
+        wait,
+    },
+};
+use crate::{
+    manifest::spec::GateStage,
+    name::{CloudName, Timestamp},
+    rollout::{
+        Rollout, Trigger,
+        intent::Order,
+        phase::{Event, Phase},
+    },
+};
+
+pub(super) fn step(
+    state: &ServiceState,
+    rollout: &Rollout,
+    policy: Policy,
+    now: Timestamp,
+) -> Step {
+    if rollout.phase.is_before_promotion() {
+        if let Some(step) = superseded(state, rollout) {
+            return step;
+        }
+        if let Some(step) = suspended(state, rollout, now) {
+            return step;
+        }
+    }
+    if let Some(step) = look_again(state, rollout, policy, now) {
+        return step;
+    }
+    let view = View {
+        state,
+        rollout,
+        policy,
+        now,
+    };
+    match &rollout.phase {
+        Phase::Queued => Step::Move(Event::Started),
+        Phase::Building => view.building(),
+        Phase::Staging => view.staging(),
+        Phase::Gating { .. } => view.gating(),
+        Phase::Paused { why } => wait(
+            WaitingOn::Person {
+                message: why.message.clone(),
+            },
+            None,
+        ),
+        Phase::AwaitingApproval { .. } => view.awaiting_approval(),
+        Phase::Promoting => view.promoting(),
+        Phase::Baking { since, until } => view.baking(*since, *until),
+        Phase::RollingBack { why } => view.rolling_back(why),
+        Phase::Live
+        | Phase::Rejected { .. }
+        | Phase::Superseded { .. }
+        | Phase::RolledBack { .. } => wait(WaitingOn::Nothing, None),
+    }
+}
+
+/// A newer commit takes the place of a rollout that waits; an order under way to a cloud is let finish first.
+fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
+    match &state.ask {
+        // Nobody knows yet what Git asks for, or asked for before it went wrong: what was begun goes on.
+        Ask::Unknown
+        | Ask::Invalid {
+            last_good: None, ..
+        } => return None,
+        Ask::Absent
+        | Ask::Wanted(_)
+        | Ask::Invalid {
+            last_good: Some(_), ..
+        } => {}
+    }
+    let wanted = state.wanted();
+    let is_current = match rollout.trigger {
+        Trigger::Commit | Trigger::Retry => wanted == Some(rollout.release),
+        Trigger::Rollback { held } => wanted == held || wanted == Some(rollout.release),
+    };
+    if is_current {
+        return None;
+    }
+    Some(match state.writing() {
+        Some((_, order)) => under_way(order),
+        None => Step::Move(Event::Superseded { by: wanted }),
+    })
+}
+
+/// A suspension holds what the loop would do. A person who asks for a rollback means it, suspended or not.
+fn suspended(state: &ServiceState, rollout: &Rollout, now: Timestamp) -> Option<Step> {
+    let suspension = state
+        .suspension(now)
+        .filter(|_| !rollout.trigger.is_rollback())?;
+    let on = WaitingOn::Suspended {
+        reason: suspension.reason.clone(),
+        until: suspension.until,
+    };
+    Some(wait(on, suspension.until))
+}
+
+/// A target that was never seen, or where something stands in our way, is looked at until orders can be given.
+fn look_again(
+    state: &ServiceState,
+    rollout: &Rollout,
+    policy: Policy,
+    now: Timestamp,
+) -> Option<Step> {
+    let is_due = |target: &CloudName| {
+        hindrance(state, *target, None).is_some()
+            && !state.in_flight.observing.contains(target)
+            && look_at(state, *target, policy.resync) <= now
+    };
+    let due: Vec<CloudName> = rollout.targets.iter().copied().filter(is_due).collect();
+    (!due.is_empty()).then_some(Step::Observe(due))
+}
+
+/// Waits for an order that was sent before.
+pub(super) fn under_way(order: &Order) -> Step {
+    wait(
+        WaitingOn::Order {
+            order: order.clone(),
+            failure: None,
+            next_at: None,
+        },
+        None,
+    )
+}
+
+/// One look at one rollout.
+struct View<'a> {
+    state: &'a ServiceState,
+    rollout: &'a Rollout,
+    policy: Policy,
+    now: Timestamp,
+}
+
+impl View<'_> {
+    fn gating(&self) -> Step {
+        match self.gates(GateStage::Staging) {
+            gates::Gates::Passed if self.missing_approval().is_some() => {
+                Step::Move(Event::ApprovalNeeded)
+            }
+            gates::Gates::Passed => Step::Move(Event::GatesPassed),
+            gates::Gates::Failed(why) => Step::Move(Event::Refused(why)),
+            gates::Gates::Unclear(why) => Step::Move(Event::GatesUnclear(why)),
+            gates::Gates::Pending(step) => step,
+        }
+    }
+
+    fn awaiting_approval(&self) -> Step {
+        match self.missing_approval() {
+            Some(on) => wait(on, None),
+            None => Step::Move(Event::Approved),
+        }
+    }
+}
+
+impl Step {
+    fn no_later_than(self, wake: Option<Timestamp>) -> Self {
+        match self {
+            Self::Wait(Waiting { on, wake: own }) => Self::Wait(Waiting {
+                on,
+                wake: own.into_iter().chain(wake).min(),
+            }),
+            Self::Begin { .. }
+            | Self::Move(_)
+            | Self::Note(_)
+            | Self::Observe(_)
+            | Self::Send(_) => self,
+        }
+    }
+}

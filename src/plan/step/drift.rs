@@ -1,0 +1,123 @@
+//! Brings blue back to the release that was promoted, where somebody or something moved it.
+
+use super::{
+    Note, Sending, Step, is_sendable,
+    look::{hindrance, next_look},
+    wait, waiting_for,
+};
+use crate::{
+    manifest::spec::DriftMode,
+    name::{CloudName, ReleaseDigest, Timestamp},
+    plan::{
+        reason::{Reason, WaitingOn},
+        state::{Policy, ServiceState},
+    },
+    rollout::intent::{Intent, IntentKey, IntentState, Order},
+};
+
+/// What is to be done about drift; nothing where there is none. A target that is ill keeps no other from its repair.
+pub(super) fn drifted(
+    state: &ServiceState,
+    promoted: ReleaseDigest,
+    mode: DriftMode,
+    policy: Policy,
+    now: Timestamp,
+) -> Option<Step> {
+    let mut sendings = Vec::new();
+    let mut waits = Vec::new();
+    let found = state.targets().into_iter();
+    let found = found.filter_map(|target| Some((target, drift_of(state, target, promoted)?)));
+    for (target, (order, reason)) in found {
+        let message = reason.to_string();
+        match repair(state, target, Sending::about(state, target, order, reason), policy, now) {
+            _ if mode == DriftMode::Observe => {
+                let on = WaitingOn::Drift { target, message };
+                waits.push(wait(on, next_look(state, policy)));
+            }
+            Repair::Stale(key) => return Some(Step::Note(Note::Clear { keys: vec![key] })),
+            Repair::Send(sending) => sendings.push(sending),
+            Repair::Wait(step) => waits.push(step),
+        }
+    }
+    if !sendings.is_empty() {
+        return Some(Step::Send(sendings));
+    }
+    Step::all(waits).or_else(|| clear(state))
+}
+
+/// What becomes of one repair.
+enum Repair {
+    Send(Sending),
+    Wait(Step),
+    /// What was decided before no longer fits what is seen.
+    Stale(IntentKey),
+}
+
+fn repair(state: &ServiceState, target: CloudName, wanted: Sending, policy: Policy, now: Timestamp) -> Repair {
+    let open = open_drift(state, target);
+    let key = open.map_or(&wanted.key, |intent| &intent.key);
+    if let Some(on) = hindrance(state, target, Some(key)) {
+        return Repair::Wait(wait(on, next_look(state, policy)));
+    }
+    match open {
+        Some(intent) if state.in_flight.orders.contains_key(&intent.key) => {
+            Repair::Wait(waiting_for(state, intent))
+        }
+        Some(intent) if intent.order != wanted.order => Repair::Stale(intent.key.clone()),
+        Some(intent) if is_sendable(state, intent, now) => Repair::Send(Sending {
+            key: intent.key.clone(),
+            ..wanted
+        }),
+        Some(intent) => Repair::Wait(waiting_for(state, intent)),
+        None => Repair::Send(wanted),
+    }
+}
+
+impl Sending {
+    /// Targets are repaired in one step, so the target is part of the key.
+    fn about(state: &ServiceState, target: CloudName, order: Order, reason: Reason) -> Self {
+        let key = IntentKey(format!("drift/{target}/{}", state.memory.next_repair));
+        Self { key, order, reason }
+    }
+}
+
+/// Orders about drift that are done with are forgotten.
+fn clear(state: &ServiceState) -> Option<Step> {
+    let is_done = |key: &&IntentKey| {
+        key.0.starts_with("drift/") && !state.in_flight.orders.contains_key(*key)
+    };
+    let keys: Vec<IntentKey> = state.intents.keys().filter(is_done).cloned().collect();
+    (!keys.is_empty()).then_some(Step::Note(Note::Clear { keys }))
+}
+
+/// The order that undoes a target's drift, if it drifted.
+pub fn drift_of(
+    state: &ServiceState,
+    target: CloudName,
+    promoted: ReleaseDigest,
+) -> Option<(Order, Reason)> {
+    let observed = &state.seen(target)?.observed;
+    let fields = &state.seen(target)?.drift;
+    let release = promoted;
+    if observed.blue.holds(promoted) {
+        let reason = Reason::Drift {
+            fields: fields.clone(),
+        };
+        return (!fields.is_empty()).then_some((Order::Repair { target, release }, reason));
+    }
+    let order = if observed.green.holds(promoted) {
+        Order::Promote { target, release }
+    } else {
+        Order::Repair { target, release }
+    };
+    let found = observed.blue.release();
+    Some((order, Reason::Moved { found }))
+}
+
+/// An order about drift that is not done. A done one does not count: it is seen again only if it did not help.
+fn open_drift(state: &ServiceState, target: CloudName) -> Option<&Intent> {
+    let prefix = format!("drift/{target}/");
+    state.intents.values().find(|intent| {
+        intent.key.0.starts_with(&prefix) && matches!(intent.state, IntentState::Open { .. })
+    })
+}
