@@ -104,6 +104,13 @@ impl Screen {
         write_or_end(&mut io::stdout().lock(), &format!("{text}\n"));
     }
 
+    /// Prints a finished text and a line end. An error says that nobody reads any more: for commands that must end in order.
+    pub(super) fn try_line(&self, text: &str) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(format!("{text}\n").as_bytes())?;
+        out.flush()
+    }
+
     /// Prints a finished text that brings its own line ends.
     pub(super) fn text(&self, text: &str) {
         write_or_end(&mut io::stdout().lock(), text);

@@ -17,6 +17,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tempfile::TempDir;
+use tokio::signal::unix::{SignalKind, signal};
 
 use self::{machine::Machine, stage::Stage, story::Twist, teller::Teller};
 use super::{
@@ -58,11 +59,11 @@ impl Demo {
         // Until the stage stands there is nothing to take down but the folder, which goes by itself.
         let stage = tokio::select! {
             stage = Box::pin(set_up(&teller, folder)) => stage?,
-            () = signals::stopped() => return interrupted(*once),
+            () = stopped(&teller) => return interrupted(*once),
         };
         let told = tokio::select! {
             told = Box::pin(story::tell(&stage, &teller)) => told.map(|()| Told::Well),
-            () = signals::stopped() => Ok(Told::Interrupted),
+            () = stopped(&teller) => Ok(Told::Interrupted),
         };
         match told {
             Ok(Told::Well) if *once => {
@@ -72,12 +73,12 @@ impl Demo {
             }
             Ok(Told::Well) => {
                 stage.invite(&teller);
-                signals::stopped().await;
-                leave(screen, stage).await;
+                stopped(&teller).await;
+                leave(&teller, stage).await;
                 Ok(Exit::Done)
             }
             Ok(Told::Interrupted) => {
-                leave(screen, stage).await;
+                leave(&teller, stage).await;
                 interrupted(*once)
             }
             Err(twist) => {
@@ -115,8 +116,30 @@ async fn set_up(teller: &Teller<'_>, folder: TempDir) -> Result<Stage> {
     Ok(stage)
 }
 
-async fn leave(screen: &Screen, stage: Stage) {
-    screen.remark("stopping: functions, clouds and the controller end, the folder is removed");
+/// Returns when somebody asks to stop, or when nobody is there any more.
+async fn stopped(teller: &Teller<'_>) {
+    tokio::select! {
+        () = signals::stopped() => {}
+        () = hung_up() => {}
+        () = teller.left() => {}
+    }
+}
+
+/// The terminal was closed: without this the functions would go on alone.
+async fn hung_up() {
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangup) => {
+            hangup.recv().await;
+        }
+        Err(error) => {
+            tracing::warn!(%error, "a closed terminal will not be noticed");
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+async fn leave(teller: &Teller<'_>, stage: Stage) {
+    teller.farewell("the functions, both clouds and the controller end, and the folder goes");
     signals::or_at_once(stage.take_down()).await;
 }
 

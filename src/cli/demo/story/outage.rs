@@ -40,6 +40,8 @@ pub(super) async fn tell(narrator: &Narrator<'_>, live: ReleaseDigest) -> Result
     check(is_back, "the promotion is taken back", || {
         narrator.standing()
     })?;
+    let why = rollout.phase.why().map(|why| why.message.clone());
+    narrator.line(Tone::Bad, "failed", &why.unwrap_or_default());
     let tally = narrator.tally();
     let early = tally.answers(CloudName::Aws, rollout.release);
     check(early > 0, "AWS moved before Azure failed", || {
