@@ -195,11 +195,11 @@ pub(crate) struct Package {
 }
 
 impl Package {
-    fn python(code: &str) -> Self {
+    pub(crate) fn python(code: &str) -> Self {
         Self::new("python3.12", "app.handler", &[("app.py", code)])
     }
 
-    fn node(code: &str) -> Self {
+    pub(crate) fn node(code: &str) -> Self {
         Self::new("nodejs22.x", "app.handler", &[("app.mjs", code)])
     }
 

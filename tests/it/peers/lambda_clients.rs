@@ -115,7 +115,10 @@ fn is_clean(calls: &[Call], operations: usize) {
     let faulty = |call: &&Call| !call.faults.iter().all(|fault| is_explained(&fault));
     let faulty: Vec<&Call> = calls.iter().filter(faulty).collect();
     assert!(faulty.is_empty(), "{faulty:#?}");
-    let mut seen: Vec<&String> = calls.iter().filter_map(|it| it.operation.as_ref()).collect();
+    let mut seen: Vec<&String> = calls
+        .iter()
+        .filter_map(|it| it.operation.as_ref())
+        .collect();
     seen.sort();
     seen.dedup();
     assert!(seen.len() >= operations, "{} only: {seen:?}", seen.len());

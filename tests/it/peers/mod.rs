@@ -4,9 +4,9 @@
 //! They are installed where `VERDIGRIS_TEST_VENV` and `VERDIGRIS_TEST_NODE` say, from `tests/peers/`. A test without them fails.
 
 mod azure_client;
-//mod git_server;
+mod git_server;
 mod lambda_clients;
-//mod runtime_clients;
+mod runtime_clients;
 
 use std::{
     path::{Path, PathBuf},
