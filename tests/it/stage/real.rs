@@ -87,9 +87,9 @@ impl Clouds {
     }
 }
 
-/// Lists and looks; on Azure some of them are asked for by POST.
+/// Lists, looks, and what users call; on Azure some of them are asked for by POST.
 fn is_read(operation: &str) -> bool {
-    let starts = ["Get", "List"]
+    let starts = ["Get", "List", "Invoke"]
         .iter()
         .any(|word| operation.starts_with(word));
     let ends = [".get", ".list", ".head", ".listkeys"];
