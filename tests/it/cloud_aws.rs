@@ -9,12 +9,15 @@ use aws_sdk_lambda::{
     primitives::Blob,
     types::{AliasRoutingConfiguration, FunctionCode, Runtime},
 };
+use tokio_util::sync::CancellationToken;
 use url::Url;
 use verdigris::{
+    clock::SystemClock,
     cloud::{
         Cloud,
         aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
     },
+    local::lambda::{self, LambdaOptions},
     manifest::spec::AwsTarget,
     name::{EnvironmentName, FunctionName, ServiceKey},
 };
@@ -159,6 +162,20 @@ async fn aws_keeps_the_contract_on_moto() {
 async fn aws_keeps_the_contract_on_ministack() {
     let peer = peers::ministack().await;
     holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
+}
+
+#[tokio::test]
+async fn aws_keeps_the_contract_on_our_local_lambda() {
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    let quick = LambdaOptions {
+        pending: Duration::from_millis(100),
+        ..LambdaOptions::default()
+    };
+    let address = "127.0.0.1:0".parse().unwrap();
+    let ours = lambda::start(address, quick, Arc::new(SystemClock), stop);
+    let ours = ours.await.unwrap();
+    holds_on(Arc::new(OnAws::at(&ours.url).await)).await;
 }
 
 /// One release live, somebody's hand, and what must be seen before the repair and not after it.

@@ -1,20 +1,20 @@
 """Drives an Azure Resource Manager endpoint with Azure's own Python client, and checks what comes back.
 
-usage: python azure_client.py ENDPOINT CA_FILE ZIP [--path PATH]
+usage: python azure_client.py ENDPOINT CA_FILE
 
-ENDPOINT is an https address, CA_FILE the certificate to trust, ZIP a package whose functions answer GET PATH
-(default /) with 200. Needs azure-mgmt-web==11.0.0, azure-mgmt-resource and azure-identity. Exits non-zero at the
-first thing that is not as it should be.
+ENDPOINT is an https address, CA_FILE the certificate to trust. Needs azure-mgmt-web, azure-mgmt-resource and
+azure-identity. Exits non-zero at the first thing that is not as it should be.
 """
 
-import argparse
 import base64
+import io
 import json
 import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
+import zipfile
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
@@ -28,29 +28,60 @@ GROUP, PLAN, SITE, SLOT = "peer", "peer-plan", "peer-app", "green"
 PLACE = "westeurope"
 
 
+# A custom handler: any HTTP server on the port that it is told.
+PROGRAM = """
+import http.server, os
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        body = f"{os.environ['WHERE']} {os.environ['WHAT']}".encode()
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+port = int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])
+http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"""
+HOST = {
+    "version": "2.0",
+    "customHandler": {
+        "description": {"defaultExecutablePath": "python3", "arguments": ["handler.py"]},
+        "enableForwardingHttpRequest": True,
+    },
+    "extensions": {"http": {"routePrefix": ""}},
+}
+TRIGGER = {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous", "methods": ["get"]}
+FUNCTION = {"bindings": [TRIGGER, {"type": "http", "direction": "out", "name": "res"}]}
+
+
+def package():
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("host.json", json.dumps(HOST))
+        archive.writestr("where/function.json", json.dumps(FUNCTION))
+        archive.writestr("handler.py", PROGRAM)
+    return buffer.getvalue()
+
+
 def main():
-    arguments = argparse.ArgumentParser()
-    arguments.add_argument("endpoint")
-    arguments.add_argument("ca_file")
-    arguments.add_argument("zip")
-    arguments.add_argument("--path", default="/")
-    given = arguments.parse_args()
-    trust = ssl.create_default_context(cafile=given.ca_file)
-    options = {"connection_verify": given.ca_file, "retry_total": 0, "polling_interval": 0.2}
+    endpoint, ca_file = sys.argv[1:]
+    trust = ssl.create_default_context(cafile=ca_file)
+    options = {"connection_verify": ca_file, "retry_total": 0, "polling_interval": 0.2}
     credential = ClientSecretCredential(
         TENANT, "00000000-0000-0000-0000-0000000000cc", "secret",
-        authority=given.endpoint, disable_instance_discovery=True, connection_verify=given.ca_file,
+        authority=endpoint, disable_instance_discovery=True, connection_verify=ca_file,
     )
-    scopes = [f"{given.endpoint}/.default"]
+    scopes = [f"{endpoint}/.default"]
     resources = ResourceManagementClient(
-        credential, SUBSCRIPTION, base_url=given.endpoint, credential_scopes=scopes, **options)
+        credential, SUBSCRIPTION, base_url=endpoint, credential_scopes=scopes, **options)
     web = WebSiteManagementClient(
-        credential, SUBSCRIPTION, base_url=given.endpoint, credential_scopes=scopes, **options)
+        credential, SUBSCRIPTION, base_url=endpoint, credential_scopes=scopes, **options)
 
     make(resources, web)
     configure(web)
-    deploy(web, trust, given.zip)
-    swap(web, trust, given.path)
+    deploy(web, trust)
+    swap(web, trust)
     keys_and_functions(web)
     refusals(web)
     clean(resources, web)
@@ -93,14 +124,13 @@ def configure(web):
     print("settings replaced, WHERE is sticky")
 
 
-def deploy(web, trust, package):
+def deploy(web, trust):
     user = web.web_apps.begin_list_publishing_credentials_slot(GROUP, SITE, SLOT).result()
     slot = web.web_apps.get_slot(GROUP, SITE, SLOT)
     scm = next(one.name for one in slot.host_name_ssl_states if one.host_type == "Repository")
     basic = base64.b64encode(f"{user.publishing_user_name}:{user.publishing_password}".encode()).decode()
     headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/octet-stream"}
-    with open(package, "rb") as file:
-        status, told, body = ask(trust, f"https://{scm}/api/zipdeploy?isAsync=true", headers, file.read())
+    status, told, body = ask(trust, f"https://{scm}/api/zipdeploy?isAsync=true", headers, package())
     assert status == 202, (status, body)
     for _ in range(200):
         _, _, body = ask(trust, told["location"], headers)
@@ -109,19 +139,19 @@ def deploy(web, trust, package):
             break
         time.sleep(0.05)
     assert deployment["status"] == 4, deployment
-    print(f"deployed {package} to {SLOT}: {deployment['id']}")
+    print(f"deployed to {SLOT}: {deployment['id']}")
 
 
-def swap(web, trust, path):
+def swap(web, trust):
     front = web.web_apps.get_slot(GROUP, SITE, SLOT).default_host_name
-    status, _, body = ask(trust, f"https://{front}{path}", {})
-    assert status == 200, (status, body)
+    status, _, body = ask(trust, f"https://{front}/where", {})
+    assert (status, body) == (200, b"green new"), (status, body)
     both = models.CsmSlotEntity(target_slot="production", preserve_vnet=True)
     web.web_apps.begin_swap_slot(GROUP, SITE, SLOT, both).result()
     site = web.web_apps.get(GROUP, SITE)
     assert site.slot_swap_status.source_slot_name == SLOT, site.slot_swap_status
-    status, _, body = ask(trust, f"https://{site.default_host_name}{path}", {})
-    assert status == 200, (status, body)
+    status, _, body = ask(trust, f"https://{site.default_host_name}/where", {})
+    assert (status, body) == (200, b"blue new"), (status, body)
     blue = web.web_apps.list_application_settings(GROUP, SITE).properties
     green = web.web_apps.list_application_settings_slot(GROUP, SITE, SLOT).properties
     assert (blue, green) == ({"WHERE": "blue", "WHAT": "new"}, {"WHERE": "green", "WHAT": "old"}), (blue, green)
@@ -138,7 +168,7 @@ def keys_and_functions(web):
     keys = web.web_apps.list_host_keys(GROUP, SITE)
     assert keys.master_key and keys.function_keys["default"], keys
     functions = [one.name for one in web.web_apps.list_functions(GROUP, SITE)]
-    assert functions, "the package holds no function"
+    assert functions == [f"{SITE}/where"], functions
     web.web_apps.sync_function_triggers(GROUP, SITE)
     web.web_apps.sync_functions(GROUP, SITE)
     web.web_apps.restart(GROUP, SITE)

@@ -1,7 +1,7 @@
 //! Prism between our client and our endpoint, with the document that Azure's own Python client gives: it must find no fault.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
@@ -23,6 +23,7 @@ use tokio::{
 use verdigris::{cloud::Cloud as _, observed::SlotContent};
 
 use super::{SUBSCRIPTION, TOKEN, cloud, local::Local, release, scope};
+use crate::peers::{node_file, python};
 
 /// What the document describes; the rest goes past Prism.
 const CHECKED: &str = concat!(
@@ -84,22 +85,8 @@ impl Checker {
     }
 }
 
-/// A folder that `tests/run` names in the environment.
-fn named(variable: &str, holds: &str) -> PathBuf {
-    let Some(folder) = std::env::var_os(variable) else {
-        panic!("{variable} is not set: run `tests/run`, or set it to a folder with {holds}");
-    };
-    PathBuf::from(folder)
-}
-
 async fn write_document(path: &Path) {
-    let venv = named(
-        "VERDIGRIS_TEST_VENV",
-        "a Python virtual environment of tests/peers/requirements.txt",
-    );
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/arm_openapi.py");
-    let made = Command::new(venv.join("bin/python"))
-        .arg(script)
+    let made = python("arm_openapi.py")
         .arg(CHECKED)
         .arg(path)
         .output()
@@ -113,16 +100,7 @@ async fn write_document(path: &Path) {
 }
 
 async fn start_prism(document: &Path, upstream: &str) -> (String, Child) {
-    let node = named(
-        "VERDIGRIS_TEST_NODE",
-        "node_modules of tests/peers/package.json",
-    );
-    let program = node.join("node_modules/.bin/prism");
-    assert!(
-        program.exists(),
-        "{} is missing: run `tests/run`",
-        program.display()
-    );
+    let program = node_file(".bin/prism");
     // It takes no port 0, so a free one is looked for.
     let port = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

@@ -1,6 +1,6 @@
 //! Lambda servers that are not ours, started on loopback and ended with the test.
 
-use std::{ffi::OsString, path::PathBuf, process::Stdio, time::Duration};
+use std::{ffi::OsString, process::Stdio, time::Duration};
 
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -10,27 +10,13 @@ use tokio::{
 };
 use url::Url;
 
+use crate::peers::program;
+
 /// A running server. Dropping it ends its process.
 pub(crate) struct Peer {
     pub(crate) endpoint: Url,
     _process: Child,
     _home: tempfile::TempDir,
-}
-
-/// A program of the tests' own virtual environment.
-fn program(name: &str) -> PathBuf {
-    let Some(venv) = std::env::var_os("VERDIGRIS_TEST_VENV") else {
-        panic!(
-            "VERDIGRIS_TEST_VENV is not set: run `tests/run`, or set it to a Python virtual environment with tests/peers/requirements.txt installed"
-        );
-    };
-    let program = PathBuf::from(venv).join("bin").join(name);
-    assert!(
-        program.exists(),
-        "{} is missing: run `tests/run`, or install tests/peers/requirements.txt there",
-        program.display()
-    );
-    program
 }
 
 /// moto: all of Lambda's control plane in memory; runs no code.

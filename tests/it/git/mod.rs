@@ -4,7 +4,7 @@ mod exports;
 mod files;
 mod http;
 mod reading;
-mod servers;
+pub(crate) mod servers;
 mod ssh;
 mod urls;
 

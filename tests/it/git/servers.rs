@@ -19,7 +19,7 @@ use tokio::{io::AsyncWriteExt as _, net::TcpListener, process::Command, task::Jo
 
 /// How the HTTP server treats its clients.
 #[derive(Clone)]
-pub(super) enum Manner {
+pub(crate) enum Manner {
     Open,
     /// Wants this `Authorization` header.
     Wants(String),
@@ -41,8 +41,8 @@ pub(super) enum Manner {
     Page(u16),
 }
 
-pub(super) struct HttpServer {
-    pub(super) address: SocketAddr,
+pub(crate) struct HttpServer {
+    pub(crate) address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     serving: JoinHandle<()>,
     /// Lives as long as the one in front of it.
@@ -51,10 +51,10 @@ pub(super) struct HttpServer {
 }
 
 #[derive(Clone, Debug)]
-pub(super) struct Seen {
-    pub(super) request: String,
-    pub(super) authorization: Option<String>,
-    pub(super) answered: usize,
+pub(crate) struct Seen {
+    pub(crate) request: String,
+    pub(crate) authorization: Option<String>,
+    pub(crate) answered: usize,
 }
 
 #[derive(Clone)]
@@ -67,7 +67,7 @@ struct Shop {
 // === impl HttpServer ===
 
 impl HttpServer {
-    pub(super) async fn start(root: &Path, manner: Manner) -> Self {
+    pub(crate) async fn start(root: &Path, manner: Manner) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let seen = Arc::default();
@@ -87,7 +87,7 @@ impl HttpServer {
     }
 
     /// The same with TLS for `localhost`, and the authority to trust, as PEM.
-    pub(super) async fn start_tls(root: &Path, manner: Manner) -> (Self, String) {
+    pub(crate) async fn start_tls(root: &Path, manner: Manner) -> (Self, String) {
         let plain = Self::start(root, manner).await;
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         let key =
@@ -126,11 +126,11 @@ impl HttpServer {
         (server, made.cert.pem())
     }
 
-    pub(super) fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("http://{}{path}", self.address)
     }
 
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub(crate) fn seen(&self) -> Vec<Seen> {
         self.seen.lock().unwrap().clone()
     }
 }

@@ -31,14 +31,14 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 const ROLE: &str = "arn:aws:iam::111122223333:role/functions";
 
 /// An endpoint of its own for one test; it ends with the test.
-struct Cloud {
-    endpoint: LambdaEndpoint,
+pub(crate) struct Cloud {
+    pub(crate) endpoint: LambdaEndpoint,
     client: Client,
     stop: CancellationToken,
 }
 
 /// Quick enough for tests, slow enough to see what is pending.
-fn options() -> LambdaOptions {
+pub(crate) fn options() -> LambdaOptions {
     LambdaOptions {
         pending: Duration::from_millis(100),
         ..LambdaOptions::default()
@@ -46,7 +46,7 @@ fn options() -> LambdaOptions {
 }
 
 impl Cloud {
-    async fn start(options: LambdaOptions) -> Self {
+    pub(crate) async fn start(options: LambdaOptions) -> Self {
         let stop = CancellationToken::new();
         let address = "127.0.0.1:0".parse().unwrap();
         let endpoint = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
@@ -75,7 +75,7 @@ impl Cloud {
     }
 
     /// Makes a function and waits until it is active.
-    async fn create(&self, name: &str, package: &Package) {
+    pub(crate) async fn create(&self, name: &str, package: &Package) {
         package.request(&self.client, name).send().await.unwrap();
         self.settle(name).await;
     }
@@ -112,7 +112,7 @@ impl Cloud {
         self.settle(name).await;
     }
 
-    async fn publish(&self, name: &str) -> String {
+    pub(crate) async fn publish(&self, name: &str) -> String {
         let told = self
             .client
             .publish_version()
@@ -123,13 +123,13 @@ impl Cloud {
         told.version.unwrap()
     }
 
-    async fn alias(&self, name: &str, alias: &str, version: &str) {
+    pub(crate) async fn alias(&self, name: &str, alias: &str, version: &str) {
         let request = self.client.create_alias().function_name(name).name(alias);
         request.function_version(version).send().await.unwrap();
     }
 
     /// A public address for an alias.
-    async fn address(&self, name: &str, alias: &str) -> String {
+    pub(crate) async fn address(&self, name: &str, alias: &str) -> String {
         let request = self
             .client
             .create_function_url_config()
@@ -165,7 +165,7 @@ impl Cloud {
     }
 
     /// Calls a function: its answer, and the error where it failed.
-    async fn invoke(&self, name: &str, payload: &str) -> (String, Option<String>) {
+    pub(crate) async fn invoke(&self, name: &str, payload: &str) -> (String, Option<String>) {
         let request = self
             .client
             .invoke()
@@ -185,21 +185,21 @@ impl Drop for Cloud {
 
 /// A zip with what goes with it.
 #[derive(Clone)]
-struct Package {
-    zip: Vec<u8>,
-    runtime: &'static str,
-    handler: &'static str,
-    timeout: i32,
-    memory: i32,
-    variables: BTreeMap<String, String>,
+pub(crate) struct Package {
+    pub(crate) zip: Vec<u8>,
+    pub(crate) runtime: &'static str,
+    pub(crate) handler: &'static str,
+    pub(crate) timeout: i32,
+    pub(crate) memory: i32,
+    pub(crate) variables: BTreeMap<String, String>,
 }
 
 impl Package {
-    fn python(code: &str) -> Self {
+    pub(crate) fn python(code: &str) -> Self {
         Self::new("python3.12", "app.handler", &[("app.py", code)])
     }
 
-    fn node(code: &str) -> Self {
+    pub(crate) fn node(code: &str) -> Self {
         Self::new("nodejs22.x", "app.handler", &[("app.mjs", code)])
     }
 

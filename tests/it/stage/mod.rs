@@ -1,5 +1,7 @@
 //! A whole daemon without a machine: the real loop over fake clouds, a store in memory and virtual time.
 
+pub(crate) mod real;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex},
