@@ -4,7 +4,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdout, Command, Stdio},
     time::Duration,
 };
 
@@ -40,7 +40,7 @@ fn alive(folder: &Path) -> Vec<String> {
 }
 
 /// Runs the demo until its functions run, ends it in some way, and looks what is left.
-fn ends_without_a_trace(end: impl FnOnce(&Child, Box<dyn std::io::Read>)) -> Option<i32> {
+fn ends_without_a_trace(end: impl FnOnce(&Child, ChildStdout)) -> Option<i32> {
     let folder = TempDir::new().unwrap();
     let mut child = demo(folder.path());
     let mut lines = BufReader::new(child.stdout.take().unwrap());
@@ -50,7 +50,7 @@ fn ends_without_a_trace(end: impl FnOnce(&Child, Box<dyn std::io::Read>)) -> Opt
         assert_ne!(read, 0, "the demo ended early: {told}");
     }
     assert!(!alive(folder.path()).is_empty(), "functions run");
-    end(&child, Box::new(lines.into_inner()));
+    end(&child, lines.into_inner());
     let code = wait(&mut child);
     let left: Vec<_> = fs::read_dir(folder.path()).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
