@@ -99,7 +99,11 @@ fn may_serve(state: &ServiceState, release: ReleaseDigest) -> bool {
             let record = state.releases.get(&release);
             record.is_some_and(|record| record.promoted_at.is_some())
         }
-        Phase::Promoting => rollout.spec.gates.iter().all(|gate| has_passed(rollout, gate)),
+        Phase::Promoting => rollout
+            .spec
+            .gates
+            .iter()
+            .all(|gate| has_passed(rollout, gate)),
         Phase::Queued
         | Phase::Building
         | Phase::Staging

@@ -300,9 +300,7 @@ fn approve(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Ve
         return Err(format!("{username} has approved already"));
     }
     let may_approve = |gate: &Gate| match &gate.kind {
-        GateKind::Approval(approval) => {
-            approval.by.is_empty() || approval.by.contains(username)
-        }
+        GateKind::Approval(approval) => approval.by.is_empty() || approval.by.contains(username),
         GateKind::Http(_) | GateKind::Command(_) => false,
     };
     if !rollout.spec.gates.iter().any(may_approve) {

@@ -75,13 +75,10 @@ fn move_out(state: &mut ServiceState, to: &Environment, now: Timestamp) -> Vec<W
 fn place(environment: &Environment, target: CloudName) -> Option<Vec<&str>> {
     match target {
         CloudName::Aws => environment.aws.as_ref().map(|aws| vec![&*aws.region]),
-        CloudName::Azure => environment.azure.as_ref().map(|azure| {
-            vec![
-                &*azure.subscription,
-                &*azure.resource_group,
-                &*azure.prefix,
-            ]
-        }),
+        CloudName::Azure => environment
+            .azure
+            .as_ref()
+            .map(|azure| vec![&*azure.subscription, &*azure.resource_group, &*azure.prefix]),
     }
 }
 

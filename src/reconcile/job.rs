@@ -204,4 +204,3 @@ pub(super) fn failure(error: &CloudError) -> Failure {
         response: error.response(),
     }
 }
-

@@ -75,7 +75,10 @@ struct States {
 }
 
 impl States {
-    async fn read<T: Record + Send + Sync>(&mut self, store: &dyn Store) -> Result<Vec<T>, StoreError> {
+    async fn read<T: Record + Send + Sync + 'static>(
+        &mut self,
+        store: &dyn Store,
+    ) -> Result<Vec<T>, StoreError> {
         let found = store.load_all::<T>().await?;
         self.set_aside.extend(found.set_aside);
         Ok(found.records)
@@ -91,7 +94,10 @@ impl States {
 /// What memory does not say, though other records do: it may have been lost alone.
 fn mend(state: &mut ServiceState) {
     let memory = &mut state.memory;
-    let contents = state.releases.values().map(|record| &record.release.content);
+    let contents = state
+        .releases
+        .values()
+        .map(|record| &record.release.content);
     memory
         .functions
         .extend(contents.flat_map(|content| content.functions.keys().cloned()));

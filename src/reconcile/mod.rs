@@ -25,7 +25,10 @@ use std::{
 use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use self::{board::Board, handle::Handle, journal::Journal, load::load, pass::Entry, queue::Queue, world::World};
+use self::{
+    board::Board, handle::Handle, journal::Journal, load::load, pass::Entry, queue::Queue,
+    world::World,
+};
 use crate::{
     clock::Clock,
     name::{ServiceKey, Timestamp},

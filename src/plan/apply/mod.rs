@@ -6,9 +6,7 @@ mod outcome;
 
 pub use self::outcome::{measured, seen, settle};
 use super::{
-    state::{
-        EventRecord, HistoryEntry, InFlight, Memory, Pin, Rejection, ServiceState, Severity,
-    },
+    state::{EventRecord, HistoryEntry, InFlight, Memory, Pin, Rejection, ServiceState, Severity},
     step::{Note, Sending},
 };
 use crate::{

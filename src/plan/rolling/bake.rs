@@ -115,7 +115,10 @@ impl View<'_> {
         let target = self.rollout.targets.iter().find(is_reverted)?;
         Some(Why {
             reason: StopReason::SlotReverted,
-            message: format!("blue on {target} no longer holds release {}", release.short()),
+            message: format!(
+                "blue on {target} no longer holds release {}",
+                release.short()
+            ),
         })
     }
 }

@@ -155,9 +155,7 @@ impl View<'_> {
             message: why.message.clone(),
         };
         match self.rollout.previous {
-            Some(release)
-                if self.is_gone(&step) && self.state.releases.contains_key(&release) =>
-            {
+            Some(release) if self.is_gone(&step) && self.state.releases.contains_key(&release) => {
                 let order = Order::Repair { target, release };
                 self.sending(format!("{step}/again"), order, reason)
             }
@@ -220,9 +218,9 @@ impl View<'_> {
         match failed {
             // What is under way is let finish; what only waits for its next try is given up with the rest.
             Some(intent) if !is_any_under_way => Group::Failed(intent),
-            Some(intent) => Group::Pending(
-                Step::all(waits).unwrap_or_else(|| waiting_for(self.state, intent)),
-            ),
+            Some(intent) => {
+                Group::Pending(Step::all(waits).unwrap_or_else(|| waiting_for(self.state, intent)))
+            }
             None if !due.is_empty() => Group::Pending(Step::Send(due)),
             None => Step::all(waits).map_or(Group::Done, Group::Pending),
         }

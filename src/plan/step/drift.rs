@@ -29,7 +29,13 @@ pub(super) fn drifted(
     let found = found.filter_map(|target| Some((target, drift_of(state, target, promoted)?)));
     for (target, (order, reason)) in found {
         let message = reason.to_string();
-        match repair(state, target, Sending::about(state, target, order, reason), policy, now) {
+        match repair(
+            state,
+            target,
+            Sending::about(state, target, order, reason),
+            policy,
+            now,
+        ) {
             _ if mode == DriftMode::Observe => {
                 let on = WaitingOn::Drift { target, message };
                 waits.push(wait(on, next_look(state, policy)));
@@ -53,7 +59,13 @@ enum Repair {
     Stale(IntentKey),
 }
 
-fn repair(state: &ServiceState, target: CloudName, wanted: Sending, policy: Policy, now: Timestamp) -> Repair {
+fn repair(
+    state: &ServiceState,
+    target: CloudName,
+    wanted: Sending,
+    policy: Policy,
+    now: Timestamp,
+) -> Repair {
     let open = open_drift(state, target);
     let key = open.map_or(&wanted.key, |intent| &intent.key);
     if let Some(on) = hindrance(state, target, Some(key)) {

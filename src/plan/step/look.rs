@@ -22,7 +22,11 @@ pub(super) fn look(state: &ServiceState, policy: Policy, now: Timestamp) -> Opti
 }
 
 /// When a target is to be looked at next.
-pub(in crate::plan) fn look_at(state: &ServiceState, target: CloudName, every: Duration) -> Timestamp {
+pub(in crate::plan) fn look_at(
+    state: &ServiceState,
+    target: CloudName,
+    every: Duration,
+) -> Timestamp {
     let Some(live) = state.live.get(&target) else {
         return Timestamp::default();
     };
@@ -123,4 +127,3 @@ pub(super) fn interrupted(state: &ServiceState, goal: ReleaseDigest) -> Option<R
     };
     targets.iter().all(has).then_some(before)
 }
-
