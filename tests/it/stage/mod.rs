@@ -1,6 +1,7 @@
 //! A whole daemon without a machine: the real loop over fake clouds, a store in memory and virtual time.
 
 pub(crate) mod real;
+mod watched;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,6 +9,7 @@ use std::{
     time::Duration,
 };
 
+use self::watched::{Watch, Watched};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +26,7 @@ use verdigris::{
         Actor, CloudName, CodeDigest, FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey,
         Timestamp,
     },
+    observed::Scope,
     plan::{
         act::Action,
         state::{PackageRecord, Policy, ServiceState},
@@ -62,6 +65,9 @@ impl Clock for VirtualClock {
 /// Fake clouds, builds that always succeed, and gates that fail the releases that they are told to fail.
 pub(crate) struct StageWorld {
     pub(crate) clouds: BTreeMap<CloudName, Arc<FakeCloud>>,
+    /// The same clouds in another account, where the environment `staging` is.
+    pub(crate) elsewhere: BTreeMap<CloudName, Arc<FakeCloud>>,
+    pub(crate) watch: Arc<Watch>,
     pub(crate) bad: Mutex<BTreeSet<ReleaseDigest>>,
     /// Releases whose gate could not be asked.
     pub(crate) unclear: Mutex<BTreeSet<ReleaseDigest>>,
@@ -71,8 +77,18 @@ pub(crate) struct StageWorld {
 
 #[async_trait]
 impl World for StageWorld {
-    async fn cloud(&self, _: &Environment, cloud: CloudName) -> Result<SharedCloud, Failure> {
-        Ok(self.clouds[&cloud].clone())
+    async fn cloud(
+        &self,
+        environment: &Environment,
+        cloud: CloudName,
+    ) -> Result<SharedCloud, Failure> {
+        let clouds = match environment.name.as_str() {
+            "prod" => &self.clouds,
+            _ => &self.elsewhere,
+        };
+        let watch = self.watch.clone();
+        let cloud = clouds[&cloud].clone();
+        Ok(Arc::new(Watched { cloud, watch }))
     }
 
     async fn build(
@@ -136,6 +152,8 @@ impl Stage {
         let cloud = |name| (name, Arc::new(FakeCloud::new(name)));
         let world = Arc::new(StageWorld {
             clouds: CloudName::ALL.into_iter().map(cloud).collect(),
+            elsewhere: CloudName::ALL.into_iter().map(cloud).collect(),
+            watch: Arc::default(),
             bad: Mutex::default(),
             unclear: Mutex::default(),
             builds: Mutex::default(),
@@ -173,7 +191,13 @@ impl Stage {
 
     /// The process dies: what is in flight is lost, what is on the disk stays. Then it starts again.
     pub(crate) async fn crash(self) -> Self {
+        self.crash_and(|_| {}).await
+    }
+
+    /// The same, and something happens to the disk meanwhile.
+    pub(crate) async fn crash_and(self, damage: impl FnOnce(&MemoryStore)) -> Self {
         let store = Arc::new(self.store.image());
+        damage(&store);
         self.work.abort();
         self.stop.cancel();
         Self::start(self.world, store, self.clock, self.asked).await
@@ -215,6 +239,41 @@ impl Stage {
             .unwrap();
     }
 
+    /// What is refused, in its words.
+    pub(crate) async fn refusal(&self, action: Action, who: &str) -> String {
+        let told = self.handle.act(&key(), action, Actor::person(who)).await;
+        told.map_or_else(|error| error.to_string(), |()| "taken".to_owned())
+    }
+
+    pub(crate) async fn act_as(&self, action: Action, who: &str) {
+        assert_eq!(self.refusal(action, who).await, "taken");
+    }
+
+    /// What the service waits on, in its words.
+    pub(crate) async fn waits_on(&self) -> String {
+        let plan = self.handle.plan(&key()).await.unwrap();
+        let told: Vec<String> = plan.waiting.iter().map(ToString::to_string).collect();
+        told.join("; ")
+    }
+
+    /// Passes until the service is in a phase, and tells how long it took.
+    pub(crate) async fn until(&self, key: &ServiceKey, phase: &str) -> Duration {
+        let start = self.clock.now();
+        loop {
+            let state = self.handle.state(key).await;
+            let rollout = state.and_then(|state| state.rollout);
+            let now = self.clock.now().since(start);
+            if rollout.is_some_and(|rollout| rollout.phase.word() == phase) {
+                return now;
+            }
+            assert!(
+                now < Duration::from_secs(3600),
+                "{key} never came to {phase}"
+            );
+            self.pass(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(crate) async fn state(&self) -> ServiceState {
         self.handle.state(&key()).await.unwrap()
     }
@@ -226,7 +285,10 @@ impl Stage {
 
     /// What each cloud's blue holds.
     pub(crate) async fn blues(&self) -> Vec<Option<ReleaseDigest>> {
-        let scope = self.state().await.scope();
+        let scope = Scope {
+            service: key(),
+            functions: functions().into_keys().collect(),
+        };
         let mut blues = Vec::new();
         for cloud in self.world.clouds.values() {
             use verdigris::cloud::Cloud as _;
@@ -262,7 +324,14 @@ pub(crate) fn version(version: &str) -> DesiredService {
 }
 
 pub(crate) fn service_version(name: &str, version: &str) -> DesiredService {
-    let environment = environment();
+    service_in("prod", name, version)
+}
+
+pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> DesiredService {
+    let environment = Environment {
+        name: environment.parse().unwrap(),
+        ..self::environment()
+    };
     let service = Service {
         name: name.parse().unwrap(),
         environments: Vec::new(),
