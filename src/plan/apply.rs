@@ -379,6 +379,13 @@ pub fn seen(
     });
     match look {
         Ok((observed, drift)) => {
+            let is_known = live.problem.is_none()
+                && matches!(&live.seen, Some(seen) if seen.observed == observed && seen.drift == drift);
+            if let Some(seen) = live.seen.as_mut().filter(|_| is_known) {
+                // When it was seen is not worth a write: after a restart it is looked at a little sooner.
+                seen.at = now;
+                return Vec::new();
+            }
             live.problem = None;
             live.seen = Some(Seen {
                 at: now,
