@@ -285,7 +285,8 @@ impl Cloud for FakeCloud {
             service.green = Some(held);
             Ok(())
         };
-        self.call(Operation::Stage, Some(&release.service), stage).await
+        self.call(Operation::Stage, Some(&release.service), stage)
+            .await
     }
 
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
@@ -314,7 +315,8 @@ impl Cloud for FakeCloud {
             service.reversion = revert_after.map(|delay| (Instant::now() + delay, before));
             Ok(())
         };
-        self.call(Operation::Promote, Some(&scope.service), promote).await
+        self.call(Operation::Promote, Some(&scope.service), promote)
+            .await
     }
 
     async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
@@ -327,7 +329,8 @@ impl Cloud for FakeCloud {
             }
             Ok(())
         };
-        self.call(Operation::Retract, Some(&scope.service), retract).await
+        self.call(Operation::Retract, Some(&scope.service), retract)
+            .await
     }
 
     async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
@@ -338,7 +341,8 @@ impl Cloud for FakeCloud {
             service.blue = Some(held);
             Ok(())
         };
-        self.call(Operation::Repair, Some(&release.service), repair).await
+        self.call(Operation::Repair, Some(&release.service), repair)
+            .await
     }
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
@@ -346,6 +350,7 @@ impl Cloud for FakeCloud {
             state.services.remove(&scope.service);
             Ok(())
         };
-        self.call(Operation::Prune, Some(&scope.service), prune).await
+        self.call(Operation::Prune, Some(&scope.service), prune)
+            .await
     }
 }
