@@ -19,5 +19,6 @@ mod layers;
 mod local_arm;
 mod local_lambda;
 mod manifests;
+mod reading;
 mod stage;
 mod store;
