@@ -184,6 +184,30 @@ impl Phase {
         }
     }
 
+    /// A phase that began in the future, by a clock that went back since, began just now.
+    pub fn not_in_the_future(&mut self, now: Timestamp) {
+        match self {
+            Self::Gating { since } | Self::AwaitingApproval { since } if *since > now => *since = now,
+            Self::Baking { since, until } if *since > now => {
+                *until = now.after(until.since(*since));
+                *since = now;
+            }
+            Self::Queued
+            | Self::Building
+            | Self::Staging
+            | Self::Gating { .. }
+            | Self::Paused { .. }
+            | Self::AwaitingApproval { .. }
+            | Self::Promoting
+            | Self::Baking { .. }
+            | Self::Live
+            | Self::Rejected { .. }
+            | Self::Superseded { .. }
+            | Self::RollingBack { .. }
+            | Self::RolledBack { .. } => {}
+        }
+    }
+
     /// The phase's name, as API, CLI and dashboard show it.
     pub fn word(&self) -> &'static str {
         match self {

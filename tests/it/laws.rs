@@ -225,7 +225,8 @@ async fn a_crash_after_any_commit_still_converges() {
             "after commit {at}"
         );
     }
-    assert!(crashes > 8, "only {crashes} places to crash at");
+    // From the beginning of a rollout to its end the disk is written to six times; looks that find nothing new are no writes.
+    assert!(crashes >= 6, "only {crashes} places to crash at");
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,7 @@ mod local_lambda;
 mod manifests;
 mod peers;
 mod plans;
+mod reading;
 mod simulation;
 mod stage;
 mod store;
