@@ -229,7 +229,8 @@ fn rollback(
         let superseded = apply::advance(state, Event::Superseded { by: Some(to) }, now);
         writes = superseded.map_err(|illegal| illegal.to_string())?;
     }
-    let held = state.wanted();
+    // What Git asked for last, where it cannot be read now: the loop must not bring that back.
+    let held = state.wanted().or(state.memory.asked);
     let begun = apply::begin(state, to, Trigger::Rollback { held }, actor, now);
     writes.extend(begun.map_err(|unknown| unknown.to_string())?);
     Ok(writes)

@@ -187,7 +187,9 @@ impl Phase {
     /// A phase that began in the future, by a clock that went back since, began just now.
     pub fn not_in_the_future(&mut self, now: Timestamp) {
         match self {
-            Self::Gating { since } | Self::AwaitingApproval { since } if *since > now => *since = now,
+            Self::Gating { since } | Self::AwaitingApproval { since } if *since > now => {
+                *since = now
+            }
             Self::Baking { since, until } if *since > now => {
                 *until = now.after(until.since(*since));
                 *since = now;

@@ -657,3 +657,48 @@ async fn an_environment_that_moves_is_seen_anew_and_what_it_left_is_told() {
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [Some(version("4").release.digest); 2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_only_service_of_an_environment_is_not_deleted_with_its_manifest() {
+    let mut stage = Stage::new().await;
+    let one = version("1");
+    stage.commit(&[one.clone()]).await;
+    stage.pass(SETTLED).await;
+    stage.commit(&[]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_back_holds_nothing_up() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    stage.set_back(Duration::from_secs(6 * 3600));
+    let two = version("2");
+    stage.commit(&[two.clone()]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+    assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_with_much_to_say_does_not_outgrow_its_record() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    let message = "é".repeat(100_000);
+    for n in 2..40 {
+        let invalid = CloudError::Invalid {
+            cloud: CloudName::Aws,
+            operation: "stage".to_owned(),
+            message: message.clone(),
+        };
+        stage
+            .cloud(CloudName::Aws)
+            .fault(Operation::Stage, 1, Fault::Fail(invalid));
+        stage.commit(&[version(&n.to_string())]).await;
+        stage.pass(Duration::from_secs(30)).await;
+        assert_eq!(stage.phase().await, "Rejected", "release {n}");
+    }
+}

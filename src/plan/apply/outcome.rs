@@ -9,7 +9,9 @@ use crate::{
     rollout::{
         evidence::Measurement,
         gate_run::EVIDENCE_MAX,
-        intent::{Failure, Intent, IntentKey, Order, Patience},
+        intent::{
+            BACKOFF_MAX, Failure, Intent, IntentKey, IntentState, Order, Patience, RETRY_AFTER_MAX,
+        },
     },
 };
 
@@ -22,6 +24,7 @@ pub fn settle(
     now: Timestamp,
 ) -> Vec<Write> {
     state.in_flight.orders.remove(key);
+    let outcome = outcome.map_err(Failure::shortened);
     let is_rollback = state.active().is_some_and(|it| it.trigger.is_rollback());
     let Some(intent) = state.intents.get_mut(key) else {
         return Vec::new();
@@ -92,6 +95,7 @@ pub fn measured(
             .map(|measurement| measurement.shortened(EVIDENCE_MAX)),
     );
     run.forget_old_evidence();
+    rollout.keep_evidence_small();
     vec![Write::Rollout]
 }
 
@@ -157,5 +161,8 @@ pub fn not_in_the_future(state: &mut ServiceState, now: Timestamp) {
     }
     if let Some(rollout) = &mut state.rollout {
         rollout.phase.not_in_the_future(now);
+        for run in &mut rollout.gates {
+            run.since = run.since.min(now);
+        }
     }
 }

@@ -5,7 +5,10 @@ mod watched;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -46,19 +49,29 @@ use verdigris::{
 /// Tells tokio's time, which tests stop and wind on.
 pub(crate) struct VirtualClock {
     start: tokio::time::Instant,
+    /// How far somebody set it back, in milliseconds.
+    behind: AtomicI64,
 }
 
 impl VirtualClock {
     pub(crate) fn new() -> Self {
         Self {
             start: tokio::time::Instant::now(),
+            behind: AtomicI64::new(0),
         }
+    }
+}
+
+impl VirtualClock {
+    pub(crate) fn now(&self) -> Timestamp {
+        let told = Timestamp::from_millis(1_700_000_000_000).after(self.start.elapsed());
+        Timestamp::from_millis(told.millis() - self.behind.load(Ordering::Relaxed))
     }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_700_000_000_000).after(self.start.elapsed())
+        Self::now(self)
     }
 }
 
@@ -72,7 +85,7 @@ pub(crate) struct StageWorld {
     /// Releases whose gate could not be asked.
     pub(crate) unclear: Mutex<BTreeSet<ReleaseDigest>>,
     pub(crate) builds: Mutex<u32>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<VirtualClock>,
 }
 
 #[async_trait]
@@ -139,7 +152,7 @@ impl World for StageWorld {
 pub(crate) struct Stage {
     pub(crate) world: Arc<StageWorld>,
     pub(crate) store: Arc<MemoryStore>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<VirtualClock>,
     pub(crate) handle: Handle,
     asked: BTreeMap<ServiceKey, Asked>,
     stop: CancellationToken,
@@ -148,7 +161,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new());
+        let clock = Arc::new(VirtualClock::new());
         let cloud = |name| (name, Arc::new(FakeCloud::new(name)));
         let world = Arc::new(StageWorld {
             clouds: CloudName::ALL.into_iter().map(cloud).collect(),
@@ -165,7 +178,7 @@ impl Stage {
     async fn start(
         world: Arc<StageWorld>,
         store: Arc<MemoryStore>,
-        clock: Arc<dyn Clock>,
+        clock: Arc<VirtualClock>,
         asked: BTreeMap<ServiceKey, Asked>,
     ) -> Self {
         let parts = Parts {
@@ -214,6 +227,12 @@ impl Stage {
             self.asked,
         )
         .await
+    }
+
+    /// Somebody sets the machine's clock back.
+    pub(crate) fn set_back(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap();
+        self.clock.behind.fetch_add(millis, Ordering::Relaxed);
     }
 
     pub(crate) fn cloud(&self, name: CloudName) -> &FakeCloud {
