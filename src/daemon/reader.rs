@@ -1,7 +1,10 @@
 //! What one repository asks for, read commit by commit. Work follows the change: unchanged files are not read again, unchanged folders
 //! are not looked up again.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use crate::{
     desired::{self, DesiredService},
@@ -59,9 +62,9 @@ impl Reader {
             .map(|placed| placed.service.source.clone())
             .collect();
         for source in sources {
-            if !self.trees.contains_key(&source) {
-                let tree = snapshot.tree_id(source.as_str())?;
-                self.trees.insert(source, tree);
+            if let Entry::Vacant(place) = self.trees.entry(source) {
+                let tree = snapshot.tree_id(place.key().as_str())?;
+                place.insert(tree);
             }
         }
         let tree_of = |path: &RepoPath| self.trees.get(path).cloned().flatten();
