@@ -157,9 +157,9 @@ async fn a_record_of_any_kind_that_rots_stops_nothing() {
         Tree::Event,
         Tree::Rejected,
     ];
-    for story in STORIES {
+    for story in [Story::Promotion, Story::FailedPromotion, Story::Rollback] {
         for tree in trees {
-            for at in [2, 5] {
+            for at in [5] {
                 let mut stage = Story::stage().await;
                 story.begin(&mut stage).await;
                 wait_for_commit(&stage, at).await;
