@@ -334,7 +334,33 @@ mod tests {
                 }
             }
         }
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @r"
+        Queued --started--> Building
+        Queued --refused--> Rejected
+        Queued --superseded--> Superseded
+        Building --built--> Staging
+        Building --refused--> Rejected
+        Building --superseded--> Superseded
+        Staging --staged--> Gating
+        Staging --refused--> Rejected
+        Staging --superseded--> Superseded
+        Gating --gates passed--> Promoting
+        Gating --gates unclear--> Paused
+        Gating --approval needed--> AwaitingApproval
+        Gating --refused--> Rejected
+        Gating --superseded--> Superseded
+        Paused --retried--> Gating
+        Paused --refused--> Rejected
+        Paused --superseded--> Superseded
+        AwaitingApproval --approved--> Promoting
+        AwaitingApproval --refused--> Rejected
+        AwaitingApproval --superseded--> Superseded
+        Promoting --promoted--> Baking
+        Promoting --failed--> RollingBack
+        Baking --baked--> Live
+        Baking --failed--> RollingBack
+        RollingBack --returned--> RolledBack
+        ");
     }
 
     #[test]

@@ -105,7 +105,14 @@ fn edited(
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_was_never_deployed_is_built_staged_and_promoted() {
-    assert_snapshot!(plan(NOTHING, Some(version("1"))).await, @"");
+    assert_snapshot!(plan(NOTHING, Some(version("1"))).await, @r"
+    build 4c5f94d67407 (never deployed)
+    stage 4c5f94d67407 on aws green (never deployed)
+    stage 4c5f94d67407 on azure green (never deployed)
+    promote 4c5f94d67407 to aws blue (never deployed)
+    promote 4c5f94d67407 to azure blue (never deployed)
+    gate smoke
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,7 +121,7 @@ async fn nothing_to_do_says_so() {
         live: &["1"],
         edits: &[],
     };
-    assert_snapshot!(plan(before, Some(version("1"))).await, @"");
+    assert_snapshot!(plan(before, Some(version("1"))).await, @"waits on nothing: live state is as asked for");
 }
 
 #[tokio::test(start_paused = true)]
@@ -132,7 +139,14 @@ async fn a_change_says_what_changed_and_no_value_of_a_variable() {
     };
     let told = plan(before, Some(changed)).await;
     assert!(!told.contains("hunter2"));
-    assert_snapshot!(told, @"");
+    assert_snapshot!(told, @r"
+    build e488916439f4 (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    stage e488916439f4 on aws green (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    stage e488916439f4 on azure green (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    promote e488916439f4 to aws blue (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    promote e488916439f4 to azure blue (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    gate smoke
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +160,10 @@ async fn drift_is_told_field_by_field_and_repaired() {
         live: &["1", "2"],
         edits: &[(CloudName::Aws, edit), (CloudName::Azure, HandEdit::Swap)],
     };
-    assert_snapshot!(plan(before, Some(version("2"))).await, @"");
+    assert_snapshot!(plan(before, Some(version("2"))).await, @r"
+    repair aws blue to e1bf5a56ed27 (drift: stock.memory is 128, not 256)
+    promote e1bf5a56ed27 to azure blue (drift: blue holds 4c5f94d67407)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,8 +176,15 @@ async fn drift_that_is_only_told_waits_for_a_person_and_holds_up_no_release() {
         drift: DriftMode::Observe,
         ..version(number)
     };
-    assert_snapshot!(plan(swapped(), Some(observe("2"))).await, @"");
-    assert_snapshot!(plan(swapped(), Some(observe("3"))).await, @"");
+    assert_snapshot!(plan(swapped(), Some(observe("2"))).await, @"waits on a person: drift on azure is only told: drift: blue holds 4c5f94d67407");
+    assert_snapshot!(plan(swapped(), Some(observe("3"))).await, @r"
+    build 416723be6405 (code changed)
+    stage 416723be6405 on aws green (code changed)
+    stage 416723be6405 on azure green (code changed)
+    promote 416723be6405 to aws blue (code changed)
+    promote 416723be6405 to azure blue (code changed)
+    gate smoke
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -169,7 +193,10 @@ async fn a_service_that_git_no_longer_names_is_pruned() {
         live: &["1"],
         edits: &[],
     };
-    assert_snapshot!(plan(before, None).await, @"");
+    assert_snapshot!(plan(before, None).await, @r"
+    prune aws (removed from git)
+    prune azure (removed from git)
+    ");
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,7 +210,7 @@ async fn a_rejected_release_waits_for_a_newer_one_or_a_retry() {
         .insert(version("1").release.digest);
     stage.commit(&[version("1")]).await;
     stage.pass(SETTLED).await;
-    assert_snapshot!(stage.waits_on().await, @"");
+    assert_snapshot!(stage.waits_on().await, @"a newer release, or `retry`: 4c5f94d67407 was rejected: gate smoke failed: aws: 1 failed measurement, 0 forgiven; status is 500, not 200");
 }
 
 #[tokio::test(start_paused = true)]
@@ -201,6 +228,6 @@ async fn a_cloud_that_was_never_seen_is_waited_for() {
     }
     stage.commit(&[version("1")]).await;
     stage.pass(Duration::from_secs(10)).await;
-    assert_snapshot!(stage.waits_on().await, @"");
+    assert_snapshot!(stage.waits_on().await, @"a look at azure: azure could not be reached for observe: no route to host");
     assert_eq!(stage.changes(), 0);
 }

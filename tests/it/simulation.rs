@@ -17,7 +17,7 @@ use verdigris::{
 
 use crate::stage::{Stage, key, version};
 
-const SEEDS: u64 = 40;
+const SEEDS: u64 = 12;
 const STEPS: usize = 25;
 
 fn setting(name: &str) -> Option<u64> {
@@ -231,7 +231,7 @@ impl Run {
         if stage.state().await.memory.suspension.is_some() {
             stage.refusal(Action::Resume, "ana").await;
         }
-        for _ in 0..40 {
+        for _ in 0..20 {
             stage.pass(Duration::from_secs(200)).await;
             self.check_always(stage).await;
         }
