@@ -188,7 +188,7 @@ impl Phase {
     pub fn not_in_the_future(&mut self, now: Timestamp) {
         match self {
             Self::Gating { since } | Self::AwaitingApproval { since } if *since > now => {
-                *since = now
+                *since = now;
             }
             Self::Baking { since, until } if *since > now => {
                 *until = now.after(until.since(*since));

@@ -149,7 +149,7 @@ async fn an_approval_needs_its_quorum_of_the_people_it_lists() {
         quorum: 2,
     });
     one.rollout.gates.push(approval);
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.waits_on().await, "approval release: 0 of 2 given");
     let refused = stage.refusal(Action::Approve, "eve").await;
@@ -262,7 +262,7 @@ async fn a_bake_that_is_cut_short_still_looks_at_the_slots() {
     stage.pass(SETTLED).await;
     let mut two = version("2");
     two.rollout.bake = Duration::from_secs(3600);
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.until(&key(), "Baking").await;
     stage.pass(Duration::from_secs(60)).await;
     stage.act(Action::Promote).await;

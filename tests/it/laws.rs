@@ -29,7 +29,7 @@ fn unreachable(cloud: CloudName) -> Fault {
 async fn a_commit_becomes_live_on_both_clouds() {
     let mut stage = Stage::new().await;
     let one = version("1");
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Live", "{:#?}", stage.state().await);
     assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
@@ -50,10 +50,10 @@ async fn a_second_pass_with_nothing_new_makes_no_writing_call() {
 async fn a_release_that_fails_its_gate_never_touches_blue_and_is_not_tried_again() {
     let mut stage = Stage::new().await;
     let (one, two) = (version("1"), version("2"));
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
     stage.world.bad.lock().unwrap().insert(two.release.digest);
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Rejected");
     assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
@@ -75,7 +75,7 @@ async fn a_promotion_that_fails_on_one_cloud_is_taken_back_on_the_other() {
     for ill in CloudName::ALL {
         let mut stage = Stage::new().await;
         let (one, two) = (version("1"), version("2"));
-        stage.commit(&[one.clone()]).await;
+        stage.commit(std::slice::from_ref(&one)).await;
         stage.pass(SETTLED).await;
         for nth in 1..=4 {
             stage
@@ -102,9 +102,9 @@ async fn a_promotion_that_fails_on_one_cloud_is_taken_back_on_the_other() {
 async fn a_rollback_is_quick_and_holds_against_the_loop_until_something_newer() {
     let mut stage = Stage::new().await;
     let (one, two, three) = (version("1"), version("2"), version("3"));
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.pass(SETTLED).await;
     stage.act(Action::Rollback { to: None }).await;
     stage.pass(Duration::from_secs(1)).await;
@@ -122,7 +122,7 @@ async fn a_rollback_is_quick_and_holds_against_the_loop_until_something_newer() 
         [Some(one.release.digest); 2],
         "a rollback pins"
     );
-    stage.commit(&[three.clone()]).await;
+    stage.commit(std::slice::from_ref(&three)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [Some(three.release.digest); 2]);
 }
@@ -143,7 +143,7 @@ async fn drift_is_repaired() {
         stage.commit(&[version("1")]).await;
         stage.pass(SETTLED).await;
         let two = version("2");
-        stage.commit(&[two.clone()]).await;
+        stage.commit(std::slice::from_ref(&two)).await;
         stage.pass(SETTLED).await;
         stage.cloud(CloudName::Azure).edit(&key(), edit.clone());
         stage.act(Action::Reconcile { token: None }).await;
@@ -175,7 +175,7 @@ async fn a_lost_reply_at_any_step_still_converges() {
                 stage.commit(&[version("1")]).await;
                 stage.pass(SETTLED).await;
                 let two = version("2");
-                stage.commit(&[two.clone()]).await;
+                stage.commit(std::slice::from_ref(&two)).await;
                 stage.pass(SETTLED).await;
                 assert_eq!(stage.phase().await, "Live", "{cloud} {operation:?} {nth}");
                 assert_eq!(
@@ -198,7 +198,7 @@ async fn a_crash_after_any_commit_still_converges() {
         stage.pass(SETTLED).await;
         let two = version("2");
         let start = stage.store.commits();
-        stage.commit(&[two.clone()]).await;
+        stage.commit(std::slice::from_ref(&two)).await;
         // Every call takes a while, so that a crash finds it under way.
         for cloud in CloudName::ALL {
             stage.cloud(cloud).slow(Duration::from_millis(20));
@@ -235,7 +235,7 @@ async fn losing_the_store_loses_no_truth() {
     stage.commit(&[version("1")]).await;
     stage.pass(SETTLED).await;
     let two = version("2");
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.pass(SETTLED).await;
     let before = stage.changes();
     let stage = stage.lose_store().await;
@@ -256,7 +256,7 @@ async fn losing_the_store_loses_no_truth() {
 async fn a_slot_that_reverts_itself_during_the_bake_rolls_both_back() {
     let mut stage = Stage::new().await;
     let one = version("1");
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
     stage
         .cloud(CloudName::Azure)
@@ -301,7 +301,7 @@ async fn a_newer_commit_preempts_a_waiting_rollout() {
     stage.commit(&[two]).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Paused");
-    stage.commit(&[three.clone()]).await;
+    stage.commit(std::slice::from_ref(&three)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Live");
     assert_eq!(stage.blues().await, [Some(three.release.digest); 2]);
@@ -313,9 +313,9 @@ async fn every_order_twice_ends_where_every_order_once_ends() {
     let mut stage = Stage::new().await;
     stage.world.watch.twice.store(true, Ordering::Relaxed);
     let (one, two) = (version("1"), version("2"));
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
     stage.act(Action::Rollback { to: None }).await;
@@ -338,7 +338,7 @@ async fn a_lost_reply_on_the_way_back_still_converges() {
                 let place = format!("{cloud} {operation:?} {nth}");
                 let mut stage = Stage::new().await;
                 let (one, two) = (version("1"), version("2"));
-                stage.commit(&[one.clone()]).await;
+                stage.commit(std::slice::from_ref(&one)).await;
                 stage.pass(SETTLED).await;
                 stage.commit(&[two]).await;
                 stage.until(&key(), "Baking").await;
@@ -388,7 +388,7 @@ async fn a_cloud_that_asks_for_patience_gets_it() {
                     .fault(operation, nth, fault.clone());
             }
             let one = version("1");
-            stage.commit(&[one.clone()]).await;
+            stage.commit(std::slice::from_ref(&one)).await;
             stage.pass(SETTLED * 3).await;
             assert_eq!(stage.phase().await, "Live", "{operation:?} {fault:?}");
             assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
@@ -415,7 +415,7 @@ async fn a_refusal_waits_for_a_person_before_the_promotion_and_goes_back_after_i
             .cloud(azure)
             .fault(Operation::Stage, nth, denied(azure));
     }
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(Duration::from_secs(30)).await;
     assert!(stage.waits_on().await.contains("not authorised"));
     stage.pass(SETTLED * 3).await;
@@ -546,7 +546,7 @@ async fn one_cloud_soaks_before_the_other_moves() {
         first: CloudName::Azure,
         soak: Duration::from_secs(40),
     };
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.until(&key(), "Promoting").await;
     stage.pass(Duration::from_secs(20)).await;
     let new = Some(two.release.digest);
@@ -612,7 +612,7 @@ async fn a_look_from_before_the_promotion_rolls_nothing_back() {
     azure.fault(Operation::Observe, 1, Fault::Slow(Duration::from_secs(3)));
     stage.act(Action::Reconcile { token: None }).await;
     let two = version("2");
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Live");
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
@@ -632,7 +632,7 @@ async fn an_environment_that_moves_is_seen_anew_and_what_it_left_is_told() {
     stage
         .cloud(CloudName::Aws)
         .edit(&key(), HandEdit::Empty(Slot::Green));
-    stage.commit(&[moved.clone()]).await;
+    stage.commit(std::slice::from_ref(&moved)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [Some(moved.release.digest); 2]);
     let events = stage.handle.last_events(100).await.unwrap();
@@ -645,7 +645,7 @@ async fn an_environment_that_moves_is_seen_anew_and_what_it_left_is_told() {
     let azure = stage.cloud(CloudName::Azure).counts().changes;
     let mut three = version("3");
     three.environment.azure = None;
-    stage.commit(&[three.clone()]).await;
+    stage.commit(std::slice::from_ref(&three)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await[0], Some(three.release.digest));
     assert_eq!(
@@ -662,7 +662,7 @@ async fn an_environment_that_moves_is_seen_anew_and_what_it_left_is_told() {
 async fn the_only_service_of_an_environment_is_not_deleted_with_its_manifest() {
     let mut stage = Stage::new().await;
     let one = version("1");
-    stage.commit(&[one.clone()]).await;
+    stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
     stage.commit(&[]).await;
     stage.pass(SETTLED).await;
@@ -676,7 +676,7 @@ async fn a_clock_that_goes_back_holds_nothing_up() {
     stage.pass(SETTLED).await;
     stage.set_back(Duration::from_secs(6 * 3600));
     let two = version("2");
-    stage.commit(&[two.clone()]).await;
+    stage.commit(std::slice::from_ref(&two)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Live");
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);

@@ -52,6 +52,10 @@ async fn serve_the_dashboard() {
 }
 
 /// One service for each state that is worth a look.
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of states, not a long thought"
+)]
 async fn furnish(rig: &Rig) {
     for name in [
         "prod/inventory",

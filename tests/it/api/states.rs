@@ -29,7 +29,7 @@ fn told(report: &ServiceReport) -> String {
         } else {
             &condition.message
         };
-        text += &format!(
+        text += format!(
             "  {kind} {} {} {what}",
             condition.status.as_str(),
             condition.reason

@@ -3,6 +3,10 @@
 use super::{budget, check::check};
 
 #[test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "a list of violations, not a long thought"
+)]
 fn every_kind_of_violation_is_caught_where_it_is_planted() {
     let planted = [
         (

@@ -151,7 +151,7 @@ impl Site {
             config_file: None,
             data: self.data.clone(),
             identity: AzureIdentity::default(),
-            search_path: std::env::var("PATH").ok(),
+            search_path: path_of_programs(),
             clock: Arc::new(SystemClock),
             env: |_| None,
         };
@@ -268,4 +268,13 @@ pub(crate) async fn versions(state: &ServiceState) -> Vec<String> {
         told.push(answer["version"].as_str().unwrap().to_owned());
     }
     told
+}
+
+/// Build commands find what the tests find.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "where programs are is for the environment to say"
+)]
+fn path_of_programs() -> Option<String> {
+    std::env::var("PATH").ok()
 }
