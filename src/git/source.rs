@@ -7,13 +7,13 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::GitError;
 use crate::name::ObjectId;
 
-/// Everything that decides what is fetched.
-#[derive(Clone, Debug)]
+/// Everything that decides what is fetched. Sources with different secrets are different.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Source {
     pub url: RemoteUrl,
     pub reference: Reference,
@@ -94,6 +94,34 @@ pub(super) struct SshPlace {
 }
 
 const SCHEMES: &str = "file://, https://, http://, ssh:// or git@host:path";
+
+// === impl Credentials ===
+
+impl PartialEq for Credentials {
+    /// Both sides are our own configuration, so the time that it takes tells nobody anything.
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::None, Self::None) => true,
+            (
+                Self::Token { username, token },
+                Self::Token {
+                    username: other_username,
+                    token: other_token,
+                },
+            ) => username == other_username && token.expose_secret() == other_token.expose_secret(),
+            (
+                Self::Ssh { key, known_hosts },
+                Self::Ssh {
+                    key: other_key,
+                    known_hosts: other_known_hosts,
+                },
+            ) => key == other_key && known_hosts == other_known_hosts,
+            (Self::None | Self::Token { .. } | Self::Ssh { .. }, _) => false,
+        }
+    }
+}
+
+impl Eq for Credentials {}
 
 // === impl Source ===
 
