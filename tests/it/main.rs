@@ -12,6 +12,7 @@ mod cloud_aws_faults;
 mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;
+mod daemon;
 mod demo;
 mod end_to_end;
 mod gates;
