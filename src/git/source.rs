@@ -1,6 +1,7 @@
 //! Where a repository is, which commit of it is wanted, who asks, and what is too much. Checked once, here.
 
 use std::{
+    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
@@ -97,27 +98,24 @@ const SCHEMES: &str = "file://, https://, http://, ssh:// or git@host:path";
 
 // === impl Credentials ===
 
-impl PartialEq for Credentials {
-    /// Both sides are our own configuration, so the time that it takes tells nobody anything.
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Self::None, Self::None) => true,
-            (
-                Self::Token { username, token },
-                Self::Token {
-                    username: other_username,
-                    token: other_token,
-                },
-            ) => username == other_username && token.expose_secret() == other_token.expose_secret(),
-            (
-                Self::Ssh { key, known_hosts },
-                Self::Ssh {
-                    key: other_key,
-                    known_hosts: other_known_hosts,
-                },
-            ) => key == other_key && known_hosts == other_known_hosts,
-            (Self::None | Self::Token { .. } | Self::Ssh { .. }, _) => false,
+impl Credentials {
+    /// All of it, secrets too.
+    fn exposed(&self) -> Option<(bool, &OsStr, &OsStr)> {
+        match self {
+            Self::None => None,
+            Self::Token { username, token } => {
+                Some((true, username.as_ref(), token.expose_secret().as_ref()))
+            }
+            Self::Ssh { key, known_hosts } => {
+                Some((false, key.as_os_str(), known_hosts.as_os_str()))
+            }
         }
+    }
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.exposed() == other.exposed()
     }
 }
 
