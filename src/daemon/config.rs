@@ -17,6 +17,7 @@ use crate::{
     manifest,
     manifest::spec::RepoPath,
     name::{ObjectId, RepositoryName},
+    plan::state::Policy,
 };
 
 /// Where the API listens unless told otherwise.
@@ -36,6 +37,8 @@ pub struct Config {
     pub resync: Duration,
     /// Whether services that Git no longer names are deleted.
     pub prune: bool,
+    /// Share of an environment's services that may be deleted at once, in percent.
+    pub prune_share: usize,
     pub build_timeout: Duration,
     pub aws: AwsAccess,
     pub azure: AzureAccess,
@@ -107,6 +110,7 @@ impl Default for Config {
             webhook_secret: None,
             resync: Duration::from_secs(60),
             prune: true,
+            prune_share: Policy::default().prune_share,
             build_timeout: Duration::from_secs(600),
             aws: AwsAccess::default(),
             azure: AzureAccess::default(),
@@ -202,6 +206,7 @@ struct Raw {
     webhooks: RawWebhooks,
     resync: Option<String>,
     prune: Option<bool>,
+    prune_share: Option<usize>,
     build: RawBuild,
     clouds: RawClouds,
 }
@@ -284,6 +289,7 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
         webhooks,
         resync,
         prune,
+        prune_share,
         build,
         clouds,
     } = raw;
@@ -317,6 +323,14 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
         webhook_secret: webhooks.secret.as_ref().map(secret_of).transpose()?,
         resync: at_least("resync", resync, standard.resync, Duration::from_secs(1))?,
         prune: prune.unwrap_or(standard.prune),
+        prune_share: match prune_share.unwrap_or(standard.prune_share) {
+            share @ 0..=100 => share,
+            share => {
+                return Err(format!(
+                    "pruneShare: {share} is no share: write percent, 0 to 100"
+                ));
+            }
+        },
         build_timeout: at_least(
             "build.timeout",
             build.timeout,

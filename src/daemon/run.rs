@@ -114,6 +114,7 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
     let policy = Policy {
         resync: config.resync,
         prune: config.prune,
+        prune_share: config.prune_share,
         ..Policy::default()
     };
     let parts = Parts {

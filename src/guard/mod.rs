@@ -51,6 +51,7 @@ pub fn check(
     state: &ServiceState,
     known: usize,
     absent: usize,
+    share: usize,
 ) -> Result<(), Alarm> {
     match order {
         Order::Build { .. } | Order::Measure { .. } => Ok(()),
@@ -80,7 +81,7 @@ pub fn check(
                 release: *release,
             })
         }
-        Order::Prune { target } => may_prune(state, *target, known, absent),
+        Order::Prune { target } => may_prune(state, *target, known, absent, share),
     }
 }
 
@@ -168,11 +169,12 @@ fn may_prune(
     target: CloudName,
     known: usize,
     absent: usize,
+    share: usize,
 ) -> Result<(), Alarm> {
     if !matches!(state.ask, Ask::Absent) {
         return Err(Alarm::StillWanted { target });
     }
-    if absent >= 2 && absent * 2 > known {
+    if absent * 100 > known * share {
         return Err(Alarm::PrunesTooMuch {
             target,
             known,

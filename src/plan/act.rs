@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     apply::{self, Write, event},
-    state::{Ask, ServiceState, Severity, Suspension},
+    state::{ServiceState, Severity, Suspension},
 };
 use crate::{
     manifest::spec::{Gate, GateKind},
@@ -229,12 +229,8 @@ fn rollback(
         let superseded = apply::advance(state, Event::Superseded { by: Some(to) }, now);
         writes = superseded.map_err(|illegal| illegal.to_string())?;
     }
-    // Git cannot be read now: what it asked for last must not come back as soon as it can.
-    let unread = match &state.ask {
-        Ask::Unknown | Ask::Invalid { .. } => state.memory.asked,
-        Ask::Absent | Ask::Wanted(_) => None,
-    };
-    let held = state.wanted().or(unread);
+    // What Git asked for last, where it cannot be read now: the loop must not bring that back.
+    let held = state.wanted().or(state.memory.asked);
     let begun = apply::begin(state, to, Trigger::Rollback { held }, actor, now);
     writes.extend(begun.map_err(|unknown| unknown.to_string())?);
     Ok(writes)

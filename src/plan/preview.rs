@@ -104,7 +104,7 @@ fn rollout(
         plan.orders.push(Planned {
             order,
             reason: reason.clone(),
-        })
+        });
     };
     add(Order::Build { release }, &reason);
     let holds = |target: &CloudName| {

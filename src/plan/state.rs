@@ -111,7 +111,8 @@ pub struct Memory {
     pub previous: Option<ReleaseDigest>,
     pub pin: Option<Pin>,
     pub suspension: Option<Suspension>,
-    /// Releases that the loop does not try again by itself.
+    /// Releases that the loop does not try again by itself. They are kept in a record of their own.
+    #[serde(skip)]
     pub rejected: BTreeMap<ReleaseDigest, Rejection>,
     pub next_rollout: u64,
     pub next_repair: u64,
@@ -255,6 +256,8 @@ pub struct Policy {
     pub attempts_max: u32,
     /// Whether services that Git no longer names are deleted.
     pub prune: bool,
+    /// Share of an environment's services that may be deleted at once, in percent; above it a person must look.
+    pub prune_share: usize,
 }
 
 impl Default for Policy {
@@ -263,6 +266,7 @@ impl Default for Policy {
             resync: Duration::from_secs(60),
             attempts_max: 4,
             prune: true,
+            prune_share: 50,
         }
     }
 }

@@ -1,6 +1,9 @@
 //! Takes what a commit asks for into a service's state.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    sync::Arc,
+};
 
 use super::handle::Asked;
 use crate::{
@@ -123,13 +126,12 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
         .functions
         .extend(release.content.functions.keys().cloned());
     let mut writes = vec![Write::Memory];
-    if !state.releases.contains_key(&release.digest) {
-        let record = ReleaseRecord {
+    if let Entry::Vacant(place) = state.releases.entry(release.digest) {
+        place.insert(ReleaseRecord {
             release: release.clone(),
             packages: BTreeMap::new(),
             promoted_at: None,
-        };
-        state.releases.insert(release.digest, record);
+        });
         writes.push(Write::Release(release.digest));
         writes.extend(drop_old_releases(state));
     }

@@ -148,10 +148,10 @@ impl Shared {
     ) -> Result<(Outcome, Result<(), Failure>), Failure> {
         let cloud = job.cloud(&*self.world, target).await?;
         let mut built = None;
-        if let Order::Repair { release, .. } = order {
-            let rebuild = job.rebuild(&*self.world, *release);
+        if let Some(release) = job.lacks_package(order) {
+            let rebuild = job.rebuild(&*self.world, release);
             let record = in_time(order, WORK_MAX, rebuild).await?;
-            built = Some((*release, record.packages));
+            built = Some((release, record.packages));
         }
         let sent = in_time(order, ORDER_MAX, job.send(&cloud, order)).await;
         let look = self.observe(&job, target, self.clock.now()).await;

@@ -15,7 +15,7 @@ use crate::{
         act::{self, Action, Refused},
         preview::{ServicePlan, preview},
         state::{EventRecord, HistoryEntry, ServiceState},
-        step::Fleet,
+        step::Fleets,
     },
     rollout::Rollout,
     status::ServiceReport,
@@ -169,7 +169,7 @@ impl Handle {
     pub async fn plan(&self, key: &ServiceKey) -> Option<ServicePlan> {
         let entry = self.shared.entry(key)?;
         let entry = entry.lock().await;
-        let fleet = *lock(&self.shared.fleet);
+        let fleet = lock(&self.shared.fleets).of(key);
         Some(preview(
             &entry.state,
             fleet,
@@ -252,10 +252,9 @@ impl Handle {
         let mut told = self.shared.told.lock().await;
         let unnamed = self.unnamed(asked);
         // Before any name is woken: a pass must not delete on a count that is too old.
-        *lock(&self.shared.fleet) = Fleet {
-            known: asked.len() + unnamed.len(),
-            absent: unnamed.len(),
-        };
+        let named = asked.keys().map(|key| (key, false));
+        let all = named.chain(unnamed.iter().map(|key| (key, true)));
+        *lock(&self.shared.fleets) = Fleets::count(all);
         for (key, ask) in asked {
             if !told.get(key).is_some_and(|before| ask.is_same(before)) {
                 self.take_in(key, Some(ask)).await;

@@ -95,7 +95,24 @@ impl Job {
         Ok((record, package))
     }
 
-    /// Finds or builds the packages again, for an order that comes long after its release was built: the folder may be lost since.
+    /// The release whose packages must be found or built first: where no record of them is left, and for a repair, which may come so long
+    /// after the build that their folder is lost.
+    pub(super) fn lacks_package(&self, order: &Order) -> Option<ReleaseDigest> {
+        match order {
+            Order::Repair { release, .. } => Some(*release),
+            Order::Stage { target, release } => {
+                let is_there = self.package(*release, *target).is_ok();
+                (!is_there).then_some(*release)
+            }
+            Order::Build { .. }
+            | Order::Measure { .. }
+            | Order::Promote { .. }
+            | Order::Retract { .. }
+            | Order::Prune { .. } => None,
+        }
+    }
+
+    /// Finds or builds the packages again.
     pub(super) async fn rebuild(
         &mut self,
         world: &dyn World,

@@ -39,7 +39,7 @@ use crate::{
     name::{ServiceKey, Timestamp},
     plan::{
         state::{EventRecord, Policy, ServiceState},
-        step::Fleet,
+        step::Fleets,
     },
     store::{Store, StoreError, StoreExt, Tree},
 };
@@ -67,7 +67,7 @@ struct Shared {
     /// Tells the loop that the queue changed.
     nudge: Notify,
     board: Board,
-    fleet: Mutex<Fleet>,
+    fleets: Mutex<Fleets>,
     /// What was asked of every service last.
     told: AsyncMutex<BTreeMap<ServiceKey, Asked>>,
     events: broadcast::Sender<Arc<EventRecord>>,
@@ -112,10 +112,7 @@ impl Reconciler {
             queue: Mutex::default(),
             nudge: Notify::new(),
             board: Board::default(),
-            fleet: Mutex::new(Fleet {
-                known: 0,
-                absent: 0,
-            }),
+            fleets: Mutex::default(),
             told: AsyncMutex::default(),
             events: broadcast::channel(EVENTS_MAX).0,
             journal: Journal::starting_at(next_event),

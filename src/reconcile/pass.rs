@@ -116,7 +116,8 @@ impl Shared {
         if entry.stalled.is_some() {
             return (starts, None);
         }
-        let fleet = *lock(&self.fleet);
+        let fleet = lock(&self.fleets).of(&entry.state.key);
+        apply::not_in_the_future(&mut entry.state, self.clock.now());
         for _ in 0..STEPS_MAX {
             let now = self.clock.now();
             let decided = catch_unwind(AssertUnwindSafe(|| {
@@ -173,8 +174,14 @@ impl Shared {
             }
             Step::Send(sendings) => {
                 for Sending { order, .. } in &sendings {
-                    guard::check(order, state, fleet.known, fleet.absent)
-                        .map_err(|alarm| alarm.to_string())?;
+                    guard::check(
+                        order,
+                        state,
+                        fleet.known,
+                        fleet.absent,
+                        self.policy.prune_share,
+                    )
+                    .map_err(|alarm| alarm.to_string())?;
                 }
                 let writes = apply::record(state, &sendings, now);
                 starts.extend(

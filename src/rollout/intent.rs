@@ -143,6 +143,9 @@ pub enum IntentState {
     },
 }
 
+/// Longest message that is kept of a failure, in bytes: it is written down many times.
+const MESSAGE_MAX: usize = 2048;
+
 /// Why an order did not succeed, and what happens next.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Failure {
@@ -182,6 +185,21 @@ pub fn backoff(attempts: u32) -> Duration {
     BACKOFF_FIRST
         .saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1).min(16)))
         .min(BACKOFF_MAX)
+}
+
+impl Failure {
+    /// With a message that is long cut in its middle: what failed stands first, and what was said last stands last.
+    #[must_use]
+    pub fn shortened(mut self) -> Self {
+        if self.message.len() > MESSAGE_MAX {
+            let head = self.message.floor_char_boundary(MESSAGE_MAX / 4);
+            let tail = self
+                .message
+                .ceil_char_boundary(self.message.len() - MESSAGE_MAX * 3 / 4);
+            self.message = format!("{} … {}", &self.message[..head], &self.message[tail..]);
+        }
+        self
+    }
 }
 
 impl Intent {

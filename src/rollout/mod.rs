@@ -14,6 +14,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use self::{
+    evidence::Evidence,
     gate_run::GateRun,
     phase::{Event, IllegalMove, Phase},
 };
@@ -21,6 +22,9 @@ use crate::{
     manifest::spec::{Environment, RolloutSpec},
     name::{Actor, CloudName, ReleaseDigest, Revision, ServiceKey, Timestamp},
 };
+
+/// Bytes of evidence that a rollout keeps; its record may have a mebibyte.
+const EVIDENCE_BYTES_MAX: usize = 512 << 10;
 
 /// A rollout's name within its service: `r-12`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -120,6 +124,22 @@ impl Rollout {
         });
         self.phase = phase;
         Ok(())
+    }
+
+    /// Drops the oldest evidence until all of it fits into one record with room to spare; outcomes stay.
+    pub fn keep_evidence_small(&mut self) {
+        let size = |gates: &Vec<GateRun>| serde_json::to_vec(gates).map_or(0, |json| json.len());
+        while size(&self.gates) > EVIDENCE_BYTES_MAX {
+            let with_evidence = |run: &GateRun| {
+                run.measurements
+                    .iter()
+                    .any(|it| it.evidence != Evidence::None)
+            };
+            let Some(run) = self.gates.iter_mut().find(|run| with_evidence(run)) else {
+                return;
+            };
+            run.forget_half_of_the_evidence();
+        }
     }
 
     pub fn is_active(&self) -> bool {

@@ -184,6 +184,32 @@ impl Phase {
         }
     }
 
+    /// A phase that began in the future, by a clock that went back since, began just now.
+    pub fn not_in_the_future(&mut self, now: Timestamp) {
+        match self {
+            Self::Gating { since } | Self::AwaitingApproval { since } if *since > now => {
+                *since = now
+            }
+            Self::Baking { since, until } if *since > now => {
+                *until = now.after(until.since(*since));
+                *since = now;
+            }
+            Self::Queued
+            | Self::Building
+            | Self::Staging
+            | Self::Gating { .. }
+            | Self::Paused { .. }
+            | Self::AwaitingApproval { .. }
+            | Self::Promoting
+            | Self::Baking { .. }
+            | Self::Live
+            | Self::Rejected { .. }
+            | Self::Superseded { .. }
+            | Self::RollingBack { .. }
+            | Self::RolledBack { .. } => {}
+        }
+    }
+
     /// The phase's name, as API, CLI and dashboard show it.
     pub fn word(&self) -> &'static str {
         match self {
@@ -308,7 +334,33 @@ mod tests {
                 }
             }
         }
-        insta::assert_snapshot!(told, @"");
+        insta::assert_snapshot!(told, @r"
+        Queued --started--> Building
+        Queued --refused--> Rejected
+        Queued --superseded--> Superseded
+        Building --built--> Staging
+        Building --refused--> Rejected
+        Building --superseded--> Superseded
+        Staging --staged--> Gating
+        Staging --refused--> Rejected
+        Staging --superseded--> Superseded
+        Gating --gates passed--> Promoting
+        Gating --gates unclear--> Paused
+        Gating --approval needed--> AwaitingApproval
+        Gating --refused--> Rejected
+        Gating --superseded--> Superseded
+        Paused --retried--> Gating
+        Paused --refused--> Rejected
+        Paused --superseded--> Superseded
+        AwaitingApproval --approved--> Promoting
+        AwaitingApproval --refused--> Rejected
+        AwaitingApproval --superseded--> Superseded
+        Promoting --promoted--> Baking
+        Promoting --failed--> RollingBack
+        Baking --baked--> Live
+        Baking --failed--> RollingBack
+        RollingBack --returned--> RolledBack
+        ");
     }
 
     #[test]

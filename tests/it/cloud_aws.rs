@@ -1,6 +1,11 @@
 //! The AWS cloud, held to the contract on servers that are not ours; and what only AWS promises.
 
-use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use aws_sdk_lambda::{
@@ -257,9 +262,11 @@ async fn old_versions_go_and_those_in_use_stay() {
     let name = lambda_name(&fixture.service, &stock());
     let listed = on.hand.list_versions_by_function().function_name(name);
     let versions = listed.send().await.unwrap().versions.unwrap();
-    let numbers: Vec<_> = versions.iter().filter_map(|it| it.version()).collect();
+    let numbers = versions.iter().filter_map(|it| it.version()?.parse().ok());
+    // This server lists $LATEST under the number that was published last.
+    let numbers: BTreeSet<u64> = numbers.collect();
     // Blue is at 2 and came from 1; the newest two are 5 and 6.
-    assert_eq!(numbers, ["$LATEST", "1", "2", "5", "6"]);
+    assert_eq!(numbers, BTreeSet::from([1, 2, 5, 6]));
 }
 
 #[tokio::test]

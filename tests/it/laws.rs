@@ -1,17 +1,19 @@
 //! Laws of the loop: what holds for every service, whatever goes wrong.
 
-use std::time::Duration;
+use std::{sync::atomic::Ordering, time::Duration};
 
 use verdigris::{
     cloud::{
         CloudError,
         fake::{Fault, HandEdit, Operation},
     },
+    desired::DesiredService,
+    manifest::spec::Across,
     name::{CloudName, Slot},
     plan::act::Action,
 };
 
-use crate::stage::{Stage, key, version};
+use crate::stage::{Stage, key, service_in, service_version, version};
 
 const SETTLED: Duration = Duration::from_secs(300);
 
@@ -223,7 +225,8 @@ async fn a_crash_after_any_commit_still_converges() {
             "after commit {at}"
         );
     }
-    assert!(crashes > 8, "only {crashes} places to crash at");
+    // From the beginning of a rollout to its end the disk is written to six times; looks that find nothing new are no writes.
+    assert!(crashes >= 6, "only {crashes} places to crash at");
 }
 
 #[tokio::test(start_paused = true)]
@@ -268,7 +271,6 @@ async fn a_slot_that_reverts_itself_during_the_bake_rolls_both_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_service_that_git_no_longer_names_is_pruned_but_never_half_of_them() {
-    use crate::stage::service_version;
     let mut stage = Stage::new().await;
     let all = ["shop", "cart", "price"].map(|name| service_version(name, "1"));
     stage.commit(&all).await;
@@ -285,7 +287,7 @@ async fn a_service_that_git_no_longer_names_is_pruned_but_never_half_of_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_hung_cloud_holds_up_no_other_service_and_a_newer_commit_preempts_a_waiting_rollout() {
+async fn a_newer_commit_preempts_a_waiting_rollout() {
     let mut stage = Stage::new().await;
     let (one, two, three) = (version("1"), version("2"), version("3"));
     stage.commit(&[one]).await;
@@ -303,4 +305,400 @@ async fn a_hung_cloud_holds_up_no_other_service_and_a_newer_commit_preempts_a_wa
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Live");
     assert_eq!(stage.blues().await, [Some(three.release.digest); 2]);
+}
+
+/// Law: every order may be carried out twice.
+#[tokio::test(start_paused = true)]
+async fn every_order_twice_ends_where_every_order_once_ends() {
+    let mut stage = Stage::new().await;
+    stage.world.watch.twice.store(true, Ordering::Relaxed);
+    let (one, two) = (version("1"), version("2"));
+    stage.commit(&[one.clone()]).await;
+    stage.pass(SETTLED).await;
+    stage.commit(&[two.clone()]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
+    stage.act(Action::Rollback { to: None }).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
+    let edit = HandEdit::Empty(Slot::Blue);
+    stage.cloud(CloudName::Azure).edit(&key(), edit);
+    stage.act(Action::Reconcile { token: None }).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
+    assert_eq!(stage.world.watch.overlaps.load(Ordering::Relaxed), 0);
+}
+
+/// Law: losing the reply to any one call of a rollback, or of the way back, changes nothing about where we end up.
+#[tokio::test(start_paused = true)]
+async fn a_lost_reply_on_the_way_back_still_converges() {
+    for cloud in CloudName::ALL {
+        for operation in [Operation::Observe, Operation::Stage, Operation::Promote] {
+            for nth in 1..=3 {
+                let place = format!("{cloud} {operation:?} {nth}");
+                let mut stage = Stage::new().await;
+                let (one, two) = (version("1"), version("2"));
+                stage.commit(&[one.clone()]).await;
+                stage.pass(SETTLED).await;
+                stage.commit(&[two]).await;
+                stage.until(&key(), "Baking").await;
+                stage.cloud(cloud).fault(operation, nth, Fault::LoseReply);
+                stage.act(Action::Abort { reason: None }).await;
+                stage.pass(SETTLED).await;
+                assert_eq!(stage.phase().await, "RolledBack", "{place}");
+                assert_eq!(
+                    stage.blues().await,
+                    [Some(one.release.digest); 2],
+                    "{place}"
+                );
+
+                let three = version("3");
+                stage.commit(&[three]).await;
+                stage.pass(SETTLED).await;
+                stage.cloud(cloud).fault(operation, nth, Fault::LoseReply);
+                stage.act(Action::Rollback { to: None }).await;
+                stage.pass(SETTLED).await;
+                assert_eq!(stage.phase().await, "Live", "{place}");
+                assert_eq!(
+                    stage.blues().await,
+                    [Some(one.release.digest); 2],
+                    "{place}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cloud_that_asks_for_patience_gets_it() {
+    let throttle = || Fault::Throttle(Duration::from_secs(7));
+    let busy = || {
+        Fault::Fail(CloudError::Busy {
+            cloud: CloudName::Azure,
+            resource: "shop".to_owned(),
+            message: "another operation is in progress".to_owned(),
+        })
+    };
+    for fault in [throttle(), busy()] {
+        for operation in [Operation::Observe, Operation::Stage, Operation::Promote] {
+            let mut stage = Stage::new().await;
+            for nth in 1..=10 {
+                stage
+                    .cloud(CloudName::Azure)
+                    .fault(operation, nth, fault.clone());
+            }
+            let one = version("1");
+            stage.commit(&[one.clone()]).await;
+            stage.pass(SETTLED * 3).await;
+            assert_eq!(stage.phase().await, "Live", "{operation:?} {fault:?}");
+            assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
+        }
+    }
+}
+
+fn denied(cloud: CloudName) -> Fault {
+    Fault::Fail(CloudError::Denied {
+        cloud,
+        operation: "stage".to_owned(),
+        message: "not authorised".to_owned(),
+    })
+}
+
+/// A permission that is missing while staging is waited for; in the middle of a promotion both go back, since users see half of it.
+#[tokio::test(start_paused = true)]
+async fn a_refusal_waits_for_a_person_before_the_promotion_and_goes_back_after_it() {
+    let mut stage = Stage::new().await;
+    let (one, two) = (version("1"), version("2"));
+    let azure = CloudName::Azure;
+    for nth in 1..=6 {
+        stage
+            .cloud(azure)
+            .fault(Operation::Stage, nth, denied(azure));
+    }
+    stage.commit(&[one.clone()]).await;
+    stage.pass(Duration::from_secs(30)).await;
+    assert!(stage.waits_on().await.contains("not authorised"));
+    stage.pass(SETTLED * 3).await;
+    assert_eq!(stage.phase().await, "Live");
+    for nth in 1..=5 {
+        stage
+            .cloud(azure)
+            .fault(Operation::Promote, nth, denied(azure));
+    }
+    stage.commit(&[two]).await;
+    stage.pass(SETTLED * 3).await;
+    assert_eq!(stage.phase().await, "RolledBack");
+    assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
+}
+
+/// A staging cloud that does not answer for a while says nothing about the release.
+#[tokio::test(start_paused = true)]
+async fn an_outage_before_the_promotion_rejects_no_release() {
+    let mut stage = Stage::new().await;
+    for nth in 1..=8 {
+        stage
+            .cloud(CloudName::Aws)
+            .fault(Operation::Stage, nth, unreachable(CloudName::Aws));
+    }
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hung_environment_costs_another_no_time() {
+    let mut took = Vec::new();
+    for hung in [false, true] {
+        let mut stage = Stage::new().await;
+        for cloud in stage.world.elsewhere.values() {
+            cloud.slow(Duration::from_millis(50));
+        }
+        for name in CloudName::ALL {
+            stage.cloud(name).hang(hung);
+        }
+        let staging = service_in("staging", "shop", "1");
+        let all: Vec<_> = (0..20)
+            .map(|n| service_version(&format!("s{n}"), "1"))
+            .collect();
+        stage.commit(&[all, vec![staging.clone()]].concat()).await;
+        took.push(stage.until(&staging.release.service, "Live").await);
+    }
+    assert_eq!(took[0], took[1]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn services_roll_out_at_once() {
+    let mut took = Vec::new();
+    for count in [1, 10] {
+        let mut stage = Stage::new().await;
+        for name in CloudName::ALL {
+            stage.cloud(name).slow(Duration::from_secs(1));
+        }
+        let all: Vec<_> = (0..count)
+            .map(|n| service_version(&format!("s{n}"), "1"))
+            .collect();
+        stage.commit(&all).await;
+        for service in &all {
+            stage.until(&service.release.service, "Live").await;
+        }
+        took.push(stage.clock.now());
+    }
+    let slower = took[1].since(took[0]);
+    assert!(slower < Duration::from_secs(60), "{took:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_comes_back_starts_afresh_and_its_history_stays() {
+    let mut stage = Stage::new().await;
+    let others = ["cart", "price"].map(|name| service_version(name, "1"));
+    let all = |shop: &DesiredService| [&others[..], std::slice::from_ref(shop)].concat();
+    stage.commit(&all(&version("1"))).await;
+    stage.pass(SETTLED).await;
+    stage.commit(&others).await;
+    stage.pass(SETTLED).await;
+    assert!(
+        stage.handle.state(&key()).await.is_none(),
+        "it is forgotten"
+    );
+    assert!(stage.handle.report(&key()).is_none());
+    let events = stage.handle.last_events(100).await.unwrap();
+    let told = |reason: &str| events.iter().filter(|event| event.reason == reason).count();
+    assert_eq!((told("Pruned"), told("Stalled")), (1, 0));
+
+    stage.commit(&all(&version("2"))).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+    let history = stage.handle.history(&key(), None, 10).await.unwrap();
+    let rollouts: Vec<u64> = history.iter().map(|entry| entry.rollout).collect();
+    assert_eq!(rollouts, [2, 1]);
+    let mut stage = stage.crash().await;
+    stage.pass(SETTLED).await;
+    let before = stage.changes();
+    stage.commit(&all(&version("2"))).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.changes(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_not_ours_is_waited_for_and_never_touched() {
+    let mut stage = Stage::new().await;
+    let azure = stage.cloud(CloudName::Azure);
+    azure.edit(&key(), HandEdit::Foreign("stock".parse().unwrap()));
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    assert!(
+        stage.waits_on().await.contains("does not carry our tags"),
+        "{}",
+        stage.waits_on().await
+    );
+    assert_eq!(stage.cloud(CloudName::Azure).counts().changes, 0);
+    let events = stage.handle.last_events(100).await.unwrap();
+    assert!(events.iter().all(|event| event.reason != "Stalled"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_cloud_soaks_before_the_other_moves() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    let mut two = version("2");
+    two.rollout.across = Across::InOrder {
+        first: CloudName::Azure,
+        soak: Duration::from_secs(40),
+    };
+    stage.commit(&[two.clone()]).await;
+    stage.until(&key(), "Promoting").await;
+    stage.pass(Duration::from_secs(20)).await;
+    let new = Some(two.release.digest);
+    let blues = stage.blues().await;
+    assert!(
+        blues[0] != new && blues[1] == new,
+        "{}",
+        stage.waits_on().await
+    );
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [new; 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_first_promotion_that_fails_leaves_no_blue_on_either_cloud() {
+    for ill in CloudName::ALL {
+        let mut stage = Stage::new().await;
+        for nth in 1..=4 {
+            stage
+                .cloud(ill)
+                .fault(Operation::Promote, nth, unreachable(ill));
+        }
+        stage.commit(&[version("1")]).await;
+        stage.pass(SETTLED).await;
+        assert_eq!(
+            stage.phase().await,
+            "RolledBack",
+            "{}",
+            stage.waits_on().await
+        );
+        assert_eq!(stage.blues().await, [None, None]);
+    }
+}
+
+/// A look that hangs must not make the loop turn without a pause.
+#[tokio::test(start_paused = true)]
+async fn a_hung_look_at_the_end_of_a_bake_costs_few_passes() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.until(&key(), "Baking").await;
+    for name in CloudName::ALL {
+        stage.cloud(name).hang(true);
+    }
+    stage.pass(Duration::from_secs(15)).await;
+    let before = *stage.handle.changes().borrow();
+    stage.pass(Duration::from_secs(30)).await;
+    let passes = *stage.handle.changes().borrow() - before;
+    assert!(passes < 10, "{passes} passes in 30 s");
+    for name in CloudName::ALL {
+        stage.cloud(name).hang(false);
+    }
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+}
+
+/// A look that began before the promotion and came back after it tells of a time that is over.
+#[tokio::test(start_paused = true)]
+async fn a_look_from_before_the_promotion_rolls_nothing_back() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    let azure = stage.cloud(CloudName::Azure);
+    azure.fault(Operation::Observe, 1, Fault::Slow(Duration::from_secs(3)));
+    stage.act(Action::Reconcile { token: None }).await;
+    let two = version("2");
+    stage.commit(&[two.clone()]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+    assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_environment_that_moves_is_seen_anew_and_what_it_left_is_told() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    let mut moved = version("1");
+    moved.environment.aws.as_mut().unwrap().region = "eu-north-1".to_owned();
+    // The new region is empty.
+    stage
+        .cloud(CloudName::Aws)
+        .edit(&key(), HandEdit::Empty(Slot::Blue));
+    stage
+        .cloud(CloudName::Aws)
+        .edit(&key(), HandEdit::Empty(Slot::Green));
+    stage.commit(&[moved.clone()]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(moved.release.digest); 2]);
+    let events = stage.handle.last_events(100).await.unwrap();
+    assert!(events.iter().any(|event| event.reason == "TargetMoved"));
+
+    let mut alone = moved;
+    alone.environment.azure = None;
+    stage.commit(&[alone]).await;
+    stage.pass(SETTLED).await;
+    let azure = stage.cloud(CloudName::Azure).counts().changes;
+    let mut three = version("3");
+    three.environment.azure = None;
+    stage.commit(&[three.clone()]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await[0], Some(three.release.digest));
+    assert_eq!(
+        stage.cloud(CloudName::Azure).counts().changes,
+        azure,
+        "what is not asked for is left alone"
+    );
+    stage.commit(&[version("4")]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(version("4").release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_only_service_of_an_environment_is_not_deleted_with_its_manifest() {
+    let mut stage = Stage::new().await;
+    let one = version("1");
+    stage.commit(&[one.clone()]).await;
+    stage.pass(SETTLED).await;
+    stage.commit(&[]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_back_holds_nothing_up() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    stage.set_back(Duration::from_secs(6 * 3600));
+    let two = version("2");
+    stage.commit(&[two.clone()]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+    assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failure_with_much_to_say_does_not_outgrow_its_record() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    let message = "é".repeat(100_000);
+    for n in 2..40 {
+        let invalid = CloudError::Invalid {
+            cloud: CloudName::Aws,
+            operation: "stage".to_owned(),
+            message: message.clone(),
+        };
+        stage
+            .cloud(CloudName::Aws)
+            .fault(Operation::Stage, 1, Fault::Fail(invalid));
+        stage.commit(&[version(&n.to_string())]).await;
+        stage.pass(Duration::from_secs(30)).await;
+        assert_eq!(stage.phase().await, "Rejected", "release {n}");
+    }
 }

@@ -4,6 +4,7 @@
     reason = "a test that cannot go on should stop there and say so"
 )]
 
+mod actions;
 mod api;
 mod build;
 mod cli;
@@ -12,6 +13,7 @@ mod cloud_aws_faults;
 mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;
+mod crashes;
 mod daemon;
 mod demo;
 mod end_to_end;
@@ -23,5 +25,8 @@ mod local_arm;
 mod local_lambda;
 mod manifests;
 mod peers;
+mod plans;
+mod reading;
+mod simulation;
 mod stage;
 mod store;

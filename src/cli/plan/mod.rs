@@ -18,7 +18,7 @@ use crate::{
     plan::{
         preview::{ServicePlan, preview},
         state::{Policy, ServiceState},
-        step::Fleet,
+        step::Fleets,
     },
 };
 
@@ -73,25 +73,23 @@ async fn plan(config: &Config, asked: read::Asked, screen: &Screen) -> Planned {
     let policy = Policy {
         resync: config.resync,
         prune: config.prune,
+        prune_share: config.prune_share,
         ..Policy::default()
     };
     let faults = asked.faults.clone();
     let states = look::look(&clouds, &clock, asked, screen).await;
-    let fleet = fleet(&states);
+    let fleets = fleets(&states);
     let now = clock.now();
     let plans = states
         .iter()
-        .map(|state| preview(state, fleet, policy, now))
+        .map(|state| preview(state, fleets.of(&state.key), policy, now))
         .collect();
     Planned { plans, faults }
 }
 
-fn fleet(states: &[ServiceState]) -> Fleet {
-    let is_absent = |state: &&ServiceState| matches!(state.ask, crate::plan::state::Ask::Absent);
-    Fleet {
-        known: states.len(),
-        absent: states.iter().filter(is_absent).count(),
-    }
+fn fleets(states: &[ServiceState]) -> Fleets {
+    let is_absent = |state: &ServiceState| matches!(state.ask, crate::plan::state::Ask::Absent);
+    Fleets::count(states.iter().map(|state| (&state.key, is_absent(state))))
 }
 
 impl Planned {

@@ -155,6 +155,8 @@ impl AwsCloud {
             .filter_map(|version| version.version()?.parse().ok())
             .collect();
         ours.sort_unstable_by(|a, b| b.cmp(a));
+        // Some servers list the newest twice, and one of the newest few would be lost for it.
+        ours.dedup();
         if ours.len() <= self.options.keep_versions {
             return Ok(());
         }

@@ -119,7 +119,9 @@ impl FakeCloud {
 
     /// Promotions from now on undo themselves after a while, as slot swaps have been seen to.
     pub fn revert_promotions_after(&self, delay: Option<Duration>) {
-        self.state().revert_after = delay;
+        let mut state = self.state();
+        state.revert_after = delay;
+        state.may_revert |= delay.is_some();
     }
 
     /// Where every function of a slot answers, for gates that really ask.
@@ -137,6 +139,18 @@ impl FakeCloud {
         service.edit(edit);
     }
 
+    /// Faults that still wait for their call never come.
+    pub fn forgive(&self) {
+        self.state().faults.clear();
+    }
+
+    /// What a slot holds, for those who judge from outside. Counts as no call.
+    pub fn held(&self, service: &ServiceKey, slot: Slot) -> Option<ReleaseDigest> {
+        let mut state = self.state();
+        let service = state.services.get_mut(service)?;
+        service.slot(slot).as_ref().map(|held| held.release)
+    }
+
     pub fn counts(&self) -> Counts {
         self.state().counts.clone()
     }
@@ -150,6 +164,7 @@ impl FakeCloud {
     async fn call<T>(
         &self,
         operation: Operation,
+        service: Option<&ServiceKey>,
         work: impl FnOnce(&mut State) -> Result<T, CloudError> + Send,
     ) -> Result<T, CloudError> {
         let (fault, latency) = self.state().called(operation);
@@ -169,7 +184,7 @@ impl FakeCloud {
             Some(Fault::Slow(delay)) => sleep(delay).await,
             Some(Fault::Hang) => return future::pending().await,
             Some(Fault::LoseReply) => {
-                self.work(work)?;
+                self.work(service, work)?;
                 return Err(CloudError::Unreachable {
                     cloud: self.name,
                     operation: format!("{operation:?}").to_lowercase(),
@@ -177,18 +192,20 @@ impl FakeCloud {
                 });
             }
         }
-        self.work(work)
+        self.work(service, work)
     }
 
+    /// Only the service that the call is about can be changed by it.
     fn work<T>(
         &self,
+        service: Option<&ServiceKey>,
         work: impl FnOnce(&mut State) -> Result<T, CloudError>,
     ) -> Result<T, CloudError> {
         let mut state = self.state();
         state.revert_what_is_due();
-        let before = state.services.clone();
+        let before = service.and_then(|key| state.services.get(key).cloned());
         let answer = work(&mut state);
-        if state.services != before {
+        if service.is_some_and(|key| state.services.get(key) != before.as_ref()) {
             state.counts.changes += 1;
         }
         answer
@@ -258,7 +275,7 @@ impl Cloud for FakeCloud {
                 foreign: state.foreign_of(key),
             })
         };
-        self.call(Operation::Observe, look).await
+        self.call(Operation::Observe, Some(key), look).await
     }
 
     async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
@@ -269,7 +286,7 @@ impl Cloud for FakeCloud {
             });
             Ok(owned.filter(|it| !it.resources.is_empty()).collect())
         };
-        self.call(Operation::Inventory, list).await
+        self.call(Operation::Inventory, None, list).await
     }
 
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
@@ -280,7 +297,8 @@ impl Cloud for FakeCloud {
             service.green = Some(held);
             Ok(())
         };
-        self.call(Operation::Stage, stage).await
+        self.call(Operation::Stage, Some(&release.service), stage)
+            .await
     }
 
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
@@ -309,7 +327,8 @@ impl Cloud for FakeCloud {
             service.reversion = revert_after.map(|delay| (Instant::now() + delay, before));
             Ok(())
         };
-        self.call(Operation::Promote, promote).await
+        self.call(Operation::Promote, Some(&scope.service), promote)
+            .await
     }
 
     async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
@@ -322,7 +341,8 @@ impl Cloud for FakeCloud {
             }
             Ok(())
         };
-        self.call(Operation::Retract, retract).await
+        self.call(Operation::Retract, Some(&scope.service), retract)
+            .await
     }
 
     async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
@@ -333,7 +353,8 @@ impl Cloud for FakeCloud {
             service.blue = Some(held);
             Ok(())
         };
-        self.call(Operation::Repair, repair).await
+        self.call(Operation::Repair, Some(&release.service), repair)
+            .await
     }
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
@@ -341,6 +362,7 @@ impl Cloud for FakeCloud {
             state.services.remove(&scope.service);
             Ok(())
         };
-        self.call(Operation::Prune, prune).await
+        self.call(Operation::Prune, Some(&scope.service), prune)
+            .await
     }
 }

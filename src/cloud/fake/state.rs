@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) addresses: BTreeMap<Slot, Url>,
     pub(super) latency: Duration,
     pub(super) revert_after: Option<Duration>,
+    /// Some promotion may undo itself yet.
+    pub(super) may_revert: bool,
     pub(super) counts: Counts,
 }
 
@@ -69,6 +71,9 @@ impl State {
     }
 
     pub(super) fn revert_what_is_due(&mut self) {
+        if !self.may_revert {
+            return;
+        }
         let now = Instant::now();
         for service in self.services.values_mut() {
             if let Some((at, before)) = service.reversion.take() {

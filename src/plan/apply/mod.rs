@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 mod outcome;
 
-pub use self::outcome::{measured, seen, settle};
+pub use self::outcome::{measured, not_in_the_future, seen, settle};
 use super::{
     state::{EventRecord, HistoryEntry, InFlight, Memory, Pin, Rejection, ServiceState, Severity},
     step::{Note, Sending},

@@ -9,7 +9,9 @@ use crate::{
     rollout::{
         evidence::Measurement,
         gate_run::EVIDENCE_MAX,
-        intent::{Failure, Intent, IntentKey, Order, Patience},
+        intent::{
+            BACKOFF_MAX, Failure, Intent, IntentKey, IntentState, Order, Patience, RETRY_AFTER_MAX,
+        },
     },
 };
 
@@ -22,6 +24,7 @@ pub fn settle(
     now: Timestamp,
 ) -> Vec<Write> {
     state.in_flight.orders.remove(key);
+    let outcome = outcome.map_err(Failure::shortened);
     let is_rollback = state.active().is_some_and(|it| it.trigger.is_rollback());
     let Some(intent) = state.intents.get_mut(key) else {
         return Vec::new();
@@ -92,6 +95,7 @@ pub fn measured(
             .map(|measurement| measurement.shortened(EVIDENCE_MAX)),
     );
     run.forget_old_evidence();
+    rollout.keep_evidence_small();
     vec![Write::Rollout]
 }
 
@@ -112,6 +116,13 @@ pub fn seen(
     match look {
         Ok(_) if live.seen.as_ref().is_some_and(|seen| seen.at > began) => return Vec::new(),
         Ok((observed, drift)) => {
+            let is_known = live.problem.is_none()
+                && matches!(&live.seen, Some(seen) if seen.observed == observed && seen.drift == drift);
+            if let Some(seen) = live.seen.as_mut().filter(|_| is_known) {
+                // When it was seen is not worth a write: after a restart it is looked at a little sooner.
+                seen.at = began;
+                return Vec::new();
+            }
             live.problem = None;
             live.seen = Some(Seen {
                 at: began,
@@ -130,4 +141,28 @@ pub fn seen(
         }
     }
     vec![Write::Live(target)]
+}
+
+/// The clock went back: what lies in the future now happened just now. Without this, nothing would be looked at until the clock has
+/// caught up, and an old look would pass for a new one.
+pub fn not_in_the_future(state: &mut ServiceState, now: Timestamp) {
+    for live in state.live.values_mut() {
+        if let Some(seen) = live.seen.as_mut().filter(|seen| seen.at > now) {
+            seen.at = Timestamp::default();
+        }
+        if let Some(problem) = live.problem.as_mut().filter(|problem| problem.at > now) {
+            problem.at = now;
+        }
+    }
+    for intent in state.intents.values_mut() {
+        if let IntentState::Open { not_before, .. } = &mut intent.state {
+            *not_before = (*not_before).min(now.after(BACKOFF_MAX.max(RETRY_AFTER_MAX)));
+        }
+    }
+    if let Some(rollout) = &mut state.rollout {
+        rollout.phase.not_in_the_future(now);
+        for run in &mut rollout.gates {
+            run.since = run.since.min(now);
+        }
+    }
 }

@@ -4,6 +4,8 @@ pub mod drift;
 pub(super) mod look;
 mod prune;
 
+use std::collections::BTreeMap;
+
 use super::{
     reason::{Reason, WaitingOn},
     rolling,
@@ -12,7 +14,7 @@ use super::{
 use crate::{
     diff,
     manifest::spec::DriftMode,
-    name::{Actor, CloudName, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, EnvironmentName, ReleaseDigest, ServiceKey, Timestamp},
     rollout::{
         Trigger,
         intent::{Intent, IntentKey, IntentState, Order},
@@ -68,10 +70,31 @@ pub struct Waiting {
 }
 
 /// How many services there are, and how many of them Git no longer names: an empty checkout must not delete a company.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Fleet {
     pub known: usize,
     pub absent: usize,
+}
+
+/// How each environment stands. An environment that vanishes from Git as a whole must not take its services with it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Fleets(BTreeMap<EnvironmentName, Fleet>);
+
+impl Fleets {
+    /// Counts services; the flag says that Git no longer names one.
+    pub fn count<'a>(services: impl Iterator<Item = (&'a ServiceKey, bool)>) -> Self {
+        let mut fleets: BTreeMap<EnvironmentName, Fleet> = BTreeMap::new();
+        for (key, is_absent) in services {
+            let fleet = fleets.entry(key.environment.clone()).or_default();
+            fleet.known += 1;
+            fleet.absent += usize::from(is_absent);
+        }
+        Self(fleets)
+    }
+
+    pub fn of(&self, key: &ServiceKey) -> Fleet {
+        self.0.get(&key.environment).copied().unwrap_or_default()
+    }
 }
 
 /// The one next thing to do for a service.

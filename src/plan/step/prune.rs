@@ -15,9 +15,6 @@ use crate::{
     rollout::intent::{IntentKey, Order},
 };
 
-/// Share of the known services that may be deleted for being absent from Git, in percent; above it a person must look.
-const PRUNE_SHARE_MAX: usize = 50;
-
 pub(super) fn absent(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> Step {
     if state.is_forgotten() {
         return wait(WaitingOn::Nothing, None);
@@ -90,8 +87,13 @@ fn held_back(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp)
         return Some("a person: removed from git, and pruning is off".to_owned());
     }
     let Fleet { known, absent } = fleet;
-    let is_too_many = absent > 1 && absent * 100 > known * PRUNE_SHARE_MAX;
+    let share = policy.prune_share;
+    let is_too_many = absent * 100 > known * share;
     is_too_many.then(|| {
-        format!("a person: git no longer names {absent} of {known} services, more than {PRUNE_SHARE_MAX} % are never deleted at once")
+        let environment = &state.key.environment;
+        format!(
+            "a person: git no longer names {absent} of {known} services of {environment}, and no more than {share} % are deleted at once; \
+             `pruneShare: 100` in the configuration lets them go"
+        )
     })
 }

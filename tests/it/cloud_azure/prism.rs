@@ -196,6 +196,9 @@ async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
     cloud.promote(&scope, one.digest).await.unwrap();
     cloud.stage(&two, &second).await.unwrap();
     cloud.promote(&scope, two.digest).await.unwrap();
+    // Back, and forth again.
+    cloud.promote(&scope, one.digest).await.unwrap();
+    cloud.promote(&scope, two.digest).await.unwrap();
     local.set_on_blue("LOG_LEVEL", "trace").await;
     local.by_hand("POST", "/stop", &json!({})).await;
     cloud.repair(&two, &second).await.unwrap();

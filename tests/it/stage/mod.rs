@@ -1,13 +1,18 @@
 //! A whole daemon without a machine: the real loop over fake clouds, a store in memory and virtual time.
 
 pub(crate) mod real;
+mod watched;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
+use self::watched::{Watch, Watched};
 use async_trait::async_trait;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -24,6 +29,7 @@ use verdigris::{
         Actor, CloudName, CodeDigest, FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey,
         Timestamp,
     },
+    observed::Scope,
     plan::{
         act::Action,
         state::{PackageRecord, Policy, ServiceState},
@@ -43,36 +49,59 @@ use verdigris::{
 /// Tells tokio's time, which tests stop and wind on.
 pub(crate) struct VirtualClock {
     start: tokio::time::Instant,
+    /// How far somebody set it back, in milliseconds.
+    behind: AtomicI64,
 }
 
 impl VirtualClock {
     pub(crate) fn new() -> Self {
         Self {
             start: tokio::time::Instant::now(),
+            behind: AtomicI64::new(0),
         }
+    }
+}
+
+impl VirtualClock {
+    pub(crate) fn now(&self) -> Timestamp {
+        let told = Timestamp::from_millis(1_700_000_000_000).after(self.start.elapsed());
+        Timestamp::from_millis(told.millis() - self.behind.load(Ordering::Relaxed))
     }
 }
 
 impl Clock for VirtualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(1_700_000_000_000).after(self.start.elapsed())
+        Self::now(self)
     }
 }
 
 /// Fake clouds, builds that always succeed, and gates that fail the releases that they are told to fail.
 pub(crate) struct StageWorld {
     pub(crate) clouds: BTreeMap<CloudName, Arc<FakeCloud>>,
+    /// The same clouds in another account, where the environment `staging` is.
+    pub(crate) elsewhere: BTreeMap<CloudName, Arc<FakeCloud>>,
+    pub(crate) watch: Arc<Watch>,
     pub(crate) bad: Mutex<BTreeSet<ReleaseDigest>>,
     /// Releases whose gate could not be asked.
     pub(crate) unclear: Mutex<BTreeSet<ReleaseDigest>>,
     pub(crate) builds: Mutex<u32>,
-    clock: Arc<dyn Clock>,
+    clock: Arc<VirtualClock>,
 }
 
 #[async_trait]
 impl World for StageWorld {
-    async fn cloud(&self, _: &Environment, cloud: CloudName) -> Result<SharedCloud, Failure> {
-        Ok(self.clouds[&cloud].clone())
+    async fn cloud(
+        &self,
+        environment: &Environment,
+        cloud: CloudName,
+    ) -> Result<SharedCloud, Failure> {
+        let clouds = match environment.name.as_str() {
+            "prod" => &self.clouds,
+            _ => &self.elsewhere,
+        };
+        let watch = self.watch.clone();
+        let cloud = clouds[&cloud].clone();
+        Ok(Arc::new(Watched { cloud, watch }))
     }
 
     async fn build(
@@ -123,7 +152,7 @@ impl World for StageWorld {
 pub(crate) struct Stage {
     pub(crate) world: Arc<StageWorld>,
     pub(crate) store: Arc<MemoryStore>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) clock: Arc<VirtualClock>,
     pub(crate) handle: Handle,
     asked: BTreeMap<ServiceKey, Asked>,
     stop: CancellationToken,
@@ -132,10 +161,12 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(VirtualClock::new());
+        let clock = Arc::new(VirtualClock::new());
         let cloud = |name| (name, Arc::new(FakeCloud::new(name)));
         let world = Arc::new(StageWorld {
             clouds: CloudName::ALL.into_iter().map(cloud).collect(),
+            elsewhere: CloudName::ALL.into_iter().map(cloud).collect(),
+            watch: Arc::default(),
             bad: Mutex::default(),
             unclear: Mutex::default(),
             builds: Mutex::default(),
@@ -147,7 +178,7 @@ impl Stage {
     async fn start(
         world: Arc<StageWorld>,
         store: Arc<MemoryStore>,
-        clock: Arc<dyn Clock>,
+        clock: Arc<VirtualClock>,
         asked: BTreeMap<ServiceKey, Asked>,
     ) -> Self {
         let parts = Parts {
@@ -173,7 +204,13 @@ impl Stage {
 
     /// The process dies: what is in flight is lost, what is on the disk stays. Then it starts again.
     pub(crate) async fn crash(self) -> Self {
+        self.crash_and(|_| {}).await
+    }
+
+    /// The same, and something happens to the disk meanwhile.
+    pub(crate) async fn crash_and(self, damage: impl FnOnce(&MemoryStore)) -> Self {
         let store = Arc::new(self.store.image());
+        damage(&store);
         self.work.abort();
         self.stop.cancel();
         Self::start(self.world, store, self.clock, self.asked).await
@@ -190,6 +227,12 @@ impl Stage {
             self.asked,
         )
         .await
+    }
+
+    /// Somebody sets the machine's clock back.
+    pub(crate) fn set_back(&self, by: Duration) {
+        let millis = i64::try_from(by.as_millis()).unwrap();
+        self.clock.behind.fetch_add(millis, Ordering::Relaxed);
     }
 
     pub(crate) fn cloud(&self, name: CloudName) -> &FakeCloud {
@@ -215,6 +258,41 @@ impl Stage {
             .unwrap();
     }
 
+    /// What is refused, in its words.
+    pub(crate) async fn refusal(&self, action: Action, who: &str) -> String {
+        let told = self.handle.act(&key(), action, Actor::person(who)).await;
+        told.map_or_else(|error| error.to_string(), |()| "taken".to_owned())
+    }
+
+    pub(crate) async fn act_as(&self, action: Action, who: &str) {
+        assert_eq!(self.refusal(action, who).await, "taken");
+    }
+
+    /// What the service waits on, in its words.
+    pub(crate) async fn waits_on(&self) -> String {
+        let plan = self.handle.plan(&key()).await.unwrap();
+        let told: Vec<String> = plan.waiting.iter().map(ToString::to_string).collect();
+        told.join("; ")
+    }
+
+    /// Passes until the service is in a phase, and tells how long it took.
+    pub(crate) async fn until(&self, key: &ServiceKey, phase: &str) -> Duration {
+        let start = self.clock.now();
+        loop {
+            let state = self.handle.state(key).await;
+            let rollout = state.and_then(|state| state.rollout);
+            let now = self.clock.now().since(start);
+            if rollout.is_some_and(|rollout| rollout.phase.word() == phase) {
+                return now;
+            }
+            assert!(
+                now < Duration::from_secs(3600),
+                "{key} never came to {phase}"
+            );
+            self.pass(Duration::from_millis(10)).await;
+        }
+    }
+
     pub(crate) async fn state(&self) -> ServiceState {
         self.handle.state(&key()).await.unwrap()
     }
@@ -226,7 +304,10 @@ impl Stage {
 
     /// What each cloud's blue holds.
     pub(crate) async fn blues(&self) -> Vec<Option<ReleaseDigest>> {
-        let scope = self.state().await.scope();
+        let scope = Scope {
+            service: key(),
+            functions: functions().into_keys().collect(),
+        };
         let mut blues = Vec::new();
         for cloud in self.world.clouds.values() {
             use verdigris::cloud::Cloud as _;
@@ -262,7 +343,14 @@ pub(crate) fn version(version: &str) -> DesiredService {
 }
 
 pub(crate) fn service_version(name: &str, version: &str) -> DesiredService {
-    let environment = environment();
+    service_in("prod", name, version)
+}
+
+pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> DesiredService {
+    let environment = Environment {
+        name: environment.parse().unwrap(),
+        ..self::environment()
+    };
     let service = Service {
         name: name.parse().unwrap(),
         environments: Vec::new(),

@@ -1,5 +1,6 @@
 //! The story, step by step. Each step looks by itself whether what it tells is so.
 
+mod blue;
 mod broken;
 mod change;
 mod drift;

@@ -1,0 +1,282 @@
+//! What people may ask of a service, and what becomes of it.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use verdigris::{
+    cloud::{
+        CloudError,
+        fake::{Fault, HandEdit, Operation},
+    },
+    manifest::spec::{ApprovalGate, GateKind},
+    name::{CloudName, Slot},
+    plan::act::Action,
+};
+
+use crate::stage::{Stage, gate, key, version};
+
+const SETTLED: Duration = Duration::from_secs(300);
+
+fn unreachable(cloud: CloudName) -> Fault {
+    Fault::Fail(CloudError::Unreachable {
+        cloud,
+        operation: "promote".to_owned(),
+        message: "connection reset".to_owned(),
+    })
+}
+
+/// Version 1 and then 2 are live.
+async fn two_releases() -> Stage {
+    let mut stage = Stage::new().await;
+    for number in ["1", "2"] {
+        stage.commit(&[version(number)]).await;
+        stage.pass(SETTLED).await;
+    }
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_goes_ahead_on_the_healthy_cloud_and_on_the_ill_one_when_it_answers() {
+    for ill in CloudName::ALL {
+        let stage = two_releases().await;
+        let (one, two) = (version("1").release.digest, version("2").release.digest);
+        for nth in 1..=12 {
+            stage
+                .cloud(ill)
+                .fault(Operation::Promote, nth, unreachable(ill));
+        }
+        stage.act(Action::Rollback { to: None }).await;
+        stage.pass(Duration::from_secs(2)).await;
+        let blues = stage.blues().await;
+        for (cloud, blue) in CloudName::ALL.into_iter().zip(blues) {
+            assert_eq!(
+                blue,
+                Some(if cloud == ill { two } else { one }),
+                "{ill} is ill"
+            );
+        }
+        assert!(
+            stage.waits_on().await.contains("connection reset"),
+            "{}",
+            stage.waits_on().await
+        );
+        stage.pass(SETTLED * 4).await;
+        assert_eq!(stage.phase().await, "Live");
+        assert_eq!(stage.blues().await, [Some(one); 2], "{ill} was ill");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollback_finds_a_slot_that_lost_its_release() {
+    let stage = two_releases().await;
+    stage
+        .cloud(CloudName::Aws)
+        .edit(&key(), HandEdit::Empty(Slot::Green));
+    stage.act(Action::Rollback { to: None }).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+    assert_eq!(stage.blues().await, [Some(version("1").release.digest); 2]);
+}
+
+/// Whenever it comes, and whatever is under way: no two orders at once on one slot, and blue ends on the release before.
+#[tokio::test(start_paused = true)]
+async fn an_abort_at_any_moment_ends_on_the_release_before() {
+    for at in (70..2000).step_by(70) {
+        let mut stage = Stage::new().await;
+        stage.commit(&[version("1")]).await;
+        stage.pass(SETTLED).await;
+        stage.cloud(CloudName::Aws).slow(Duration::from_millis(100));
+        stage
+            .cloud(CloudName::Azure)
+            .slow(Duration::from_millis(350));
+        stage.commit(&[version("2")]).await;
+        stage.pass(Duration::from_millis(at)).await;
+        let told = stage.refusal(Action::Abort { reason: None }, "ana").await;
+        assert_eq!(told, "taken", "after {at} ms");
+        stage.pass(SETTLED).await;
+        let phase = stage.phase().await;
+        assert!(
+            phase == "Rejected" || phase == "RolledBack",
+            "{phase} after {at} ms"
+        );
+        assert_eq!(
+            stage.blues().await,
+            [Some(version("1").release.digest); 2],
+            "after {at} ms"
+        );
+        assert_eq!(
+            stage.world.watch.overlaps.load(Ordering::Relaxed),
+            0,
+            "after {at} ms"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_commit_or_a_rollback_at_any_moment_leaves_no_two_orders_on_one_slot() {
+    for at in (0..2000).step_by(70) {
+        let mut stage = two_releases().await;
+        stage.cloud(CloudName::Aws).slow(Duration::from_millis(100));
+        stage
+            .cloud(CloudName::Azure)
+            .slow(Duration::from_millis(350));
+        stage.commit(&[version("3")]).await;
+        stage.pass(Duration::from_millis(at)).await;
+        let told = stage.refusal(Action::Rollback { to: None }, "ana").await;
+        stage.pass(Duration::from_millis(at / 2)).await;
+        stage.commit(&[version("4")]).await;
+        stage.pass(SETTLED).await;
+        let four = version("4").release.digest;
+        assert_eq!(
+            stage.blues().await,
+            [Some(four); 2],
+            "after {at} ms: rollback {told}"
+        );
+        assert_eq!(
+            stage.world.watch.overlaps.load(Ordering::Relaxed),
+            0,
+            "after {at} ms"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_approval_needs_its_quorum_of_the_people_it_lists() {
+    let mut stage = Stage::new().await;
+    let mut one = version("1");
+    let mut approval = gate("release");
+    approval.kind = GateKind::Approval(ApprovalGate {
+        by: vec!["ana".to_owned(), "bo".to_owned(), "cy".to_owned()],
+        quorum: 2,
+    });
+    one.rollout.gates.push(approval);
+    stage.commit(&[one.clone()]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.waits_on().await, "approval release: 0 of 2 given");
+    let refused = stage.refusal(Action::Approve, "eve").await;
+    assert!(
+        refused.contains("no approval gate of it lists eve"),
+        "{refused}"
+    );
+    stage.act_as(Action::Approve, "ana").await;
+    let refused = stage.refusal(Action::Approve, "ana").await;
+    assert!(refused.contains("ana has approved already"), "{refused}");
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [None, None]);
+    let stage = stage.crash().await;
+    stage.pass(SETTLED).await;
+    stage.act_as(Action::Approve, "cy").await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_suspension_holds_commits_and_repairs_until_it_ends() {
+    let mut stage = two_releases().await;
+    let suspend = |until| Action::Suspend {
+        reason: "audit".to_owned(),
+        until,
+    };
+    let until = stage.clock.now().after(Duration::from_secs(1000));
+    stage.act(suspend(Some(until))).await;
+    stage.cloud(CloudName::Aws).edit(&key(), HandEdit::Swap);
+    stage.commit(&[version("3")]).await;
+    stage.pass(Duration::from_secs(900)).await;
+    let (one, two) = (version("1").release.digest, version("2").release.digest);
+    assert_eq!(stage.blues().await, [Some(one), Some(two)]);
+    let seen = stage.state().await.seen(CloudName::Aws).unwrap().at;
+    assert!(
+        stage.clock.now().since(seen) < Duration::from_secs(100),
+        "it is still looked at"
+    );
+    stage.pass(SETTLED).await;
+    assert_eq!(
+        stage.blues().await,
+        [Some(version("3").release.digest); 2],
+        "it has expired"
+    );
+
+    stage.act(suspend(None)).await;
+    stage.commit(&[version("4")]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(version("3").release.digest); 2]);
+    // A person who says so means it.
+    stage.act(Action::Rollback { to: None }).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(two); 2]);
+    stage.act(Action::Resume).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(version("4").release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_does_not_fit_is_refused_and_changes_nothing() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    let mut told = String::new();
+    let live = version("1").release.digest;
+    let actions = [
+        Action::Promote,
+        Action::Abort { reason: None },
+        Action::Retry,
+        Action::Rollback { to: None },
+        Action::Rollback { to: Some(live) },
+        Action::Resume,
+        Action::Approve,
+    ];
+    for action in &actions {
+        told += &format!("{}\n", stage.refusal(action.clone(), "ana").await);
+    }
+    insta::assert_snapshot!(told, @r"
+    cannot promote prod/shop: no rollout is under way
+    cannot abort prod/shop: no rollout is under way
+    cannot retry prod/shop: the release that git asks for was not rejected
+    cannot rollback prod/shop: nothing was promoted before the release that is live
+    cannot rollback prod/shop: release 4c5f94d67407 is live already
+    cannot resume prod/shop: it is neither suspended nor pinned
+    cannot approve prod/shop: its rollout is Live and waits for no approval
+    ");
+    // Also while a rollout waits: a refused rollback must not end it.
+    stage
+        .world
+        .unclear
+        .lock()
+        .unwrap()
+        .insert(version("2").release.digest);
+    stage.commit(&[version("2")]).await;
+    stage.pass(SETTLED).await;
+    let refused = stage.refusal(Action::Rollback { to: None }, "ana").await;
+    assert!(refused.contains("nothing was promoted before"), "{refused}");
+    assert_eq!(stage.phase().await, "Paused");
+    stage.world.unclear.lock().unwrap().clear();
+    stage.act(Action::Retry).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+}
+
+/// Promote ends the bake; it skips no gate and no look.
+#[tokio::test(start_paused = true)]
+async fn a_bake_that_is_cut_short_still_looks_at_the_slots() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.pass(SETTLED).await;
+    let mut two = version("2");
+    two.rollout.bake = Duration::from_secs(3600);
+    stage.commit(&[two.clone()]).await;
+    stage.until(&key(), "Baking").await;
+    stage.pass(Duration::from_secs(60)).await;
+    stage.act(Action::Promote).await;
+    stage.pass(Duration::from_secs(5)).await;
+    assert_eq!(stage.phase().await, "Live");
+
+    let mut three = version("3");
+    three.rollout.bake = Duration::from_secs(3600);
+    stage.commit(&[three]).await;
+    stage.until(&key(), "Baking").await;
+    stage.pass(Duration::from_secs(45)).await;
+    stage.cloud(CloudName::Azure).edit(&key(), HandEdit::Swap);
+    stage.act(Action::Promote).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "RolledBack");
+    assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
+}

@@ -1,0 +1,195 @@
+//! The process stops after any write to the disk, the disk fails at any write, or a record rots: where we end up is the same.
+
+use std::time::Duration;
+
+use verdigris::{
+    cloud::{
+        CloudError,
+        fake::{Fault, HandEdit, Operation},
+    },
+    name::{CloudName, ReleaseDigest, Slot},
+    plan::act::Action,
+    store::{Scan, Store as _, Tree, memory},
+};
+
+use crate::stage::{Stage, key, service_version, version};
+
+const SETTLED: Duration = Duration::from_secs(60);
+
+/// Long enough for a cloud that was ill for a while, and for every wait in between.
+const LONG: Duration = Duration::from_secs(600);
+
+/// What happens while things go wrong.
+#[derive(Clone, Copy, Debug)]
+enum Story {
+    Promotion,
+    FailedPromotion,
+    Rollback,
+    Prune,
+    DriftRepair,
+}
+
+const STORIES: [Story; 5] = [
+    Story::Promotion,
+    Story::FailedPromotion,
+    Story::Rollback,
+    Story::Prune,
+    Story::DriftRepair,
+];
+
+impl Story {
+    /// Versions 1 and 2 are live, one after the other, and every call takes a while.
+    async fn stage() -> Stage {
+        let mut stage = Stage::new().await;
+        for number in ["1", "2"] {
+            stage.commit(&all(number)).await;
+            stage.pass(SETTLED).await;
+        }
+        for cloud in CloudName::ALL {
+            stage.cloud(cloud).slow(Duration::from_millis(20));
+        }
+        stage
+    }
+
+    async fn begin(self, stage: &mut Stage) {
+        match self {
+            Self::Promotion => stage.commit(&all("3")).await,
+            Self::FailedPromotion => {
+                for nth in 1..=8 {
+                    let azure = stage.cloud(CloudName::Azure);
+                    azure.fault(Operation::Promote, nth, unreachable());
+                }
+                stage.commit(&all("3")).await;
+            }
+            Self::Rollback => stage.act(Action::Rollback { to: None }).await,
+            Self::Prune => stage.commit(&all("2")[1..]).await,
+            Self::DriftRepair => {
+                let azure = stage.cloud(CloudName::Azure);
+                azure.edit(&key(), HandEdit::Empty(Slot::Blue));
+                stage.act(Action::Reconcile { token: None }).await;
+            }
+        }
+    }
+
+    /// What both blues hold in the end.
+    fn end(self) -> Option<ReleaseDigest> {
+        let number = match self {
+            Self::Promotion => "3",
+            Self::FailedPromotion | Self::DriftRepair => "2",
+            Self::Rollback => "1",
+            Self::Prune => return None,
+        };
+        Some(version(number).release.digest)
+    }
+}
+
+fn all(number: &str) -> [verdigris::desired::DesiredService; 3] {
+    [
+        version(number),
+        service_version("cart", "1"),
+        service_version("price", "1"),
+    ]
+}
+
+fn unreachable() -> Fault {
+    Fault::Fail(CloudError::Unreachable {
+        cloud: CloudName::Azure,
+        operation: "promote".to_owned(),
+        message: "connection reset".to_owned(),
+    })
+}
+
+/// Waits for the `at`th commit to the store from now; whether it came.
+async fn wait_for_commit(stage: &Stage, at: u64) -> bool {
+    let start = stage.store.commits();
+    let deadline = stage.clock.now().after(Duration::from_secs(20));
+    while stage.store.commits() < start + at && stage.clock.now() < deadline {
+        stage.pass(Duration::from_millis(1)).await;
+    }
+    stage.store.commits() >= start + at
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stop_after_any_write_to_the_disk_changes_nothing_about_where_we_end_up() {
+    for story in STORIES {
+        let mut crashes = 0;
+        for at in 0..40 {
+            let mut stage = Story::stage().await;
+            story.begin(&mut stage).await;
+            if !wait_for_commit(&stage, at).await {
+                break;
+            }
+            crashes += 1;
+            let stage = stage.crash().await;
+            stage.pass(LONG).await;
+            let blues = stage.blues().await;
+            assert_eq!(blues, [story.end(); 2], "{story:?}, commit {at}");
+        }
+        assert!(crashes > 3, "{story:?}: only {crashes} places to crash at");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_fails_at_any_write_changes_nothing_about_where_we_end_up() {
+    for story in STORIES {
+        for fault in [memory::Fault::BeforeEffect, memory::Fault::AfterEffect] {
+            for nth in (2..22).step_by(3) {
+                let mut stage = Story::stage().await;
+                stage.store.fail_commit(nth, fault);
+                story.begin(&mut stage).await;
+                stage.pass(LONG).await;
+                let blues = stage.blues().await;
+                assert_eq!(blues, [story.end(); 2], "{story:?}, {fault:?} at {nth}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_of_any_kind_that_rots_stops_nothing() {
+    let trees = [
+        Tree::Service,
+        Tree::Live,
+        Tree::Release,
+        Tree::Rollout,
+        Tree::Intent,
+        Tree::History,
+        Tree::Event,
+        Tree::Rejected,
+    ];
+    for story in [Story::Promotion, Story::FailedPromotion, Story::Rollback] {
+        for tree in trees {
+            for at in [5] {
+                let mut stage = Story::stage().await;
+                story.begin(&mut stage).await;
+                wait_for_commit(&stage, at).await;
+                let rows = stage.store.rows(tree, Scan::default()).await.unwrap();
+                let stage = stage
+                    .crash_and(|store| {
+                        for (name, _) in &rows {
+                            store.damage(tree, &String::from_utf8_lossy(name), b"\x00rot");
+                        }
+                    })
+                    .await;
+                stage.pass(LONG).await;
+                let place = format!("{story:?}, {tree:?} after commit {at}");
+                let blues = stage.blues().await;
+                let end = [story.end(); 2];
+                // A rollback that nobody remembers asking for did not happen, and Git stands.
+                let forgotten = [Some(version("2").release.digest); 2];
+                let may_forget = matches!(story, Story::Rollback)
+                    && matches!(tree, Tree::Rollout | Tree::Service);
+                assert!(
+                    blues == end || may_forget && blues == forgotten,
+                    "{place}: {blues:?} {:#?}",
+                    stage.handle.state(&key()).await
+                );
+                let aside = stage.store.all_set_aside().await.unwrap();
+                // What only people read is set aside when somebody reads it.
+                let is_read_at_start = !matches!(tree, Tree::History | Tree::Event);
+                let is_told = aside.len() >= rows.len() || !is_read_at_start;
+                assert!(is_told, "{place}: told of {}", aside.len());
+            }
+        }
+    }
+}
