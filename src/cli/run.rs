@@ -179,7 +179,6 @@ fn start_error(error: &run::StartError, data: &Path) -> CliError {
         )),
         run::StartError::Data { .. } => told.help("--data names another folder"),
         run::StartError::Config(_)
-        | run::StartError::Git(_)
         | run::StartError::Gates(_)
         | run::StartError::Watch(_)
         | run::StartError::Stopped => told,

@@ -45,10 +45,12 @@ pub struct Config {
 }
 
 /// A repository to follow.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Repository {
     pub name: RepositoryName,
     pub source: Source,
+    /// Where the token was read from, since it may be another one by now.
+    pub token_file: Option<PathBuf>,
     /// The folder whose manifests are read.
     pub path: RepoPath,
     pub interval: Duration,
@@ -113,6 +115,23 @@ impl Default for Config {
             aws: AwsAccess::default(),
             azure: AzureAccess::default(),
         }
+    }
+}
+
+impl Repository {
+    /// The same with the token that its file holds now; none where that is the same, there is no such file, or it holds no token.
+    /// Blocks.
+    pub fn with_renewed_token(&self) -> Option<Self> {
+        let text = std::fs::read_to_string(self.token_file.as_ref()?).ok()?;
+        let Credentials::Token { username, token: _ } = &self.source.credentials else {
+            return None;
+        };
+        let mut renewed = self.clone();
+        renewed.source.credentials = Credentials::Token {
+            username: username.clone(),
+            token: not_empty(&text).ok()?,
+        };
+        (renewed != *self).then_some(renewed)
     }
 }
 
@@ -382,6 +401,7 @@ fn repository(
         }
         _ => return Err(told("write one of `branch`, `tag` and `commit`".to_owned())),
     };
+    let token_file = token.as_ref().and_then(|token| token.file.clone());
     let mut source = Source::new(address, reference);
     source.credentials = credentials(username, token, ssh, env).map_err(told)?;
     source.authorities = ca_file;
@@ -406,6 +426,7 @@ fn repository(
     Ok(Repository {
         name,
         source,
+        token_file,
         path,
         interval,
     })
@@ -461,7 +482,15 @@ fn secret(raw: &RawSecret, env: &dyn Fn(&str) -> Option<String>) -> Result<Secre
             .map_err(|error| format!("`{}`: {error}", file.display()))?,
         _ => return Err("write one of `env` and `file`".to_owned()),
     };
-    Ok(SecretString::from(text.trim().to_owned()))
+    not_empty(&text)
+}
+
+/// An empty secret would let everybody in, or nobody; neither was meant.
+fn not_empty(text: &str) -> Result<SecretString, String> {
+    match text.trim() {
+        "" => Err("is empty: write a secret there, or leave the field out".to_owned()),
+        text => Ok(SecretString::from(text.to_owned())),
+    }
 }
 
 #[cfg(test)]
@@ -469,7 +498,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Config, String> {
-        let env = |name: &str| (name == "TOKEN").then(|| "s3cret".to_owned());
+        let env = |name: &str| match name {
+            "TOKEN" => Some("s3cret".to_owned()),
+            "BLANK" => Some(" \n".to_owned()),
+            _ => None,
+        };
         Config::parse(Path::new("verdigris.yaml"), text, &env).map_err(|error| error.to_string())
     }
 
@@ -504,6 +537,14 @@ mod tests {
             (
                 "repositories:\n  - url: https://example.com/a\n    token: {env: NOPE}\n",
                 "configuration `verdigris.yaml`: repository a: token: variable `NOPE` is not set",
+            ),
+            (
+                "repositories:\n  - url: https://example.com/a\n    token: {env: BLANK}\n",
+                "configuration `verdigris.yaml`: repository a: token: is empty: write a secret there, or leave the field out",
+            ),
+            (
+                "webhooks: {secret: {env: BLANK}}",
+                "configuration `verdigris.yaml`: webhooks.secret: is empty: write a secret there, or leave the field out",
             ),
         ] {
             assert_eq!(parse(text).unwrap_err(), told);

@@ -1,7 +1,9 @@
 //! Configuration, wiring, shutdown, telemetry.
 
+mod asked;
 pub mod clouds;
 pub mod config;
+pub mod packages;
 pub mod reader;
 mod reload;
 pub mod run;

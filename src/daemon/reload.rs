@@ -78,9 +78,10 @@ async fn reload(
     stop: &CancellationToken,
 ) {
     let outcome = match Config::load(file, &env) {
-        Ok(config) => sources
-            .follow(&config.repositories, stop)
-            .map_err(|error| chain(&error)),
+        Ok(config) => {
+            sources.follow(&config.repositories, stop);
+            Ok(())
+        }
         Err(error) => Err(chain(&error)),
     };
     let (severity, reason, message) = match outcome {

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     clouds::Clouds,
     config::{Config, ConfigError, Repository},
+    packages::Packages,
     reload,
     sources::Sources,
     world::{DaemonWorld, Mirrors},
@@ -21,10 +22,9 @@ use crate::{
     clock::Clock,
     cloud::azure::AzureIdentity,
     gates::http,
-    git::GitError,
     plan::state::Policy,
     reconcile::{Parts, Reconciler, handle::Handle},
-    store::{StoreError, disk},
+    store::{Store, StoreError, disk},
 };
 
 /// What a daemon is started with.
@@ -62,8 +62,6 @@ pub enum StartError {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("failed to follow a repository")]
-    Git(#[from] GitError),
     #[error(transparent)]
     Gates(#[from] http::ClientError),
     #[error("failed to watch the configuration")]
@@ -91,23 +89,24 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         path: data.clone(),
         source,
     })?;
-    let store = open_store(&data.join("store"), &*clock).await?;
+    let store: Arc<dyn Store> = Arc::new(open_store(&data.join("store"), &*clock).await?);
     let mirrors: Mirrors = Arc::new(Mutex::new(BTreeMap::new()));
     let limits = Limits {
         timeout: config.build_timeout,
         ..Limits::default()
     };
     let builder = Builder::new(data.join("packages"), limits);
+    let packages = Arc::new(Packages::new(match search_path {
+        Some(path) => builder.with_search_path(path),
+        None => builder,
+    }));
     let world = DaemonWorld {
         clouds: Arc::new(Clouds::new(
             config.aws.clone(),
             config.azure.clone(),
             identity,
         )),
-        builder: match search_path {
-            Some(path) => builder.with_search_path(path),
-            None => builder,
-        },
+        packages: packages.clone(),
         mirrors: mirrors.clone(),
         gates: http::Client::new()?,
         clock: clock.clone(),
@@ -120,15 +119,18 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
     };
     let parts = Parts {
         clock: clock.clone(),
-        store: Arc::new(store),
+        store: store.clone(),
         world: Arc::new(world),
         policy,
     };
     let (reconciler, handle) = Reconciler::new(parts).await?;
     let stop = CancellationToken::new();
-    let sources = Sources::new(handle.clone(), clock, data.join("repositories"), mirrors);
+    clean(&packages, &handle, &stop).await;
+    let folder = data.join("repositories");
+    let sources = Sources::new(handle.clone(), clock, store, folder, mirrors).await?;
+    // Before the loop, whose open intents may need a commit at once.
+    follow(&sources, &config.repositories, &stop);
     let work = tokio::spawn(reconciler.run(stop.clone()));
-    follow(&sources, &config.repositories, &stop)?;
     if let Some(file) = config_file {
         reload::watch(file, env, sources.clone(), handle.clone(), stop.clone())?;
     }
@@ -156,6 +158,15 @@ impl Daemon {
     }
 }
 
+/// What nobody needs goes, now and later; a disk that refuses must keep nobody from serving.
+async fn clean(packages: &Arc<Packages>, handle: &Handle, stop: &CancellationToken) {
+    if let Err(error) = packages.clean(handle).await {
+        tracing::warn!(%error, "old packages could not be removed");
+    }
+    let (packages, handle, stop) = (packages.clone(), handle.clone(), stop.clone());
+    tokio::spawn(async move { packages.tidy_until(handle, stop).await });
+}
+
 /// Opening blocks, and may take a while after a crash.
 async fn open_store(folder: &Path, clock: &dyn Clock) -> Result<disk::DiskStore, StartError> {
     let (folder, now) = (folder.to_owned(), clock.now());
@@ -172,13 +183,9 @@ async fn open_store(folder: &Path, clock: &dyn Clock) -> Result<disk::DiskStore,
     Ok(store)
 }
 
-fn follow(
-    sources: &Sources,
-    repositories: &[Repository],
-    stop: &CancellationToken,
-) -> Result<(), GitError> {
+fn follow(sources: &Sources, repositories: &[Repository], stop: &CancellationToken) {
     if repositories.is_empty() {
         tracing::warn!("no repository is configured: there is nothing to do");
     }
-    sources.follow(repositories, stop)
+    sources.follow(repositories, stop);
 }

@@ -146,7 +146,8 @@ fn reports(daemon: &Daemon, clock: Arc<dyn Clock>) -> watch::Receiver<Arc<Vec<So
     reports
 }
 
-fn tell(
+/// Repositories as people read of them. `before` is what was told last.
+pub fn tell(
     states: &BTreeMap<RepositoryName, SourceState>,
     before: &[SourceReport],
     now: Timestamp,
@@ -172,8 +173,9 @@ fn report(
         reading,
         polled_at,
         problem,
+        rewritten,
     } = state;
-    let polled = match (problem, polled_at) {
+    let polled = match (problem, rewritten, polled_at) {
         (
             Some(SourceProblem {
                 reason,
@@ -181,12 +183,16 @@ fn report(
                 since: _,
             }),
             _,
+            _,
         ) => Polled::Failed {
             reason: reason.clone(),
             message: message.clone(),
         },
-        (None, Some(_)) => Polled::Read,
-        (None, None) => Polled::Never,
+        (None, Some(message), Some(_)) => Polled::Rewritten {
+            message: message.clone(),
+        },
+        (None, None, Some(_)) => Polled::Read,
+        (None, _, None) => Polled::Never,
     };
     let faults = reading.iter().flat_map(|reading| &reading.faults);
     SourceReport {

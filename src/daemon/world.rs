@@ -8,10 +8,10 @@ use std::{
 use async_trait::async_trait;
 use futures_util::future::join_all;
 
-use super::clouds::Clouds;
+use super::{clouds::Clouds, packages::Packages};
 use crate::{
     build::{
-        BuildError, Builder, Built,
+        BuildError,
         recipe::{Entry, HttpRoute, Recipe, Runtime},
     },
     clock::Clock,
@@ -39,7 +39,7 @@ pub type Mirrors = Arc<Mutex<BTreeMap<RepositoryName, Mirror>>>;
 /// The world as it is.
 pub struct DaemonWorld {
     pub clouds: Arc<Clouds>,
-    pub builder: Builder,
+    pub packages: Arc<Packages>,
     pub mirrors: Mirrors,
     pub gates: http::Client,
     pub clock: Arc<dyn Clock>,
@@ -60,10 +60,12 @@ impl World for DaemonWorld {
         release: &Release,
     ) -> Result<BTreeMap<CloudName, PackageRecord>, Failure> {
         let recipe = recipe(release);
-        if let Some(built) = self.builder.cached(&recipe).await {
-            return Ok(records(built));
+        let builder = &self.packages.builder;
+        let _turn = self.packages.turn.read().await;
+        if let Some(built) = builder.cached(&recipe).await {
+            return Ok(self.packages.lend(built));
         }
-        let workspace = self.builder.workspace().map_err(|error| failed(&error))?;
+        let workspace = builder.workspace().map_err(|error| failed(&error))?;
         let (source, folder) = (release.content.source.clone(), workspace.source());
         let export = move |snapshot: &Snapshot| {
             snapshot
@@ -71,12 +73,11 @@ impl World for DaemonWorld {
                 .map(|_| ())
         };
         self.at_commit(&release.revision.commit, export).await?;
-        let built = self
-            .builder
+        let built = builder
             .build(&recipe, workspace)
             .await
             .map_err(|error| failed(&error))?;
-        Ok(records(built))
+        Ok(self.packages.lend(built))
     }
 
     async fn measure(&self, gate: &Gate, question: &Question) -> Vec<Measurement> {
@@ -107,17 +108,18 @@ impl DaemonWorld {
             .values()
             .cloned()
             .collect();
+        let mut first_error = None;
         for mirror in mirrors {
             match mirror.read(commit, read.clone()).await {
+                Ok(()) => return Ok(()),
                 Err(GitError::NoSuchCommit { .. }) => {}
-                other => return other.map_err(|error| git_failure(&error)),
+                // A mirror that is broken says nothing about what another one holds.
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
             }
         }
-        Err(Failure {
-            reason: "CommitMissing".to_owned(),
-            message: format!("commit {} is in no repository any more", commit.short()),
-            response: Response::Reject,
-        })
+        Err(first_error.map_or_else(|| commit_missing(commit), |error| git_failure(&error)))
     }
 
     async fn ask(
@@ -227,19 +229,6 @@ fn recipe(release: &Release) -> Recipe {
     }
 }
 
-fn records(built: Built) -> BTreeMap<CloudName, PackageRecord> {
-    let record = |package: crate::build::Package| PackageRecord {
-        code: package.code,
-        path: package.path,
-        size: package.size,
-    };
-    built
-        .packages
-        .into_iter()
-        .map(|(cloud, package)| (cloud, record(package)))
-        .collect()
-}
-
 fn failed(error: &BuildError) -> Failure {
     let response = match error {
         BuildError::Command(_)
@@ -254,6 +243,18 @@ fn failed(error: &BuildError) -> Failure {
         reason: "BuildFailed".to_owned(),
         message: chain(error),
         response,
+    }
+}
+
+/// It may be fetched again: this says nothing about the release.
+fn commit_missing(commit: &ObjectId) -> Failure {
+    Failure {
+        reason: "CommitMissing".to_owned(),
+        message: format!(
+            "commit {} is in no repository that is followed",
+            commit.short()
+        ),
+        response: Response::Retry,
     }
 }
 

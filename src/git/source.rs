@@ -1,19 +1,20 @@
 //! Where a repository is, which commit of it is wanted, who asks, and what is too much. Checked once, here.
 
 use std::{
+    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::GitError;
 use crate::name::ObjectId;
 
-/// Everything that decides what is fetched.
-#[derive(Clone, Debug)]
+/// Everything that decides what is fetched. Sources with different secrets are different.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Source {
     pub url: RemoteUrl,
     pub reference: Reference,
@@ -94,6 +95,31 @@ pub(super) struct SshPlace {
 }
 
 const SCHEMES: &str = "file://, https://, http://, ssh:// or git@host:path";
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// All of it, secrets too.
+    fn exposed(&self) -> Option<(bool, &OsStr, &OsStr)> {
+        match self {
+            Self::None => None,
+            Self::Token { username, token } => {
+                Some((true, username.as_ref(), token.expose_secret().as_ref()))
+            }
+            Self::Ssh { key, known_hosts } => {
+                Some((false, key.as_os_str(), known_hosts.as_os_str()))
+            }
+        }
+    }
+}
+
+impl PartialEq for Credentials {
+    fn eq(&self, other: &Self) -> bool {
+        self.exposed() == other.exposed()
+    }
+}
+
+impl Eq for Credentials {}
 
 // === impl Source ===
 

@@ -28,6 +28,8 @@ use crate::{
 pub struct ServiceState {
     pub key: ServiceKey,
     pub ask: Ask,
+    /// What Git asked for before this process began, until a commit is read: the last good one, where that commit is wrong.
+    pub asked_before: Option<Arc<DesiredService>>,
     pub live: BTreeMap<CloudName, Live>,
     pub memory: Memory,
     /// The newest rollout, ended or not.
@@ -275,6 +277,7 @@ impl ServiceState {
             memory: Memory::new(key.clone(), now),
             key,
             ask: Ask::Unknown,
+            asked_before: None,
             live: BTreeMap::new(),
             rollout: None,
             intents: BTreeMap::new(),

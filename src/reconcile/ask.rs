@@ -22,6 +22,7 @@ pub(super) fn take(
     asked: Option<&Asked>,
     now: Timestamp,
 ) -> (bool, Vec<Write>) {
+    let before = state.asked_before.take();
     match asked {
         Some(Asked::Wanted(desired)) => {
             let desired = dated(state, desired);
@@ -37,7 +38,7 @@ pub(super) fn take(
             let is_known =
                 matches!(&state.ask, Ask::Invalid { faults: before, .. } if before == faults);
             if !is_known {
-                let last_good = state.ask.desired().cloned();
+                let last_good = state.ask.desired().cloned().or(before);
                 state.ask = Ask::Invalid {
                     faults: faults.clone(),
                     last_good,

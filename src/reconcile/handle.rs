@@ -1,13 +1,16 @@
 //! What the API, the command line and the sources may ask of a running loop.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use tokio::sync::{broadcast, watch};
 
 use super::{Shared, ask, lock};
 use crate::{
     desired::DesiredService,
-    name::{Actor, ServiceKey},
+    name::{Actor, CodeDigest, ServiceKey},
     plan::{
         act::{self, Action, Refused},
         preview::{ServicePlan, preview},
@@ -173,6 +176,20 @@ impl Handle {
             self.shared.policy,
             self.shared.clock.now(),
         ))
+    }
+
+    /// The packages that any release names which could be deployed again.
+    pub async fn packages(&self) -> BTreeSet<CodeDigest> {
+        let mut packages = BTreeSet::new();
+        for key in self.keys() {
+            let Some(entry) = self.shared.entry(&key) else {
+                continue;
+            };
+            let entry = entry.lock().await;
+            let records = entry.state.releases.values();
+            packages.extend(records.flat_map(|it| it.packages.values().map(|it| it.code)));
+        }
+        packages
     }
 
     /// All that is known of a service.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::records::Rejections;
+use super::records::{LastAsked, Rejections};
 use crate::{
     name::{ServiceKey, Timestamp},
     plan::state::{HistoryEntry, Live, Memory, Pin, ReleaseRecord, ServiceState},
@@ -44,6 +44,12 @@ pub(super) async fn load(
     for intent in states.read::<Intent>(store).await? {
         let state = states.of(&intent.service);
         state.intents.insert(intent.key.clone(), intent);
+    }
+    for asked in states.read::<LastAsked>(store).await? {
+        // One that nothing else tells of was forgotten.
+        if let Some(state) = states.states.get_mut(&asked.service) {
+            state.asked_before = Some(asked.desired);
+        }
     }
     let States {
         now: _,

@@ -50,6 +50,9 @@ const EVENTS_MAX: usize = 1024;
 /// Events kept; older ones are dropped now and then.
 const EVENTS_KEPT: usize = 10_000;
 
+/// Ended rollouts kept of each service.
+const HISTORY_KEPT: usize = 200;
+
 /// How long a stop waits for what is in hand. What is not done by then is an open intent, and is sent again at the next start.
 const DRAIN_MAX: Duration = Duration::from_secs(10);
 
@@ -129,7 +132,7 @@ impl Reconciler {
 
     /// Works until told to stop, then lets what is in hand finish.
     pub async fn run(self, stop: CancellationToken) {
-        let trimming = self.shared.clone().trim_events(stop.clone());
+        let trimming = self.shared.clone().trim(stop.clone());
         self.shared.tasks.spawn(trimming);
         while !stop.is_cancelled() {
             let now = self.shared.clock.now();
@@ -197,18 +200,26 @@ impl Shared {
         }
     }
 
-    async fn trim_events(self: Arc<Self>, stop: CancellationToken) {
+    async fn trim(self: Arc<Self>, stop: CancellationToken) {
         const EVERY: Duration = Duration::from_secs(600);
         while stop
             .run_until_cancelled(tokio::time::sleep(EVERY))
             .await
             .is_some()
         {
-            let kept =
-                std::num::NonZeroUsize::new(EVENTS_KEPT).unwrap_or(std::num::NonZeroUsize::MIN);
-            if let Err(error) = self.store.prune(Tree::Event, "", kept).await {
-                tracing::warn!(%error, "old events could not be dropped");
+            self.drop_old(Tree::Event, "", EVENTS_KEPT).await;
+            let keys: Vec<ServiceKey> = lock(&self.entries).keys().cloned().collect();
+            for key in keys {
+                let prefix = format!("{key}/");
+                self.drop_old(Tree::History, &prefix, HISTORY_KEPT).await;
             }
+        }
+    }
+
+    async fn drop_old(&self, tree: Tree, prefix: &str, kept: usize) {
+        let kept = std::num::NonZeroUsize::new(kept).unwrap_or(std::num::NonZeroUsize::MIN);
+        if let Err(error) = self.store.prune(tree, prefix, kept).await {
+            tracing::warn!(tree = tree.name(), %error, "old records could not be dropped");
         }
     }
 }

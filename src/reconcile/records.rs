@@ -1,10 +1,11 @@
 //! How the state of services lies in the store: which tree, which key, which schema.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    desired::DesiredService,
     name::{ReleaseDigest, ServiceKey},
     plan::{
         apply::Write,
@@ -93,6 +94,22 @@ impl Record for Rejections {
     }
 }
 
+/// What Git asked of one service last, whole: it stands where nothing good can be read after a restart.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct LastAsked {
+    pub(super) service: ServiceKey,
+    pub(super) desired: Arc<DesiredService>,
+}
+
+impl Record for LastAsked {
+    const TREE: Tree = Tree::Meta;
+    const SCHEMA: u32 = 1;
+
+    fn key(&self) -> String {
+        self.service.to_string()
+    }
+}
+
 fn release_key(service: &ServiceKey, release: ReleaseDigest) -> String {
     format!("{service}/{release}")
 }
@@ -107,6 +124,12 @@ pub(super) fn add(batch: &mut Batch, state: &ServiceState, writes: &[Write]) {
                     service: state.key.clone(),
                     releases,
                 });
+                if let Some(desired) = state.ask.desired() {
+                    batch.put(&LastAsked {
+                        service: state.key.clone(),
+                        desired: desired.clone(),
+                    });
+                }
             }
             Write::Rollout => put(batch, state.rollout.as_ref()),
             Write::Live(target) => match state.live.get(target) {
@@ -148,7 +171,8 @@ fn forget(batch: &mut Batch, state: &ServiceState) {
     batch
         .delete::<Memory>(&key)
         .delete::<Rollout>(&key)
-        .delete::<Rejections>(&key);
+        .delete::<Rejections>(&key)
+        .delete::<LastAsked>(&key);
     for target in crate::name::CloudName::ALL {
         batch.delete::<Live>(&format!("{key}/{target}"));
     }

@@ -179,7 +179,8 @@ pub const ORDER_PATIENCE: Duration = Duration::from_secs(600);
 /// How often something that needs a person is looked at again.
 pub const STALLED_RETRY: Duration = Duration::from_secs(60);
 
-/// 0.25 s, 0.5 s, 1 s … 60 s. The caller adds jitter, since chance is not ours to take.
+/// 0.25 s, 0.5 s, 1 s … 60 s. Without jitter: what is decided here must be the same in every replay, and each order counts its own tries
+/// from its own beginning.
 pub fn backoff(attempts: u32) -> Duration {
     BACKOFF_FIRST
         .saturating_mul(2u32.saturating_pow(attempts.saturating_sub(1).min(16)))

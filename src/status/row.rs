@@ -117,6 +117,9 @@ fn slot(slot: &SlotReport) -> SlotRow {
 pub struct Summary {
     pub services: usize,
     pub attention: usize,
+    /// Repositories that cannot be read.
+    #[serde(default)]
+    pub sources_failing: usize,
     /// Services of which the newest commit is live.
     pub ready: usize,
     /// Rollouts under way.

@@ -30,8 +30,12 @@ pub enum Polled {
     /// No poll has ended yet.
     Never,
     Read,
+    /// It was read, and its history was rewritten (a force-push) since the commit before.
+    Rewritten {
+        message: String,
+    },
     Failed {
-        /// `FetchFailed`, `AuthenticationFailed`, `RefNotFound`, `RepositoryTooLarge`.
+        /// `FetchFailed`, `AuthenticationFailed`, `RefNotFound`, `RepositoryTooLarge`, `TimedOut`, `ContentRefused`.
         reason: String,
         message: String,
     },
@@ -42,12 +46,19 @@ pub fn source_ready(polled: &Polled, previous: &[Condition], now: Timestamp) -> 
     let (status, reason, message) = match polled {
         Polled::Never => (Truth::Unknown, "Progressing", "it was not read yet"),
         Polled::Read => (Truth::True, "Succeeded", ""),
+        Polled::Rewritten { message } => (Truth::True, "HistoryRewritten", message.as_str()),
         Polled::Failed { reason, message } => (Truth::False, reason.as_str(), message.as_str()),
     };
     Said::new(ConditionKind::SourceReady, status, reason, message).dated(previous, 0, now)
 }
 
 impl SourceReport {
+    /// Whether a person should look: it was polled, and could not be read.
+    pub fn needs_attention(&self) -> bool {
+        super::condition::find(&self.conditions, ConditionKind::SourceReady)
+            .is_some_and(|ready| ready.status == Truth::False)
+    }
+
     pub fn is_ready(&self) -> bool {
         super::condition::find(&self.conditions, ConditionKind::SourceReady)
             .is_some_and(|ready| ready.status == Truth::True)

@@ -14,6 +14,7 @@ mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;
 mod crashes;
+mod daemon;
 mod demo;
 mod end_to_end;
 mod gates;

@@ -36,6 +36,9 @@ use crate::{
 const PAGE: usize = 100;
 const PAGE_MAX: usize = 1000;
 
+/// Events that are looked at for one page of one service: about as many as are kept.
+const LOOK_MAX: usize = 10_000;
+
 /// Events are written down side by side, so that a smaller number can become known after a larger one. A stream remembers this many
 /// that it told, to tell each once.
 const TOLD_MAX: usize = 4096;
@@ -123,23 +126,61 @@ async fn page(site: &Site, query: EventsQuery) -> Result<Events, Problem> {
         service,
     } = query;
     let limit = limit.unwrap_or(PAGE).clamp(1, PAGE_MAX);
-    let handle = &site.api.handle;
-    let records = match after {
-        Some(after) => handle.events_after(after, limit).await?,
-        None => {
-            let mut newest = handle.last_events(limit).await?;
-            newest.reverse();
-            newest
-        }
+    let (records, next) = match after {
+        Some(after) => oldest(site, after, limit, service.as_ref()).await?,
+        None => newest(site, limit, service.as_ref()).await?,
     };
-    let next = records.last().map(|last| last.seq).or(after).unwrap_or(0);
-    let items = records
-        .iter()
-        .filter(|record| is_of(record, service.as_ref()));
     Ok(Events {
-        items: items.map(EventReport::from).collect(),
+        items: records.iter().map(EventReport::from).collect(),
         next,
     })
+}
+
+/// Events after a number that are of the service, and where to read on.
+async fn oldest(
+    site: &Site,
+    after: u64,
+    limit: usize,
+    service: Option<&ServiceKey>,
+) -> Result<(Vec<EventRecord>, u64), Problem> {
+    let mut found = Vec::new();
+    let mut next = after;
+    let mut looked_at = 0;
+    while found.len() < limit && looked_at < LOOK_MAX {
+        let records = site.api.handle.events_after(next, PAGE_MAX).await?;
+        if records.is_empty() {
+            break;
+        }
+        looked_at += records.len();
+        for record in records {
+            if found.len() == limit {
+                break;
+            }
+            next = record.seq;
+            if is_of(&record, service) {
+                found.push(record);
+            }
+        }
+    }
+    Ok((found, next))
+}
+
+/// The newest events of the service, the oldest first, and where to read on.
+async fn newest(
+    site: &Site,
+    limit: usize,
+    service: Option<&ServiceKey>,
+) -> Result<(Vec<EventRecord>, u64), Problem> {
+    let look = match service {
+        Some(_) => LOOK_MAX,
+        None => limit,
+    };
+    let mut records = site.api.handle.last_events(look).await?;
+    let next = records.first().map_or(0, |newest| newest.seq);
+    records.retain(|record| is_of(record, service));
+    records.truncate(limit);
+    records.reverse();
+    Ok((records, next))
 }
 
 fn is_of(record: &EventRecord, service: Option<&ServiceKey>) -> bool {

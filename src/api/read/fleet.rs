@@ -151,7 +151,11 @@ pub(in crate::api) async fn summary(State(site): State<Site>) -> Json<Summary> {
 
 pub(in crate::api) fn counted(site: &Site) -> Summary {
     let reports = site.api.handle.page(None, usize::MAX, |_| true);
-    summed(reports.iter().map(AsRef::as_ref))
+    let mut summary = summed(reports.iter().map(AsRef::as_ref));
+    let sources = site.api.sources.borrow();
+    let failing = sources.iter().filter(|source| source.needs_attention());
+    summary.sources_failing = failing.count();
+    summary
 }
 
 #[utoipa::path(

@@ -156,6 +156,21 @@ impl Mirror {
         result
     }
 
+    /// The commit that was fetched last, as far as it can still be read; none where there is no mirror, or a broken one. Blocks, and asks
+    /// no remote.
+    #[must_use]
+    pub fn tip(&self) -> Option<Revision> {
+        let (folder, source) = (&self.0.folder, &self.0.source);
+        transport::prepare().ok()?;
+        let repository = open(folder).ok()?;
+        let reference = &source.reference;
+        let commit = commit_of(&repository, reference, &local_name(reference)).ok()?;
+        Some(Revision {
+            reference: reference.short_name().to_owned(),
+            commit: object_id(commit),
+        })
+    }
+
     /// Where the mirror is on disk.
     #[must_use]
     pub fn folder(&self) -> &Path {

@@ -68,9 +68,14 @@ async fn overview(client: &Client, screen: &Screen, output: Output) -> Result<()
             Ok(())
         }
         Output::Table | Output::Wide => {
-            counts(screen, &understand(&summary)?);
+            let summary: Summary = understand(&summary)?;
+            counts(screen, &summary);
             repositories(screen, &sources)?;
-            attention(screen, &rows)
+            match (rows.is_empty(), summary.sources_failing) {
+                // What needs it was told above.
+                (true, 1..) => Ok(()),
+                (true, 0) | (false, _) => attention(screen, &rows),
+            }
         }
     }
 }
@@ -83,6 +88,7 @@ fn counts(screen: &Screen, summary: &Summary) {
     let Summary {
         services,
         attention,
+        sources_failing,
         ready,
         rolling,
         suspended,
@@ -99,6 +105,7 @@ fn counts(screen: &Screen, summary: &Summary) {
     count(*rolling, Tone::Busy, "rolling out");
     count(*suspended, Tone::Busy, "suspended");
     count(*attention, Tone::Bad, "to look at");
+    count(*sources_failing, Tone::Bad, "repositories not read");
     let places: Vec<String> = environments
         .iter()
         .map(|(name, number)| format!("{name} {number}"))

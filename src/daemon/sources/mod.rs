@@ -1,31 +1,31 @@
 //! Follows repositories: polls, reads, and tells the loop what is asked for.
 
+mod follower;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
-    time::Duration,
 };
 
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use self::follower::Follower;
 use super::{
+    asked::{Gathered, Ledger, gather},
     config::Repository,
-    reader::{Reader, Reading},
+    reader::Reading,
     world::{Mirrors, chain},
 };
 use crate::{
     clock::Clock,
     git::{GitError, mirror::Mirror},
-    manifest::fault::Fault,
     name::{Actor, RepositoryName, ServiceKey, Timestamp},
     plan::state::{EventRecord, Severity},
-    reconcile::handle::{Asked, Handle},
+    reconcile::handle::Handle,
+    store::{Store, StoreError},
 };
-
-/// Repositories are polled this much earlier or later than their interval says, so that they do not all come at once.
-const JITTER: f64 = 0.1;
 
 /// What is known of one repository.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct SourceState {
     pub polled_at: Option<Timestamp>,
     /// Why the newest poll failed, since when, and its stable word.
     pub problem: Option<SourceProblem>,
+    /// Said from a force-push until the next ordinary commit.
+    pub rewritten: Option<String>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -58,29 +60,41 @@ struct Shared {
     folder: PathBuf,
     mirrors: Mirrors,
     states: watch::Sender<BTreeMap<RepositoryName, SourceState>>,
-    /// One at a time tells the loop, so that an older reading never comes after a newer one.
-    telling: tokio::sync::Mutex<()>,
+    store: Arc<dyn Store>,
+    /// Whoever holds it tells the loop, so that an older reading never comes after a newer one.
+    ledger: tokio::sync::Mutex<Ledger>,
     wake: Mutex<BTreeMap<RepositoryName, Arc<Notify>>>,
     followed: Mutex<BTreeMap<RepositoryName, CancellationToken>>,
     tasks: TaskTracker,
 }
 
 impl Sources {
-    pub fn new(handle: Handle, clock: Arc<dyn Clock>, folder: PathBuf, mirrors: Mirrors) -> Self {
+    /// # Errors
+    ///
+    /// A store that cannot be read.
+    pub async fn new(
+        handle: Handle,
+        clock: Arc<dyn Clock>,
+        store: Arc<dyn Store>,
+        folder: PathBuf,
+        mirrors: Mirrors,
+    ) -> Result<Self, StoreError> {
+        let ledger = Ledger::load(&*store).await?;
         let shared = Shared {
             handle,
             clock,
             folder,
             mirrors,
             states: watch::channel(BTreeMap::new()).0,
-            telling: tokio::sync::Mutex::default(),
+            store,
+            ledger: tokio::sync::Mutex::new(ledger),
             wake: Mutex::default(),
             followed: Mutex::default(),
             tasks: TaskTracker::new(),
         };
-        Self {
+        Ok(Self {
             shared: Arc::new(shared),
-        }
+        })
     }
 
     /// What is known of each repository.
@@ -95,52 +109,38 @@ impl Sources {
             .for_each(|wake| wake.notify_one());
     }
 
-    /// Follows these repositories and no others. One whose configuration did not change goes on undisturbed.
-    ///
-    /// # Errors
-    ///
-    /// The first repository whose mirror cannot be opened; the others are followed.
-    pub fn follow(
-        &self,
-        repositories: &[Repository],
-        stop: &CancellationToken,
-    ) -> Result<(), GitError> {
+    /// Follows these repositories and no others. One whose configuration did not change goes on undisturbed; one that cannot be opened
+    /// says so in its state, and is tried again. On return the mirrors of all others can be read.
+    pub fn follow(&self, repositories: &[Repository], stop: &CancellationToken) {
         let names: BTreeSet<&RepositoryName> = repositories
             .iter()
             .map(|repository| &repository.name)
             .collect();
-        self.shared.drop_others(&names);
-        let mut first_error = None;
+        let has_dropped = self.shared.drop_others(&names);
         for repository in repositories {
-            if let Err(error) = self.follow_one(repository, stop) {
-                first_error.get_or_insert(error);
-            }
+            self.follow_one(repository, stop);
         }
-        first_error.map_or(Ok(()), Err)
+        if has_dropped {
+            let shared = self.shared.clone();
+            self.shared
+                .tasks
+                .spawn(async move { shared.tell_loop().await });
+        }
     }
 
-    fn follow_one(
-        &self,
-        repository: &Repository,
-        stop: &CancellationToken,
-    ) -> Result<(), GitError> {
+    fn follow_one(&self, repository: &Repository, stop: &CancellationToken) {
         let name = repository.name.clone();
-        let is_same =
-            |state: &SourceState| format!("{:?}", state.repository) == format!("{repository:?}");
+        let is_same = |state: &SourceState| state.repository == *repository;
         if self.shared.states.borrow().get(&name).is_some_and(is_same) {
-            return Ok(());
+            return;
         }
-        let mirror = Mirror::open(&self.shared.folder, &name, repository.source.clone())?;
-        self.shared
-            .mirrors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(name.clone(), mirror.clone());
+        let opened = self.shared.open(repository).ok();
         let state = SourceState {
             repository: repository.clone(),
             reading: None,
             polled_at: None,
             problem: None,
+            rewritten: None,
         };
         self.shared
             .states
@@ -152,11 +152,16 @@ impl Sources {
             before.cancel();
         }
         let shared = self.shared.clone();
-        let repository = repository.clone();
-        self.shared
+        let follower = Follower {
+            shared: shared.clone(),
+            repository: repository.clone(),
+            opened,
+            reader: Arc::default(),
+            last: None,
+        };
+        shared
             .tasks
-            .spawn(async move { shared.run(repository, mirror, wake, own_stop).await });
-        Ok(())
+            .spawn(async move { follower.run(&wake, &own_stop).await });
     }
 
     /// Waits until nothing is followed any more.
@@ -167,7 +172,8 @@ impl Sources {
 }
 
 impl Shared {
-    fn drop_others(&self, names: &BTreeSet<&RepositoryName>) {
+    /// Whether any was followed that is not any more.
+    fn drop_others(&self, names: &BTreeSet<&RepositoryName>) -> bool {
         lock(&self.followed).retain(|name, stop| {
             let is_kept = names.contains(name);
             if !is_kept {
@@ -177,66 +183,27 @@ impl Shared {
         });
         lock(&self.wake).retain(|name, _| names.contains(name));
         lock(&self.mirrors).retain(|name, _| names.contains(name));
+        let is_dropped = |name: &RepositoryName| !names.contains(name);
+        let has_dropped = self.states.borrow().keys().any(is_dropped);
         self.states
-            .send_modify(|states| states.retain(|name, _| names.contains(name)));
+            .send_modify(|states| states.retain(|name, _| !is_dropped(name)));
+        has_dropped
     }
 
-    async fn run(
-        self: Arc<Self>,
-        repository: Repository,
-        mirror: Mirror,
-        wake: Arc<Notify>,
-        stop: CancellationToken,
-    ) {
-        let reader = Arc::new(Mutex::new(Reader::default()));
-        let mut last = None;
-        while !stop.is_cancelled() {
-            let poll = self.poll(&repository, &mirror, reader.clone(), last.clone());
-            let Some(polled) = stop.run_until_cancelled(poll).await else {
-                return;
-            };
-            match polled {
-                Ok(Some(reading)) => {
-                    last = Some(reading.revision.clone());
-                    self.succeeded(&repository.name, Some(reading)).await;
-                }
-                Ok(None) => self.succeeded(&repository.name, None).await,
-                Err(error) => self.failed(&repository.name, &error).await,
-            }
-            tokio::select! {
-                () = tokio::time::sleep(jittered(repository.interval)) => {}
-                () = wake.notified() => {}
-                () = stop.cancelled() => {}
-            }
-        }
+    /// Opens the mirror of a repository, for whoever builds, too.
+    fn open(&self, repository: &Repository) -> Result<Mirror, GitError> {
+        let name = &repository.name;
+        let mirror = Mirror::open(&self.folder, name, repository.source.clone())?;
+        lock(&self.mirrors).insert(name.clone(), mirror.clone());
+        Ok(mirror)
     }
 
-    /// Asks the remote; reads the commit where it is a new one.
-    async fn poll(
-        &self,
-        repository: &Repository,
-        mirror: &Mirror,
-        reader: Arc<Mutex<Reader>>,
-        last: Option<crate::name::Revision>,
-    ) -> Result<Option<Reading>, GitError> {
-        let polled = mirror.poll().await?;
-        if last.as_ref() == Some(&polled.revision) {
-            return Ok(None);
-        }
-        if polled.rewritten {
-            let message = format!(
-                "history of {} was rewritten; it is now at {}",
-                repository.name,
-                polled.revision.short()
-            );
-            self.tell(Severity::Warning, "HistoryRewritten", message)
-                .await;
-        }
-        let (path, revision) = (repository.path.clone(), polled.revision.clone());
-        let read = move |snapshot: &crate::git::tree::Snapshot| {
-            lock(&reader).read(snapshot, &path, revision)
-        };
-        mirror.read(&polled.revision.commit, read).await.map(Some)
+    fn change(&self, name: &RepositoryName, change: impl FnOnce(&mut SourceState)) {
+        self.states.send_modify(|states| {
+            if let Some(state) = states.get_mut(name) {
+                change(state);
+            }
+        });
     }
 
     async fn succeeded(&self, name: &RepositoryName, reading: Option<Reading>) {
@@ -313,39 +280,43 @@ impl Shared {
         }
     }
 
-    /// Puts together what all repositories ask for.
+    /// Puts together what all repositories ask for, and keeps who asks for what.
     async fn tell_loop(&self) {
-        let _turn = self.telling.lock().await;
+        let mut ledger = self.ledger.lock().await;
         let states = self.states.borrow().clone();
-        let known = self.handle.keys();
-        let mut asked = BTreeMap::new();
-        let mut is_whole = true;
-        for (name, state) in &states {
-            let Some(reading) = &state.reading else {
-                is_whole = false;
-                continue;
-            };
-            for (key, desired) in &*reading.services {
-                let ask = match asked.get(key) {
-                    None => Asked::Wanted(desired.clone()),
-                    Some(_) => Asked::Invalid(vec![format!(
-                        "two repositories ask for {key}; {name} is one of them: rename one"
-                    )]),
-                };
-                asked.insert(key.clone(), ask);
-            }
-            is_whole &= reading.held.unreadable.is_empty();
-            hold(reading, &known, &mut asked);
+        let known = self.handle.keys().into_iter().collect();
+        let Gathered {
+            asked,
+            is_whole,
+            unfollowed,
+        } = gather(&states, &known, &mut ledger);
+        if let Err(error) = ledger.save(&*self.store, &states).await {
+            tracing::error!(%error, "it could not be kept which repository asks for what");
         }
         self.handle.ask(&asked, is_whole).await;
+        drop(ledger);
+        for (service, message) in unfollowed {
+            self.tell_of(Some(service), Severity::Warning, "ServiceHeld", message)
+                .await;
+        }
     }
 
     async fn tell(&self, severity: Severity, reason: &str, message: String) {
+        self.tell_of(None, severity, reason, message).await;
+    }
+
+    async fn tell_of(
+        &self,
+        service: Option<ServiceKey>,
+        severity: Severity,
+        reason: &str,
+        message: String,
+    ) {
         let record = EventRecord {
             seq: 0,
             at: self.clock.now(),
             severity,
-            service: None,
+            service,
             reason: reason.to_owned(),
             message,
             actor: Actor::daemon(),
@@ -356,53 +327,6 @@ impl Shared {
             tracing::error!(%error, "an event could not be written");
         }
     }
-}
-
-/// Services that the commit is wrong about keep their last good release.
-fn hold(reading: &Reading, known: &[ServiceKey], asked: &mut BTreeMap<ServiceKey, Asked>) {
-    let told = |key: &ServiceKey| -> Vec<String> {
-        let concerns = |fault: &&Fault| {
-            fault.is_error()
-                && fault
-                    .service
-                    .as_ref()
-                    .is_none_or(|service| *service == key.service)
-        };
-        reading
-            .faults
-            .iter()
-            .filter(concerns)
-            .map(ToString::to_string)
-            .collect()
-    };
-    for key in known {
-        if !asked.contains_key(key) && reading.held.keeps(key) {
-            asked.insert(key.clone(), Asked::Invalid(told(key)));
-        }
-    }
-    let environments: BTreeSet<_> = reading
-        .services
-        .keys()
-        .map(|key| key.environment.clone())
-        .collect();
-    for service in &reading.held.services {
-        if known.iter().any(|key| key.service == *service) {
-            continue;
-        }
-        for environment in &environments {
-            let key = ServiceKey {
-                environment: environment.clone(),
-                service: service.clone(),
-            };
-            asked
-                .entry(key.clone())
-                .or_insert_with(|| Asked::Invalid(told(&key)));
-        }
-    }
-}
-
-fn jittered(interval: Duration) -> Duration {
-    interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * fastrand::f64())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
