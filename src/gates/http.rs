@@ -1,7 +1,7 @@
 //! Sends one request to a slot and compares the answer with what is wanted.
 //!
-//! Only an answer of the release can be wrong. No answer, an answer of the platform in front of it, or one of another release is an
-//! Error: it is asked again within the measurement, and says nothing about the release.
+//! Only an answer of the release can be right or wrong. No answer, one that names no release (the platform in front of it gives
+//! such), or one of another release is an Error: it is asked again within the measurement, and says nothing about the release.
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -165,8 +165,7 @@ async fn attempt(
 /// Sorts an answer: whose it is comes before what is in it.
 fn judge(reply: Reply, question: &Question<'_>) -> Try {
     let status = reply.answer.status;
-    let (outcome, is_early) = if let Some(other) = other_release(&reply, question.release) {
-        let why = format!("the slot still answers as release {other}");
+    let (outcome, is_early) = if let Some(why) = somebody_else(&reply, question.release) {
         (Outcome::Error { why }, true)
     } else if reply.checks.iter().all(|check| check.passed) {
         (Outcome::Successful, false)
@@ -193,10 +192,19 @@ fn judge(reply: Reply, question: &Question<'_>) -> Try {
     }
 }
 
-fn other_release(reply: &Reply, wanted: Option<ReleaseDigest>) -> Option<&str> {
-    let told = reply.release.as_deref()?;
+/// Why an answer is not one of the wanted release.
+fn somebody_else(reply: &Reply, wanted: Option<ReleaseDigest>) -> Option<String> {
     let wanted = wanted?.to_string();
-    (told != wanted).then_some(told)
+    match reply.release.as_deref() {
+        Some(told) if told == wanted => None,
+        Some("") | None => {
+            let status = reply.answer.status;
+            Some(format!(
+                "the platform answered {status} in place of the release"
+            ))
+        }
+        Some(told) => Some(format!("the slot still answers as release {told}")),
+    }
 }
 
 fn build(client: &Client, gate: &HttpGate, address: &Url) -> Result<reqwest::Request, String> {

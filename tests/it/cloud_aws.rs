@@ -104,6 +104,12 @@ impl OnAws {
         gone.qualifier("blue").send().await.unwrap();
     }
 
+    async fn take_permission_away(&self, name: &str, statement: &str) {
+        let gone = self.hand.remove_permission().function_name(name);
+        let gone = gone.qualifier("blue").statement_id(statement);
+        gone.send().await.unwrap();
+    }
+
     async fn put_green_on_blue(&self, name: &str) {
         let green = self.hand.get_alias().function_name(name).name("green");
         let version = green.send().await.unwrap().function_version.unwrap();
@@ -209,6 +215,43 @@ async fn edits_of_an_alias_are_seen_and_repaired() {
         let blue = on.cloud.observe(&fixture.scope()).await.unwrap().blue;
         let expected = on.cloud.expected(&two.release, two.package.code);
         assert_eq!(blue.holding().unwrap().fields, expected);
+    }
+}
+
+/// The URL is there and answers everyone with 403: nobody but its users would know.
+#[tokio::test]
+async fn a_permission_taken_away_is_seen_and_given_again() {
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    let address = "127.0.0.1:0".parse().unwrap();
+    let options = LambdaOptions {
+        pending: Duration::ZERO,
+        ..LambdaOptions::default()
+    };
+    let ours = lambda::start(address, options, Arc::new(SystemClock), stop);
+    let on = OnAws::at(&ours.await.unwrap().url).await;
+    let fixture = Fixture::new(0);
+    let (one, scope) = (fixture.release("one"), fixture.scope());
+    on.cloud.stage(&one.release, &one.package).await.unwrap();
+    on.cloud.promote(&scope, one.release.digest).await.unwrap();
+    let expected = on.cloud.expected(&one.release, one.package.code);
+    let name = lambda_name(&fixture.service, &stock());
+    let look = async || {
+        let blue = on.cloud.observe(&scope).await.unwrap().blue;
+        let holding = blue.holding().unwrap().clone();
+        let url = holding.addresses[&stock()].join("stock/42").unwrap();
+        let status = reqwest::get(url).await.unwrap().status().as_u16();
+        (holding.fields, status)
+    };
+    assert_eq!(look().await, (expected.clone(), 200));
+    for statement in ["verdigris-url-blue", "verdigris-invoke-blue"] {
+        on.take_permission_away(&name, statement).await;
+        let (fields, status) = look().await;
+        assert_eq!(fields["stock.url"], "without permission", "{statement}");
+        assert_eq!(status, 403, "{statement}");
+        let repair = on.cloud.repair(&one.release, &one.package);
+        repair.await.unwrap();
+        assert_eq!(look().await, (expected.clone(), 200), "{statement}");
     }
 }
 

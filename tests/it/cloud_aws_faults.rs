@@ -193,6 +193,7 @@ async fn answers_are_sorted_by_what_happens_next() {
         (429, "TooManyRequestsException", "Throttled"),
         (403, "AccessDeniedException", "AccessDenied"),
         (409, "ResourceConflictException", "Busy"),
+        (404, "PageNotFound", "Unreachable"),
         (412, "PreconditionFailedException", "Busy"),
         (400, "InvalidParameterValueException", "UnsupportedSpec"),
         (400, "CodeStorageExceededException", "AccessDenied"),

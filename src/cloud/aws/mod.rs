@@ -126,7 +126,7 @@ impl Cloud for AwsCloud {
     }
 
     /// Two calls of `GetFunction` a function where nothing changed. For a function that we know nothing of, or not lately: one more,
-    /// and one for its aliases, and one for each address.
+    /// and one for its aliases, and two for each address: itself, and who may use it.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         let seen = self.survey(scope).await?;
         let blue = slots::blue(&seen);

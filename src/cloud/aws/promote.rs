@@ -3,7 +3,7 @@
 use super::{
     AwsCloud,
     lambda::Pointing,
-    settings::alias,
+    settings::{Access, alias},
     survey::{Pointer, Seen, all, blue_description},
 };
 use crate::{
@@ -237,8 +237,13 @@ impl AwsCloud {
     async fn place(&self, seen: &Seen, place: Place<'_>) -> Result<(), CloudError> {
         let now = seen.slot(place.slot);
         let stands = |it: &Pointer| it.version == place.version && !it.detail.split;
-        let has_url = now.is_some_and(|it| it.detail.url.is_some());
-        if now.is_some_and(stands) && has_url == place.http {
+        let access = now.map_or(Access::None, |it| it.detail.access());
+        let is_reached = match access {
+            Access::None => !place.http,
+            Access::Refused => false,
+            Access::Public => place.http,
+        };
+        if now.is_some_and(stands) && is_reached {
             return Ok(());
         }
         let placed = self.place_anew(seen, &place, now.is_some_and(stands)).await;
@@ -270,14 +275,18 @@ impl AwsCloud {
             }
             None => self.lambda.create_alias(pointing).await?,
         }
-        let has_url = now.is_some_and(|it| it.detail.url.is_some());
-        if place.http && !has_url {
-            self.lambda.permit_url(name, alias).await?;
-            self.lambda.create_url(name, alias).await?;
-        } else if !place.http && has_url {
-            self.lambda.delete_url(name, alias).await?;
+        match (
+            place.http,
+            now.map_or(Access::None, |it| it.detail.access()),
+        ) {
+            (true, Access::None) => {
+                self.lambda.permit_url(name, alias).await?;
+                self.lambda.create_url(name, alias).await
+            }
+            (true, Access::Refused) => self.lambda.permit_url(name, alias).await,
+            (false, Access::Refused | Access::Public) => self.lambda.delete_url(name, alias).await,
+            (true, Access::Public) | (false, Access::None) => Ok(()),
         }
-        Ok(())
     }
 
     /// Takes an alias away, with its address.

@@ -169,13 +169,26 @@ pub(super) struct Marks {
 }
 
 /// Fields that the alias has, and not the version behind it.
-pub(super) fn alias_fields(function: &FunctionName, whole_traffic: bool, has_url: bool) -> Fields {
+pub(super) fn alias_fields(function: &FunctionName, whole_traffic: bool, access: Access) -> Fields {
     let traffic = if whole_traffic { "all" } else { "split" };
     let mut fields = Fields::from([(format!("{function}.traffic"), traffic.to_owned())]);
-    if has_url {
-        fields.insert(format!("{function}.url"), "public".to_owned());
-    }
+    let told = match access {
+        Access::None => return fields,
+        Access::Refused => "without permission",
+        Access::Public => "public",
+    };
+    fields.insert(format!("{function}.url"), told.to_owned());
     fields
+}
+
+/// Who may call an alias by its URL.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Access {
+    /// There is no URL.
+    None,
+    /// There is one, and AWS answers everyone with 403.
+    Refused,
+    Public,
 }
 
 /// All fields of a slot that holds exactly this release.
@@ -184,7 +197,11 @@ pub(super) fn expected(release: &Release, code: CodeDigest, default_role: &str) 
     for (name, function) in &release.content.functions {
         let wanted = Settings::wanted(release, name, code, default_role);
         fields.extend(wanted.map(|wanted| wanted.fields(name)).unwrap_or_default());
-        fields.extend(alias_fields(name, true, function.http.is_some()));
+        let access = match function.http {
+            Some(_) => Access::Public,
+            None => Access::None,
+        };
+        fields.extend(alias_fields(name, true, access));
     }
     fields
 }

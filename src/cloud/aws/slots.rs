@@ -82,7 +82,7 @@ fn whole(placed: &[Placed<'_>], release: ReleaseDigest) -> SlotContent {
     for (seen, pointer) in of_release() {
         let name = &seen.function;
         let detail = &pointer.detail;
-        let alias = alias_fields(name, !detail.split, detail.url.is_some());
+        let alias = alias_fields(name, !detail.split, detail.access());
         holding.fields.extend(pointer.settings.fields(name));
         holding.fields.extend(alias);
         if let Some(url) = &detail.url {

@@ -10,7 +10,7 @@ use url::Url;
 use super::{
     AwsCloud,
     lambda::Function,
-    settings::{Marks, Settings, alias},
+    settings::{Access, Marks, Settings, alias},
 };
 use crate::{
     cloud::CloudError,
@@ -72,6 +72,18 @@ pub(super) struct AliasDetail {
     /// The version that blue held before its promotion.
     pub(super) previous: Option<String>,
     pub(super) url: Option<Url>,
+    /// Whether the alias's policy lets everyone call it by URL.
+    pub(super) is_permitted: bool,
+}
+
+impl AliasDetail {
+    pub(super) fn access(&self) -> Access {
+        match (&self.url, self.is_permitted) {
+            (None, _) => Access::None,
+            (Some(_), false) => Access::Refused,
+            (Some(_), true) => Access::Public,
+        }
+    }
 }
 
 /// Details of a function, which seldom change without the version behind an alias changing, too.
@@ -234,6 +246,7 @@ impl AwsCloud {
                 let mut detail = found.map(detail).unwrap_or_default();
                 if Settings::read(&version.config).marks().http {
                     detail.url = self.lambda.url(name, alias(*slot)).await?;
+                    detail.is_permitted = self.lambda.is_url_permitted(name, alias(*slot)).await?;
                 }
                 aliases.insert(*slot, detail);
             }
@@ -324,5 +337,6 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
         split: weights.is_some_and(|weights| !weights.is_empty()),
         previous: previous.map(str::to_owned),
         url: None,
+        is_permitted: false,
     }
 }

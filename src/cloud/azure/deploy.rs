@@ -180,13 +180,15 @@ impl AzureCloud {
         )))
     }
 
-    /// Why a slot gives no answer of the release's own. An answer of the release counts whatever its status.
+    /// Why a slot gives no answer of the release's own. An answer of the release counts whatever its status; one that names no release
+    /// is the platform's. Where no function answers GET, nothing of ours can be asked without effect, and the platform's word counts.
     async fn silence(&self, slot: &SlotView, release: &Release) -> Option<String> {
         let Some(host) = &slot.host else {
             return Some(format!("slot `{}` has no host name", slot.slot));
         };
         let mut url = host.clone();
-        url.set_path(&probe(release));
+        let probe = probe(release);
+        url.set_path(probe.as_deref().unwrap_or("/"));
         let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
         let mut answer = match asked.send().await {
             Ok(answer) => answer,
@@ -197,38 +199,31 @@ impl AzureCloud {
         match answer.headers().get(RELEASE_HEADER) {
             Some(answering) if *answering == *wanted => None,
             Some(_) => Some(format!("{url} is still answered by another release")),
-            None if !matches!(status, 502..=504) => None,
+            None if probe.is_none() && !matches!(status, 502..=504) => None,
             None => {
                 let start = answer.chunk().await.ok().flatten().unwrap_or_default();
                 let text = String::from_utf8_lossy(&start).into_owned();
-                Some(format!("{url} answers {status}: {}", quote(&text)))
+                let whose = "which names no release and so is the platform's";
+                Some(format!("{url} answers {status}, {whose}: {}", quote(&text)))
             }
         }
     }
 }
 
-/// The path of a function that answers GET, with a word for each of its parameters; else the root, which the platform's host
-/// answers by itself.
-fn probe(release: &Release) -> String {
+/// The path of a function that answers GET, with a word for each of its parameters.
+fn probe(release: &Release) -> Option<String> {
     let functions = release.content.functions.values();
     let mut routes = functions.filter_map(|function| function.http.as_ref());
     let answers_get = |route: &&HttpRoute| {
         route.methods.is_empty() || route.methods.iter().any(|method| method == "GET")
     };
-    let Some(route) = routes.find(answers_get) else {
-        return "/".to_owned();
-    };
+    let route = routes.find(answers_get)?;
     let word = |part| match part {
         part if str::starts_with(part, "{") => "verdigris-probe",
         part => part,
     };
-    route
-        .path
-        .0
-        .split('/')
-        .map(word)
-        .collect::<Vec<_>>()
-        .join("/")
+    let words: Vec<_> = route.path.0.split('/').map(word).collect();
+    Some(words.join("/"))
 }
 
 fn log_lines(log: &Value) -> String {

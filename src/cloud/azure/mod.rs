@@ -147,13 +147,13 @@ impl Cloud for AzureCloud {
     }
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
-        let moving = settings::moving(&self.names, release, Some(code));
+        let moving = settings::moving(&self.names, release, code);
         let mut fields = settings::fields(&moving, Slot::Blue);
         fields.insert(observe::STATE.to_owned(), RUNNING.to_owned());
         fields
     }
 
-    /// Four calls at once: site, slot, settings of both.
+    /// Four calls: the site, then at once its slot and the settings of both.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         self.observed(scope).await
     }

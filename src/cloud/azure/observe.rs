@@ -53,20 +53,28 @@ pub(super) struct SlotView {
 // === impl AzureCloud ===
 
 impl AzureCloud {
-    /// One service in four calls, all at once: site, slot, and the settings of both.
+    /// One service in four calls: the site, then at once its slot and the settings of both.
+    ///
+    /// # Guarantees
+    ///
+    /// Where nothing was at work on the site, the settings are from after whatever was: the site is read first, so that a swap cannot
+    /// end between old settings and a site that is idle again.
     pub(super) async fn view(&self, service: &ServiceName) -> Result<View, CloudError> {
         let app = self.names.app(service);
-        let (site, slot, blue, green) = try_join!(
-            self.get(operation::SITES_GET, &app, Slot::Blue, ""),
+        let site = self.get(operation::SITES_GET, &app, Slot::Blue, "").await?;
+        let Some(site) = site else {
+            return Ok(View::Missing);
+        };
+        let (slot, blue, green) = try_join!(
             self.get(operation::SLOTS_GET, &app, Slot::Green, ""),
             self.get(operation::SETTINGS_LIST, &app, Slot::Blue, SETTINGS),
             self.get(operation::SETTINGS_LIST, &app, Slot::Green, SETTINGS),
         )?;
         // A site without readable settings was deleted between two answers.
-        let (Some(site), Some(blue)) = (site, blue) else {
+        let Some(blue) = blue else {
             return Ok(View::Missing);
         };
-        let busy = busy_of(&site);
+        let busy = busy_of(&site).or_else(|| slot.as_ref().and_then(busy_of));
         let blue = self.slot_view(service, Slot::Blue, &site, &blue);
         if !blue.is_ours {
             return Ok(View::Foreign(blue.id));
@@ -202,9 +210,18 @@ impl SiteView {
         }
     }
 
-    pub(super) fn green_holds(&self, release: ReleaseDigest) -> bool {
-        let green = self.green.as_ref();
-        green.is_some_and(|green| green.content().holds(release))
+    /// Whether green is as it was staged: a swap would bring to blue whatever was changed there since.
+    pub(super) fn green_is_as_staged(&self, release: ReleaseDigest) -> bool {
+        let Some(green) = &self.green else {
+            return false;
+        };
+        let is_untouched =
+            green.state == RUNNING && settings::is_sealed(&green.settings, Slot::Green);
+        let holds = green.content().holds(release);
+        if holds && !is_untouched {
+            tracing::warn!(slot = %green.id, "green was changed since it was staged, so it is not promoted");
+        }
+        holds && is_untouched
     }
 }
 

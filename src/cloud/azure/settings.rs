@@ -1,7 +1,8 @@
 //! Application settings: what a slot is given, and what is read out of it. Pure.
 //!
-//! Settings move with the code in a swap, so they say which release a slot holds. `VERDIGRIS_CODE` is set last, when the package is
-//! there: a slot with a release and without it is in the middle of something. Only `AzureWebJobs.<function>.Disabled` stays with its
+//! Settings move with the code in a swap, so they say which release a slot holds. `VERDIGRIS_RELEASE` and `VERDIGRIS_CODE` are set
+//! last, when the package is there: until then `VERDIGRIS_STAGING` names the release, so that no program that was there before
+//! answers in its name. `VERDIGRIS_SETTINGS` tells whether somebody changed a setting after us. Only `AzureWebJobs.<function>.Disabled` stays with its
 //! slot, so that queues and schedules reach blue alone.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,6 +20,10 @@ use crate::{
 const RELEASE: &str = "VERDIGRIS_RELEASE";
 const REVISION: &str = "VERDIGRIS_REVISION";
 const CODE: &str = "VERDIGRIS_CODE";
+/// In the place of the release while its package is on the way.
+const STAGING: &str = "VERDIGRIS_STAGING";
+/// A digest of all that was set together with it.
+const SETTINGS: &str = "VERDIGRIS_SETTINGS";
 /// `stock:http,reorder:queue`: the functions of the package and what triggers each.
 const FUNCTIONS: &str = "VERDIGRIS_FUNCTIONS";
 const RESERVED: &str = "VERDIGRIS_";
@@ -53,6 +58,9 @@ const PLATFORM: [&str; 12] = [
 ];
 
 pub(super) type Settings = BTreeMap<String, String>;
+
+/// The field of [`SETTINGS`].
+const SEAL: &str = "seal";
 
 /// What triggers one function of a package; Azure gives each function exactly one trigger.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -174,17 +182,42 @@ pub(super) fn bare(names: &Names) -> Settings {
     settings
 }
 
-/// Everything that moves with a release. Without `code` while its package is on the way.
-pub(super) fn moving(names: &Names, release: &Release, code: Option<CodeDigest>) -> Settings {
+/// Everything that moves with a release whose package is `code`.
+pub(super) fn moving(names: &Names, release: &Release, code: CodeDigest) -> Settings {
+    let mut settings = common(names, release);
+    settings.insert(RELEASE.to_owned(), release.digest.to_string());
+    settings.insert(CODE.to_owned(), code.to_string());
+    let seal = seal(&settings, Slot::Blue);
+    settings.insert(SETTINGS.to_owned(), seal);
+    settings
+}
+
+/// The same while the package is on the way: what runs meanwhile is not the release and does not know its name.
+pub(super) fn arriving(names: &Names, release: &Release) -> Settings {
+    let mut settings = common(names, release);
+    settings.insert(STAGING.to_owned(), release.digest.to_string());
+    settings
+}
+
+fn common(names: &Names, release: &Release) -> Settings {
     let mut settings = variables(names, release);
     settings.extend(bare(names));
-    settings.insert(RELEASE.to_owned(), release.digest.to_string());
     settings.insert(REVISION.to_owned(), release.revision.to_string());
     settings.insert(FUNCTIONS.to_owned(), written(&triggers(release)));
-    if let Some(code) = code {
-        settings.insert(CODE.to_owned(), code.to_string());
-    }
     settings
+}
+
+/// A digest of a slot's comparable form, the same on either slot. The seal itself is no part of it.
+fn seal(settings: &Settings, slot: Slot) -> String {
+    let fields = fields(settings, slot);
+    let lines = fields.iter().filter(|(path, _)| *path != SEAL);
+    let lines = lines.map(|(path, value)| format!("{path}={value}\n"));
+    CodeDigest::of(lines.collect::<String>().as_bytes()).to_string()
+}
+
+/// Whether a slot still has all that it was given with its release, and nothing beside it.
+pub(super) fn is_sealed(settings: &Settings, slot: Slot) -> bool {
+    settings.get(SETTINGS) == Some(&seal(settings, slot))
 }
 
 /// The service's variables, then each function's. A secret becomes a reference that the platform resolves.
@@ -256,13 +289,15 @@ pub(super) fn is_same(one: &Settings, other: &Settings) -> bool {
     differing.next().is_none()
 }
 
-/// What the settings say a slot holds; nothing where they name no release.
+/// What the settings say a slot holds; nothing where they name no release. A release on its way counts before one that is there.
 pub(super) fn marks(settings: &Settings) -> Option<Marks> {
     let mark = |name| settings.get(name);
+    let staging = mark(STAGING);
+    let code = mark(CODE).filter(|_| staging.is_none());
     Some(Marks {
-        release: mark(RELEASE)?.parse().ok()?,
+        release: staging.or_else(|| mark(RELEASE))?.parse().ok()?,
         revision: mark(REVISION).and_then(|text| text.parse().ok()),
-        code: mark(CODE).and_then(|text| text.parse().ok()),
+        code: code.and_then(|text| text.parse().ok()),
         triggers: mark(FUNCTIONS).map(|text| read(text)).unwrap_or_default(),
     })
 }
@@ -305,6 +340,7 @@ fn field(name: &str, value: &str) -> Option<(String, String)> {
         RELEASE | REVISION => None,
         CODE => Some(("package".to_owned(), value.to_owned())),
         FUNCTIONS => Some(("functions".to_owned(), value.to_owned())),
+        SETTINGS => Some((SEAL.to_owned(), value.to_owned())),
         _ if is_ours => Some((format!("setting.{name}"), value.to_owned())),
         _ if is_platform(name) => None,
         _ => {
@@ -436,7 +472,7 @@ mod tests {
     #[test]
     fn a_slot_with_everything_has_the_expected_fields_on_either_side() {
         let release = inventory();
-        let moving = moving(&names(), &release, Some(code()));
+        let moving = moving(&names(), &release, code());
         let expected = fields(&moving, Slot::Blue);
         let only_blue = BTreeSet::from(["both_queue", "reorder"].map(str::to_owned));
         let green = for_green(moving.clone(), &only_blue, &Settings::new());
@@ -450,7 +486,7 @@ mod tests {
 
     #[test]
     fn what_people_change_is_drift_and_what_the_platform_adds_is_not() {
-        let moving = moving(&names(), &inventory(), Some(code()));
+        let moving = moving(&names(), &inventory(), code());
         let expected = fields(&moving, Slot::Blue);
         let drift = |name: &str, value: &str| {
             let mut settings = moving.clone();
@@ -484,6 +520,30 @@ mod tests {
     }
 
     #[test]
+    fn what_people_change_breaks_the_seal_and_what_the_platform_adds_does_not() {
+        let sealed = moving(&names(), &inventory(), code());
+        assert!(is_sealed(&sealed, Slot::Blue));
+        let only_blue = BTreeSet::from(["both_queue", "reorder"].map(str::to_owned));
+        let green = for_green(sealed, &only_blue, &Settings::new());
+        for (name, value, holds) in [
+            ("LOG_LEVEL", "debug", false),
+            ("EXTRA", "1", false),
+            (SETTINGS, "other", false),
+            (FUNCTIONS, "stock:http", false),
+            ("AzureWebJobs.reorder.Disabled", "false", false),
+            ("WEBSITE_HTTPLOGGING_RETENTION_DAYS", "3", true),
+            (REVISION, "other", true),
+        ] {
+            let mut edited = green.clone();
+            edited.insert(name.to_owned(), value.to_owned());
+            assert_eq!(is_sealed(&edited, Slot::Green), holds, "{name}");
+        }
+        let mut bare = green.clone();
+        bare.remove(SETTINGS);
+        assert!(!is_sealed(&bare, Slot::Green));
+    }
+
+    #[test]
     fn writing_keeps_what_the_platform_added_and_nothing_else() {
         let existing = Settings::from(
             [
@@ -504,7 +564,7 @@ mod tests {
         let mut release = inventory();
         let secret = EnvValue::Secret("inventory-db".to_owned());
         release.content.env.insert("DB".to_owned(), secret);
-        let settings = moving(&names(), &release, None);
+        let settings = moving(&names(), &release, code());
         assert_eq!(
             settings["DB"],
             "@Microsoft.KeyVault(VaultName=shop-prod;SecretName=inventory-db)"
@@ -533,9 +593,16 @@ mod tests {
 
     #[test]
     fn a_slot_without_the_package_mark_is_in_the_middle_of_something() {
-        let settings = moving(&names(), &inventory(), None);
+        let mut settings = moving(&names(), &inventory(), code());
+        settings.remove(CODE);
         assert_eq!(marks(&settings).and_then(|marks| marks.code), None);
-        assert!(marks(&settings).is_some());
+        let settings = arriving(&names(), &inventory());
+        let mark = marks(&settings).unwrap();
+        assert_eq!((mark.release, mark.code), (inventory().digest, None));
+        assert!(!settings.contains_key(RELEASE), "no program may claim it");
+        let mut both = moving(&names(), &inventory(), code());
+        both.extend(settings);
+        assert_eq!(marks(&both).and_then(|marks| marks.code), None);
         assert_eq!(marks(&bare(&names())), None);
     }
 }

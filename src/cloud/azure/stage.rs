@@ -28,7 +28,7 @@ impl AzureCloud {
     ///
     /// # Guarantees
     ///
-    /// `VERDIGRIS_CODE` is there only when the package is. Where green has all of it already, nothing is written.
+    /// `VERDIGRIS_RELEASE` is there only when the package is. Where green has all of it already, nothing is written.
     pub(super) async fn put_on_green(
         &self,
         release: &Release,
@@ -42,7 +42,7 @@ impl AzureCloud {
         };
         self.check_idle(service, &site)?;
         let only_blue = only_blue(release, &site);
-        let wanted = settings::moving(&self.names, release, Some(package.code));
+        let wanted = settings::moving(&self.names, release, package.code);
         let is_done = |green: &SlotView| {
             let all = settings::for_green(wanted.clone(), &only_blue, &green.settings);
             settings::is_same(&green.settings, &all) && green.state == RUNNING
@@ -72,16 +72,15 @@ impl AzureCloud {
             Some(green) => green.clone(),
             None => self.green(service).await?,
         };
-        let put = |code| {
-            let moving = settings::moving(&self.names, release, code);
-            settings::for_green(moving, only_blue, &green.settings)
-        };
+        let with = |moving| settings::for_green(moving, only_blue, &green.settings);
         if green.code() != Some(package.code) {
-            self.put_settings(&app, Slot::Green, &put(None)).await?;
+            // The package that is there runs on until the new one is deployed, and must not answer as the new release.
+            let arriving = with(settings::arriving(&self.names, release));
+            self.put_settings(&app, Slot::Green, &arriving).await?;
             self.deploy(&app, &green, package).await?;
         }
-        self.put_settings(&app, Slot::Green, &put(Some(package.code)))
-            .await?;
+        let moving = with(settings::moving(&self.names, release, package.code));
+        self.put_settings(&app, Slot::Green, &moving).await?;
         if green.state != RUNNING {
             self.start(&app, Slot::Green).await?;
         }

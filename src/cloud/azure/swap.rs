@@ -32,7 +32,7 @@ enum Remedy {
 // === impl AzureCloud ===
 
 impl AzureCloud {
-    /// Quietly done where blue holds the release.
+    /// Quietly done where blue holds the release, unless a swap is under way: what blue holds then says nothing of what it will hold.
     pub(super) async fn put_on_blue(
         &self,
         service: &ServiceName,
@@ -46,11 +46,11 @@ impl AzureCloud {
             .our_view(service)
             .await?
             .ok_or_else(|| not_staged.clone())?;
+        self.check_idle(service, &site)?;
         if site.blue.content().holds(release) {
             return Ok(());
         }
-        self.check_idle(service, &site)?;
-        if !site.green_holds(release) {
+        if !site.green_is_as_staged(release) {
             return Err(not_staged);
         }
         self.swap(service).await?;
@@ -67,10 +67,10 @@ impl AzureCloud {
         let Some(site) = self.our_view(service).await? else {
             return Ok(());
         };
+        self.check_idle(service, &site)?;
         if !site.blue.content().holds(release) {
             return Ok(());
         }
-        self.check_idle(service, &site)?;
         let green = site.green.as_ref().map(|green| green.content());
         if green != Some(SlotContent::Empty) {
             // A swap would put on blue what no gate of this retreat has seen.
@@ -144,7 +144,7 @@ impl AzureCloud {
         match (remedy, site) {
             (Remedy::Nothing, _) => Ok(()),
             (Remedy::Settings, Some(site)) => {
-                let moving = settings::moving(&self.names, release, Some(package.code));
+                let moving = settings::moving(&self.names, release, package.code);
                 let all = settings::for_blue(moving, &site.blue.settings);
                 self.put_settings(&app, Slot::Blue, &all).await
             }
@@ -154,7 +154,7 @@ impl AzureCloud {
     }
 
     fn remedy(&self, release: &Release, package: &Package, site: &SiteView) -> Remedy {
-        let wanted = settings::moving(&self.names, release, Some(package.code));
+        let wanted = settings::moving(&self.names, release, package.code);
         let is_right = |slot, has: &settings::Settings| {
             settings::fields(has, slot) == settings::fields(&wanted, Slot::Blue)
         };

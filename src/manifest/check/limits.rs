@@ -43,6 +43,7 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     let mut limits = Vec::new();
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
+        limits.extend(unwired(service, environment));
     }
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));
@@ -67,6 +68,31 @@ fn lambda_names<'a>(
             ),
             help: format!("shorten service or function by {excess}"),
         })
+    })
+}
+
+/// On Azure a package says itself what triggers it; on AWS that takes resources of their own, which nobody makes yet.
+fn unwired<'a>(
+    service: &'a Service,
+    environment: &'a Environment,
+) -> impl Iterator<Item = Limit> + 'a {
+    service.functions.iter().flat_map(move |(name, function)| {
+        let lambda = format!("{}-{}-{name}", environment.name, service.name);
+        let told = |message: String, missing: &str| Limit {
+            of: Subject::Function(name.clone()),
+            is_error: false,
+            message,
+            help: format!("make {missing} yourself, and point it at the alias `{}` of the Lambda function `{lambda}`", Slot::Blue),
+        };
+        let queue = function.queue.as_ref().map(|queue| {
+            let message = format!("queue `{queue}` does not reach `{name}` on AWS: Verdigris makes no event source mapping there yet");
+            told(message, "the event source mapping of that SQS queue")
+        });
+        let schedule = function.schedule.as_ref().map(|schedule| {
+            let message = format!("schedule `{schedule}` does not start `{name}` on AWS: Verdigris makes no EventBridge rule there yet");
+            told(message, "the EventBridge rule")
+        });
+        [queue, schedule].into_iter().flatten().collect::<Vec<_>>()
     })
 }
 

@@ -92,9 +92,12 @@ fn staged(line: &str, settings: &Value) -> Option<Response> {
 }
 
 fn settings_of(release: &verdigris::desired::Release) -> Value {
+    let code = CodeDigest::of(b"x");
+    let seal = CodeDigest::of(format!("package={code}\n").as_bytes());
     json!({
         "VERDIGRIS_RELEASE": release.digest,
-        "VERDIGRIS_CODE": CodeDigest::of(b"x"),
+        "VERDIGRIS_CODE": code,
+        "VERDIGRIS_SETTINGS": seal,
     })
 }
 

@@ -52,6 +52,14 @@ impl Local {
         package(self.folder.path(), word, &HANDLER.replace("WORD", word))
     }
 
+    /// A package that works and does not say which release it is, as a page of the platform's.
+    pub(super) fn nameless_package(&self) -> Package {
+        let lines = HANDLER.lines();
+        let lines = lines.filter(|line| !line.contains("x-verdigris-release"));
+        let program = lines.collect::<Vec<_>>().join("\n");
+        package(self.folder.path(), "nameless", &program)
+    }
+
     /// A package whose program ends at once.
     pub(super) fn broken_package(&self) -> Package {
         package(
@@ -91,12 +99,17 @@ impl Local {
 
     /// Changes one setting of blue, and leaves the others.
     pub(super) async fn set_on_blue(&self, name: &str, value: &str) {
-        let mut settings = self
-            .by_hand("POST", "/config/appsettings/list", &json!({}))
-            .await;
+        self.set_on("", name, value).await;
+    }
+
+    /// The same on the slot below the site's path, such as `/slots/green`.
+    pub(super) async fn set_on(&self, slot: &str, name: &str, value: &str) {
+        let place = format!("{slot}/config/appsettings");
+        let list = format!("{place}/list");
+        let mut settings = self.by_hand("POST", &list, &json!({})).await;
         settings["properties"][name] = json!(value);
         let body = json!({ "properties": settings["properties"] });
-        self.by_hand("PUT", "/config/appsettings", &body).await;
+        self.by_hand("PUT", &place, &body).await;
     }
 }
 
@@ -111,7 +124,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         body = ("WORD " + os.environ.get("LOG_LEVEL", "-")).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
-        self.send_header("x-verdigris-release", os.environ["VERDIGRIS_RELEASE"])
+        self.send_header("x-verdigris-release", os.environ.get("VERDIGRIS_RELEASE", ""))
         self.end_headers()
         self.wfile.write(body)
 

@@ -3,6 +3,7 @@
 mod contract;
 mod guards;
 mod local;
+mod moments;
 mod prism;
 mod slots;
 

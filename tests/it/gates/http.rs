@@ -63,7 +63,11 @@ async fn play(mut stream: TcpStream, act: Act, heard: Arc<Mutex<Vec<String>>>) {
     let count = stream.read(&mut request).await.unwrap_or(0);
     let text = String::from_utf8_lossy(&request[..count]).into_owned();
     heard.lock().unwrap().push(text);
-    let endless = b"HTTP/1.1 200 OK\r\ncontent-type: text/plain\r\n\r\n";
+    let endless = format!(
+        "HTTP/1.1 200 OK\r\n{}content-type: text/plain\r\n\r\n",
+        ours()
+    );
+    let endless = endless.as_bytes();
     match act {
         Act::Say(text) => stream.write_all(text.as_bytes()).await.unwrap(),
         Act::HangUp => {}
@@ -153,7 +157,7 @@ async fn a_wrong_answer_of_the_release_is_a_failure() {
         expect_headers: BTreeMap::from([("x-stock".to_owned(), "low".to_owned())]),
         ..gate()
     };
-    let redirect = "location: http://127.0.0.1:9/\r\n";
+    let redirect = format!("{}location: http://127.0.0.1:9/\r\n", ours());
     check([
         (gate(), json.clone(), "successful"),
         (wants_json("/left", 3.into()), json.clone(), "successful"),
@@ -189,12 +193,12 @@ async fn a_wrong_answer_of_the_release_is_a_failure() {
         ),
         (
             gate(),
-            say(404, "", "no"),
+            say(404, &ours(), "no"),
             "failed: status: wanted 200, got 404",
         ),
         (
             gate(),
-            say(302, redirect, ""),
+            say(302, &redirect, ""),
             "failed: status: wanted 200, got 302",
         ),
     ])
@@ -233,7 +237,36 @@ async fn an_answer_of_somebody_else_is_an_error() {
             say(503, "", "no"),
             "error: the platform answered 503 in place of the release",
         ),
-        (wants_503, say(503, "", "no"), "successful"),
+        (
+            wants_503,
+            say(503, "", "no"),
+            "error: the platform answered 503 in place of the release",
+        ),
+        (
+            gate(),
+            say(200, "", "Your Function App is up and running"),
+            "error: the platform answered 200 in place of the release",
+        ),
+        (
+            gate(),
+            say(403, "", "no"),
+            "error: the platform answered 403 in place of the release",
+        ),
+        (
+            gate(),
+            say(404, "", "no"),
+            "error: the platform answered 404 in place of the release",
+        ),
+        (
+            gate(),
+            say(429, "", "no"),
+            "error: the platform answered 429 in place of the release",
+        ),
+        (
+            gate(),
+            say(200, "x-verdigris-release: \r\n", "early"),
+            "error: the platform answered 200 in place of the release",
+        ),
         (gate(), say(200, &theirs, ""), told.as_str()),
         (gate(), Act::Silence, "error: no answer within 1.5s"),
     ])

@@ -154,3 +154,27 @@ async fn tls_works_for_those_who_trust_the_authority_on_every_listener() {
     }
     local.end().await;
 }
+
+#[tokio::test]
+async fn web_pages_are_kept_out_of_the_resource_manager_and_not_of_sites() {
+    let local = Local::with_site(ArmOptions::default()).await;
+    let client = reqwest::Client::new();
+    let endpoint = &local.endpoint.url;
+    for (path, header, value) in [
+        (SITE, "origin", "https://evil.example"),
+        (SITE, "sec-fetch-site", "cross-site"),
+        (SITE, "host", "evil.example"),
+        ("/_verdigris/faults", "sec-fetch-site", "same-site"),
+        ("/_verdigris/calls", "host", "evil.example:4567"),
+    ] {
+        let url = format!("{endpoint}{path}?api-version=2025-05-01");
+        let asked = client.delete(url).bearer_auth("token");
+        let answer = asked.header(header, value).send().await.unwrap();
+        assert_eq!(answer.status(), 403, "{path} {header}: {value}");
+    }
+    local.get(SITE).await;
+    let front = local.front("production").await;
+    let asked = client.get(front).header("origin", "https://shop.example");
+    assert_ne!(asked.send().await.unwrap().status(), 403);
+    local.end().await;
+}

@@ -147,3 +147,46 @@ async fn everything_but_processes_survives_a_restart() {
         "packages that nobody wants are gone"
     );
 }
+
+/// A page can post text to any address without asking, and a function made so would run its code here.
+#[tokio::test]
+async fn web_pages_are_kept_out_of_the_control_plane_and_not_of_functions() {
+    let cloud = Cloud::start(options()).await;
+    cloud.create("stock", &hello()).await;
+    cloud.publish("stock").await;
+    cloud.alias("stock", "blue", "1").await;
+    let client = reqwest::Client::new();
+    for (path, header, value) in [
+        (
+            "2015-03-31/functions/stock",
+            "origin",
+            "https://evil.example",
+        ),
+        ("2015-03-31/functions/stock", "origin", "null"),
+        ("2015-03-31/functions/stock", "sec-fetch-site", "cross-site"),
+        ("2015-03-31/functions/stock", "host", "evil.example:4566"),
+        ("_verdigris/faults", "sec-fetch-site", "same-site"),
+        ("_verdigris/faults", "host", "evil.example"),
+    ] {
+        let url = cloud.endpoint.url.join(path).unwrap();
+        let asked = client.delete(url).header(header, value);
+        let status = asked.send().await.unwrap().status();
+        assert_eq!(status, 403, "{path} {header}: {value}");
+    }
+    // Nothing was done, and those who are let in are let in by either name.
+    let port = cloud.endpoint.url.port().unwrap();
+    for host in ["127.0.0.1", "localhost", "lambda.localhost"] {
+        let url = cloud
+            .endpoint
+            .url
+            .join("2015-03-31/functions/stock")
+            .unwrap();
+        let asked = client.get(url).header("host", format!("{host}:{port}"));
+        assert_eq!(asked.send().await.unwrap().status(), 200, "{host}");
+    }
+    let address = cloud.address("stock", "blue").await;
+    let asked = client.get(address).header("origin", "https://shop.example");
+    // Not open to everyone, for want of a permission: it is the function's door that says so.
+    let answer = asked.send().await.unwrap();
+    assert!(!answer.text().await.unwrap().contains("web pages"));
+}

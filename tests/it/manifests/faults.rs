@@ -679,6 +679,23 @@ a.yaml:8:5: warning: spec.functions.a: in `prod`: may take 900s to answer; Azure
 }
 
 #[test]
+fn triggers_that_aws_does_not_get_yet_are_warnings() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: a
+  functions:
+    a: { handler: app:app, http: /, queue: orders }
+    b: { handler: app:app, schedule: '0 3 * * *' }
+"#,
+        r#"
+a.yaml:8:5: warning: spec.functions.a: in `prod`: queue `orders` does not reach `a` on AWS: Verdigris makes no event source mapping there yet (help: make the event source mapping of that SQS queue yourself, and point it at the alias `blue` of the Lambda function `prod-stock-a`)
+a.yaml:9:5: warning: spec.functions.b: in `prod`: schedule `0 3 * * *` does not start `b` on AWS: Verdigris makes no EventBridge rule there yet (help: make the EventBridge rule yourself, and point it at the alias `blue` of the Lambda function `prod-stock-b`)
+"#,
+    );
+}
+
+#[test]
 fn kinds_and_versions_are_known() {
     check_document(
         r#"

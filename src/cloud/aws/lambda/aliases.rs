@@ -18,6 +18,22 @@ pub(in crate::cloud::aws) struct Pointing<'a> {
     pub(in crate::cloud::aws) description: String,
 }
 
+/// Of the statement for the URL, and of that for the function behind it. A statement cannot be changed, only taken away. The alias is
+/// in the name since not every server keeps a policy for each alias.
+fn statement_ids(alias: &str) -> [String; 2] {
+    ["url", "invoke"].map(|what| format!("verdigris-{what}-{alias}"))
+}
+
+fn permits_url(policy: &str, alias: &str) -> bool {
+    let policy: serde_json::Value = serde_json::from_str(policy).unwrap_or_default();
+    let statements = policy["Statement"].as_array();
+    let has = |id: &String| {
+        let mut listed = statements.into_iter().flatten();
+        listed.any(|statement| statement["Sid"] == **id)
+    };
+    statement_ids(alias).iter().all(has)
+}
+
 /// No weights: all traffic goes to the one version.
 fn whole_traffic() -> AliasRoutingConfiguration {
     AliasRoutingConfiguration::builder()
@@ -162,23 +178,39 @@ impl Lambda {
         }
     }
 
+    /// Whether both statements of [`Self::permit_url`] are there. A person can take them away, and the URL then refuses everyone.
+    pub(in crate::cloud::aws) async fn is_url_permitted(
+        &self,
+        name: &str,
+        alias: &str,
+    ) -> Result<bool, CloudError> {
+        self.turn(Class::Other).await;
+        let call = self.sdk.get_policy().function_name(name);
+        match call.qualifier(alias).send().await {
+            Ok(answer) => Ok(permits_url(answer.policy().unwrap_or_default(), alias)),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(sorted(asked("GetPolicy", name), &error)),
+        }
+    }
+
     /// Lets everyone call an alias by its URL. AWS wants both statements: one for the URL, one for the function behind it.
     pub(in crate::cloud::aws) async fn permit_url(
         &self,
         name: &str,
         alias: &str,
     ) -> Result<(), CloudError> {
+        let [url_id, invoke_id] = statement_ids(alias);
         let everyone = || {
             let call = self.sdk.add_permission().function_name(name);
             call.qualifier(alias).principal("*")
         };
         let statements = [
             everyone()
-                .statement_id("verdigris-url")
+                .statement_id(&url_id)
                 .action("lambda:InvokeFunctionUrl")
                 .function_url_auth_type(FunctionUrlAuthType::None),
             everyone()
-                .statement_id("verdigris-invoke")
+                .statement_id(&invoke_id)
                 .action("lambda:InvokeFunction")
                 .invoked_via_function_url(true),
         ];

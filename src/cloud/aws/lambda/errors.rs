@@ -23,9 +23,9 @@ pub(super) fn asked<'a>(operation: &'a str, resource: &'a str) -> Asked<'a> {
     }
 }
 
-/// Whether the answer was "there is no such thing".
+/// Whether Lambda said "there is no such thing". Any other 404 is of somebody on the way, who knows nothing of it.
 pub(super) fn is_missing<E: ProvideErrorMetadata>(error: &SdkError<E, HttpResponse>) -> bool {
-    status(error) == Some(404)
+    status(error) == Some(404) && error.code() == Some("ResourceNotFoundException")
 }
 
 /// Whether the answer was "there is one already", or "not now".
@@ -66,6 +66,10 @@ fn refused<E: ProvideErrorMetadata>(
             cloud,
             retry_after: retry_after(answer),
         },
+        404 if error.code() != Some("ResourceNotFoundException") => {
+            let whose = "which is no answer of Lambda: is the endpoint right?";
+            unreachable(asked, format!("404 {message}, {whose}"))
+        }
         // 404: it went away since we looked. 409: an update runs. 412: somebody changed it since we looked. All: look again.
         404 | 409 | 412 => CloudError::Busy {
             cloud,

@@ -22,6 +22,7 @@ use crate::local::arm::{
     },
 };
 use crate::local::{
+    door,
     faults::{self, Verdict},
     listen,
 };
@@ -29,17 +30,18 @@ use crate::local::{
 /// The largest body that the resource manager takes.
 const BODY_MAX: usize = 4 << 20;
 
-/// All routes of the endpoint, the admin routes among them.
+/// All routes of the endpoint, the admin routes among them; no web page may use them.
 pub(in crate::local::arm) fn router(cloud: Arc<Cloud>) -> Router {
     let logs = Arc::clone(&cloud);
     let faults = cloud.options.faults.clone();
-    Router::new()
+    let router = Router::new()
         .fallback(answer)
         .with_state(cloud)
         .merge(faults::admin_routes(
             faults,
             Arc::new(move |name| logs.logs(name)),
-        ))
+        ));
+    door::guarded(router)
 }
 
 async fn answer(

@@ -27,6 +27,7 @@ use super::{
 };
 use crate::{
     local::{
+        door,
         faults::{LogSource, Verdict, admin_routes},
         listen,
     },
@@ -36,15 +37,16 @@ use crate::{
 /// Lambda's limit of a whole request.
 const REQUEST_MAX: usize = 70_167_211;
 
-/// Everything that the endpoint's own port serves.
+/// Everything that the endpoint's own port serves, and no web page.
 pub(super) fn routes(lambda: &Arc<Lambda>) -> Router {
     let runner = Arc::clone(&lambda.runner);
     let logs: LogSource = Arc::new(move |name| Some(runner.kept_logs(name)?.lines()));
-    Router::new()
+    let router = Router::new()
         .route("/_verdigris/packages/{digest}", get(package))
         .fallback(serve)
         .with_state(Arc::clone(lambda))
-        .merge(admin_routes(lambda.faults.clone(), logs))
+        .merge(admin_routes(lambda.faults.clone(), logs));
+    door::guarded(router)
 }
 
 /// The zip behind GetFunction's `Code.Location`.
