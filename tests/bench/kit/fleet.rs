@@ -175,15 +175,19 @@ impl Fleet {
     /// Starts as the daemon does; follows nothing yet.
     pub(crate) async fn start(data: &Path, store: disk::DiskStore, world: QuickWorld) -> Self {
         let clock = Arc::new(SystemClock);
+        let store = Arc::new(store);
         let parts = Parts {
             clock: clock.clone(),
-            store: Arc::new(store),
+            store: store.clone(),
             world: Arc::new(world),
             policy: policy(),
         };
         let (reconciler, handle) = Reconciler::new(parts).await.unwrap();
         let mirrors = Arc::new(Mutex::new(BTreeMap::new()));
-        let sources = Sources::new(handle.clone(), clock, data.join("repositories"), mirrors);
+        let folder = data.join("repositories");
+        let sources = Sources::new(handle.clone(), clock, store, folder, mirrors)
+            .await
+            .unwrap();
         let stop = CancellationToken::new();
         let work = tokio::spawn(reconciler.run(stop.clone()));
         Self {
@@ -196,8 +200,7 @@ impl Fleet {
 
     pub(crate) fn follow(&self, repository: &Repository) {
         self.sources
-            .follow(std::slice::from_ref(repository), &self.stop)
-            .unwrap();
+            .follow(std::slice::from_ref(repository), &self.stop);
     }
 
     /// Waits until this many services are ready.
