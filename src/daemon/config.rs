@@ -13,7 +13,10 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
-    git::source::{Credentials, Limits, Reference, RemoteUrl, Source},
+    git::{
+        credentials::Credentials,
+        source::{Limits, Reference, RemoteUrl, Source},
+    },
     manifest,
     manifest::spec::RepoPath,
     name::{ObjectId, RepositoryName},

@@ -5,6 +5,7 @@
 //! Pushing, merging and checking out are not done here. No message of this room holds a secret.
 
 pub mod author;
+pub mod credentials;
 pub mod mirror;
 pub mod source;
 mod transport;

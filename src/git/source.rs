@@ -1,16 +1,13 @@
 //! Where a repository is, which commit of it is wanted, who asks, and what is too much. Checked once, here.
 
 use std::{
-    ffi::OsStr,
     fmt,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
 };
 
-use secrecy::{ExposeSecret as _, SecretString};
-
-use super::GitError;
+use super::{GitError, credentials::Credentials};
 use crate::name::ObjectId;
 
 /// Everything that decides what is fetched. Sources with different secrets are different.
@@ -30,22 +27,6 @@ pub enum Reference {
     Branch(String),
     Tag(String),
     Commit(ObjectId),
-}
-
-/// Who asks. Printing it shows no secret.
-#[derive(Clone, Debug)]
-pub enum Credentials {
-    None,
-    /// Sent as HTTP basic authentication, to the host of the URL and to no other.
-    Token {
-        username: String,
-        token: SecretString,
-    },
-    /// Used by the `ssh` program; only hosts in `known_hosts` are spoken to.
-    Ssh {
-        key: PathBuf,
-        known_hosts: PathBuf,
-    },
 }
 
 /// What is too much for one poll.
@@ -95,31 +76,6 @@ pub(super) struct SshPlace {
 }
 
 const SCHEMES: &str = "file://, https://, http://, ssh:// or git@host:path";
-
-// === impl Credentials ===
-
-impl Credentials {
-    /// All of it, secrets too.
-    fn exposed(&self) -> Option<(bool, &OsStr, &OsStr)> {
-        match self {
-            Self::None => None,
-            Self::Token { username, token } => {
-                Some((true, username.as_ref(), token.expose_secret().as_ref()))
-            }
-            Self::Ssh { key, known_hosts } => {
-                Some((false, key.as_os_str(), known_hosts.as_os_str()))
-            }
-        }
-    }
-}
-
-impl PartialEq for Credentials {
-    fn eq(&self, other: &Self) -> bool {
-        self.exposed() == other.exposed()
-    }
-}
-
-impl Eq for Credentials {}
 
 // === impl Source ===
 

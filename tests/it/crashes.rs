@@ -125,7 +125,8 @@ async fn a_stop_after_any_write_to_the_disk_changes_nothing_about_where_we_end_u
             let blues = stage.blues().await;
             assert_eq!(blues, [story.end(); 2], "{story:?}, commit {at}");
         }
-        assert!(crashes > 3, "{story:?}: only {crashes} places to crash at");
+        // A prune writes least: two intents, their outcomes, and the end.
+        assert!(crashes >= 3, "{story:?}: only {crashes} places to crash at");
     }
 }
 

@@ -25,7 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     GitError,
-    source::{Credentials, Limits, Place, Source},
+    credentials::Credentials,
+    source::{Limits, Place, Source},
 };
 
 const HTTP: &str = "verdigris-http";

@@ -6,7 +6,8 @@ use tokio::time::Instant;
 
 use verdigris::git::{
     GitError,
-    source::{Credentials, Reference, Source},
+    credentials::Credentials,
+    source::{Reference, Source},
 };
 
 use super::{

@@ -14,8 +14,9 @@ use tempfile::TempDir;
 use verdigris::{
     git::{
         author::Author,
+        credentials::Credentials,
         mirror::Mirror,
-        source::{Credentials, Limits, Reference, Source},
+        source::{Limits, Reference, Source},
     },
     name::{ObjectId, RepositoryName},
 };

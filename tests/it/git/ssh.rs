@@ -2,10 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use verdigris::git::{
-    GitError,
-    source::{Credentials, Source},
-};
+use verdigris::git::{GitError, credentials::Credentials, source::Source};
 
 use super::{
     World, main_of,

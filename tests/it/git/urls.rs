@@ -1,7 +1,10 @@
 //! Addresses come from configuration files: any text may arrive.
 
 use proptest::prelude::*;
-use verdigris::git::source::{Credentials, RemoteUrl, Source};
+use verdigris::git::{
+    credentials::Credentials,
+    source::{RemoteUrl, Source},
+};
 
 use super::main_of;
 
