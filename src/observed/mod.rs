@@ -63,6 +63,15 @@ impl SlotContent {
     pub fn holds(&self, release: ReleaseDigest) -> bool {
         self.release() == Some(release)
     }
+
+    /// Whether some function of it, if not all, is of the release.
+    pub fn has_any_of(&self, release: ReleaseDigest) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Whole(holding) => holding.release == release,
+            Self::Torn(functions) => functions.values().any(|of| *of == Some(release)),
+        }
+    }
 }
 
 /// A service of ours that a target holds, found by its tags.
