@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::strategy::Strategy;
 use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
@@ -176,6 +177,9 @@ pub struct RolloutSpec {
     /// How long blue is watched after a promotion.
     pub bake: Duration,
     pub across: Across,
+    /// How users come to it.
+    #[serde(default)]
+    pub strategy: Strategy,
 }
 
 /// The order of promotion over the clouds.
@@ -233,6 +237,8 @@ pub enum GateStage {
     /// Against green, before any promotion.
     #[default]
     Staging,
+    /// Against green, while it takes a share of blue's requests. Only in the steps of a canary.
+    Canary,
     /// Against blue, while it bakes.
     Promotion,
 }

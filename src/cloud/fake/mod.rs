@@ -22,8 +22,8 @@ use self::state::{Held, Planned, Service, State, holds};
 use super::{Cloud, CloudError, Package};
 use crate::{
     desired::Release,
-    manifest::spec::EnvValue,
-    name::{CloudName, CodeDigest, FunctionName, ReleaseDigest, ServiceKey, Slot},
+    manifest::{spec::EnvValue, strategy::can_weigh},
+    name::{CloudName, CodeDigest, FunctionName, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::{Fields, Observed, Owned, Scope},
 };
 
@@ -33,6 +33,7 @@ pub enum Operation {
     Observe,
     Inventory,
     Stage,
+    Shift,
     Promote,
     Retract,
     Repair,
@@ -69,6 +70,8 @@ pub enum HandEdit {
     Tear { slot: Slot, function: FunctionName },
     /// Blue and green were exchanged.
     Swap,
+    /// What takes a share of blue's requests, or that nothing does.
+    Share(Option<(ReleaseDigest, Percent)>),
     /// A resource with this function's name that does not carry our tags.
     Foreign(FunctionName),
 }
@@ -151,6 +154,11 @@ impl FakeCloud {
         service.slot(slot).as_ref().map(|held| held.release)
     }
 
+    /// What takes a share of blue's requests, for those who judge from outside. Counts as no call.
+    pub fn share(&self, service: &ServiceKey) -> Option<(ReleaseDigest, Percent)> {
+        self.state().services.get(service)?.canary
+    }
+
     pub fn counts(&self) -> Counts {
         self.state().counts.clone()
     }
@@ -224,6 +232,14 @@ impl FakeCloud {
         }
     }
 
+    fn cannot_share(&self) -> CloudError {
+        CloudError::Invalid {
+            cloud: self.name,
+            operation: "a share of blue's requests".to_owned(),
+            message: "it cannot share requests; blue moves at once".to_owned(),
+        }
+    }
+
     fn refuse_foreign(&self, state: &State, service: &ServiceKey) -> Result<(), CloudError> {
         match state.foreign_of(service).into_iter().next() {
             None => Ok(()),
@@ -269,7 +285,7 @@ impl Cloud for FakeCloud {
         let look = |state: &mut State| {
             let service = state.services.get(key).cloned().unwrap_or_default();
             Ok(Observed {
-                blue: state.content(key, Slot::Blue, service.blue.as_ref()),
+                blue: state.shared(key, &service),
                 green: state.content(key, Slot::Green, service.green.as_ref()),
                 resources: service.resources(key),
                 foreign: state.foreign_of(key),
@@ -301,6 +317,35 @@ impl Cloud for FakeCloud {
             .await
     }
 
+    async fn shift(
+        &self,
+        scope: &Scope,
+        release: ReleaseDigest,
+        weight: Percent,
+    ) -> Result<(), CloudError> {
+        let shift = |state: &mut State| {
+            self.refuse_foreign(state, &scope.service)?;
+            let service = state.services.get_mut(&scope.service);
+            match service {
+                Some(service) if weight.is_none() => service.canary = None,
+                None if weight.is_none() => {}
+                Some(_) | None if !can_weigh(self.name) => return Err(self.cannot_share()),
+                Some(service) if holds(service.green.as_ref(), release) => {
+                    service.canary = service.blue.as_ref().map(|_| (release, weight));
+                }
+                Some(_) | None => {
+                    return Err(CloudError::NotStaged {
+                        cloud: self.name,
+                        release,
+                    });
+                }
+            }
+            Ok(())
+        };
+        self.call(Operation::Shift, Some(&scope.service), shift)
+            .await
+    }
+
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
         let promote = |state: &mut State| {
             self.refuse_foreign(state, &scope.service)?;
@@ -314,6 +359,7 @@ impl Cloud for FakeCloud {
                 .get_mut(&scope.service)
                 .ok_or(not_staged.clone())?;
             if holds(service.blue.as_ref(), release) {
+                service.canary = None;
                 return Ok(());
             }
             if !holds(service.green.as_ref(), release) {
@@ -324,6 +370,7 @@ impl Cloud for FakeCloud {
                 ..service.clone()
             });
             std::mem::swap(&mut service.blue, &mut service.green);
+            service.canary = None;
             service.reversion = revert_after.map(|delay| (Instant::now() + delay, before));
             Ok(())
         };
@@ -337,6 +384,7 @@ impl Cloud for FakeCloud {
                 && holds(service.blue.as_ref(), release)
             {
                 let held = service.blue.take();
+                service.canary = None;
                 service.green = service.green.take().or(held);
             }
             Ok(())
@@ -351,6 +399,7 @@ impl Cloud for FakeCloud {
             self.refuse_foreign(state, &release.service)?;
             let service = state.services.entry(release.service.clone()).or_default();
             service.blue = Some(held);
+            service.canary = None;
             Ok(())
         };
         self.call(Operation::Repair, Some(&release.service), repair)

@@ -10,13 +10,16 @@ use super::{
     step::{Note, Sending},
 };
 use crate::{
-    manifest::spec::{Across, Gate, RolloutSpec},
+    manifest::{
+        spec::{Across, Gate, RolloutSpec},
+        strategy::Strategy,
+    },
     name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, RolloutId, Transition, Trigger,
         gate_run::GateRun,
         intent::{Intent, IntentKey, IntentState, Order},
-        phase::{Event, IllegalMove, Phase},
+        phase::{Event, IllegalMove, Phase, StopReason},
     },
 };
 
@@ -70,6 +73,7 @@ pub fn begin(
         gates: Vec::new(),
         bake: std::time::Duration::ZERO,
         across: Across::Together,
+        strategy: Strategy::BlueGreen,
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -121,7 +125,11 @@ pub fn advance(
     let Some(rollout) = &mut state.rollout else {
         return Ok(Vec::new());
     };
+    let is_staged_again = matches!(change, Event::StagedAgain);
     rollout.advance(change, now)?;
+    if is_staged_again {
+        rollout.measure_again(now);
+    }
     let rollout = rollout.clone();
     let message = match rollout.phase.why() {
         Some(why) => format!(
@@ -148,6 +156,7 @@ pub fn advance(
         | Phase::Building
         | Phase::Staging
         | Phase::Gating { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live => Severity::Info,
@@ -156,10 +165,21 @@ pub fn advance(
         Write::Rollout,
         event(state, severity, rollout.phase.word(), message, now),
     ];
+    if is_staged_again {
+        writes.extend(again(state, rollout.id));
+    }
     if rollout.phase.is_ended() {
         writes.extend(ended(state, &rollout, now));
     }
     Ok(writes)
+}
+
+/// Orders of the rollout that are to be given once more: all but its build.
+fn again(state: &mut ServiceState, id: RolloutId) -> Vec<Write> {
+    let prefix = format!("{id}/");
+    drop_intents(state, |key| {
+        key.0.starts_with(&prefix) && !key.0.ends_with("/build")
+    })
 }
 
 /// What a rollout's end leaves behind.
@@ -187,7 +207,9 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
                 writes.push(Write::Release(rollout.release));
             }
         }
-        Phase::Rejected { why } | Phase::RolledBack { why } if !rollout.trigger.is_rollback() => {
+        Phase::Rejected { why } | Phase::RolledBack { why }
+            if !rollout.trigger.is_rollback() && why.reason != StopReason::Superseded =>
+        {
             let reason = why.reason.word().to_owned();
             let rejection = Rejection {
                 revision: rollout.revision.clone(),
@@ -207,6 +229,7 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
         | Phase::Gating { .. }
         | Phase::Paused { .. }
         | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::RollingBack { .. } => {}
@@ -332,6 +355,17 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             ]
         }
         Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
+        Note::Redo { key, message } => {
+            let mut writes = drop_intents(state, |it| *it == key);
+            writes.push(event(
+                state,
+                Severity::Warning,
+                "DriftDetected",
+                message,
+                now,
+            ));
+            writes
+        }
         Note::Forget => {
             let message = "removed from git and from every cloud".to_owned();
             let mut writes = drop_intents(state, |_| true);

@@ -243,6 +243,7 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
 pub(super) fn stage(stage: GateStage) -> &'static str {
     match stage {
         GateStage::Staging => "staging",
+        GateStage::Canary => "canary",
         GateStage::Promotion => "promotion",
     }
 }
@@ -267,7 +268,8 @@ fn judged(rollout: &Rollout, gate: &Gate, run: Option<&GateRun>) -> (GatePhase, 
 fn approval(phase: &Phase) -> GatePhase {
     match phase {
         Phase::AwaitingApproval { since: _ } => GatePhase::Running,
-        Phase::Promoting
+        Phase::Shifting { .. }
+        | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live
         | Phase::RollingBack { .. }

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `suspended`, `pinned`, `rejected`,
+    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
     /// `drift` or `prune`.
     pub on: String,
     pub text: String,
@@ -111,6 +111,14 @@ impl Waiting {
             WaitingOn::Bake { until } => Self {
                 until: Some(*until),
                 ..plain("bake")
+            },
+            WaitingOn::CanaryPause {
+                weight: _,
+                until,
+                whole: _,
+            } => Self {
+                until: *until,
+                ..plain("canary")
             },
             WaitingOn::Suspended { reason: _, until } => Self {
                 until: *until,
