@@ -69,6 +69,7 @@ impl Waiting {
             text: text.clone(),
             ..Self::default()
         };
+        let until = |on: &str, until: Option<Timestamp>| Self { until, ..plain(on) };
         match waiting {
             WaitingOn::Nothing => plain("nothing"),
             WaitingOn::Git => plain("git"),
@@ -103,27 +104,20 @@ impl Waiting {
                 ..plain("approval")
             },
             WaitingOn::Person { message: _ } => plain("person"),
-            WaitingOn::Soak { target, until } => Self {
+            WaitingOn::Soak { target, until: end } => Self {
                 target: Some(*target),
-                until: Some(*until),
-                ..plain("soak")
+                ..until("soak", Some(*end))
             },
-            WaitingOn::Bake { until } => Self {
-                until: Some(*until),
-                ..plain("bake")
-            },
+            WaitingOn::Bake { until: end } => until("bake", Some(*end)),
             WaitingOn::CanaryPause {
                 weight: _,
-                until,
+                until: end,
                 whole: _,
-            } => Self {
-                until: *until,
-                ..plain("canary")
-            },
-            WaitingOn::Suspended { reason: _, until } => Self {
-                until: *until,
-                ..plain("suspended")
-            },
+            } => until("canary", *end),
+            WaitingOn::Suspended {
+                reason: _,
+                until: end,
+            } => until("suspended", *end),
             WaitingOn::Pinned { release, held: _ } => Self {
                 release: Some(*release),
                 ..plain("pinned")
