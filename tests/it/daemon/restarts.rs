@@ -43,7 +43,9 @@ async fn a_data_folder_is_made_for_its_owner_alone() {
     use std::os::unix::fs::PermissionsExt as _;
     let yard = Yard::new();
     let daemon = yard.daemon(&[]).await;
-    let made = std::fs::metadata(yard.folder.path().join("data")).unwrap().permissions();
+    let made = std::fs::metadata(yard.folder.path().join("data"))
+        .unwrap()
+        .permissions();
     assert_eq!(made.mode() & 0o777, 0o700);
     daemon.stop().await;
 }
