@@ -84,7 +84,7 @@ impl View<'_> {
                 Gates::Passed => return Step::Move(Event::CanaryStepped),
                 Gates::Failed(why) => return Step::Move(Event::Failed(why)),
                 Gates::Unclear(why) => unclear(why),
-                Gates::Pending(step) => step,
+                Gates::Pending(step) | Gates::Watching { step, .. } => step,
             },
         };
         match wait_or_step {
