@@ -70,6 +70,10 @@ impl Waiting {
             ..Self::default()
         };
         let until = |on: &str, until: Option<Timestamp>| Self { until, ..plain(on) };
+        let about = |on: &str, release: ReleaseDigest| Self {
+            release: Some(release),
+            ..plain(on)
+        };
         match waiting {
             WaitingOn::Nothing => plain("nothing"),
             WaitingOn::Git => plain("git"),
@@ -118,17 +122,11 @@ impl Waiting {
                 reason: _,
                 until: end,
             } => until("suspended", *end),
-            WaitingOn::Pinned { release, held: _ } => Self {
-                release: Some(*release),
-                ..plain("pinned")
-            },
+            WaitingOn::Pinned { release, held: _ } => about("pinned", *release),
             WaitingOn::Rejected {
                 release,
                 message: _,
-            } => Self {
-                release: Some(*release),
-                ..plain("rejected")
-            },
+            } => about("rejected", *release),
             WaitingOn::Drift { target, message: _ } => Self {
                 target: Some(*target),
                 ..plain("drift")
