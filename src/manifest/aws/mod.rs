@@ -2,6 +2,9 @@
 //!
 //! Everything here may stand at a service, for all its functions, and at a function, which then wins key by key.
 
+mod differences;
+mod events;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     time::Duration,
@@ -9,6 +12,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use self::{
+    differences::{Difference, differences},
+    events::{Batch, Bucket, EventSource, QueueOptions, Start, Stream, Topic},
+};
 use super::spec::Megabytes;
 
 /// The `aws:` of a function, with what its service says where it says nothing. `None` asks for nothing.
@@ -299,160 +306,4 @@ pub struct Permission {
     pub source_arn: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source_account: Option<String>,
-}
-
-/// How the queue of a function is read.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct QueueOptions {
-    /// Instead of the queue of that name in the account and region of the environment.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub arn: Option<String>,
-    #[serde(flatten)]
-    pub batch: Batch,
-    /// Functions that read it at once, between 2 and 1,000.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_concurrency: Option<u32>,
-}
-
-/// How much of a source one call gets.
-#[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Batch {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub batch: Option<u32>,
-    /// How long is waited for a batch to fill; at most 5 minutes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub window: Option<Duration>,
-    /// Patterns as JSON, at most five: what matches none does not call.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub filters: Vec<String>,
-}
-
-/// What calls a function besides HTTP, its queue and its schedule.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum EventSource {
-    /// A stream of Kinesis or DynamoDB, by its ARN.
-    Stream(Stream),
-    Topic(Topic),
-    Bucket(Bucket),
-}
-
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Stream {
-    pub arn: String,
-    #[serde(default)]
-    pub from: Start,
-    #[serde(flatten)]
-    pub batch: Batch,
-    /// Batches of one shard that are worked on at once, at most 10.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub parallel: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retries: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub max_age: Option<Duration>,
-    /// A batch that fails is tried again in halves.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub bisect: bool,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub on_failure: Option<String>,
-}
-
-/// Where a new reader of a stream starts.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub enum Start {
-    /// With what is written from now on.
-    #[default]
-    Latest,
-    /// With the oldest that is there.
-    Oldest,
-}
-
-/// A topic of SNS.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Topic {
-    pub arn: String,
-    /// A filter policy as JSON.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub filter: Option<String>,
-}
-
-/// A bucket of S3.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Bucket {
-    pub name: String,
-    /// `s3:ObjectCreated:*` and the like. Never empty.
-    pub on: BTreeSet<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub prefix: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub suffix: Option<String>,
-}
-
-/// What differs, in words: the path below `aws` and its two values as JSON, long ones cut.
-pub fn differences(old: Option<&AwsFunction>, new: Option<&AwsFunction>) -> Vec<Difference> {
-    let [old, new] = [old, new].map(|side| {
-        let mut leaves = BTreeMap::new();
-        // Cannot fail: every key is a string and every value has a JSON form.
-        let json = serde_json::to_value(side.cloned().unwrap_or_default()).unwrap_or_default();
-        flatten("aws", &json, &mut leaves);
-        leaves
-    });
-    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
-    let value = |side: &BTreeMap<String, String>, path: &String| {
-        side.get(path).cloned().unwrap_or_else(|| "none".to_owned())
-    };
-    paths
-        .into_iter()
-        .filter(|path| old.get(*path) != new.get(*path))
-        .map(|path| Difference {
-            path: path.clone(),
-            from: value(&old, path),
-            to: value(&new, path),
-        })
-        .collect()
-}
-
-/// One setting that differs.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Difference {
-    pub path: String,
-    pub from: String,
-    pub to: String,
-}
-
-fn flatten(path: &str, value: &serde_json::Value, into: &mut BTreeMap<String, String>) {
-    const LONGEST: usize = 80;
-    if let serde_json::Value::Object(map) = value {
-        if let (Some(serde_json::Value::Number(secs)), true) = (map.get("secs"), map.len() == 2) {
-            into.insert(path.to_owned(), format!("{secs}s"));
-            return;
-        }
-        for (key, value) in map {
-            flatten(&format!("{path}.{key}"), value, into);
-        }
-        return;
-    }
-    let text = match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(items) => {
-            let words = items.iter().map(|item| match item {
-                serde_json::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
-            words.collect::<Vec<_>>().join(",")
-        }
-        other => other.to_string(),
-    };
-    let mut shown: String = text.chars().take(LONGEST).collect();
-    if shown.len() < text.len() {
-        shown.push('…');
-    }
-    into.insert(path.to_owned(), shown);
 }
