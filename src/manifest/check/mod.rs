@@ -5,6 +5,7 @@ mod environment;
 mod function;
 mod gate;
 pub(super) mod limits;
+mod measure;
 mod service;
 
 pub(super) use self::{
