@@ -33,12 +33,12 @@ macro_rules! record {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, JsonSchema)]
         #[schemars(deny_unknown_fields, extend("required" = [$($needed),*]))]
-        pub(super) struct $name {
-            $($(#[$field_doc])* #[schemars(rename = $key, required)] pub(super) $field: Option<At<$kind>>,)*
+        pub(in crate::manifest) struct $name {
+            $($(#[$field_doc])* #[schemars(rename = $key, required)] pub(in crate::manifest) $field: Option<At<$kind>>,)*
         }
 
         impl $name {
-            pub(super) const KEYS: &[&str] = &[$($key),*];
+            pub(in crate::manifest) const KEYS: &[&str] = &[$($key),*];
             const NEEDED: &[&str] = &[$($needed),*];
         }
 
@@ -51,6 +51,14 @@ macro_rules! record {
         }
     };
 }
+
+/// Below the macro that it uses.
+mod aws;
+
+pub(super) use self::aws::{
+    AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
+    LogsText, PermissionText, QueueText, UrlText, VpcText,
+};
 
 record! {
     /// A set of functions that are deployed, promoted and rolled back as one, on every cloud of its environments.
@@ -131,6 +139,7 @@ record! {
         "rollout" rollout: RolloutText,
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
         "drift" drift: DriftMode,
+        "aws" aws: FunctionAwsText,
     }
 }
 
@@ -149,6 +158,7 @@ record! {
         "timeout" timeout: Length,
         /// Variables of this function; they win over the service's.
         "env" env: Named<VariableName, EnvText>,
+        "aws" aws: FunctionAwsText,
     }
 }
 

@@ -74,6 +74,11 @@ impl Waiting {
             release: Some(release),
             ..plain(on)
         };
+        let at_gate = |on: &str, gate: &GateName, until: Option<Timestamp>| Self {
+            gate: Some(gate.clone()),
+            until,
+            ..plain(on)
+        };
         match waiting {
             WaitingOn::Nothing => plain("nothing"),
             WaitingOn::Git => plain("git"),
@@ -94,19 +99,12 @@ impl Waiting {
                 failure: failure.as_ref().map(Trouble::of),
                 ..plain("order")
             },
-            WaitingOn::Gate { gate, next_at } => Self {
-                gate: Some(gate.clone()),
-                until: *next_at,
-                ..plain("gate")
-            },
+            WaitingOn::Gate { gate, next_at } => at_gate("gate", gate, *next_at),
             WaitingOn::Approval {
                 gate,
                 given: _,
                 quorum: _,
-            } => Self {
-                gate: Some(gate.clone()),
-                ..plain("approval")
-            },
+            } => at_gate("approval", gate, None),
             WaitingOn::Person { message: _ } => plain("person"),
             WaitingOn::Soak { target, until: end } => Self {
                 target: Some(*target),
