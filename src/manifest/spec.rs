@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::gates::{LoadGate, MetricGate, ParityGate};
 use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
@@ -214,6 +215,9 @@ pub enum GateKind {
     Http(HttpGate),
     Command(CommandGate),
     Approval(ApprovalGate),
+    Load(LoadGate),
+    Parity(ParityGate),
+    Metric(MetricGate),
 }
 
 impl GateKind {
@@ -222,6 +226,18 @@ impl GateKind {
             Self::Http(_) => "http",
             Self::Command(_) => "command",
             Self::Approval(_) => "approval",
+            Self::Load(_) => "load",
+            Self::Parity(_) => "parity",
+            Self::Metric(_) => "metric",
+        }
+    }
+
+    /// Whether each target is measured, and judged, alone.
+    pub fn asks_each_target(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Load(_) => true,
+            Self::Command(_) | Self::Approval(_) | Self::Parity(_) => false,
+            Self::Metric(metric) => metric.asks_each_target(),
         }
     }
 }

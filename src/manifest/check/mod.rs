@@ -4,7 +4,12 @@ mod environment;
 mod function;
 mod gate;
 pub(super) mod limits;
+mod load;
+mod metric;
+pub(crate) mod parity;
+mod request;
 mod service;
+mod timing;
 
 pub(super) use self::{
     environment::environment,

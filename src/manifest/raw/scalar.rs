@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Reads a text by a rule.
-fn read_text<T>(
+pub(super) fn read_text<T>(
     node: &Node,
     place: &Place,
     report: &mut Report,
@@ -112,6 +112,8 @@ read_by!(
     CloudName => |text| one_of(text, &[("aws", Self::Aws), ("azure", Self::Azure)]),
     Label => |text| form::label(text).map(|()| Self),
 );
+
+pub(super) use schema_of;
 
 schema_of!(
     ServiceName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 32 },
