@@ -83,7 +83,10 @@ fn all_paths(
     report: &mut Report,
 ) -> Option<Vec<String>> {
     let many = paths.as_ref().map_or(&[][..], |paths| &paths.value);
-    if let Some(paths) = paths.as_ref().filter(|_| many.is_empty() || many.len() > PATHS_MAX) {
+    if let Some(paths) = paths
+        .as_ref()
+        .filter(|_| many.is_empty() || many.len() > PATHS_MAX)
+    {
         let message = format!("holds {} paths", many.len());
         report.fault(&paths.place, message, format!("1 to {PATHS_MAX}"));
     }
@@ -167,4 +170,5 @@ pub(super) fn borrow_requests(drafts: &mut [(Option<GateDraft>, At<()>)], report
     }
 }
 
-pub(super) const NO_PATH: &str = "this load has no path, and no `http` gate has one that it could take";
+pub(super) const NO_PATH: &str =
+    "this load has no path, and no `http` gate has one that it could take";

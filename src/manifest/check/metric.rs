@@ -9,8 +9,7 @@ use super::{
             PrometheusQuery, Tolerance,
         },
         raw::{
-            At, AzureMonitorText, CloudWatchText, Length, MetricText, Named, PrometheusText,
-            Report,
+            At, AzureMonitorText, CloudWatchText, Length, MetricText, Named, PrometheusText, Report,
         },
     },
     filled, value,
@@ -191,7 +190,11 @@ fn azure_monitor(text: &AzureMonitorText, report: &mut Report) -> Option<AzureMo
     let aggregation = aggregation.as_ref()?;
     if !AGGREGATIONS.contains(&aggregation.value.as_str()) {
         let help = format!("write one of: {}", AGGREGATIONS.join(", "));
-        report.fault(&aggregation.place, "is no aggregation of Azure Monitor", help);
+        report.fault(
+            &aggregation.place,
+            "is no aggregation of Azure Monitor",
+            help,
+        );
     }
     Some(AzureMonitorQuery {
         resource: flat(resource)?,

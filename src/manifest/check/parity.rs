@@ -85,7 +85,11 @@ fn replacements(
             let text = error.to_string();
             let why = text.lines().last().unwrap_or_default();
             let why = why.trim_start_matches("error: ");
-            report.fault(&pattern.place, format!("is no regular expression: {why}"), "");
+            report.fault(
+                &pattern.place,
+                format!("is no regular expression: {why}"),
+                "",
+            );
         }
         checked.push(Replacement {
             pattern: pattern.value.clone(),

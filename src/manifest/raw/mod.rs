@@ -17,7 +17,8 @@ use self::read::{Entries, Read};
 pub(super) use self::{
     form::suggest,
     measured::{
-        AzureMonitorText, CloudWatchText, LoadText, MetricText, ParityText, PrometheusText, ReplaceText,
+        AzureMonitorText, CloudWatchText, LoadText, MetricText, ParityText, PrometheusText,
+        ReplaceText,
     },
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, Label, Length, MethodWord, VariableName},
