@@ -1,18 +1,19 @@
 //! Gates: exactly one kind, and measures that can be met.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{
     super::{
         raw::{
-            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Length,
+            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText,
             Report,
         },
-        spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate, Measure},
+        spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate},
         yaml::Place,
     },
     filled,
     load::{self, borrow_requests},
+    measure::measure,
     metric::metric,
     parity::parity,
     request::{headers_of, pointers, request_path, response_status, within},
@@ -28,7 +29,7 @@ pub(in crate::manifest) enum GateDraft {
 }
 
 /// More would hold a rollout for good.
-const COUNT_MAX: u32 = 10_000;
+pub(super) const COUNT_MAX: u32 = 10_000;
 const RETRIES_MAX: u32 = 100;
 
 /// The gate of a `Gate` document.
@@ -52,7 +53,7 @@ pub(in crate::manifest) fn shared_gate(
         return None;
     }
     let kind = kind(spec, report);
-    let measure = measure(&spec.value, report);
+    let measure = measure(spec, report);
     if let Some(GateKind::Load(load)) = &kind
         && load.requests.is_empty()
     {
@@ -96,7 +97,7 @@ fn draft(
         return reference_only(spec, reference, report);
     }
     let kind = kind(spec, report);
-    let measure = measure(&spec.value, report);
+    let measure = measure(spec, report);
     let (kind, measure) = (kind?, measure?);
     let measure = timing::fit(measure, &kind, &spec.value, report);
     let name = match &spec.value.name {
@@ -154,6 +155,7 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         failure_limit,
         error_limit,
         inconclusive_limit,
+        success_limit,
         dry_run,
     } = spec;
     let places = [
@@ -172,6 +174,7 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         place(failure_limit),
         place(error_limit),
         place(inconclusive_limit),
+        place(success_limit),
         place(dry_run),
     ];
     places.into_iter().flatten().collect()
@@ -226,32 +229,7 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
         .or(metric.map(GateKind::Metric))
 }
 
-fn measure(spec: &GateSpec, report: &mut Report) -> Option<Measure> {
-    let default = Measure::default();
-    let length = |field: &Option<At<Length>>, default: Duration| {
-        field.as_ref().map_or(default, |at| at.value.0)
-    };
-    let count = at_least_one(&spec.count, report);
-    if let Some(timeout) = spec.timeout.as_ref().filter(|at| at.value.0.is_zero()) {
-        report.fault(
-            &timeout.place,
-            "leaves no time for an answer",
-            "such as `30s`",
-        );
-    }
-    Some(Measure {
-        count: count?,
-        interval: length(&spec.interval, default.interval),
-        initial_delay: length(&spec.initial_delay, default.initial_delay),
-        timeout: length(&spec.timeout, default.timeout),
-        failure_limit: value(&spec.failure_limit).unwrap_or(default.failure_limit),
-        error_limit: value(&spec.error_limit).unwrap_or(default.error_limit),
-        inconclusive_limit: value(&spec.inconclusive_limit).unwrap_or(default.inconclusive_limit),
-        dry_run: value(&spec.dry_run).unwrap_or(default.dry_run),
-    })
-}
-
-fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Option<u32> {
+pub(super) fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Option<u32> {
     let Some(count) = count else { return Some(1) };
     if (1..=COUNT_MAX).contains(&count.value) {
         return Some(count.value);

@@ -5,6 +5,7 @@ mod function;
 mod gate;
 pub(super) mod limits;
 mod load;
+mod measure;
 mod metric;
 pub(crate) mod parity;
 mod request;

@@ -429,7 +429,7 @@ fn gates_have_one_kind_and_sensible_values() {
       - command: ''
       - command: { run: [a] }
       - approval: { by: [ana], quorum: 2 }
-      - { approval: {}, count: 0, failureLimit: -1, dryRun: 'yes', after: lunch }
+      - { approval: {}, count: 10001, failureLimit: -2, dryRun: 'yes', after: lunch }
 "#,
         r#"
 a.yaml:11:9: spec.rollout.gates[0]: this gate has no kind (help: add one of: http, load, parity, metric, command, approval, gate)
@@ -446,10 +446,39 @@ a.yaml:17:115: spec.rollout.gates[5].http.expect.json."a.b": a JSON pointer star
 a.yaml:18:18: spec.rollout.gates[6].command: is empty (help: give it a value, or remove the key)
 a.yaml:19:25: spec.rollout.gates[7].command.run: must be text, but is a list
 a.yaml:20:40: spec.rollout.gates[8].approval.quorum: 2 must approve, but `by` names 1
-a.yaml:21:32: spec.rollout.gates[9].count: must be between 1 and 10000
-a.yaml:21:49: spec.rollout.gates[9].failureLimit: `-1` is no whole number from 0 on
-a.yaml:21:61: spec.rollout.gates[9].dryRun: must be true or false, but is text
-a.yaml:21:75: spec.rollout.gates[9].after: `lunch` is not known (help: write one of: staging, promotion)
+a.yaml:21:32: spec.rollout.gates[9].count: must be at most 10000 (help: 0 goes on until the bake ends)
+a.yaml:21:53: spec.rollout.gates[9].failureLimit: `-2` is no whole number from 0 on
+a.yaml:21:65: spec.rollout.gates[9].dryRun: must be true or false, but is text
+a.yaml:21:79: spec.rollout.gates[9].after: `lunch` is not known (help: write one of: staging, promotion)
+"#,
+    );
+}
+
+#[test]
+fn limits_let_a_gate_end_and_let_nothing_pass_that_never_succeeded() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: services/stock
+  functions:
+    api: { handler: app:app, http: / }
+  rollout:
+    gates:
+      - { name: a, http: { path: / }, count: 0 }
+      - { name: b, http: { path: / }, failureLimit: 1 }
+      - { name: c, http: { path: / }, count: 4, failureLimit: 2, inconclusiveLimit: 2 }
+      - { name: d, http: { path: / }, count: 4, failureLimit: -1 }
+      - { name: e, http: { path: / }, count: 4, successLimit: 5 }
+      - { name: f, http: { path: / }, failureLimit: -1, successLimit: 3 }
+      - { name: g, http: { path: / }, after: promotion, interval: 5s, failureLimit: 3 }
+      - { name: h, http: { path: / }, after: promotion, count: 0 }
+"#,
+        r#"
+a.yaml:11:46: spec.rollout.gates[0].count: would ask green without end (help: write a `count`, a `successLimit`, or `after: promotion`)
+a.yaml:12:53: spec.rollout.gates[1].failureLimit: forgives all of 1, so the gate would pass though nothing succeeded (help: `count` must be at least 2)
+a.yaml:13:63: spec.rollout.gates[2].failureLimit: forgives all of 4, so the gate would pass though nothing succeeded (help: `count` must be at least 5)
+a.yaml:14:63: spec.rollout.gates[3].failureLimit: forgives every failure (help: write a `successLimit` that says how many successes in a row are enough)
+a.yaml:15:63: spec.rollout.gates[4].successLimit: 5 successes in a row cannot be had from 4 (help: `count` must be at least 5)
 "#,
     );
 }
