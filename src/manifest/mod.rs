@@ -4,6 +4,7 @@
 //! types of `spec` and `gates`, which cannot be wrong, or into faults that name file, line, column, field and what to write instead. Later code
 //! never checks again. `set` puts the files of one commit together.
 
+pub mod aws;
 mod check;
 pub mod fault;
 pub mod gates;

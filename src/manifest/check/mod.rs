@@ -1,5 +1,6 @@
 //! Records into checked types. Looks at one document only; what needs others is checked where they come together, in `set`.
 
+mod aws;
 mod environment;
 mod function;
 mod gate;

@@ -57,7 +57,14 @@ macro_rules! record {
     };
 }
 
+/// Below the macro that they use.
+mod aws;
 mod measured;
+
+pub(super) use self::aws::{
+    AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
+    LogsText, PermissionText, QueueText, UrlText, VpcText,
+};
 
 record! {
     /// A set of functions that are deployed, promoted and rolled back as one, on every cloud of its environments.
@@ -138,6 +145,7 @@ record! {
         "rollout" rollout: RolloutText,
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
         "drift" drift: DriftMode,
+        "aws" aws: FunctionAwsText,
     }
 }
 
@@ -156,6 +164,7 @@ record! {
         "timeout" timeout: Length,
         /// Variables of this function; they win over the service's.
         "env" env: Named<VariableName, EnvText>,
+        "aws" aws: FunctionAwsText,
     }
 }
 
