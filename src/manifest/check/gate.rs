@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         raw::{
-            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText,
-            Report,
+            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Report,
         },
         spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate},
         yaml::Place,
