@@ -191,8 +191,14 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
         has_enough(&gate.measure, &outcomes.collect::<Vec<_>>())
     };
     match &gate.kind {
-        GateKind::Http(_) => rollout.targets.iter().all(|target| count_of(Some(*target))),
-        GateKind::Command(_) => count_of(None),
+        kind if kind.asks_each_target() => {
+            rollout.targets.iter().all(|target| count_of(Some(*target)))
+        }
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Load(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_) => count_of(None),
         GateKind::Approval(approval) => {
             let may = |who: &str| approval.by.is_empty() || approval.by.iter().any(|by| by == who);
             let given = rollout.approvals.iter();

@@ -163,7 +163,11 @@ impl View<'_> {
             .gates
             .iter()
             .find_map(|gate| match &gate.kind {
-                GateKind::Http(_) | GateKind::Command(_) => None,
+                GateKind::Http(_)
+                | GateKind::Command(_)
+                | GateKind::Load(_)
+                | GateKind::Parity(_)
+                | GateKind::Metric(_) => None,
                 GateKind::Approval(approval) => {
                     let counts = |by: &&Approval| {
                         approval.by.is_empty() || approval.by.contains(&by.actor.username)

@@ -218,7 +218,11 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
             approval.quorum,
             rollout.approvals.iter().map(consent).collect(),
         ),
-        GateKind::Http(_) | GateKind::Command(_) => (needed(&gate.measure), Vec::new()),
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Load(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_) => (needed(&gate.measure), Vec::new()),
     };
     GateReport {
         name: gate.name.clone(),
