@@ -3,7 +3,7 @@
 use super::View;
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage},
-    name::Timestamp,
+    name::{GateName, Timestamp},
     plan::{
         reason::{Reason, WaitingOn},
         step::{Sending, Step, is_sendable, wait, waiting_for},
@@ -23,20 +23,44 @@ pub(super) enum Gates {
     Failed(Why),
     Unclear(Why),
     Pending(Step),
+    /// All that is left goes on until the watch ends.
+    Watching {
+        step: Step,
+        /// An answer is on its way.
+        is_asking: bool,
+    },
 }
 
 impl View<'_> {
-    /// Gates are measured one after the other, in the order they are written; the first that does not pass ends it.
+    /// Gates are measured one after the other, in the order they are written; the first that does not pass ends it. One that has no end
+    /// of its own is asked beside those that follow, once it has succeeded.
     pub(super) fn gates(&self, stage: GateStage) -> Gates {
+        self.gates_where(|gate| gate.after == stage)
+    }
+
+    /// The gates of one step of a canary.
+    pub(super) fn step_gates(&self, names: &[GateName]) -> Gates {
+        self.gates_where(|gate| gate.after == GateStage::Canary && names.contains(&gate.name))
+    }
+
+    fn gates_where(&self, is_meant: impl Fn(&Gate) -> bool) -> Gates {
         if self.rollout.trigger.is_rollback() {
             return Gates::Passed;
         }
-        let measured =
-            |gate: &&Gate| gate.after == stage && !matches!(gate.kind, GateKind::Approval(_));
+        let measured = |gate: &&Gate| is_meant(gate) && !matches!(gate.kind, GateKind::Approval(_));
+        let mut watching = Vec::new();
+        let mut is_asking = false;
         for gate in self.rollout.spec.gates.iter().filter(measured) {
             match self.verdict(gate) {
                 Verdict::Passed => {}
-                Verdict::Pending { next_at } => return Gates::Pending(self.measure(gate, next_at)),
+                Verdict::Watching { next_at } => {
+                    watching.push(self.measure(gate, next_at));
+                    is_asking |= self.is_asking(gate);
+                }
+                Verdict::Pending { next_at } => {
+                    let step = self.measure(gate, next_at);
+                    return Gates::Pending(watching.into_iter().fold(step, Step::beside));
+                }
                 Verdict::Failed { .. } | Verdict::Inconclusive { .. } | Verdict::Error { .. }
                     if gate.measure.dry_run => {}
                 Verdict::Failed { why } => {
@@ -53,7 +77,16 @@ impl View<'_> {
                 }
             }
         }
-        Gates::Passed
+        match watching.into_iter().reduce(Step::beside) {
+            Some(step) => Gates::Watching { step, is_asking },
+            None => Gates::Passed,
+        }
+    }
+
+    fn is_asking(&self, gate: &Gate) -> bool {
+        let last = self.run_of(gate).map_or(0, |run| run.rounds);
+        let asked = self.state.intents.get(&self.round(gate, last).key);
+        asked.is_some_and(|intent| matches!(intent.state, IntentState::Open { .. }))
     }
 
     fn run_of(&self, gate: &Gate) -> Option<&GateRun> {
@@ -72,7 +105,9 @@ impl View<'_> {
     /// When the phase began that the gates belong to.
     fn gates_since(&self) -> Timestamp {
         match &self.rollout.phase {
-            Phase::Gating { since } | Phase::Baking { since, .. } => *since,
+            Phase::Gating { since }
+            | Phase::Shifting { step: _, since }
+            | Phase::Baking { since, .. } => *since,
             Phase::Queued
             | Phase::Building
             | Phase::Staging
@@ -128,7 +163,11 @@ impl View<'_> {
             .gates
             .iter()
             .find_map(|gate| match &gate.kind {
-                GateKind::Http(_) | GateKind::Command(_) => None,
+                GateKind::Http(_)
+                | GateKind::Command(_)
+                | GateKind::Load(_)
+                | GateKind::Parity(_)
+                | GateKind::Metric(_) => None,
                 GateKind::Approval(approval) => {
                     let counts = |by: &&Approval| {
                         approval.by.is_empty() || approval.by.contains(&by.actor.username)
