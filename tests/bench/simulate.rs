@@ -39,6 +39,8 @@ struct Wish {
 struct Found {
     steps: u64,
     kinds: BTreeMap<&'static str, u64>,
+    /// Equal where all stories were equal.
+    print: u64,
     broken: BTreeMap<u64, Broken>,
 }
 
@@ -59,7 +61,9 @@ fn main() -> ExitCode {
         figures(&wish, &found, took);
     }
     let first = found.broken.iter().next().filter(|_| !wish.counts_only);
-    first.map_or(exit(&found), |(seed, broken)| told(*seed, &wish, Some(broken)))
+    first.map_or(exit(&found), |(seed, broken)| {
+        told(*seed, &wish, Some(broken))
+    })
 }
 
 impl Wish {
@@ -76,7 +80,11 @@ impl Wish {
         let threads = number("--threads").and_then(|count| usize::try_from(count).ok());
         Self {
             from: one.or_else(|| number("--from")).unwrap_or(0),
-            seeds: if one.is_some() { 1 } else { number("--seeds").unwrap_or(1000) },
+            seeds: if one.is_some() {
+                1
+            } else {
+                number("--seeds").unwrap_or(1000)
+            },
             steps: number("--steps").unwrap_or(2000),
             threads: threads.unwrap_or(cores),
             is_told: has("--story"),
@@ -99,10 +107,13 @@ fn all(wish: &Wish, started: Instant) -> Found {
                     let played = play(seed, wish.steps, false);
                     let mut found = found.lock().unwrap();
                     found.steps += played.steps;
+                    found.print ^= played.print;
                     for (kind, count) in played.kinds {
                         *found.kinds.entry(kind).or_default() += count;
                     }
-                    found.broken.extend(played.broken.map(|broken| (seed, broken)));
+                    found
+                        .broken
+                        .extend(played.broken.map(|broken| (seed, broken)));
                     progress(wish, seed, &found, started);
                 }
             });
@@ -115,17 +126,33 @@ fn progress(wish: &Wish, seed: u64, found: &Found, started: Instant) {
     let done = seed - wish.from + 1;
     if !wish.counts_only && done.is_multiple_of(500) {
         let (steps, broken) = (found.steps, found.broken.len());
-        eprintln!("{done} seeds, {steps} steps, {broken} broken, {:.0?}", started.elapsed());
+        eprintln!(
+            "{done} seeds, {steps} steps, {broken} broken, {:.0?}",
+            started.elapsed()
+        );
     }
 }
 
 fn figures(wish: &Wish, found: &Found, took: Duration) {
-    let Wish { from, seeds, steps, threads, .. } = wish;
+    let Wish {
+        from,
+        seeds,
+        steps,
+        threads,
+        ..
+    } = wish;
     let rate = found.steps as f64 / took.as_secs_f64();
     println!("{seeds} seeds from {from}, at least {steps} steps each, on {threads} threads");
-    println!("{} steps in {took:.1?}: {rate:.0} steps a second", found.steps);
-    let kinds = found.kinds.iter().map(|(kind, count)| format!("{kind} {count}"));
+    println!(
+        "{} steps in {took:.1?}: {rate:.0} steps a second",
+        found.steps
+    );
+    let kinds = found
+        .kinds
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count}"));
     println!("{}", kinds.collect::<Vec<_>>().join(", "));
+    println!("fingerprint of all stories: {:016x}", found.print);
     println!("{} seeds broke a law", found.broken.len());
     for (seed, Broken { law, told, step }) in found.broken.iter().take(50) {
         println!("  seed {seed}, step {step}: {law}: {told}");
@@ -140,8 +167,17 @@ fn counted(wish: &Wish, found: &Found) {
     }
     let laws = laws.iter().map(|(law, count)| format!("{law} {count}"));
     let laws = laws.collect::<Vec<_>>().join(", ");
-    let first = found.broken.keys().next().map(|seed| format!("; first seed {seed}"));
-    println!("found by {} of {}: {laws}{}", found.broken.len(), wish.seeds, first.unwrap_or_default());
+    let first = found
+        .broken
+        .keys()
+        .next()
+        .map(|seed| format!("; first seed {seed}"));
+    println!(
+        "found by {} of {}: {laws}{}",
+        found.broken.len(),
+        wish.seeds,
+        first.unwrap_or_default()
+    );
 }
 
 /// The shortest story of the seed that breaks a law, and how to see it again.
@@ -149,16 +185,23 @@ fn told(seed: u64, wish: &Wish, broken: Option<&Broken>) -> ExitCode {
     let Some(broken) = broken else {
         return ExitCode::SUCCESS;
     };
-    println!("\nseed {seed} breaks `{}` at step {}: {}", broken.law, broken.step, broken.told);
+    println!(
+        "\nseed {seed} breaks `{}` at step {}: {}",
+        broken.law, broken.step, broken.told
+    );
     if !wish.is_told {
         let steps = shortest(seed, wish.steps);
         let text = play(seed, steps, true).text;
         let lines: Vec<&str> = text.lines().collect();
-        println!("the shortest story that breaks a law has {steps} steps before its calm; its end:");
+        println!(
+            "the shortest story that breaks a law has {steps} steps before its calm; its end:"
+        );
         for line in &lines[lines.len().saturating_sub(60)..] {
             println!("{line}");
         }
-        println!("again, from its beginning: tests/bench/simulate --seed {seed} --steps {steps} --story");
+        println!(
+            "again, from its beginning: tests/bench/simulate --seed {seed} --steps {steps} --story"
+        );
     }
     ExitCode::FAILURE
 }

@@ -328,7 +328,10 @@ impl Cloud for FakeCloud {
             let service = state.services.get_mut(&scope.service);
             // A blue of which functions are missing goes, too.
             let is_of = |service: &&mut Service| {
-                service.blue.as_ref().is_some_and(|it| it.release == release)
+                service
+                    .blue
+                    .as_ref()
+                    .is_some_and(|it| it.release == release)
             };
             if let Some(service) = service.filter(is_of) {
                 let held = service.blue.take();

@@ -29,7 +29,10 @@ fn whatever_happens_the_invariants_hold_and_things_settle() {
     for seed in seeds {
         if let Some(broken) = play(seed, steps, false).broken {
             let played = play(seed, steps, true);
-            panic!("seed {seed}, step {}: {}: {}\n{}", broken.step, broken.law, broken.told, played.text);
+            panic!(
+                "seed {seed}, step {}: {}: {}\n{}",
+                broken.step, broken.law, broken.told, played.text
+            );
         }
     }
 }

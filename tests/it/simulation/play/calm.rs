@@ -49,7 +49,9 @@ impl Play {
                 return;
             }
             if began.elapsed() > REST_MAX {
-                return self.realm.broke(law, format!("{told}, after {REST_MAX:?} of calm"));
+                return self
+                    .realm
+                    .broke(law, format!("{told}, after {REST_MAX:?} of calm"));
             }
             self.nudge().await;
             tokio::time::sleep(LOOK).await;
@@ -76,7 +78,11 @@ impl Play {
     /// People do their part: what waits for them goes on.
     async fn nudge(&mut self) {
         for service in 0..self.realm.fleet.members.len() {
-            let Some(report) = self.daemon.handle.report(&self.realm.fleet.members[service].key) else {
+            let Some(report) = self
+                .daemon
+                .handle
+                .report(&self.realm.fleet.members[service].key)
+            else {
                 continue;
             };
             let Some(rollout) = report.status.rollout.as_ref().filter(|it| it.active) else {
@@ -89,8 +95,11 @@ impl Play {
                     self.act_so(service, Action::Approve, "bo").await;
                 }
                 // What green held may be gone: then asking again does not help.
+                // A pause of a canary may wait for a person.
+                "Shifting" => self.act_so(service, Action::Promote, "ana").await,
                 "Paused" if is_unclear || self.realm.one_in_hundred(50) => {
-                    self.act_so(service, Action::Abort { reason: None }, "ana").await;
+                    self.act_so(service, Action::Abort { reason: None }, "ana")
+                        .await;
                 }
                 "Paused" => self.act_so(service, Action::Retry, "ana").await,
                 _ => {}
@@ -120,19 +129,31 @@ impl Play {
             if let Rest::Blue(blue) = rest
                 && told.live != blue
             {
-                return Err(("status is true", format!("{} is told to be at {:?}", member.key, told.live)));
+                return Err((
+                    "status is true",
+                    format!("{} is told to be at {:?}", member.key, told.live),
+                ));
             }
         }
         Ok(())
     }
 
-    fn stands_so(&self, service: usize, target: CloudName, rest: &Rest) -> Result<(), (&'static str, String)> {
+    fn stands_so(
+        &self,
+        service: usize,
+        target: CloudName,
+        rest: &Rest,
+    ) -> Result<(), (&'static str, String)> {
         let member = &self.realm.fleet.members[service];
         let site = &self.realm.sites[site_of(member.environment, target)];
         let held = |slot| site.cloud.held(&member.key, slot);
         let (blue, green) = (held(Slot::Blue), held(Slot::Green));
         match rest {
             Rest::Open => Ok(()),
+            Rest::Blue(wanted) if *wanted == blue && site.cloud.share(&member.key).is_some() => {
+                let told = format!("{} on {target} still shares its requests", member.key);
+                Err(("all targets serve what git asks for", told))
+            }
             Rest::Blue(wanted) if *wanted == blue => Ok(()),
             Rest::Blue(wanted) => {
                 let told = format!("{} on {target} holds {blue:?}, not {wanted:?}", member.key);
@@ -163,7 +184,8 @@ impl Play {
     /// With nothing new, nothing is written to any cloud, whoever asks for another look.
     async fn is_quiet(&mut self) {
         for service in 0..self.realm.fleet.members.len() {
-            self.act_so(service, Action::Reconcile { token: None }, "ana").await;
+            self.act_so(service, Action::Reconcile { token: None }, "ana")
+                .await;
         }
         let before = self.realm.checker().writes;
         tokio::time::sleep(QUIET).await;

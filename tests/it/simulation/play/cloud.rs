@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep};
 use verdigris::{
     cloud::{Cloud, CloudError, Package, fake::Operation},
     desired::Release,
-    name::{CloudName, CodeDigest, ReleaseDigest, ServiceKey, Slot},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::{Fields, Observed, Owned, Scope},
 };
 
@@ -68,12 +68,24 @@ impl Door {
         &self.realm.sites[self.site]
     }
 
-    /// One call: the way there, the work, the way back.
     async fn call<T>(
         &self,
         operation: Operation,
         key: &ServiceKey,
         release: Option<ReleaseDigest>,
+        work: impl Future<Output = Result<T, CloudError>>,
+    ) -> Result<T, CloudError> {
+        self.call_with(operation, key, release, Percent::NONE, work)
+            .await
+    }
+
+    /// One call: the way there, the work, the way back.
+    async fn call_with<T>(
+        &self,
+        operation: Operation,
+        key: &ServiceKey,
+        release: Option<ReleaseDigest>,
+        weight: Percent,
         work: impl Future<Output = Result<T, CloudError>>,
     ) -> Result<T, CloudError> {
         if self.life.is_dead() {
@@ -82,7 +94,7 @@ impl Door {
         let service = self.realm.fleet.place(key);
         let writes = operation != Operation::Observe;
         let _at_work = match writes {
-            true => Some(self.send(operation, service, release).await),
+            true => Some(self.send(operation, service, release, weight).await),
             false => None,
         };
         // Killed between the record and the call.
@@ -117,6 +129,7 @@ impl Door {
         operation: Operation,
         service: usize,
         release: Option<ReleaseDigest>,
+        weight: Percent,
     ) -> AtWork<'_> {
         let realm = &*self.realm;
         let sent = Sent {
@@ -124,16 +137,24 @@ impl Door {
             cloud: self.site().name,
             operation,
             release,
+            weight,
             life: self.life.number,
             now: realm.now(),
         };
         realm.aside(|| {
             let key = &realm.fleet.members[service].key;
-            format!("  -> {} {operation:?} {}", place(key, sent.cloud), short(release))
+            format!(
+                "  -> {} {operation:?} {}",
+                place(key, sent.cloud),
+                short(release)
+            )
         });
         let held = realm.checker().sent(&sent);
         realm.hold(held);
-        let held = self.disk.has_intent(&realm.fleet.members[service].key, &sent).await;
+        let held = self
+            .disk
+            .has_intent(&realm.fleet.members[service].key, &sent)
+            .await;
         realm.hold(held);
         AtWork { realm, sent }
     }
@@ -147,7 +168,10 @@ impl Door {
         work: impl Future<Output = Result<T, CloudError>>,
     ) -> Result<T, CloudError> {
         let is_foreign = self.site().mood.lock().unwrap().foreign[service];
-        let refuses = matches!(operation, Operation::Stage | Operation::Promote | Operation::Repair);
+        let refuses = matches!(
+            operation,
+            Operation::Stage | Operation::Shift | Operation::Promote | Operation::Repair
+        );
         if is_foreign && refuses {
             return Err(CloudError::NotOurs {
                 cloud: self.site().name,
@@ -293,7 +317,10 @@ impl Door {
             let before = past.newest.replace(seen.clone());
             past.before = before.map(|before| (Instant::now(), before));
         }
-        let old = past.before.as_ref().filter(|(at, _)| is_stale && at.elapsed() < STALE);
+        let old = past
+            .before
+            .as_ref()
+            .filter(|(at, _)| is_stale && at.elapsed() < STALE);
         let old = old.map(|(_, old)| old.clone());
         drop(mood);
         if old.is_some() {
@@ -335,11 +362,15 @@ impl Cloud for Door {
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         let look = self.site().cloud.observe(scope);
-        let seen = self.call(Operation::Observe, &scope.service, None, look).await?;
+        let seen = self
+            .call(Operation::Observe, &scope.service, None, look)
+            .await?;
         let service = self.realm.fleet.place(&scope.service);
         let told = self.as_told(service, seen);
         let is_foreign = !told.foreign.is_empty();
-        self.realm.checker().seen(service, self.site().name, is_foreign);
+        self.realm
+            .checker()
+            .seen(service, self.site().name, is_foreign);
         Ok(told)
     }
 
@@ -357,14 +388,36 @@ impl Cloud for Door {
             }
             self.site().cloud.stage(release, package).await
         };
-        self.call(Operation::Stage, &release.service, Some(release.digest), stage)
-            .await
+        self.call(
+            Operation::Stage,
+            &release.service,
+            Some(release.digest),
+            stage,
+        )
+        .await
     }
 
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
         let promote = self.site().cloud.promote(scope, release);
         self.call(Operation::Promote, &scope.service, Some(release), promote)
             .await
+    }
+
+    async fn shift(
+        &self,
+        scope: &Scope,
+        release: ReleaseDigest,
+        weight: Percent,
+    ) -> Result<(), CloudError> {
+        let shift = self.site().cloud.shift(scope, release, weight);
+        self.call_with(
+            Operation::Shift,
+            &scope.service,
+            Some(release),
+            weight,
+            shift,
+        )
+        .await
     }
 
     async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
@@ -375,8 +428,13 @@ impl Cloud for Door {
 
     async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
         let repair = self.site().cloud.repair(release, package);
-        self.call(Operation::Repair, &release.service, Some(release.digest), repair)
-            .await
+        self.call(
+            Operation::Repair,
+            &release.service,
+            Some(release.digest),
+            repair,
+        )
+        .await
     }
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {

@@ -95,7 +95,12 @@ impl Daemon {
     }
 
     /// A person asks for something; whether it was taken, in words.
-    pub(crate) async fn act(&self, key: &ServiceKey, action: Action, who: &str) -> Option<Result<(), String>> {
+    pub(crate) async fn act(
+        &self,
+        key: &ServiceKey,
+        action: Action,
+        who: &str,
+    ) -> Option<Result<(), String>> {
         let done = self.handle.act(key, action, Actor::person(who));
         let done = self.soon(done).await?;
         Some(done.map_err(|error| error.to_string()))

@@ -12,7 +12,9 @@ use async_trait::async_trait;
 use verdigris::{
     cloud::fake::Operation,
     name::{CloudName, ReleaseDigest, ServiceKey},
-    store::{Batch, Row, Scan, SetAside, Store, StoreError, Tree, memory::MemoryStore, typed::seq_key},
+    store::{
+        Batch, Row, Scan, SetAside, Store, StoreError, Tree, memory::MemoryStore, typed::seq_key,
+    },
 };
 
 use super::{
@@ -84,6 +86,7 @@ impl Disk {
     pub(crate) async fn has_intent(&self, key: &ServiceKey, sent: &Sent) -> Held {
         let verb = match sent.operation {
             Operation::Stage => "stage",
+            Operation::Shift => "shift",
             Operation::Promote => "promote",
             Operation::Retract => "retract",
             Operation::Repair => "repair",
@@ -97,11 +100,16 @@ impl Disk {
                 && row.order.release == sent.release
         };
         let rows = self.rows_of(Tree::Intent, format!("{key}/"), None).await;
-        let intents = rows.iter().filter_map(|(_, bytes)| parse::<IntentRow>(bytes));
+        let intents = rows
+            .iter()
+            .filter_map(|(_, bytes)| parse::<IntentRow>(bytes));
         if intents.into_iter().any(|row| is_it(&row)) {
             return Ok(());
         }
-        let told = format!("{verb} of {key} on {} is sent, and the disk does not know", sent.cloud);
+        let told = format!(
+            "{verb} of {key} on {} is sent, and the disk does not know",
+            sent.cloud
+        );
         Err(("recorded before it is sent", told))
     }
 
@@ -118,7 +126,9 @@ impl Disk {
     /// Reads the events that are new on the disk.
     async fn read_on(&self) {
         let from = self.read.lock().unwrap().floor;
-        let rows = self.rows_of(Tree::Event, String::new(), Some(seq_key(from))).await;
+        let rows = self
+            .rows_of(Tree::Event, String::new(), Some(seq_key(from)))
+            .await;
         for (_, bytes) in rows {
             let Some(event) = parse::<EventRow>(&bytes) else {
                 continue;
@@ -171,7 +181,8 @@ impl Disk {
         let Some((key, _)) = rows.first() else {
             return false;
         };
-        self.store.damage(tree, &String::from_utf8_lossy(key), b"rot");
+        self.store
+            .damage(tree, &String::from_utf8_lossy(key), b"rot");
         true
     }
 

@@ -12,8 +12,9 @@ use verdigris::{
     manifest::{
         set::{assemble, parse_file},
         spec::{Across, Environment, Gate, GateKind, GateStage, Service},
+        strategy::{CanaryStep, Strategy},
     },
-    name::{CloudName, ObjectId, ReleaseDigest, Revision, ServiceKey},
+    name::{CloudName, ObjectId, Percent, ReleaseDigest, Revision, ServiceKey},
 };
 
 pub(crate) const ENVIRONMENTS: [&str; 2] = ["prod", "staging"];
@@ -68,7 +69,8 @@ fn template() -> &'static Template {
         let file = Arc::new(parse_file("shop.yaml", MANIFESTS));
         let set = assemble(&BTreeMap::from([("shop.yaml".to_owned(), file)]));
         assert!(set.faults.is_empty(), "{:?}", set.faults);
-        let environments = ENVIRONMENTS.map(|name| set.environments[&name.parse().unwrap()].clone());
+        let environments =
+            ENVIRONMENTS.map(|name| set.environments[&name.parse().unwrap()].clone());
         let service = &set.services[&"shop".parse().unwrap()].service;
         Template {
             environments: environments.into(),
@@ -118,7 +120,11 @@ impl Fleet {
             if index == 1 && chance.u32(0..4) == 0 {
                 place.azure = None;
             }
-            let count = if index == 0 { chance.usize(1..4) } else { chance.usize(0..3) };
+            let count = if index == 0 {
+                chance.usize(1..4)
+            } else {
+                chance.usize(0..3)
+            };
             for name in &NAMES[..count] {
                 let service = Service {
                     name: name.parse().unwrap(),
@@ -151,6 +157,28 @@ pub(crate) struct Way {
     gates: Vec<Gate>,
     bake: Duration,
     across: Across,
+    strategy: Strategy,
+}
+
+/// Steps of a canary, some of them, and the gate that one of them may ask.
+fn canary(chance: &mut Rng, gates: &mut Vec<Gate>) -> Strategy {
+    let mut steps = vec![CanaryStep::Weight(Percent::new(10).unwrap())];
+    if chance.bool() {
+        let length = Duration::from_secs(chance.u64(1..30));
+        steps.push(CanaryStep::Pause((chance.u32(0..4) > 0).then_some(length)));
+    }
+    let watch = template().service.rollout.gates.last();
+    if let Some(watch) = watch.filter(|_| chance.bool()) {
+        let mut share = watch.clone();
+        share.name = "share".parse().unwrap();
+        share.after = GateStage::Canary;
+        steps.push(CanaryStep::Gates(vec![share.name.clone()]));
+        gates.push(share);
+    }
+    if chance.bool() {
+        steps.push(CanaryStep::Weight(Percent::new(60).unwrap()));
+    }
+    Strategy::Canary { steps }
 }
 
 impl Way {
@@ -161,9 +189,15 @@ impl Way {
             (GateKind::Http(_), GateStage::Staging) => chance.u32(0..10) > 0,
             _ => chance.u32(0..3) == 0,
         });
+        let strategy = match chance.u32(0..4) {
+            0 => canary(chance, &mut gates),
+            _ => Strategy::BlueGreen,
+        };
         for gate in &mut gates {
-            gate.measure.count = chance.u32(1..3);
-            gate.measure.failure_limit = u32::from(chance.u32(0..4) == 0);
+            gate.measure.count = Some(chance.u32(1..3));
+            gate.measure.failure_limit = Some(u32::from(chance.u32(0..4) == 0));
+            let in_row = chance.u32(0..6) == 0;
+            gate.measure.success_limit = in_row.then(|| chance.u32(1..3));
             gate.measure.dry_run = chance.u32(0..12) == 0;
             if let GateKind::Approval(approval) = &mut gate.kind {
                 approval.quorum = chance.u32(1..3);
@@ -181,6 +215,7 @@ impl Way {
             gates,
             bake: Duration::from_secs(chance.u64(0..40)),
             across,
+            strategy,
         }
     }
 }
@@ -190,17 +225,28 @@ impl Way {
     pub(crate) fn told(&self) -> String {
         let gate = |gate: &Gate| {
             let dry = if gate.measure.dry_run { " dry" } else { "" };
-            format!("{} x{}{dry}", gate.name, gate.measure.count)
+            format!(
+                "{} x{}{dry}",
+                gate.name,
+                gate.measure.count.unwrap_or_default()
+            )
         };
         let gates: Vec<String> = self.gates.iter().map(gate).collect();
-        format!("gates {}; bake {:?}; {:?}", gates.join(", "), self.bake, self.across)
+        let (gates, strategy) = (gates.join(", "), self.strategy.told());
+        format!(
+            "gates {gates}; bake {:?}; {:?}; {strategy}",
+            self.bake, self.across
+        )
     }
 }
 
 impl Member {
     /// The service at a version, as a commit asks for it.
     pub(crate) fn at(&self, index: usize, version: u64, commit: u64, way: &Way) -> DesiredService {
-        let tree = ObjectId::new(format!("{:040x}", ((index as u128 + 1) << 64) | u128::from(version)));
+        let tree = ObjectId::new(format!(
+            "{:040x}",
+            ((index as u128 + 1) << 64) | u128::from(version)
+        ));
         let revision = Revision {
             reference: "main".to_owned(),
             commit: ObjectId::new(format!("{commit:040x}")).unwrap(),
@@ -210,6 +256,7 @@ impl Member {
         rollout.gates = way.gates.clone();
         rollout.bake = way.bake;
         rollout.across = way.across.clone();
+        rollout.strategy = way.strategy.clone();
         DesiredService {
             release,
             environment: self.place.clone(),

@@ -87,7 +87,12 @@ impl Play {
         self.realm.qualities().put(release, quality);
         self.realm.step("commit", || {
             let quality = self.realm.qualities().of(release);
-            format!("{} version {version} ({}, {quality:?}), {}", member.key, release.short(), way.told())
+            format!(
+                "{} version {version} ({}, {quality:?}), {}",
+                member.key,
+                release.short(),
+                way.told()
+            )
         });
         self.git.manifests[service] = Some(Manifest::Right(Arc::new(desired)));
     }
@@ -95,7 +100,8 @@ impl Play {
     fn break_manifest(&mut self, service: usize) {
         self.git.commits += 1;
         let key = &self.realm.fleet.members[service].key;
-        self.realm.step("commit", || format!("the manifest of {key} is wrong"));
+        self.realm
+            .step("commit", || format!("the manifest of {key} is wrong"));
         let fault = format!("line {}: `handlr` is not known", self.git.commits);
         self.git.manifests[service] = Some(Manifest::Wrong(fault));
     }
@@ -103,7 +109,8 @@ impl Play {
     fn drop_manifest(&mut self, service: usize) {
         self.git.commits += 1;
         let key = &self.realm.fleet.members[service].key;
-        self.realm.step("commit", || format!("the manifest of {key} is removed"));
+        self.realm
+            .step("commit", || format!("the manifest of {key} is removed"));
         self.git.manifests[service] = None;
     }
 
@@ -146,7 +153,9 @@ impl Play {
         let rejected = reports.and_then(|it| it.status.rejected.first().map(|it| it.release));
         let now = self.realm.now();
         let mut chance = self.realm.chance();
-        let until = chance.bool().then(|| now.after(Duration::from_secs(chance.u64(10..600))));
+        let until = chance
+            .bool()
+            .then(|| now.after(Duration::from_secs(chance.u64(10..600))));
         let action = match chance.u32(0..20) {
             0..3 => Action::Abort { reason: None },
             3..7 => Action::Rollback { to: None },
@@ -215,7 +224,11 @@ impl Play {
             0 => HandEdit::Empty(Slot::Green),
             1 => HandEdit::Empty(Slot::Blue),
             2 => HandEdit::Tear {
-                slot: if chance.bool() { Slot::Blue } else { Slot::Green },
+                slot: if chance.bool() {
+                    Slot::Blue
+                } else {
+                    Slot::Green
+                },
                 function,
             },
             3 => HandEdit::Swap,
@@ -226,7 +239,8 @@ impl Play {
             },
         };
         drop(chance);
-        self.realm.step("by hand", || format!("{} on {cloud}: {edit:?}", member.key));
+        self.realm
+            .step("by hand", || format!("{} on {cloud}: {edit:?}", member.key));
         self.realm.checker().edited(service);
         let site = &self.realm.sites[site_of(member.environment, cloud)];
         site.cloud.edit(&member.key, edit);
@@ -237,14 +251,20 @@ impl Play {
     /// No record and no report tells a secret.
     pub(crate) async fn keeps_secrets(&self) {
         if let Some(tree) = self.daemon.disk.tells(SECRET).await {
-            self.realm.broke("secrets are kept", format!("a record of {} tells one", tree.name()));
+            self.realm.broke(
+                "secrets are kept",
+                format!("a record of {} tells one", tree.name()),
+            );
         }
         for member in &self.realm.fleet.members {
             let report = self.daemon.handle.report(&member.key);
             // A report always has a JSON form.
             let text = serde_json::to_string(&report.as_deref()).unwrap();
             if text.contains(SECRET) {
-                self.realm.broke("secrets are kept", format!("the status of {} tells one", member.key));
+                self.realm.broke(
+                    "secrets are kept",
+                    format!("the status of {} tells one", member.key),
+                );
             }
         }
     }

@@ -36,14 +36,24 @@ impl Story {
     }
 
     /// One step: something arrived, or somebody did something.
-    pub(crate) fn step(&mut self, at: Timestamp, kind: &'static str, line: impl FnOnce() -> String) {
+    pub(crate) fn step(
+        &mut self,
+        at: Timestamp,
+        kind: &'static str,
+        line: impl FnOnce() -> String,
+    ) {
         self.steps += 1;
         *self.kinds.entry(kind).or_default() += 1;
         for byte in kind.bytes().chain(at.millis().to_be_bytes()) {
             self.print = (self.print ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
         }
         if let Some(lines) = &mut self.lines {
-            lines.push(format!("{:>6} {} {kind}: {}", self.steps, clock(at), line()));
+            lines.push(format!(
+                "{:>6} {} {kind}: {}",
+                self.steps,
+                clock(at),
+                line()
+            ));
         }
     }
 
@@ -92,5 +102,8 @@ impl Story {
 
 /// Time of day is enough: a story takes hours.
 fn clock(at: Timestamp) -> String {
-    at.to_string().get(8..23).unwrap_or_default().replace('T', " ")
+    at.to_string()
+        .get(8..23)
+        .unwrap_or_default()
+        .replace('T', " ")
 }

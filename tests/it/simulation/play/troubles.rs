@@ -20,7 +20,9 @@ impl Play {
         };
         self.realm.sites[site].mood.lock().unwrap().storm = share;
         let name = self.realm.site_name(site);
-        self.realm.step("weather", || format!("{share} of 100 calls to {name} go wrong"));
+        self.realm.step("weather", || {
+            format!("{share} of 100 calls to {name} go wrong")
+        });
     }
 
     /// A cloud fails for good, until somebody mends it.
@@ -55,7 +57,11 @@ impl Play {
             let mut chance = self.realm.chance();
             let delay = chance.u64(1..200);
             let reverts = chance.u32(0..4) == 0;
-            (chance.u32(0..3) == 0, chance.u32(0..4) == 0, reverts.then(|| Duration::from_secs(delay)))
+            (
+                chance.u32(0..3) == 0,
+                chance.u32(0..4) == 0,
+                reverts.then(|| Duration::from_secs(delay)),
+            )
         };
         let place = &self.realm.sites[site];
         {
@@ -84,41 +90,58 @@ impl Play {
         mood.foreign[service] = is_foreign;
         drop(mood);
         self.realm.checker().trouble(service, "something foreign");
-        let (name, key) = (self.realm.site_name(site), &self.realm.fleet.members[service].key);
-        self.realm.step("foreign", || format!("in the place of {key} on {name}: {is_foreign}"));
+        let (name, key) = (
+            self.realm.site_name(site),
+            &self.realm.fleet.members[service].key,
+        );
+        self.realm.step("foreign", || {
+            format!("in the place of {key} on {name}: {is_foreign}")
+        });
     }
 
     pub(crate) fn disk_fault(&mut self) {
         let (nth, fault) = {
             let mut chance = self.realm.chance();
-            let fault = if chance.bool() { memory::Fault::BeforeEffect } else { memory::Fault::AfterEffect };
+            let fault = if chance.bool() {
+                memory::Fault::BeforeEffect
+            } else {
+                memory::Fault::AfterEffect
+            };
             (chance.u64(1..6), fault)
         };
-        self.realm.step("disk", || format!("commit {nth} from now fails {fault:?}"));
+        self.realm
+            .step("disk", || format!("commit {nth} from now fails {fault:?}"));
         self.daemon.disk.store.fail_commit(nth, fault);
     }
 
     pub(crate) fn builds(&mut self) {
         let is_failing = self.realm.chance().u32(0..3) == 0;
         self.realm.builds_fail.store(is_failing, Ordering::Relaxed);
-        self.realm.step("builds", || format!("all fail: {is_failing}"));
+        self.realm
+            .step("builds", || format!("all fail: {is_failing}"));
     }
 
     pub(crate) fn clock_jumps(&mut self) {
         let millis = {
             let mut chance = self.realm.chance();
-            let most = if chance.u32(0..4) == 0 { 7_200_000 } else { 300_000 };
+            let most = if chance.u32(0..4) == 0 {
+                7_200_000
+            } else {
+                300_000
+            };
             chance.i64(-most..most)
         };
         self.realm.clock.shift(millis);
         self.realm.checker().jumped();
-        self.realm.step("clock", || format!("is set by {} s", millis / 1000));
+        self.realm
+            .step("clock", || format!("is set by {} s", millis / 1000));
     }
 
     pub(crate) fn unreadable_git(&mut self) {
         self.git.is_whole = !self.git.is_whole;
         let is_whole = self.git.is_whole;
-        self.realm.step("git", || format!("can be read whole: {is_whole}"));
+        self.realm
+            .step("git", || format!("can be read whole: {is_whole}"));
     }
 
     // === ends of the daemon ===
@@ -135,11 +158,13 @@ impl Play {
                 self.daemon.kill();
             }
             3..6 => {
-                self.realm.step("kill", || format!("at half {nth} of the commits to come"));
+                self.realm
+                    .step("kill", || format!("at half {nth} of the commits to come"));
                 self.daemon.disk.fuse.store(nth, Ordering::Relaxed);
             }
             6..9 => {
-                self.realm.step("kill", || format!("at half {nth} of the orders to come"));
+                self.realm
+                    .step("kill", || format!("at half {nth} of the orders to come"));
                 self.daemon.life.fuse.store(nth, Ordering::Relaxed);
             }
             _ => {
@@ -166,7 +191,11 @@ impl Play {
         self.realm.checker().revived();
         self.daemon.replace(keeps_disk).await;
         self.realm.step("start", || {
-            let disk = if keeps_disk { "its disk" } else { "an empty disk" };
+            let disk = if keeps_disk {
+                "its disk"
+            } else {
+                "an empty disk"
+            };
             format!("the daemon starts, with {disk}")
         });
         // Git is read a while after the start.
@@ -187,7 +216,8 @@ impl Play {
         let key = &self.realm.fleet.members[service].key;
         if self.daemon.disk.rot(tree, key).await {
             self.realm.checker().rotted(service);
-            self.realm.step("rot", || format!("the {} record of {key}", tree.name()));
+            self.realm
+                .step("rot", || format!("the {} record of {key}", tree.name()));
         }
     }
 }

@@ -59,7 +59,7 @@ impl Outside {
         let is_down = *site.hung.borrow() || site.mood.lock().unwrap().outage.is_some();
         let holds = |slot| site.cloud.held(key, slot) == Some(release);
         let is_there = match question.after {
-            GateStage::Staging => holds(Slot::Green) || holds(Slot::Blue),
+            GateStage::Staging | GateStage::Canary => holds(Slot::Green) || holds(Slot::Blue),
             GateStage::Promotion => holds(Slot::Blue),
         };
         if is_down || !is_there || !question.slots.contains_key(&target) {
@@ -103,10 +103,15 @@ impl Outside {
             &measurement.outcome,
         );
         self.realm.step("measured", || {
-            let Measurement { target, outcome, .. } = measurement;
+            let Measurement {
+                target, outcome, ..
+            } = measurement;
             let target = target.map(|it| it.to_string()).unwrap_or_default();
             let release = question.release.digest.short();
-            format!("{key} gate {} of {release} {target}: {outcome:?}", gate.name)
+            format!(
+                "{key} gate {} of {release} {target}: {outcome:?}",
+                gate.name
+            )
         });
     }
 
@@ -142,7 +147,11 @@ impl World for Outside {
         let is_bad = self.realm.qualities().of(release.digest) == Quality::Unbuildable;
         let is_failing = self.realm.builds_fail.load(Ordering::Relaxed);
         self.realm.step("built", || {
-            let told = if is_bad || is_failing { "fails" } else { "is built" };
+            let told = if is_bad || is_failing {
+                "fails"
+            } else {
+                "is built"
+            };
             format!("{} {} {told}", release.service, release.digest.short())
         });
         if is_bad || is_failing {
@@ -150,7 +159,11 @@ impl World for Outside {
             return Err(Failure {
                 reason: "BuildFailed".to_owned(),
                 message: "exit code 1".to_owned(),
-                response: if is_bad { Response::Reject } else { Response::Retry },
+                response: if is_bad {
+                    Response::Reject
+                } else {
+                    Response::Retry
+                },
             });
         }
         let package = |cloud: CloudName| PackageRecord {
@@ -182,9 +195,9 @@ impl World for Outside {
                 let outcome = worst.map_or(Outcome::Successful, |(_, outcome)| outcome);
                 vec![measurement(None, outcome)]
             }
-            GateKind::Http(_) | GateKind::Approval(_) => {
-                found.map(|(target, outcome)| measurement(target, outcome)).collect()
-            }
+            _ => found
+                .map(|(target, outcome)| measurement(target, outcome))
+                .collect(),
         };
         for measurement in &measurements {
             self.tell(gate, question, measurement);

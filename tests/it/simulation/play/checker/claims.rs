@@ -3,7 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
-use verdigris::{manifest::spec::GateStage, name::{CloudName, ReleaseDigest}};
+use verdigris::{
+    manifest::spec::GateStage,
+    name::{CloudName, ReleaseDigest},
+};
 
 use super::{Checker, Facts, Held, Run, side_of};
 
@@ -45,6 +48,7 @@ impl Checker {
             "Pruned" => facts.forget(),
             "Live" if is_of_run => return facts.claims_live(jumps),
             "RollingBack" if is_of_run => facts.fail(),
+            "Staging" if is_of_run => facts.run.iter_mut().for_each(Run::again),
             "Rejected" | "RolledBack" if is_of_run => {
                 facts.fail();
                 facts.end();
@@ -65,7 +69,11 @@ impl Checker {
         let is_held = facts.sides.iter().any(|side| side.held.contains(&release));
         facts.live = Some(release);
         facts.was_live.insert(release);
-        let told = format!("{} learns {}, which no blue held", facts.name, release.short());
+        let told = format!(
+            "{} learns {}, which no blue held",
+            facts.name,
+            release.short()
+        );
         is_held.then_some(()).ok_or(("claims are true", told))
     }
 }
@@ -73,7 +81,10 @@ impl Checker {
 impl Facts {
     fn began(&mut self, row: RolloutRow, jumps: u64) -> Held {
         let is_rollback = row.trigger.get("rollback").is_some();
-        let known = self.run.as_ref().filter(|run| !run.is_over && run.id != row.id);
+        let known = self
+            .run
+            .as_ref()
+            .filter(|run| !run.is_over && run.id != row.id);
         let overlap = known.map(|run| run.id);
         let wanted = self.ways.get(&row.release).cloned();
         self.run = Some(Run {
@@ -87,6 +98,7 @@ impl Facts {
             answers: BTreeMap::new(),
             approvals: std::collections::BTreeSet::new(),
             moved: [None, None],
+            is_shared: false,
             is_cut_short: false,
             failed: None,
             is_over: false,
@@ -99,7 +111,11 @@ impl Facts {
             return Err(("one rollout at a time", told));
         }
         if is_rollback && !self.was_live.contains(&row.release) {
-            let told = format!("{} goes back to {}, which was never live", self.name, row.release.short());
+            let told = format!(
+                "{} goes back to {}, which was never live",
+                self.name,
+                row.release.short()
+            );
             return Err(("blue serves only what passed", told));
         }
         Ok(())
@@ -136,7 +152,10 @@ impl Facts {
         let (name, release) = (&self.name, run.release);
         let holds = |target: CloudName| self.sides[side_of(target)].held.contains(&release);
         if let Some(target) = self.targets.iter().find(|target| !holds(**target)) {
-            let told = format!("{name}: {} is live, and {target} never held it", release.short());
+            let told = format!(
+                "{name}: {} is live, and {target} never held it",
+                release.short()
+            );
             return Err(("claims are true", told));
         }
         if !run.is_rollback {
@@ -144,7 +163,8 @@ impl Facts {
                 let told = format!("{name}: {} is live, but {missing}", release.short());
                 return Err(("blue serves only what passed", told));
             }
-            run.has_baked(jumps).map_err(|told| ("blue is watched for its bake", format!("{name}: {told}")))?;
+            run.has_baked(jumps)
+                .map_err(|told| ("blue is watched for its bake", format!("{name}: {told}")))?;
         }
         if run.is_rollback {
             self.held = run.held.filter(|held| *held != release);
@@ -194,6 +214,9 @@ impl Run {
         if since + Duration::from_millis(5) >= wanted.bake {
             return Ok(());
         }
-        Err(format!("live {since:?} after its promotion, and should bake {:?}", wanted.bake))
+        Err(format!(
+            "live {since:?} after its promotion, and should bake {:?}",
+            wanted.bake
+        ))
     }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tokio::time::Instant;
 use verdigris::{
     desired::DesiredService,
-    manifest::spec::{Across, ApprovalGate, Gate, GateKind, GateStage},
+    manifest::spec::{Across, ApprovalGate, Gate, GateKind, GateStage, Measure},
     name::{CloudName, ReleaseDigest, Timestamp},
     rollout::evidence::Outcome,
 };
@@ -121,6 +121,8 @@ struct Run {
     approvals: BTreeSet<String>,
     /// When blue was first told to hold the release.
     moved: [Option<Instant>; 2],
+    /// It was given a share of blue's requests.
+    is_shared: bool,
     is_cut_short: bool,
     /// Since when it may not go on.
     failed: Option<Instant>,
@@ -129,8 +131,12 @@ struct Run {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Tally {
+    /// All but errors.
+    made: u32,
     successful: u32,
     failed: u32,
+    /// Successes since the last answer that was none.
+    in_row: u32,
 }
 
 pub(crate) fn side_of(cloud: CloudName) -> usize {
@@ -237,7 +243,11 @@ impl Checker {
     pub(crate) fn revived(&mut self) {
         let sides = self.services.iter_mut().flat_map(|facts| &mut facts.sides);
         sides.for_each(|side| side.foreign_since = None);
-        for run in self.services.iter_mut().filter_map(|facts| facts.run.as_mut()) {
+        for run in self
+            .services
+            .iter_mut()
+            .filter_map(|facts| facts.run.as_mut())
+        {
             run.forgive();
         }
     }
@@ -315,12 +325,7 @@ impl Checker {
         let run = facts.run.as_mut().filter(|run| run.release == release);
         let Some(run) = run else { return };
         let key = (gate.name.to_string(), target);
-        let tally = run.answers.entry(key).or_default();
-        match outcome {
-            Outcome::Successful => tally.successful += 1,
-            Outcome::Failed { .. } => tally.failed += 1,
-            Outcome::Error { .. } | Outcome::Inconclusive { .. } => {}
-        }
+        run.answers.entry(key).or_default().add(outcome);
         if *outcome != Outcome::Successful {
             facts.excuses.entry(release).or_insert("a gate said so");
         }
@@ -336,7 +341,37 @@ impl Asked {
     }
 }
 
+impl Tally {
+    fn add(&mut self, outcome: &Outcome) {
+        self.made += u32::from(!matches!(outcome, Outcome::Error { .. }));
+        self.in_row += 1;
+        match outcome {
+            Outcome::Successful => self.successful += 1,
+            Outcome::Failed { .. } => self.failed += 1,
+            Outcome::Error { .. } | Outcome::Inconclusive { .. } => {}
+        }
+        if *outcome != Outcome::Successful {
+            self.in_row = 0;
+        }
+    }
+}
+
 impl Run {
+    /// Users meet it already.
+    fn is_met(&self) -> bool {
+        self.is_shared || self.moved.iter().any(Option::is_some)
+    }
+
+    /// A slot lost the release: it goes to green anew, and passes anew.
+    fn again(&mut self) {
+        if self.failed.is_some() {
+            self.failed = None;
+            self.moved = [None, None];
+            self.is_shared = false;
+            self.answers.clear();
+        }
+    }
+
     fn forgive(&mut self) {
         self.answers.values_mut().for_each(|tally| tally.failed = 0);
     }
@@ -348,22 +383,33 @@ impl Run {
         let mut gates = gates.filter(|gate| !gate.measure.dry_run);
         gates.find_map(|gate| match &gate.kind {
             GateKind::Approval(approval) => self.unapproved(gate, approval),
-            GateKind::Http(_) if gate.after == stage => {
+            _ if gate.after != stage => None,
+            GateKind::Command(_) => {
+                (!self.has_passed(gate, None)).then(|| format!("{} has not passed", gate.name))
+            }
+            _ => {
                 let short = |target: &&CloudName| !self.has_passed(gate, Some(**target));
                 let target = targets.iter().find(short)?;
                 Some(format!("{} has not passed on {target}", gate.name))
             }
-            GateKind::Command(_) if gate.after == stage => {
-                (!self.has_passed(gate, None)).then(|| format!("{} has not passed", gate.name))
-            }
-            GateKind::Http(_) | GateKind::Command(_) => None,
         })
     }
 
     fn has_passed(&self, gate: &Gate, target: Option<CloudName>) -> bool {
         let key = (gate.name.to_string(), target);
         let tally = self.answers.get(&key).copied().unwrap_or_default();
-        tally.successful >= gate.measure.count && tally.failed <= gate.measure.failure_limit
+        let Measure {
+            count,
+            failure_limit,
+            success_limit,
+            ..
+        } = &gate.measure;
+        let is_enough = match success_limit {
+            Some(limit) => tally.in_row >= *limit,
+            None => count.is_none_or(|count| tally.made >= count),
+        };
+        let is_forgiven = failure_limit.is_none_or(|limit| tally.failed <= limit);
+        tally.successful > 0 && is_enough && is_forgiven
     }
 
     fn unapproved(&self, gate: &Gate, approval: &ApprovalGate) -> Option<String> {

@@ -4,7 +4,7 @@ use tokio::time::Instant;
 use verdigris::{
     cloud::fake::Operation,
     manifest::spec::{Across, GateStage},
-    name::{CloudName, ReleaseDigest, Timestamp},
+    name::{CloudName, Percent, ReleaseDigest, Timestamp},
 };
 
 use super::{AT_ONCE, Asked, Checker, Facts, Held, side_of};
@@ -16,6 +16,8 @@ pub(crate) struct Sent {
     pub(crate) cloud: CloudName,
     pub(crate) operation: Operation,
     pub(crate) release: Option<ReleaseDigest>,
+    /// The share of blue's requests that is to be given, where it is about one.
+    pub(crate) weight: Percent,
     pub(crate) life: u64,
     pub(crate) now: Timestamp,
 }
@@ -23,7 +25,10 @@ pub(crate) struct Sent {
 impl Sent {
     fn told(&self, facts: &Facts) -> String {
         let release = self.release.map(|it| it.short()).unwrap_or_default();
-        format!("{:?} {release} of {} on {}", self.operation, facts.name, self.cloud)
+        format!(
+            "{:?} {release} of {} on {}",
+            self.operation, facts.name, self.cloud
+        )
     }
 }
 
@@ -60,6 +65,9 @@ impl Checker {
             (Operation::Promote | Operation::Repair, Some(release)) => {
                 facts.may_serve(sent, release, self.jumps)
             }
+            // A share may always be taken back.
+            (Operation::Shift, Some(_)) if sent.weight.is_none() => Ok(()),
+            (Operation::Shift, Some(release)) => facts.may_share(sent, release, self.jumps),
             (Operation::Retract, Some(release)) => facts.may_retract(sent, release),
             _ => self.may_prune(sent, facts),
         }
@@ -74,9 +82,15 @@ impl Checker {
         release: Option<ReleaseDigest>,
     ) {
         let facts = &mut self.services[service];
-        let is_blue = matches!(operation, Operation::Promote | Operation::Repair);
-        let run = facts.run.as_mut().filter(|run| is_blue && Some(run.release) == release);
-        if let Some(run) = run {
+        let Some(run) = facts
+            .run
+            .as_mut()
+            .filter(|run| Some(run.release) == release)
+        else {
+            return;
+        };
+        run.is_shared |= operation == Operation::Shift;
+        if matches!(operation, Operation::Promote | Operation::Repair) {
             run.moved[side_of(cloud)].get_or_insert_with(Instant::now);
         }
     }
@@ -97,13 +111,21 @@ impl Checker {
     fn may_prune(&self, sent: &Sent, facts: &Facts) -> Held {
         let told = sent.told(facts);
         if !matches!(facts.asked, Asked::Absent) {
-            return Err(("only what git dropped is pruned", format!("{told}, which git names")));
+            return Err((
+                "only what git dropped is pruned",
+                format!("{told}, which git names"),
+            ));
         }
         let all = self.services.iter();
         let known = all.filter(|it| it.environment == facts.environment && it.is_known);
-        let (absent, rest): (Vec<_>, Vec<_>) = known.partition(|it| matches!(it.asked, Asked::Absent));
+        let (absent, rest): (Vec<_>, Vec<_>) =
+            known.partition(|it| matches!(it.asked, Asked::Absent));
         if absent.len() > rest.len() {
-            let told = format!("{told}, with {} of {} gone", absent.len(), absent.len() + rest.len());
+            let told = format!(
+                "{told}, with {} of {} gone",
+                absent.len(),
+                absent.len() + rest.len()
+            );
             return Err(("never most of an environment", told));
         }
         Ok(())
@@ -120,7 +142,10 @@ impl Facts {
         if self.sides[side_of(sent.cloud)].is_seen {
             return Ok(());
         }
-        Err(("unknown is not empty", format!("{}, which was never seen", sent.told(self))))
+        Err((
+            "unknown is not empty",
+            format!("{}, which was never seen", sent.told(self)),
+        ))
     }
 
     fn is_ours(&self, sent: &Sent) -> Held {
@@ -140,7 +165,8 @@ impl Facts {
         };
         let is_over = suspended.until.is_some_and(|until| until <= sent.now);
         let run = self.run.as_ref().filter(|run| !run.is_over);
-        let goes_on = run.is_some_and(|run| run.is_rollback || run.moved.iter().any(Option::is_some) || run.failed.is_some());
+        let goes_on =
+            run.is_some_and(|run| run.is_rollback || run.is_met() || run.failed.is_some());
         let begins = match sent.operation {
             Operation::Stage | Operation::Prune => true,
             // The other orders of a rollout come when its gates have passed, at the same moment or after the first of them.
@@ -156,15 +182,22 @@ impl Facts {
         let told = sent.told(self);
         let run = self.run.as_ref().filter(|run| run.release == release);
         let Some(run) = run else {
-            return Err(("one rollout at a time", format!("{told}, which no rollout asks for")));
+            return Err((
+                "one rollout at a time",
+                format!("{told}, which no rollout asks for"),
+            ));
         };
-        if run.moved.iter().any(Option::is_some) {
-            return Err(("one rollout at a time", format!("{told} in the middle of its promotion")));
+        if run.is_met() {
+            return Err((
+                "one rollout at a time",
+                format!("{told} in the middle of its promotion"),
+            ));
         }
         match run.failed {
-            Some(since) if !self.is_news(since) => {
-                Err(("one rollout at a time", format!("{told}, whose rollout has ended")))
-            }
+            Some(since) if !self.is_news(since) => Err((
+                "one rollout at a time",
+                format!("{told}, whose rollout has ended"),
+            )),
             Some(_) | None => Ok(()),
         }
     }
@@ -178,7 +211,10 @@ impl Facts {
         }
         let run = self.run.as_ref().filter(|run| run.release == release);
         let Some(run) = run else {
-            return Err((LAW, format!("{told}, which was not live and has no rollout")));
+            return Err((
+                LAW,
+                format!("{told}, which was not live and has no rollout"),
+            ));
         };
         if run.is_over && !run.is_rollback {
             return Err((LAW, format!("{told}, whose rollout has ended")));
@@ -190,10 +226,28 @@ impl Facts {
         if run.is_rollback {
             return Ok(());
         }
-        if let Some(missing) = run.missing(&self.targets, GateStage::Staging) {
+        let stages: &[GateStage] = match sent.operation {
+            Operation::Shift => &[GateStage::Staging],
+            _ => &[GateStage::Staging, GateStage::Canary],
+        };
+        let missing = |stage: &GateStage| run.missing(&self.targets, *stage);
+        if let Some(missing) = stages.iter().find_map(missing) {
             return Err((LAW, format!("{told}: {missing}")));
         }
         self.is_its_turn(sent, jumps)
+    }
+
+    /// A share of users is users: the release must have passed what stands before the canary, and its rollout must be under way.
+    fn may_share(&self, sent: &Sent, release: ReleaseDigest, jumps: u64) -> Held {
+        let run = self
+            .run
+            .as_ref()
+            .filter(|run| run.release == release && !run.is_over);
+        if run.is_none_or(|run| run.is_rollback) {
+            let told = format!("{} has no rollout that shares", sent.told(self));
+            return Err(("blue serves only what passed", told));
+        }
+        self.may_serve(sent, release, jumps)
     }
 
     /// The second cloud moves only when the first has held it for the soak.
@@ -212,7 +266,10 @@ impl Facts {
         if moved.is_some_and(|ago| ago + std::time::Duration::from_millis(5) >= *soak) {
             return Ok(());
         }
-        let told = format!("{}: {first} moved {moved:?} ago, and soaks {soak:?}", sent.told(self));
+        let told = format!(
+            "{}: {first} moved {moved:?} ago, and soaks {soak:?}",
+            sent.told(self)
+        );
         Err(("the second waits for the first", told))
     }
 

@@ -58,11 +58,7 @@ impl Checker {
 }
 
 impl Facts {
-    fn followed(
-        &self,
-        wanted: ReleaseDigest,
-        told: &Told,
-    ) -> Result<Rest, (&'static str, String)> {
+    fn followed(&self, wanted: ReleaseDigest, told: &Told) -> Result<Rest, (&'static str, String)> {
         const LAW: &str = "git is followed";
         if let Some(pin) = told.pin {
             if self.is_rolled_back || self.is_forgetful {
@@ -78,9 +74,17 @@ impl Facts {
             // With nothing that was live there is nothing to go back to: what people put on blue, or what stood there before the store was
             // lost, is left alone.
             let is_known = self.live.is_some() || self.was_live.is_empty() && !self.is_edited;
-            return Ok(if is_known { Rest::Blue(self.live) } else { Rest::Open });
+            return Ok(if is_known {
+                Rest::Blue(self.live)
+            } else {
+                Rest::Open
+            });
         }
-        let told = format!("{} rejects {}, and nothing went wrong", self.name, wanted.short());
+        let told = format!(
+            "{} rejects {}, and nothing went wrong",
+            self.name,
+            wanted.short()
+        );
         Err((LAW, told))
     }
 }
