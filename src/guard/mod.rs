@@ -4,8 +4,12 @@
 
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage},
-    name::{CloudName, ReleaseDigest},
-    plan::state::{Ask, ServiceState},
+    name::{CloudName, ReleaseDigest, ServiceKey},
+    plan::{
+        around::{Around, Stage},
+        state::{Ask, ServiceState},
+        step::Fleet,
+    },
     rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
 };
 
@@ -37,6 +41,12 @@ pub enum Alarm {
         target: CloudName,
         release: ReleaseDigest,
     },
+    #[error("refused to promote {} on {target}: {mate}, which goes with it, does not", release.short())]
+    LeavesItsGroup {
+        target: CloudName,
+        release: ReleaseDigest,
+        mate: ServiceKey,
+    },
     #[error("refused to write to {target}: it was never seen")]
     Unseen { target: CloudName },
 }
@@ -49,8 +59,7 @@ pub enum Alarm {
 pub fn check(
     order: &Order,
     state: &ServiceState,
-    known: usize,
-    absent: usize,
+    around: &Around,
     share: usize,
 ) -> Result<(), Alarm> {
     match order {
@@ -67,12 +76,11 @@ pub fn check(
         }
         Order::Promote { target, release } | Order::Repair { target, release } => {
             is_ours(state, *target)?;
-            may_serve(state, *release)
-                .then_some(())
-                .ok_or(Alarm::NotPassed {
-                    target: *target,
-                    release: *release,
-                })
+            let (target, release) = (*target, *release);
+            if !may_serve(state, release) {
+                return Err(Alarm::NotPassed { target, release });
+            }
+            with_its_group(state, around, target, release)
         }
         Order::Retract { target, release } => {
             is_ours(state, *target)?;
@@ -81,7 +89,7 @@ pub fn check(
                 release: *release,
             })
         }
-        Order::Prune { target } => may_prune(state, *target, known, absent, share),
+        Order::Prune { target } => may_prune(state, *target, around.fleet, share),
     }
 }
 
@@ -142,6 +150,33 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
     }
 }
 
+/// A member of a group takes no blue while another that it goes with has stopped, or has not come so far.
+fn with_its_group(
+    state: &ServiceState,
+    around: &Around,
+    target: CloudName,
+    release: ReleaseDigest,
+) -> Result<(), Alarm> {
+    let rollout = state.rollout.as_ref();
+    let promoting = rollout.filter(|it| matches!(it.phase, Phase::Promoting));
+    let mates = promoting.into_iter().flat_map(|rollout| &rollout.pact);
+    for (mate, id) in mates {
+        let other = around.others.get(mate);
+        let facts = other.and_then(|other| other.facts.as_ref());
+        let theirs = facts.and_then(|facts| facts.rollout.as_ref());
+        let goes_along = theirs
+            .is_some_and(|it| it.id == *id && matches!(it.stage, Stage::Moving | Stage::Live));
+        if !goes_along {
+            return Err(Alarm::LeavesItsGroup {
+                target,
+                release,
+                mate: mate.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Nothing was on blue before this rollout, and it is on its way back.
 fn is_first(state: &ServiceState) -> bool {
     state.memory.promoted.is_none()
@@ -167,10 +202,10 @@ fn is_ours(state: &ServiceState, target: CloudName) -> Result<(), Alarm> {
 fn may_prune(
     state: &ServiceState,
     target: CloudName,
-    known: usize,
-    absent: usize,
+    fleet: Fleet,
     share: usize,
 ) -> Result<(), Alarm> {
+    let Fleet { known, absent } = fleet;
     if !matches!(state.ask, Ask::Absent) {
         return Err(Alarm::StillWanted { target });
     }

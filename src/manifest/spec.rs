@@ -1,10 +1,14 @@
 //! The checked form of every kind. A value of these types has passed every rule.
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
+use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -105,6 +109,8 @@ pub struct Service {
     pub functions: BTreeMap<FunctionName, Function>,
     /// Variables of every function.
     pub env: BTreeMap<String, EnvValue>,
+    /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
+    pub depends_on: BTreeSet<ServiceName>,
     pub rollout: RolloutSpec,
     pub drift: DriftMode,
 }
@@ -176,6 +182,9 @@ pub struct RolloutSpec {
     /// How long blue is watched after a promotion.
     pub bake: Duration,
     pub across: Across,
+    /// Services of one group in one environment are promoted together or not at all.
+    #[serde(default)]
+    pub group: Option<GroupName>,
 }
 
 /// The order of promotion over the clouds.
@@ -312,6 +321,16 @@ pub struct Environment {
     /// At least one of the two clouds is there.
     pub aws: Option<AwsTarget>,
     pub azure: Option<AzureTarget>,
+    #[serde(default)]
+    pub follows: Option<Follows>,
+}
+
+/// A release comes here only after it was live elsewhere for a while.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Follows {
+    pub environment: EnvironmentName,
+    /// How long it must have been live there.
+    pub after: Duration,
 }
 
 impl Environment {

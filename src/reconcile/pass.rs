@@ -15,9 +15,10 @@ use crate::{
     name::{CloudName, ServiceKey, Timestamp},
     plan::{
         apply::{self, Write, event},
+        around::{Around, Facts, Joint},
         reason::WaitingOn,
         state::{EventRecord, ServiceState, Severity},
-        step::{Fleet, Sending, Step, Waiting, step},
+        step::{Sending, Step, Waiting, step, turn},
     },
     rollout::intent::{IntentKey, Order},
     status,
@@ -50,6 +51,15 @@ enum Start {
     Order(IntentKey, Order),
 }
 
+/// What comes of a pass.
+#[derive(Default)]
+struct Decision {
+    starts: Vec<Start>,
+    /// A move that others make, too.
+    joint: Option<Joint>,
+    wake: Option<Timestamp>,
+}
+
 impl Entry {
     pub(super) fn new(state: ServiceState) -> Self {
         Self {
@@ -63,12 +73,12 @@ impl Entry {
 }
 
 /// A name that is being worked on. However the pass ends, the name can be worked on again.
-struct Turn<'a> {
+struct Hold<'a> {
     shared: &'a Shared,
     key: &'a ServiceKey,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Hold<'_> {
     fn drop(&mut self) {
         lock(&self.shared.queue).done(self.key);
         self.shared.nudge.notify_one();
@@ -78,15 +88,22 @@ impl Drop for Turn<'_> {
 impl Shared {
     pub(super) async fn pass(self: Arc<Self>, key: ServiceKey) {
         if let Some(entry) = self.entry(&key) {
-            let _turn = Turn {
+            let hold = Hold {
                 shared: &self,
                 key: &key,
             };
             let mut entry = entry.lock().await;
-            let (starts, mut wake) = self.decide(&mut entry);
+            let Decision {
+                starts,
+                joint,
+                mut wake,
+            } = self.decide(&mut entry);
             match self.save(&mut entry).await {
                 Ok(()) if entry.state.is_forgotten() => return self.forget(&entry),
-                Ok(()) => self.start_all(&mut entry, starts),
+                Ok(()) => {
+                    self.start_all(&mut entry, starts);
+                    self.tell_of(&entry);
+                }
                 Err(error) => {
                     tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
                     take_back(&mut entry, &starts);
@@ -97,6 +114,15 @@ impl Shared {
             // A wake-up in the past would be a pass without a pause.
             let soonest = self.clock.now().after(PASS_PAUSE);
             lock(&self.queue).wake_at(&key, wake.map(|at| at.max(soonest)));
+            drop(entry);
+            drop(hold);
+            if let Some(joint) = joint
+                && !self.together(&joint).await
+            {
+                let again = self.clock.now().after(STORE_RETRY);
+                lock(&self.queue).wake_at(&key, Some(again));
+                self.nudge.notify_one();
+            }
         } else {
             lock(&self.queue).done(&key);
         }
@@ -108,42 +134,61 @@ impl Shared {
         lock(&self.entries).remove(key);
         self.board.put(key, |_, _| None);
         lock(&self.queue).wake_at(key, None);
+        let lookers = lock(&self.around).forget(key);
+        self.wake_all(lookers);
+    }
+
+    /// Brings what others may need to know of a service up to date, and wakes those whom it concerns.
+    pub(super) fn tell_of(&self, entry: &Entry) {
+        let state = &entry.state;
+        let now = self.clock.now();
+        let stalled = entry.stalled.as_deref();
+        let around = lock(&self.around).of(state);
+        let turn = match stalled {
+            None => turn(state, &around, self.policy, now),
+            Some(_) => None,
+        };
+        let lookers = lock(&self.around).tell(&state.key, |before| {
+            Facts::of(state, stalled, turn, before, now)
+        });
+        self.wake_all(lookers);
     }
 
     /// Takes steps until the answer is to wait.
-    fn decide(&self, entry: &mut Entry) -> (Vec<Start>, Option<Timestamp>) {
-        let mut starts = Vec::new();
+    fn decide(&self, entry: &mut Entry) -> Decision {
+        let mut decision = Decision::default();
         if entry.stalled.is_some() {
-            return (starts, None);
+            return decision;
         }
-        let fleet = lock(&self.fleets).of(&entry.state.key);
+        let around = lock(&self.around).of(&entry.state);
         apply::not_in_the_future(&mut entry.state, self.clock.now());
         for _ in 0..STEPS_MAX {
             let now = self.clock.now();
             let decided = catch_unwind(AssertUnwindSafe(|| {
-                step(&entry.state, fleet, self.policy, now)
+                step(&entry.state, &around, self.policy, now)
             }));
             let Ok(step) = decided else {
                 self.stall(
                     entry,
                     "its evaluation panicked; the log has the place".to_owned(),
                 );
-                return (starts, None);
+                return decision;
             };
-            match self.take(entry, step, fleet, now, &mut starts) {
+            match self.take(entry, step, &around, now, &mut decision) {
                 Ok(None) => {}
                 Ok(Some(Waiting { on, wake })) => {
                     entry.waiting = on;
-                    return (starts, wake);
+                    decision.wake = wake;
+                    return decision;
                 }
                 Err(message) => {
                     self.stall(entry, message);
-                    return (starts, None);
+                    return decision;
                 }
             }
         }
         self.stall(entry, format!("planning took more than {STEPS_MAX} steps"));
-        (starts, None)
+        decision
     }
 
     /// Takes one step into the state.
@@ -151,11 +196,12 @@ impl Shared {
         &self,
         entry: &mut Entry,
         step: Step,
-        fleet: Fleet,
+        around: &Around,
         now: Timestamp,
-        starts: &mut Vec<Start>,
+        decision: &mut Decision,
     ) -> Result<Option<Waiting>, String> {
         let state = &mut entry.state;
+        let starts = &mut decision.starts;
         let writes = match step {
             Step::Begin {
                 release,
@@ -174,14 +220,8 @@ impl Shared {
             }
             Step::Send(sendings) => {
                 for Sending { order, .. } in &sendings {
-                    guard::check(
-                        order,
-                        state,
-                        fleet.known,
-                        fleet.absent,
-                        self.policy.prune_share,
-                    )
-                    .map_err(|alarm| alarm.to_string())?;
+                    guard::check(order, state, around, self.policy.prune_share)
+                        .map_err(|alarm| alarm.to_string())?;
                 }
                 let writes = apply::record(state, &sendings, now);
                 starts.extend(
@@ -190,6 +230,11 @@ impl Shared {
                         .map(|sending| Start::Order(sending.key, sending.order)),
                 );
                 writes
+            }
+            Step::Together(joint) => {
+                decision.joint = Some(joint);
+                let (on, wake) = (Vec::new(), None);
+                return Ok(Some(Waiting { on, wake }));
             }
             Step::Wait(waiting) => return Ok(Some(waiting)),
         };
@@ -219,24 +264,37 @@ impl Shared {
         if entry.unsaved.is_empty() {
             return Ok(());
         }
-        let mut told = Vec::new();
-        for write in &mut entry.unsaved {
-            if let Write::Event(record) = write {
-                if record.seq == 0 {
-                    record.seq = self.journal.number();
-                }
-                told.push(record.clone());
-            }
-        }
+        self.number(&mut entry.unsaved);
         let mut batch = Batch::new();
         records::add(&mut batch, &entry.state, &entry.unsaved);
         self.store.commit(batch).await?;
-        entry.unsaved.clear();
-        self.journal.written(told, |record| self.tell(record));
+        self.written(entry);
         Ok(())
     }
 
-    fn tell(&self, record: Arc<EventRecord>) {
+    /// Gives numbers to events that have none.
+    pub(super) fn number(&self, unsaved: &mut [Write]) {
+        for write in unsaved {
+            if let Write::Event(record) = write
+                && record.seq == 0
+            {
+                record.seq = self.journal.number();
+            }
+        }
+    }
+
+    /// All that changed is on the disk: its events may be told.
+    pub(super) fn written(&self, entry: &mut Entry) {
+        let mut told = Vec::new();
+        for write in entry.unsaved.drain(..) {
+            if let Write::Event(record) = write {
+                told.push(record);
+            }
+        }
+        self.journal.written(told, |record| self.announce(record));
+    }
+
+    pub(super) fn announce(&self, record: Arc<EventRecord>) {
         let service = record.service.as_ref().map(ToString::to_string);
         let (service, reason) = (service.unwrap_or_default(), &record.reason);
         tracing::info!(service, reason, "{}", record.message);
@@ -257,10 +315,11 @@ impl Shared {
         }
         let written = self.store.commit(batch).await;
         match &written {
-            Ok(()) => self.journal.written(events, |record| self.tell(record)),
+            Ok(()) => self.journal.written(events, |record| self.announce(record)),
             Err(_) => {
                 let numbers = events.iter().map(|record| record.seq);
-                self.journal.given_up(numbers, |record| self.tell(record));
+                self.journal
+                    .given_up(numbers, |record| self.announce(record));
             }
         }
         written

@@ -9,7 +9,7 @@ pub mod intent;
 pub mod phase;
 pub mod verdict;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -88,6 +88,9 @@ pub struct Rollout {
     pub transitions: Vec<Transition>,
     pub gates: Vec<GateRun>,
     pub approvals: Vec<Approval>,
+    /// Rollouts of its group that are promoted with it, or go back with it.
+    #[serde(default)]
+    pub pact: BTreeMap<ServiceKey, RolloutId>,
 }
 
 /// One move of a rollout.

@@ -52,6 +52,8 @@ pub enum StopReason {
     GateInconclusive,
     PromotionFailed,
     SlotReverted,
+    /// Another member of its group did not come through.
+    GroupFailed,
     Aborted,
 }
 
@@ -66,6 +68,7 @@ impl StopReason {
             Self::GateInconclusive => "GateInconclusive",
             Self::PromotionFailed => "PromotionFailed",
             Self::SlotReverted => "SlotReverted",
+            Self::GroupFailed => "GroupFailed",
             Self::Aborted => "Aborted",
         }
     }

@@ -17,13 +17,13 @@ pub(super) use self::{
     form::suggest,
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, Label, Length, MethodWord, VariableName},
-    short::{AcrossText, CommandText, EnvText},
+    short::{AcrossText, CommandText, EnvText, FollowsText},
 };
 use super::{
     spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
     yaml::{Node, Place},
 };
-use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
+use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName};
 
 /// Declares a record: `"key" field: Type`, and which keys must be there.
 macro_rules! record {
@@ -128,6 +128,8 @@ record! {
         "timeout" timeout: Length,
         /// Variables of every function.
         "env" env: Named<VariableName, EnvText>,
+        /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
+        "dependsOn" depends_on: Vec<At<ServiceName>>,
         "rollout" rollout: RolloutText,
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
         "drift" drift: DriftMode,
@@ -168,6 +170,8 @@ record! {
         "bake" bake: Length,
         /// `together` (the default), `[aws, azure]` (first one, then the other) or `{ order: [aws, azure], soak: 10m }`.
         "across" across: AcrossText,
+        /// Services of one group in one environment are promoted together or not at all.
+        "group" group: GroupName,
     }
 }
 
@@ -260,6 +264,16 @@ record! {
     EnvironmentSpec needs [] {
         "aws" aws: AwsText,
         "azure" azure: AzureText,
+        /// An environment, or `{ environment: staging, after: 30m }`: releases come here once they were live there for that long.
+        "follows" follows: FollowsText,
+    }
+}
+
+record! {
+    FollowsLong needs ["environment"] {
+        "environment" environment: EnvironmentName,
+        /// How long a release must have been live there; without it, it follows at once.
+        "after" after: Length,
     }
 }
 

@@ -2,11 +2,17 @@
 
 use std::collections::BTreeMap;
 
+mod ended;
 mod outcome;
+mod together;
 
-pub use self::outcome::{measured, not_in_the_future, seen, settle};
+use self::ended::ended;
+pub use self::{
+    outcome::{measured, not_in_the_future, seen, settle},
+    together::together,
+};
 use super::{
-    state::{EventRecord, HistoryEntry, InFlight, Memory, Pin, Rejection, ServiceState, Severity},
+    state::{EventRecord, HistoryEntry, InFlight, Memory, ServiceState, Severity},
     step::{Note, Sending},
 };
 use crate::{
@@ -70,6 +76,7 @@ pub fn begin(
         gates: Vec::new(),
         bake: std::time::Duration::ZERO,
         across: Across::Together,
+        group: None,
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -96,6 +103,7 @@ pub fn begin(
         }],
         gates: Vec::new(),
         approvals: Vec::new(),
+        pact: BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
     let mut writes = drop_intents(state, |_| true);
@@ -160,92 +168,6 @@ pub fn advance(
         writes.extend(ended(state, &rollout, now));
     }
     Ok(writes)
-}
-
-/// What a rollout's end leaves behind.
-fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Write> {
-    let memory = &mut state.memory;
-    let mut writes = vec![Write::Memory, Write::History(history(rollout, now))];
-    match &rollout.phase {
-        Phase::Live => {
-            if memory.promoted != Some(rollout.release) {
-                memory.previous = memory.promoted;
-                memory.promoted = Some(rollout.release);
-            }
-            memory.rejected.remove(&rollout.release);
-            if let Trigger::Rollback { held } = rollout.trigger {
-                let pin = Pin {
-                    release: rollout.release,
-                    held,
-                    actor: rollout.actor.clone(),
-                    at: now,
-                };
-                memory.pin = (held != Some(rollout.release)).then_some(pin);
-            }
-            if let Some(record) = state.releases.get_mut(&rollout.release) {
-                record.promoted_at.get_or_insert(now);
-                writes.push(Write::Release(rollout.release));
-            }
-        }
-        Phase::Rejected { why } | Phase::RolledBack { why } if !rollout.trigger.is_rollback() => {
-            let reason = why.reason.word().to_owned();
-            let rejection = Rejection {
-                revision: rollout.revision.clone(),
-                reason,
-                message: why.message.clone(),
-                at: now,
-            };
-            memory.rejected.insert(rollout.release, rejection);
-            forget_oldest_rejections(&mut memory.rejected);
-        }
-        Phase::Rejected { .. }
-        | Phase::RolledBack { .. }
-        | Phase::Superseded { .. }
-        | Phase::Queued
-        | Phase::Building
-        | Phase::Staging
-        | Phase::Gating { .. }
-        | Phase::Paused { .. }
-        | Phase::AwaitingApproval { .. }
-        | Phase::Promoting
-        | Phase::Baking { .. }
-        | Phase::RollingBack { .. } => {}
-    }
-    writes
-}
-
-/// Rejected releases remembered for each service; a repository that goes through more of them than this has other troubles.
-const REJECTED_MAX: usize = 200;
-
-fn forget_oldest_rejections(rejected: &mut BTreeMap<ReleaseDigest, Rejection>) {
-    while rejected.len() > REJECTED_MAX {
-        let oldest = rejected.iter().min_by_key(|(_, rejection)| rejection.at);
-        let Some(oldest) = oldest.map(|(release, _)| *release) else {
-            return;
-        };
-        rejected.remove(&oldest);
-    }
-}
-
-fn history(rollout: &Rollout, now: Timestamp) -> HistoryEntry {
-    HistoryEntry {
-        service: rollout.service.clone(),
-        rollout: rollout.id.0,
-        release: rollout.release,
-        revision: rollout.revision.clone(),
-        previous: rollout.previous,
-        outcome: rollout.phase.word().to_owned(),
-        message: rollout
-            .phase
-            .why()
-            .map(|why| why.message.clone())
-            .unwrap_or_default(),
-        trigger: rollout.trigger.word().to_owned(),
-        actor: rollout.actor.clone(),
-        started_at: rollout.started_at,
-        ended_at: now,
-        transitions: rollout.transitions.clone(),
-    }
 }
 
 /// Intents are noted. They are on the disk before any of them is sent.
@@ -317,6 +239,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
     match note {
         Note::Learn { promoted } => {
             state.memory.promoted = Some(promoted);
+            state.memory.live_since = Some(now);
             let message = format!("blue holds {} on every target", promoted.short());
             vec![
                 Write::Memory,

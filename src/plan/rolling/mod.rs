@@ -5,6 +5,7 @@ mod gates;
 mod orders;
 
 use super::{
+    around::Around,
     reason::WaitingOn,
     state::{Ask, Policy, ServiceState},
     step::{
@@ -26,6 +27,7 @@ use crate::{
 pub(super) fn step(
     state: &ServiceState,
     rollout: &Rollout,
+    around: &Around,
     policy: Policy,
     now: Timestamp,
 ) -> Step {
@@ -43,6 +45,7 @@ pub(super) fn step(
     let view = View {
         state,
         rollout,
+        around,
         policy,
         now,
     };
@@ -140,6 +143,7 @@ pub(super) fn under_way(order: &Order) -> Step {
 struct View<'a> {
     state: &'a ServiceState,
     rollout: &'a Rollout,
+    around: &'a Around,
     policy: Policy,
     now: Timestamp,
 }
@@ -174,6 +178,7 @@ impl Step {
             }),
             Self::Begin { .. }
             | Self::Move(_)
+            | Self::Together(_)
             | Self::Note(_)
             | Self::Observe(_)
             | Self::Send(_) => self,

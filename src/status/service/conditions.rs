@@ -129,6 +129,7 @@ fn judged(why: &Why) -> Option<Said> {
         | StopReason::StageFailed
         | StopReason::PromotionFailed
         | StopReason::SlotReverted
+        | StopReason::GroupFailed
         | StopReason::Aborted => None,
     }
 }

@@ -1,5 +1,7 @@
 //! What is asked for, in short. Values of variables are never told: they may be secret.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -7,7 +9,7 @@ use super::rollout::stage;
 use crate::{
     desired::{DesiredService, Release, ReleaseContent},
     manifest::spec::{Across, DriftMode, Function, Gate, RolloutSpec},
-    name::{FunctionName, GateName},
+    name::{FunctionName, GateName, GroupName, ServiceName},
 };
 
 /// What Git asks for, or asked for last.
@@ -25,6 +27,12 @@ pub struct SpecReport {
     /// `together`, or the order of the clouds.
     pub across: String,
     pub bake_seconds: u64,
+    /// Services of the same environment that must be live first.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<ServiceName>,
+    /// Services of one group are promoted together or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
     /// `enforce` or `observe`.
     #[schema(value_type = String)]
     pub drift: DriftMode,
@@ -56,6 +64,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         release,
         environment: _,
         rollout,
+        depends_on,
         drift,
     } = desired;
     let Release {
@@ -77,6 +86,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         gates,
         bake,
         across,
+        group,
     } = rollout;
     SpecReport {
         runtime: runtime.to_string(),
@@ -90,6 +100,8 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
             Across::InOrder { first, soak } => format!("{first} first, {}s soak", soak.as_secs()),
         },
         bake_seconds: bake.as_secs(),
+        depends_on: depends_on.clone(),
+        group: group.clone(),
         drift: *drift,
     }
 }

@@ -363,7 +363,9 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
             gates: vec![gate("smoke")],
             bake: Duration::from_secs(10),
             across: Across::Together,
+            group: None,
         },
+        depends_on: BTreeSet::new(),
         drift: DriftMode::Enforce,
     };
     let id =
@@ -377,6 +379,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
         release,
         environment,
         rollout: service.rollout,
+        depends_on: service.depends_on,
         drift: service.drift,
     }
 }
@@ -420,6 +423,7 @@ fn functions() -> BTreeMap<FunctionName, Function> {
 fn environment() -> Environment {
     Environment {
         name: "prod".parse().unwrap(),
+        follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
             role: "arn:aws:iam::123456789012:role/functions".to_owned(),
