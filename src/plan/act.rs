@@ -302,7 +302,11 @@ fn approve(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Ve
     }
     let may_approve = |gate: &Gate| match &gate.kind {
         GateKind::Approval(approval) => approval.by.is_empty() || approval.by.contains(username),
-        GateKind::Http(_) | GateKind::Command(_) => false,
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Load(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_) => false,
     };
     if !rollout.spec.gates.iter().any(may_approve) {
         return Err(format!(

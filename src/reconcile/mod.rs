@@ -13,8 +13,11 @@ mod job;
 mod journal;
 mod load;
 mod pass;
+pub mod points;
+mod quarantine;
 mod queue;
 mod records;
+mod save;
 mod together;
 pub mod world;
 

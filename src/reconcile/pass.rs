@@ -9,7 +9,11 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{Shared, lock, records};
+use super::{
+    Shared, lock,
+    points::{self, Part},
+    quarantine::Quarantine,
+};
 use crate::{
     guard,
     name::{CloudName, ServiceKey, Timestamp},
@@ -17,12 +21,11 @@ use crate::{
         apply::{self, Write, event},
         around::{Around, Facts, Joint},
         reason::WaitingOn,
-        state::{EventRecord, ServiceState, Severity},
+        state::{ServiceState, Severity},
         step::{Sending, Step, Waiting, step, turn},
     },
     rollout::intent::{IntentKey, Order},
     status,
-    store::{Batch, SetAside, StoreError},
 };
 
 /// A rollout takes fewer than twenty steps from beginning to end; a planner that takes more goes in circles.
@@ -43,6 +46,8 @@ pub(super) struct Entry {
     pub(super) tasks: BTreeMap<IntentKey, AbortHandle>,
     /// Why nothing is decided for this service until a person looks.
     pub(super) stalled: Option<String>,
+    /// Its state may be half of something: it is neither used nor written until it was read from the disk afresh.
+    pub(super) quarantine: Option<Quarantine>,
 }
 
 /// What a pass starts once its intents are on the disk.
@@ -68,6 +73,7 @@ impl Entry {
             waiting: Vec::new(),
             tasks: BTreeMap::new(),
             stalled: None,
+            quarantine: None,
         }
     }
 }
@@ -87,44 +93,48 @@ impl Drop for Hold<'_> {
 
 impl Shared {
     pub(super) async fn pass(self: Arc<Self>, key: ServiceKey) {
-        if let Some(entry) = self.entry(&key) {
-            let hold = Hold {
-                shared: &self,
-                key: &key,
-            };
-            let mut entry = entry.lock().await;
-            let Decision {
-                starts,
-                joint,
-                mut wake,
-            } = self.decide(&mut entry);
-            match self.save(&mut entry).await {
-                Ok(()) if entry.state.is_forgotten() => return self.forget(&entry),
-                Ok(()) => {
-                    self.start_all(&mut entry, starts);
-                    self.tell_of(&entry);
-                }
-                Err(error) => {
-                    tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
-                    take_back(&mut entry, &starts);
-                    wake = Some(self.clock.now().after(STORE_RETRY));
-                }
+        let _hold = Hold {
+            shared: &self,
+            key: &key,
+        };
+        self.guarded(&key, "a pass", self.work(&key)).await;
+    }
+
+    async fn work(self: &Arc<Self>, key: &ServiceKey) {
+        let Some(entry) = self.entry(key) else {
+            return;
+        };
+        let mut entry = entry.lock().await;
+        if entry.quarantine.is_some() {
+            return;
+        }
+        let Decision {
+            starts,
+            joint,
+            mut wake,
+        } = self.decide(&mut entry);
+        match self.save(&mut entry).await {
+            Ok(()) if entry.state.is_forgotten() => return self.forget(&entry),
+            Ok(()) => {
+                self.start_all(&mut entry, starts);
+                self.tell_of(&entry);
             }
-            self.publish(&entry);
-            // A wake-up in the past would be a pass without a pause.
-            let soonest = self.clock.now().after(PASS_PAUSE);
-            lock(&self.queue).wake_at(&key, wake.map(|at| at.max(soonest)));
-            drop(entry);
-            drop(hold);
-            if let Some(joint) = joint
-                && !self.together(&joint).await
-            {
-                let again = self.clock.now().after(STORE_RETRY);
-                lock(&self.queue).wake_at(&key, Some(again));
-                self.nudge.notify_one();
+            Err(error) => {
+                tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
+                take_back(&mut entry, &starts);
+                wake = Some(self.clock.now().after(STORE_RETRY));
             }
-        } else {
-            lock(&self.queue).done(&key);
+        }
+        self.publish(&entry);
+        // A wake-up in the past would be a pass without a pause.
+        let soonest = self.clock.now().after(PASS_PAUSE);
+        lock(&self.queue).wake_at(key, wake.map(|at| at.max(soonest)));
+        drop(entry);
+        if let Some(joint) = joint
+            && !self.together(&joint).await
+        {
+            let again = self.clock.now().after(STORE_RETRY);
+            lock(&self.queue).wake_at(key, Some(again));
         }
     }
 
@@ -164,16 +174,8 @@ impl Shared {
         apply::not_in_the_future(&mut entry.state, self.clock.now());
         for _ in 0..STEPS_MAX {
             let now = self.clock.now();
-            let decided = catch_unwind(AssertUnwindSafe(|| {
-                step(&entry.state, &around, self.policy, now)
-            }));
-            let Ok(step) = decided else {
-                self.stall(
-                    entry,
-                    "its evaluation panicked; the log has the place".to_owned(),
-                );
-                return decision;
-            };
+            points::part(&entry.state.key, Part::Plan);
+            let step = step(&entry.state, &around, self.policy, now);
             match self.take(entry, step, &around, now, &mut decision) {
                 Ok(None) => {}
                 Ok(Some(Waiting { on, wake })) => {
@@ -202,6 +204,7 @@ impl Shared {
     ) -> Result<Option<Waiting>, String> {
         let state = &mut entry.state;
         let starts = &mut decision.starts;
+        points::part(&state.key, Part::Step);
         let writes = match step {
             Step::Begin {
                 release,
@@ -259,92 +262,6 @@ impl Shared {
         entry.stalled = Some(message);
     }
 
-    /// Brings what changed to the disk, all of it or nothing.
-    pub(super) async fn save(&self, entry: &mut Entry) -> Result<(), StoreError> {
-        if entry.unsaved.is_empty() {
-            return Ok(());
-        }
-        self.number(&mut entry.unsaved);
-        let mut batch = Batch::new();
-        records::add(&mut batch, &entry.state, &entry.unsaved);
-        self.store.commit(batch).await?;
-        self.written(entry);
-        Ok(())
-    }
-
-    /// Gives numbers to events that have none.
-    pub(super) fn number(&self, unsaved: &mut [Write]) {
-        for write in unsaved {
-            if let Write::Event(record) = write
-                && record.seq == 0
-            {
-                record.seq = self.journal.number();
-            }
-        }
-    }
-
-    /// All that changed is on the disk: its events may be told.
-    pub(super) fn written(&self, entry: &mut Entry) {
-        let mut told = Vec::new();
-        for write in entry.unsaved.drain(..) {
-            if let Write::Event(record) = write {
-                told.push(record);
-            }
-        }
-        self.journal.written(told, |record| self.announce(record));
-    }
-
-    pub(super) fn announce(&self, record: Arc<EventRecord>) {
-        let service = record.service.as_ref().map(ToString::to_string);
-        let (service, reason) = (service.unwrap_or_default(), &record.reason);
-        tracing::info!(service, reason, "{}", record.message);
-        // An error says that nobody listens, which is fine.
-        self.events.send(record).ok();
-    }
-
-    /// Writes and tells events that belong to no service.
-    pub(super) async fn tell_all(&self, mut events: Vec<EventRecord>) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        for record in &mut events {
-            record.seq = self.journal.number();
-            record.at = self.clock.now();
-            batch.put(record);
-        }
-        let written = self.store.commit(batch).await;
-        match &written {
-            Ok(()) => self.journal.written(events, |record| self.announce(record)),
-            Err(_) => {
-                let numbers = events.iter().map(|record| record.seq);
-                self.journal
-                    .given_up(numbers, |record| self.announce(record));
-            }
-        }
-        written
-    }
-
-    pub(super) async fn tell_set_aside(&self, set_aside: Vec<SetAside>) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let record = |SetAside { tree, key, why }| EventRecord {
-            seq: 0,
-            at: now,
-            severity: Severity::Warning,
-            service: None,
-            reason: "RecordSetAside".to_owned(),
-            message: format!(
-                "{} record `{key}` could not be read and was set aside: {why}",
-                tree.name()
-            ),
-            actor: crate::name::Actor::daemon(),
-            revision: None,
-            rollout: None,
-        };
-        self.tell_all(set_aside.into_iter().map(record).collect())
-            .await
-    }
-
     fn start_all(self: &Arc<Self>, entry: &mut Entry, starts: Vec<Start>) {
         entry.tasks.retain(|_, task| !task.is_finished());
         for start in starts {
@@ -366,8 +283,17 @@ impl Shared {
         stop_needless(entry);
     }
 
+    /// Tells of a service. A report that panics is told in place of one; the rest of the board stands.
     pub(super) fn publish(&self, entry: &Entry) {
+        let made = catch_unwind(AssertUnwindSafe(|| self.put_up(entry)));
+        if made.is_err() {
+            self.put_up_trouble(entry);
+        }
+    }
+
+    fn put_up(&self, entry: &Entry) {
         let state = &entry.state;
+        points::part(&state.key, Part::Report);
         let now = self.clock.now();
         self.board.put(&state.key, |previous, version| {
             Some(status::report(

@@ -56,9 +56,12 @@ impl Shared {
 
     /// Whether a service, looked at afresh, would make the very same move.
     fn is_ready(&self, entry: &Entry, joint: &Joint) -> bool {
+        if entry.stalled.is_some() || entry.quarantine.is_some() {
+            return false;
+        }
         let around = lock(&self.around).of(&entry.state);
         let next = step(&entry.state, &around, self.policy, self.clock.now());
-        entry.stalled.is_none() && next == Step::Together(joint.clone())
+        next == Step::Together(joint.clone())
     }
 
     async fn write_all(&self, held: &mut [Held], joint: &Joint) -> bool {
@@ -112,7 +115,6 @@ impl Shared {
             | Write::History(_)
             | Write::Forget => None,
         });
-        self.journal
-            .given_up(numbers, |record| self.announce(record));
+        self.journal.given_up(numbers, |record| self.tell(record));
     }
 }

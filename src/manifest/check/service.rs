@@ -48,8 +48,9 @@ pub(in crate::manifest) fn service(
         depends_on,
         rollout,
         drift,
+        aws,
     } = spec;
-    let defaults = Defaults::of(memory, timeout, report);
+    let defaults = Defaults::of(memory, timeout, aws, report);
     let env = function::env(env, report);
     let named = functions.as_ref();
     let checked = named.and_then(|named| checked_functions(named, runtime, &defaults, report));

@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     manifest::{
+        aws::{Architecture, LogFormat, LogLevel, Start, UrlAuth},
         spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
         yaml::{Node, Place},
     },
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// Reads a text by a rule.
-fn read_text<T>(
+pub(super) fn read_text<T>(
     node: &Node,
     place: &Place,
     report: &mut Report,
@@ -86,6 +87,10 @@ pub(in crate::manifest) struct Label;
 #[derive(Clone, Debug)]
 pub(in crate::manifest) struct MethodWord(pub(in crate::manifest) String);
 
+/// How many failures are forgiven; none says that any number is.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::manifest) struct FailureLimit(pub(in crate::manifest) Option<u32>);
+
 /// The version of this format.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manifest) struct ApiVersion;
@@ -93,6 +98,15 @@ pub(in crate::manifest) struct ApiVersion;
 impl ApiVersion {
     pub(in crate::manifest) const V1ALPHA1: &str = "verdigris.dev/v1alpha1";
 }
+
+const LEVELS: [(&str, LogLevel); 6] = [
+    ("trace", LogLevel::Trace),
+    ("debug", LogLevel::Debug),
+    ("info", LogLevel::Info),
+    ("warn", LogLevel::Warn),
+    ("error", LogLevel::Error),
+    ("fatal", LogLevel::Fatal),
+];
 
 read_by!(
     String => |text| Ok(text.to_owned()),
@@ -112,7 +126,14 @@ read_by!(
     GateStage => |text| one_of(text, &[("staging", Self::Staging), ("promotion", Self::Promotion)]),
     CloudName => |text| one_of(text, &[("aws", Self::Aws), ("azure", Self::Azure)]),
     Label => |text| form::label(text).map(|()| Self),
+    Architecture => |text| one_of(text, &[("x86_64", Self::X86), ("arm64", Self::Arm64)]),
+    LogFormat => |text| one_of(text, &[("text", Self::Text), ("json", Self::Json)]),
+    LogLevel => |text| one_of(text, &LEVELS),
+    UrlAuth => |text| one_of(text, &[("none", Self::None), ("iam", Self::Iam)]),
+    Start => |text| one_of(text, &[("latest", Self::Latest), ("oldest", Self::Oldest)]),
 );
+
+pub(super) use schema_of;
 
 schema_of!(
     ServiceName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 32 },
@@ -131,7 +152,13 @@ schema_of!(
     DriftMode => { "type": "string", "enum": ["enforce", "observe"] },
     GateStage => { "type": "string", "enum": ["staging", "promotion"] },
     CloudName => { "type": "string", "enum": ["aws", "azure"] },
+    FailureLimit => { "type": "integer", "minimum": -1 },
     Label => { "type": "string", "maxLength": 63 },
+    Architecture => { "type": "string", "enum": ["x86_64", "arm64"] },
+    LogFormat => { "type": "string", "enum": ["text", "json"] },
+    LogLevel => { "type": "string", "enum": ["trace", "debug", "info", "warn", "error", "fatal"] },
+    UrlAuth => { "type": "string", "enum": ["none", "iam"] },
+    Start => { "type": "string", "enum": ["latest", "oldest"] },
     Megabytes => { "anyOf": [
         { "type": "string", "pattern": "^[0-9]+ ?(Mi|MiB|MB|M|Gi|GiB|GB|G)?$" },
         { "type": "integer", "minimum": 128, "maximum": 10240 },
@@ -197,6 +224,20 @@ impl Read for u32 {
             );
         }
         whole
+    }
+}
+
+impl Read for FailureLimit {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Number(number) if number.as_i64() == Some(-1) => Some(Self(None)),
+            Node::Null
+            | Node::Bool(_)
+            | Node::Number(_)
+            | Node::Text(_)
+            | Node::List(_)
+            | Node::Map(_) => u32::read(node, place, report).map(|limit| Self(Some(limit))),
+        }
     }
 }
 

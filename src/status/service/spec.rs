@@ -1,6 +1,6 @@
 //! What is asked for, in short. Values of variables are never told: they may be secret.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -8,7 +8,10 @@ use utoipa::ToSchema;
 use super::rollout::stage;
 use crate::{
     desired::{DesiredService, Release, ReleaseContent},
-    manifest::spec::{Across, DriftMode, Function, Gate, RolloutSpec},
+    manifest::{
+        aws::{AwsFunction, differences},
+        spec::{Across, DriftMode, Function, Gate, RolloutSpec},
+    },
     name::{FunctionName, GateName, GroupName, ServiceName},
 };
 
@@ -49,6 +52,9 @@ pub struct FunctionReport {
     pub schedule: Option<String>,
     pub memory_mib: u32,
     pub timeout_seconds: u64,
+    /// What is asked of AWS alone, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aws: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -115,6 +121,7 @@ fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
         memory,
         timeout,
         env: _,
+        aws,
     } = function;
     let route = http.as_ref().map(|http| {
         let methods = match http.methods.is_empty() {
@@ -131,7 +138,13 @@ fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
         schedule: schedule.clone(),
         memory_mib: memory.0,
         timeout_seconds: timeout.as_secs(),
+        aws: settings(aws.as_deref()),
     }
+}
+
+fn settings(aws: Option<&AwsFunction>) -> BTreeMap<String, String> {
+    let asked = differences(None, aws).into_iter();
+    asked.map(|it| (it.path, it.to)).collect()
 }
 
 fn gate(gate: &Gate) -> GateSpec {

@@ -340,6 +340,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
         }),
         queue: None,
         schedule: None,
+        aws: None,
         memory: Megabytes(256),
         timeout: Duration::from_secs(10),
         env: BTreeMap::new(),

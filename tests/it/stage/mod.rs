@@ -413,6 +413,7 @@ fn functions() -> BTreeMap<FunctionName, Function> {
         }),
         queue: None,
         schedule: None,
+        aws: None,
         memory: Megabytes(256),
         timeout: Duration::from_secs(30),
         env: BTreeMap::new(),

@@ -1,5 +1,7 @@
 //! The checked form of every kind. A value of these types has passed every rule.
 
+mod gate;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -8,7 +10,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName};
+pub use self::gate::{ApprovalGate, CommandGate, Gate, GateKind, GateStage, HttpGate, Measure};
+use super::aws::AwsFunction;
+use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -129,6 +133,9 @@ pub struct Function {
     pub timeout: Duration,
     /// Variables of this function only; they win over the service's. On Azure they are the app's, since an app shares its settings.
     pub env: BTreeMap<String, EnvValue>,
+    /// What is asked of AWS alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Box<AwsFunction>>,
 }
 
 /// Memory in MiB, between 128 and 10,240 (the limits of Lambda).
@@ -206,112 +213,6 @@ pub enum DriftMode {
     Enforce,
     /// It is told.
     Observe,
-}
-
-/// A test that a rollout must pass.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Gate {
-    pub name: GateName,
-    pub kind: GateKind,
-    pub after: GateStage,
-    pub measure: Measure,
-}
-
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GateKind {
-    Http(HttpGate),
-    Command(CommandGate),
-    Approval(ApprovalGate),
-}
-
-impl GateKind {
-    pub fn word(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "http",
-            Self::Command(_) => "command",
-            Self::Approval(_) => "approval",
-        }
-    }
-}
-
-/// When a gate is asked.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum GateStage {
-    /// Against green, before any promotion.
-    #[default]
-    Staging,
-    /// Against blue, while it bakes.
-    Promotion,
-}
-
-/// The measurement algebra of Argo Rollouts.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Measure {
-    /// Successful measurements needed. At least 1.
-    pub count: u32,
-    pub interval: Duration,
-    pub initial_delay: Duration,
-    /// For one measurement.
-    pub timeout: Duration,
-    /// Failed measurements that are forgiven.
-    pub failure_limit: u32,
-    /// Consecutive errors that are forgiven.
-    pub error_limit: u32,
-    pub inconclusive_limit: u32,
-    /// Its verdict is told and not acted on.
-    pub dry_run: bool,
-}
-
-impl Default for Measure {
-    fn default() -> Self {
-        Self {
-            count: 1,
-            interval: Duration::from_secs(1),
-            initial_delay: Duration::ZERO,
-            timeout: Duration::from_secs(30),
-            failure_limit: 0,
-            error_limit: 4,
-            inconclusive_limit: 0,
-            dry_run: false,
-        }
-    }
-}
-
-/// One request and what its answer must be like.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct HttpGate {
-    pub method: String,
-    /// Path and query on the slot's address.
-    pub path: String,
-    pub headers: BTreeMap<String, String>,
-    pub body: Option<String>,
-    pub status: u16,
-    /// Headers that the answer must carry, with exactly these values.
-    pub expect_headers: BTreeMap<String, String>,
-    /// JSON pointers (RFC 6901) into the answer, and the values that they must hold.
-    pub expect_json: BTreeMap<String, serde_json::Value>,
-    /// Longest accepted answer time.
-    pub latency: Option<Duration>,
-    /// Further tries within one measurement, for an answer that is not there yet.
-    pub retries: u32,
-}
-
-/// A script of the repository at the rollout's commit. Exit code 0 passes.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct CommandGate {
-    /// Run by `sh -c` in the repository's root at that commit.
-    pub run: String,
-}
-
-/// Waits for people.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct ApprovalGate {
-    /// Who may approve; empty means anyone whose token may act.
-    pub by: Vec<String>,
-    /// How many of them must. At least 1.
-    pub quorum: u32,
 }
 
 /// Where services run.
