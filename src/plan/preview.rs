@@ -58,7 +58,9 @@ pub fn preview(
     for _ in 0..4 {
         match step(&state, around, policy, now) {
             Step::Note(Note::Forget) => break,
-            Step::Note(note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. })) => {
+            Step::Note(
+                note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. } | Note::Redo { .. }),
+            ) => {
                 super::apply::note(&mut state, note, now);
                 continue;
             }

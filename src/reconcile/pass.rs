@@ -159,7 +159,7 @@ impl Shared {
             Some(_) => None,
         };
         let lookers = lock(&self.around).tell(&state.key, |before| {
-            Facts::of(state, stalled, turn, before, now)
+            Facts::of(state, stalled, turn.map(|(turn, _)| turn), before, now)
         });
         self.wake_all(lookers);
     }

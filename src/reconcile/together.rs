@@ -8,7 +8,7 @@ use crate::{
         apply::{self, Write},
         around::Joint,
         state::ServiceState,
-        step::{Step, step},
+        step::{Step, step, turn},
     },
     store::Batch,
 };
@@ -69,7 +69,11 @@ impl Shared {
         let mut batch = Batch::new();
         for member in held.iter_mut() {
             let Held { entry, .. } = member;
-            let Ok(writes) = apply::together(&mut entry.state, joint, now) else {
+            let around = lock(&self.around).of(&entry.state);
+            let own = turn(&entry.state, &around, self.policy, now);
+            let moved =
+                own.and_then(|(_, own)| apply::together(&mut entry.state, joint, own, now).ok());
+            let Some(writes) = moved else {
                 self.take_back(held);
                 return false;
             };

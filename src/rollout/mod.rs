@@ -127,6 +127,9 @@ impl Rollout {
             message,
         });
         self.phase = phase;
+        if self.phase.is_before_promotion() {
+            self.pact.clear();
+        }
         Ok(())
     }
 
@@ -143,6 +146,14 @@ impl Rollout {
                 return;
             };
             run.forget_half_of_the_evidence();
+        }
+    }
+
+    /// What was measured so far no longer counts.
+    pub fn measure_again(&mut self, now: Timestamp) {
+        for run in &mut self.gates {
+            run.since = now;
+            run.measurements.clear();
         }
     }
 

@@ -8,6 +8,7 @@ use super::{
             AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
         },
         spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
+        strategy::Strategy,
         yaml::Place,
     },
     filled,
@@ -168,6 +169,7 @@ fn rollout_of(
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
         group: written.and_then(|text| value(&text.group)),
+        strategy: Strategy::BlueGreen,
     };
     Some((drafts, spec))
 }

@@ -11,7 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use self::gate::{ApprovalGate, CommandGate, Gate, GateKind, GateStage, HttpGate, Measure};
-use super::aws::AwsFunction;
+use super::{aws::AwsFunction, strategy::Strategy};
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
@@ -192,6 +192,9 @@ pub struct RolloutSpec {
     /// Services of one group in one environment are promoted together or not at all.
     #[serde(default)]
     pub group: Option<GroupName>,
+    /// How users come to it.
+    #[serde(default)]
+    pub strategy: Strategy,
 }
 
 /// The order of promotion over the clouds.

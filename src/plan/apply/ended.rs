@@ -1,4 +1,4 @@
-//! What is remembered of a rollout that ended.
+//! What the end of a rollout leaves behind.
 
 use std::collections::BTreeMap;
 
@@ -44,7 +44,9 @@ pub(super) fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp)
         }
         // It went back with another member of its group, and did not fail itself.
         Phase::RolledBack { why } if why.reason == StopReason::GroupFailed => {}
-        Phase::Rejected { why } | Phase::RolledBack { why } if !rollout.trigger.is_rollback() => {
+        Phase::Rejected { why } | Phase::RolledBack { why }
+            if !rollout.trigger.is_rollback() && why.reason != StopReason::Superseded =>
+        {
             let reason = why.reason.word().to_owned();
             let rejection = Rejection {
                 revision: rollout.revision.clone(),
@@ -64,6 +66,7 @@ pub(super) fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp)
         | Phase::Gating { .. }
         | Phase::Paused { .. }
         | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::RollingBack { .. } => {}

@@ -1,12 +1,9 @@
 //! Takes steps and outcomes into the state, and says what must be written down before anything is sent.
 
-use std::collections::BTreeMap;
-
 mod ended;
 mod outcome;
 mod together;
 
-use self::ended::ended;
 pub use self::{
     outcome::{measured, not_in_the_future, seen, settle},
     together::together,
@@ -16,7 +13,10 @@ use super::{
     step::{Note, Sending},
 };
 use crate::{
-    manifest::spec::{Across, Gate, RolloutSpec},
+    manifest::{
+        spec::{Across, Gate, RolloutSpec},
+        strategy::Strategy,
+    },
     name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, RolloutId, Transition, Trigger,
@@ -76,6 +76,7 @@ pub fn begin(
         gates: Vec::new(),
         bake: std::time::Duration::ZERO,
         across: Across::Together,
+        strategy: Strategy::BlueGreen,
         group: None,
     };
     let id = RolloutId(state.memory.next_rollout);
@@ -103,7 +104,7 @@ pub fn begin(
         }],
         gates: Vec::new(),
         approvals: Vec::new(),
-        pact: BTreeMap::new(),
+        pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
     let mut writes = drop_intents(state, |_| true);
@@ -129,7 +130,11 @@ pub fn advance(
     let Some(rollout) = &mut state.rollout else {
         return Ok(Vec::new());
     };
+    let is_staged_again = matches!(change, Event::StagedAgain);
     rollout.advance(change, now)?;
+    if is_staged_again {
+        rollout.measure_again(now);
+    }
     let rollout = rollout.clone();
     let message = match rollout.phase.why() {
         Some(why) => format!(
@@ -156,6 +161,7 @@ pub fn advance(
         | Phase::Building
         | Phase::Staging
         | Phase::Gating { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live => Severity::Info,
@@ -164,10 +170,21 @@ pub fn advance(
         Write::Rollout,
         event(state, severity, rollout.phase.word(), message, now),
     ];
+    if is_staged_again {
+        writes.extend(again(state, rollout.id));
+    }
     if rollout.phase.is_ended() {
-        writes.extend(ended(state, &rollout, now));
+        writes.extend(ended::ended(state, &rollout, now));
     }
     Ok(writes)
+}
+
+/// Orders of the rollout that are to be given once more: all but its build.
+fn again(state: &mut ServiceState, id: RolloutId) -> Vec<Write> {
+    let prefix = format!("{id}/");
+    drop_intents(state, |key| {
+        key.0.starts_with(&prefix) && !key.0.ends_with("/build")
+    })
 }
 
 /// Intents are noted. They are on the disk before any of them is sent.
@@ -255,6 +272,17 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             ]
         }
         Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
+        Note::Redo { key, message } => {
+            let mut writes = drop_intents(state, |it| *it == key);
+            writes.push(event(
+                state,
+                Severity::Warning,
+                "DriftDetected",
+                message,
+                now,
+            ));
+            writes
+        }
         Note::Forget => {
             let message = "removed from git and from every cloud".to_owned();
             let mut writes = drop_intents(state, |_| true);

@@ -3,11 +3,8 @@
 use super::{Write, advance};
 use crate::{
     name::Timestamp,
-    plan::{
-        around::{Joint, Turn},
-        state::ServiceState,
-    },
-    rollout::phase::{Event, IllegalMove, Phase},
+    plan::{around::Joint, state::ServiceState},
+    rollout::phase::{Event, IllegalMove},
 };
 
 /// The rollout takes its turn together with those of its group. Whoever calls writes all of them at once.
@@ -18,23 +15,14 @@ use crate::{
 pub fn together(
     state: &mut ServiceState,
     joint: &Joint,
+    own: Event,
     now: Timestamp,
 ) -> Result<Vec<Write>, IllegalMove> {
-    let Some(rollout) = &mut state.rollout else {
-        return Ok(Vec::new());
-    };
-    let change = match joint.turn {
-        Turn::Promote if matches!(rollout.phase, Phase::AwaitingApproval { .. }) => Event::Approved,
-        Turn::Promote => Event::GatesPassed,
-        Turn::Live => Event::Baked,
-    };
-    let before = std::mem::take(&mut rollout.pact);
-    let mates = joint.members.iter();
-    let mates = mates.filter(|(key, _)| **key != rollout.service);
-    rollout.pact = mates.map(|(key, id)| (key.clone(), *id)).collect();
-    advance(state, change, now).inspect_err(|_| {
-        if let Some(rollout) = &mut state.rollout {
-            rollout.pact = before;
-        }
-    })
+    let writes = advance(state, own, now)?;
+    if let Some(rollout) = &mut state.rollout {
+        let mates = joint.members.iter();
+        let mates = mates.filter(|(key, _)| **key != rollout.service);
+        rollout.pact = mates.map(|(key, id)| (key.clone(), *id)).collect();
+    }
+    Ok(writes)
 }

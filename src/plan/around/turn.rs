@@ -23,7 +23,9 @@ impl Turn {
     /// The turn that a step would take.
     fn of(step: &Step) -> Option<Self> {
         match step {
-            Step::Move(Event::GatesPassed | Event::Approved) => Some(Self::Promote),
+            Step::Move(Event::GatesPassed | Event::Approved | Event::CanaryStarted) => {
+                Some(Self::Promote)
+            }
             Step::Move(Event::Baked) => Some(Self::Live),
             Step::Move(_)
             | Step::Begin { .. }
@@ -36,16 +38,25 @@ impl Turn {
     }
 }
 
-/// The turn that a service would take if it were alone, for the others of its group to know.
+/// The turn that a service would take if it were alone, and its own move; for the others of its group to know.
 pub(in crate::plan) fn turn(
     state: &ServiceState,
     around: &Around,
-    alone: &Step,
+    alone: Step,
     now: Timestamp,
-) -> Option<Turn> {
-    let turn = Turn::of(alone)?;
+) -> Option<(Turn, Event)> {
+    let turn = Turn::of(&alone)?;
     let waits_for_others = turn == Turn::Promote && ahead(state, around, now).is_some();
-    (!waits_for_others).then_some(turn)
+    match alone {
+        Step::Move(own) if !waits_for_others => Some((turn, own)),
+        Step::Move(_)
+        | Step::Begin { .. }
+        | Step::Together(_)
+        | Step::Note(_)
+        | Step::Observe(_)
+        | Step::Send(_)
+        | Step::Wait(_) => None,
+    }
 }
 
 /// Holds back a step until its turn has come; makes it one of several services where it is.
@@ -195,7 +206,12 @@ pub(in crate::plan) fn mate_failed(state: &ServiceState, around: &Around) -> Opt
         let other = around.others.get(member);
         let facts = other.and_then(|other| other.facts.as_ref());
         match facts.and_then(|facts| facts.rollout.as_ref()) {
-            Some(under) if under.id == *id && under.stage != Stage::Failed => None,
+            Some(under)
+                if under.id == *id && matches!(under.stage, Stage::Moving | Stage::Live) =>
+            {
+                None
+            }
+            // It went back, or went back and is on its way once more.
             Some(under) if under.id == *id => Some((member, under.why.clone())),
             Some(_) | None => Some((member, "its rollout is over".to_owned())),
         }

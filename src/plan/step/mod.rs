@@ -54,6 +54,8 @@ pub enum Note {
     Unpin,
     /// Orders about drift that are done with.
     Clear { keys: Vec<IntentKey> },
+    /// Somebody undid what an order had done: it is to be given again.
+    Redo { key: IntentKey, message: String },
     /// Nothing is left of the service, here or on any cloud.
     Forget,
 }
@@ -110,12 +112,17 @@ pub fn step(state: &ServiceState, around: &Around, policy: Policy, now: Timestam
 }
 
 /// The move that it would make now if it had no group, where that is one that a group makes together.
-pub fn turn(state: &ServiceState, around: &Around, policy: Policy, now: Timestamp) -> Option<Turn> {
+pub fn turn(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> Option<(Turn, Event)> {
     let rollout = state.active().filter(|it| !it.trigger.is_rollback())?;
     if around.group.is_empty() && rollout.pact.is_empty() {
         return None;
     }
-    around::turn(state, around, &alone(state, around, policy, now), now)
+    around::turn(state, around, alone(state, around, policy, now), now)
 }
 
 /// The same without its group.

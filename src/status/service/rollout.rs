@@ -253,6 +253,7 @@ fn needed(measure: &Measure) -> u32 {
 pub(super) fn stage(stage: GateStage) -> &'static str {
     match stage {
         GateStage::Staging => "staging",
+        GateStage::Canary => "canary",
         GateStage::Promotion => "promotion",
     }
 }
@@ -282,7 +283,8 @@ fn judged(rollout: &Rollout, gate: &Gate, run: Option<&GateRun>) -> (GatePhase, 
 fn approval(phase: &Phase) -> GatePhase {
     match phase {
         Phase::AwaitingApproval { since: _ } => GatePhase::Running,
-        Phase::Promoting
+        Phase::Shifting { .. }
+        | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live
         | Phase::RollingBack { .. }

@@ -29,6 +29,9 @@ pub struct SpecReport {
     pub gates: Vec<GateSpec>,
     /// `together`, or the order of the clouds.
     pub across: String,
+    /// `blueGreen`, or the steps of the canary.
+    #[serde(default)]
+    pub strategy: String,
     pub bake_seconds: u64,
     /// Services of the same environment that must be live first.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
@@ -93,6 +96,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         bake,
         across,
         group,
+        strategy,
     } = rollout;
     SpecReport {
         runtime: runtime.to_string(),
@@ -105,6 +109,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
             Across::Together => "together".to_owned(),
             Across::InOrder { first, soak } => format!("{first} first, {}s soak", soak.as_secs()),
         },
+        strategy: strategy.told(),
         bake_seconds: bake.as_secs(),
         depends_on: depends_on.clone(),
         group: group.clone(),
