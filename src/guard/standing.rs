@@ -4,7 +4,11 @@ use super::Alarm;
 use crate::{
     name::{CloudName, ReleaseDigest},
     plan::state::{Ask, ServiceState},
-    rollout::{Rollout, Trigger, intent::IntentState, phase::Phase},
+    rollout::{
+        Rollout, Trigger,
+        intent::{IntentState, Order},
+        phase::Phase,
+    },
 };
 
 /// Before its promotion a rollout works for what Git asks for, or for what a person asked for when Git said the same as now.
@@ -73,9 +77,7 @@ pub(super) fn is_not_the_last(
 /// What was sent once may be sent again: it stands between two releases, and both ways out touch it.
 fn was_begun(state: &ServiceState, target: CloudName, release: ReleaseDigest) -> bool {
     state.intents.values().any(|intent| {
-        let is_same = intent.order.target() == Some(target)
-            && intent.order.touches_blue()
-            && intent.order.release() == Some(release);
+        let is_same = intent.order == Order::Promote { target, release };
         let was_sent = match &intent.state {
             IntentState::Open { .. } | IntentState::Done { .. } => true,
             IntentState::Failed { .. } => false,
