@@ -22,12 +22,11 @@ const A_MINUTE: Duration = Duration::from_secs(60);
 /// The gates of all steps, in their order.
 pub(super) fn step_gates(text: Option<&At<StrategyText>>) -> Vec<At<GateSpec>> {
     let gates = |step: &At<StepText>| match &step.value {
-        StepText::Long(StepLong {
-            gates: Some(gates), ..
-        }) => gates.value.clone(),
-        StepText::Long(StepLong { gates: None, .. }) | StepText::Weight(_) | StepText::Pause(_) => {
-            Vec::new()
-        }
+        StepText::Long(step) => step
+            .gates
+            .as_ref()
+            .map_or(Vec::new(), |at| at.value.clone()),
+        StepText::Weight(_) | StepText::Pause(_) => Vec::new(),
     };
     text.into_iter().flat_map(steps).flat_map(gates).collect()
 }
