@@ -60,7 +60,8 @@ async fn canary(
     site.edit("services/inventory/app.py", &version(from), &version(to));
     let commit = site.author.commit(&format!("inventory: {to}")).unwrap();
     daemon.sources.wake_all();
-    let state = until(daemon, &key(), "a canary", |state| {
+    let inventory = key();
+    let state = until(daemon, &inventory, "a canary", |state| {
         is_of(state, &commit) && is_waiting(state)
     });
     let state = state.await;
@@ -76,7 +77,8 @@ async fn about_the_share_of_answers_comes_from_the_canary_and_none_once_it_went_
     site.edit(manifest, "    bake: 2s", strategy);
     site.author.commit("the shop opens").unwrap();
     let daemon = site.local_daemon().await;
-    let state = until(&daemon, &key(), "v1", is_live).await;
+    let inventory = key();
+    let state = until(&daemon, &inventory, "v1", is_live).await;
     let one = state.rollout.as_ref().unwrap().release;
 
     let (state, two) = canary(&site, &daemon, "v1", "v2").await;
@@ -93,8 +95,14 @@ async fn about_the_share_of_answers_comes_from_the_canary_and_none_once_it_went_
 
     let abort = Action::Abort { reason: None };
     let ana = Actor::person("ana");
-    daemon.handle.act(&key(), abort, ana.clone()).await.unwrap();
-    let back = until(&daemon, &key(), "back", |state| is_in(state, "RolledBack"));
+    daemon
+        .handle
+        .act(&inventory, abort, ana.clone())
+        .await
+        .unwrap();
+    let back = until(&daemon, &inventory, "back", |state| {
+        is_in(state, "RolledBack")
+    });
     let counts = answers(&back.await, CloudName::Aws, CALLS / 4).await;
     assert_eq!(
         counts.get(&one.to_string()),
@@ -105,10 +113,10 @@ async fn about_the_share_of_answers_comes_from_the_canary_and_none_once_it_went_
     canary(&site, &daemon, "v2", "v3").await;
     daemon
         .handle
-        .act(&key(), Action::Promote, ana)
+        .act(&inventory, Action::Promote, ana)
         .await
         .unwrap();
-    let live = until(&daemon, &key(), "v3", |state| {
+    let live = until(&daemon, &inventory, "v3", |state| {
         is_in(state, "Live") && is_on_both(state)
     });
     let live = live.await;
