@@ -8,7 +8,7 @@ use std::{
 
 use fastrand::Rng;
 use verdigris::{
-    desired::{DesiredService, Release},
+    desired::{self, DesiredService, Release},
     manifest::{
         set::{assemble, parse_file},
         spec::{Across, Environment, Gate, GateKind, GateStage, Service},
@@ -61,6 +61,7 @@ spec:
 struct Template {
     environments: Vec<Arc<Environment>>,
     service: Service,
+    desired: DesiredService,
 }
 
 fn template() -> &'static Template {
@@ -72,7 +73,15 @@ fn template() -> &'static Template {
         let environments =
             ENVIRONMENTS.map(|name| set.environments[&name.parse().unwrap()].clone());
         let service = &set.services[&"shop".parse().unwrap()].service;
+        let tree = ObjectId::new("0".repeat(40)).unwrap();
+        let revision = Revision {
+            reference: "main".to_owned(),
+            commit: tree.clone(),
+        };
+        let assembled = desired::assemble(&set, &|_| Some(tree.clone()), &revision).desired;
+        let desired = assembled.services.into_values().next();
         Template {
+            desired: DesiredService::clone(&desired.unwrap()),
             environments: environments.into(),
             service: Service::clone(service),
         }
@@ -102,6 +111,7 @@ pub(crate) struct Member {
     pub(crate) targets: Vec<CloudName>,
     place: Environment,
     service: Service,
+    desired: DesiredService,
 }
 
 /// Services of a seed: a few, in two environments.
@@ -139,6 +149,7 @@ impl Fleet {
                     targets: place.targets(),
                     place: place.clone(),
                     service,
+                    desired: template.desired.clone(),
                 });
             }
         }
@@ -257,11 +268,12 @@ impl Member {
         rollout.bake = way.bake;
         rollout.across = way.across.clone();
         rollout.strategy = way.strategy.clone();
+        // What the story says nothing about is as the manifests leave it.
         DesiredService {
             release,
             environment: self.place.clone(),
             rollout,
-            drift: self.service.drift,
+            ..self.desired.clone()
         }
     }
 }
