@@ -103,6 +103,8 @@ struct Side {
     /// The newest look that was answered showed something that is not ours, since then.
     foreign_since: Option<Instant>,
     writing: Option<u64>,
+    /// What blue holds now, and all that it ever held.
+    blue: Option<ReleaseDigest>,
     held: BTreeSet<ReleaseDigest>,
 }
 
@@ -124,6 +126,8 @@ struct Run {
     /// It was given a share of blue's requests.
     is_shared: bool,
     is_cut_short: bool,
+    /// Since it began, a daemon died, somebody went past us, or a cloud lied: what blue holds need not be what the daemon can know.
+    is_muddled: bool,
     /// Since when it may not go on.
     failed: Option<Instant>,
     is_over: bool,
@@ -252,6 +256,16 @@ impl Checker {
         }
     }
 
+    /// Blue may not be what the daemon can know.
+    pub(crate) fn muddle(&mut self, service: usize) {
+        let run = self.services[service].run.iter_mut();
+        run.for_each(|run| run.is_muddled = true);
+    }
+
+    pub(crate) fn muddle_all(&mut self) {
+        (0..self.services.len()).for_each(|service| self.muddle(service));
+    }
+
     pub(crate) fn jumped(&mut self) {
         self.jumps += 1;
     }
@@ -259,6 +273,7 @@ impl Checker {
     pub(crate) fn edited(&mut self, service: usize) {
         self.trouble(service, "edited by hand");
         self.services[service].is_edited = true;
+        self.muddle(service);
     }
 
     // === what people were granted ===

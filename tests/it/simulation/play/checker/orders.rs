@@ -98,7 +98,17 @@ impl Checker {
     /// What blue holds on a cloud now.
     pub(crate) fn holds(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
         let side = &mut self.services[service].sides[side_of(cloud)];
+        side.blue = blue;
         side.held.extend(blue);
+    }
+
+    /// What blue is found to hold by a look: where nobody moved it, it moved itself.
+    pub(crate) fn found(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
+        if self.services[service].sides[side_of(cloud)].blue != blue {
+            self.trouble(service, "a promotion undid itself");
+            self.muddle(service);
+        }
+        self.holds(service, cloud, blue);
     }
 
     /// A look was answered.
