@@ -6,6 +6,7 @@ mod faults;
 mod schemas;
 mod sets;
 mod specs;
+mod strategies;
 mod texts;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
