@@ -16,6 +16,7 @@ use verdigris::{
     name::{CloudName, Percent, ReleaseDigest, Slot},
     plan::{
         act::Action,
+        around::Around,
         preview::preview,
         state::{Policy, ServiceState},
     },
@@ -387,7 +388,7 @@ fn opinion(state: &ServiceState, percent: u8) -> String {
         release: two().release.digest,
         weight: Percent::new(percent).unwrap(),
     };
-    let said = guard::check(&order, state, 5, 1, 50);
+    let said = guard::check(&order, state, &Around::default(), 50);
     said.map_or_else(|alarm| alarm.to_string(), |()| "may be given".to_owned())
 }
 
@@ -441,7 +442,7 @@ async fn a_plan_shows_each_share_and_the_cloud_that_takes_none() {
     state.memory.suspension = None;
     let plan = preview(
         &state,
-        Default::default(),
+        &Around::default(),
         Policy::default(),
         stage.clock.now(),
     );
