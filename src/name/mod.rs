@@ -12,7 +12,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    digest::{CodeDigest, InputDigest, ReleaseDigest},
+    digest::{CodeDigest, InputDigest, ReleaseDigest, hex},
     percent::Percent,
     revision::{ObjectId, Revision},
     time::Timestamp,
