@@ -229,11 +229,7 @@ impl fmt::Display for WaitingOn {
                 target,
                 ill,
                 failure,
-            } => write!(
-                f,
-                "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{}",
-                because(failure)
-            ),
+            } => last_healthy(f, *target, *ill, &because(failure)),
             Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure)),
             Self::Gate { gate, .. } => write!(f, "gate {gate}"),
             Self::Approval {
@@ -249,26 +245,22 @@ impl fmt::Display for WaitingOn {
                 until,
                 whole,
             } => canary_pause(f, *weight, *until, whole),
-            Self::Suspended {
-                reason,
-                until: Some(until),
-            } => write!(f, "`resume`, or {until}: suspended because {reason}"),
-            Self::Suspended {
-                reason,
-                until: None,
-            } => write!(f, "`resume`: suspended because {reason}"),
+            Self::Suspended { reason, until } => {
+                let until = until.map_or_else(String::new, |until| format!(", or {until}"));
+                write!(f, "`resume`{until}: suspended because {reason}")
+            }
             Self::Pinned { release, .. } => {
+                let short = release.short();
                 write!(
                     f,
-                    "a newer release, or `resume`: pinned at {} by a rollback",
-                    release.short()
+                    "a newer release, or `resume`: pinned at {short} by a rollback"
                 )
             }
             Self::Rejected { release, message } => {
+                let short = release.short();
                 write!(
                     f,
-                    "a newer release, or `retry`: {} was rejected: {message}",
-                    release.short()
+                    "a newer release, or `retry`: {short} was rejected: {message}"
                 )
             }
             Self::Drift { target, message } => {
@@ -286,16 +278,7 @@ impl fmt::Display for WaitingOn {
                 after,
                 until,
                 standing,
-            } => {
-                write!(f, "{service} to hold this release live")?;
-                if !after.is_zero() {
-                    write!(f, " for {}", spelt(*after))?;
-                }
-                if let Some(until) = until {
-                    write!(f, ", until {until}")?;
-                }
-                write!(f, ": it {standing}")
-            }
+            } => environment(f, service, *after, *until, standing),
         }
     }
 }
@@ -324,4 +307,33 @@ fn canary_pause(
             whole.join(" and ")
         ),
     }
+}
+
+fn last_healthy(
+    f: &mut fmt::Formatter<'_>,
+    target: CloudName,
+    ill: CloudName,
+    because: &str,
+) -> fmt::Result {
+    write!(
+        f,
+        "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{because}"
+    )
+}
+
+fn environment(
+    f: &mut fmt::Formatter<'_>,
+    service: &ServiceKey,
+    after: Duration,
+    until: Option<Timestamp>,
+    standing: &impl fmt::Display,
+) -> fmt::Result {
+    write!(f, "{service} to hold this release live")?;
+    if !after.is_zero() {
+        write!(f, " for {}", spelt(after))?;
+    }
+    if let Some(until) = until {
+        write!(f, ", until {until}")?;
+    }
+    write!(f, ": it {standing}")
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::{
     name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp},
     plan::reason::WaitingOn,
-    rollout::intent::{Failure, Response},
+    rollout::intent::{Failure, Order, Response},
 };
 
 /// One thing that stands between now and the next order.
@@ -73,15 +73,6 @@ impl Waiting {
             ..Self::default()
         };
         let until = |on: &str, until: Option<Timestamp>| Self { until, ..plain(on) };
-        let about = |on: &str, release: ReleaseDigest| Self {
-            release: Some(release),
-            ..plain(on)
-        };
-        let at_gate = |on: &str, gate: &GateName, until: Option<Timestamp>| Self {
-            gate: Some(gate.clone()),
-            until,
-            ..plain(on)
-        };
         match waiting {
             WaitingOn::Nothing => plain("nothing"),
             WaitingOn::Git => plain("git"),
@@ -96,19 +87,13 @@ impl Waiting {
                 order,
                 failure,
                 next_at,
-            } => Self {
-                target: order.target(),
-                release: order.release(),
-                until: *next_at,
-                failure: failure.as_ref().map(Trouble::of),
-                ..plain("order")
-            },
-            WaitingOn::Gate { gate, next_at } => at_gate("gate", gate, *next_at),
+            } => plain("order").for_order(order, failure.as_ref(), *next_at),
+            WaitingOn::Gate { gate, next_at } => plain("gate").at_gate(gate, *next_at),
             WaitingOn::Approval {
                 gate,
                 given: _,
                 quorum: _,
-            } => at_gate("approval", gate, None),
+            } => plain("approval").at_gate(gate, None),
             WaitingOn::Person { message: _ } => plain("person"),
             WaitingOn::Soak { target, until: end } => Self {
                 target: Some(*target),
@@ -124,35 +109,60 @@ impl Waiting {
                 reason: _,
                 until: end,
             } => until("suspended", *end),
-            WaitingOn::Pinned { release, held: _ } => about("pinned", *release),
+            WaitingOn::Pinned { release, held: _ } => plain("pinned").about(*release),
             WaitingOn::Rejected {
                 release,
                 message: _,
-            } => about("rejected", *release),
+            } => plain("rejected").about(*release),
             WaitingOn::Drift { target, message: _ } => plain("drift").at(*target, None),
             WaitingOn::Prune { message: _ } => plain("prune"),
-            WaitingOn::Dependency { service, standing } => Self {
-                service: Some(service.clone()),
-                release: standing.release(),
-                ..plain("dependency")
-            },
-            WaitingOn::Group { service, standing } => Self {
-                service: Some(service.clone()),
-                release: standing.release(),
-                ..plain("group")
-            },
+            WaitingOn::Dependency { service, standing } => {
+                plain("dependency").on_other(service, standing.release())
+            }
+            WaitingOn::Group { service, standing } => {
+                plain("group").on_other(service, standing.release())
+            }
             WaitingOn::Environment {
                 service,
                 after: _,
                 until,
                 standing,
             } => Self {
-                service: Some(service.clone()),
-                release: standing.release(),
                 until: *until,
-                ..plain("environment")
+                ..plain("environment").on_other(service, standing.release())
             },
         }
+    }
+
+    fn for_order(
+        mut self,
+        order: &Order,
+        failure: Option<&Failure>,
+        next_at: Option<Timestamp>,
+    ) -> Self {
+        self.target = order.target();
+        self.release = order.release();
+        self.until = next_at;
+        self.failure = failure.map(Trouble::of);
+        self
+    }
+
+    fn at_gate(mut self, gate: &GateName, until: Option<Timestamp>) -> Self {
+        self.gate = Some(gate.clone());
+        self.until = until;
+        self
+    }
+
+    fn about(mut self, release: ReleaseDigest) -> Self {
+        self.release = Some(release);
+        self
+    }
+
+    /// Another service, and the release of it that counts.
+    fn on_other(mut self, service: &ServiceKey, release: Option<ReleaseDigest>) -> Self {
+        self.service = Some(service.clone());
+        self.release = release;
+        self
     }
 
     /// It is about a target, and why the newest try there did not succeed.

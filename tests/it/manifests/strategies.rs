@@ -147,7 +147,10 @@ fn what_is_no_strategy_is_told_with_what_to_write() {
             "{ canary: [{ weight: 10, pause: 5m }] }",
             "a step does one thing",
         ),
-        ("{ canary: [{ setWeight: 10 }] }", "did you mean `weight`?"),
+        (
+            "{ canary: [{ setWeight: 10 }] }",
+            "known here: weight, pause, gates",
+        ),
         ("{ canary: [10, { gates: [] }] }", "names no gate"),
         (
             "{ canary: [10, { gates: [{ http: { path: / }, after: promotion }] }] }",
