@@ -4,7 +4,7 @@
 
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage},
-    name::{CloudName, ReleaseDigest},
+    name::{Actor, CloudName, ReleaseDigest},
     plan::state::{Ask, ServiceState},
     rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
 };
@@ -134,9 +134,16 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
         GateKind::Http(_) => rollout.targets.iter().all(|target| count_of(Some(*target))),
         GateKind::Command(_) => count_of(None),
         GateKind::Approval(approval) => {
-            let may = |who: &str| approval.by.is_empty() || approval.by.iter().any(|by| by == who);
+            let is_open = approval.by.is_empty() && approval.roles.is_empty();
+            let may = |who: &Actor| {
+                let mut names = approval.by.iter();
+                let mut roles = approval.roles.iter();
+                is_open
+                    || names.any(|by| *by == who.username)
+                    || roles.any(|it| who.roles.contains(it))
+            };
             let given = rollout.approvals.iter();
-            let given = given.filter(|given| may(&given.actor.username));
+            let given = given.filter(|given| given.void_since.is_none() && may(&given.actor));
             given.count() >= approval.quorum as usize
         }
     }

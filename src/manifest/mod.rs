@@ -10,6 +10,7 @@ mod raw;
 pub mod schema;
 pub mod set;
 pub mod spec;
+mod window;
 mod yaml;
 
 /// Reads a duration as manifests write it: `300ms`, `30s`, `10m`, `1h30m`.
@@ -19,4 +20,9 @@ mod yaml;
 /// Says what is wrong and what to write instead.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     raw::plain_duration(text)
+}
+
+/// Writes a duration as manifests write it.
+pub fn duration_text(length: std::time::Duration) -> String {
+    window::length_text(length)
 }

@@ -88,6 +88,7 @@ mod tests {
     const FUNCTION: &str = "/properties/functions/additionalProperties";
     const SECRET: &str = "/properties/env/additionalProperties/anyOf/1";
     const ACROSS: &str = "/properties/rollout/properties/across/anyOf/2";
+    const WINDOW: &str = "/properties/rollout/properties/windows/items";
     const GATE: &str = "/properties/rollout/properties/gates/items";
 
     #[track_caller]
@@ -108,6 +109,7 @@ mod tests {
         service(&[SPEC, "/properties/rollout"], raw::RolloutText::KEYS);
         service(&[SPEC, ACROSS], raw::AcrossLong::KEYS);
         service(&[SPEC, GATE], raw::GateSpec::KEYS);
+        service(&[SPEC, WINDOW], raw::WindowText::KEYS);
         let environment = |pointer: &[&str], known| check(Kind::Environment, pointer, known);
         environment(&[], raw::EnvironmentDocument::KEYS);
         environment(&[SPEC], raw::EnvironmentSpec::KEYS);

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
+pub use super::window::{Window, WindowEffect};
+use crate::name::{Actor, CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -176,6 +177,9 @@ pub struct RolloutSpec {
     /// How long blue is watched after a promotion.
     pub bake: Duration,
     pub across: Across,
+    /// When it may be promoted, as far as the service says; its environment may say more.
+    #[serde(default)]
+    pub windows: Vec<Window>,
 }
 
 /// The order of promotion over the clouds.
@@ -299,10 +303,25 @@ pub struct CommandGate {
 /// Waits for people.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ApprovalGate {
-    /// Who may approve; empty means anyone whose token may act.
+    /// Who may approve, by name. Where neither names nor roles stand: anyone whose token may act.
     pub by: Vec<String>,
+    /// Who may approve, by a role of their token.
+    #[serde(default)]
+    pub roles: Vec<String>,
     /// How many of them must. At least 1.
     pub quorum: u32,
+    /// How long it is waited for; the rollout is rejected then. For ever where it is not said.
+    #[serde(default)]
+    pub expires: Option<Duration>,
+}
+
+impl ApprovalGate {
+    /// Whether this person's word counts.
+    pub fn takes(&self, actor: &Actor) -> bool {
+        let is_named = self.by.contains(&actor.username);
+        let has_role = self.roles.iter().any(|role| actor.roles.contains(role));
+        (self.by.is_empty() && self.roles.is_empty()) || is_named || has_role
+    }
 }
 
 /// Where services run.
@@ -312,6 +331,9 @@ pub struct Environment {
     /// At least one of the two clouds is there.
     pub aws: Option<AwsTarget>,
     pub azure: Option<AzureTarget>,
+    /// When anything in it may be promoted.
+    #[serde(default)]
+    pub windows: Vec<Window>,
 }
 
 impl Environment {

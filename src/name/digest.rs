@@ -86,6 +86,10 @@ digest_type!(
     /// The bytes of a package. AWS calls the same number, in base64, `CodeSha256`.
     CodeDigest
 );
+digest_type!(
+    /// What a rollout would do to what is live. Approvals are given for one, and for no other.
+    PlanHash
+);
 
 fn parse_digest(value: &str) -> Result<[u8; 32], BadName> {
     let bad = || BadName {

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     diff::{Change, FieldDrift},
-    name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Timestamp},
+    plan::state::PinKind,
     rollout::intent::{Failure, Order},
 };
 
@@ -102,6 +103,23 @@ pub enum WaitingOn {
         gate: GateName,
         given: u32,
         quorum: u32,
+        /// What is to be approved; words for another plan do not count.
+        plan: PlanHash,
+        /// Words that no longer count, since the plan became another one.
+        void: u32,
+        /// When the rollout is rejected for want of them.
+        expires: Option<Timestamp>,
+    },
+    /// A person holds the rollout.
+    Paused {
+        actor: Actor,
+        reason: String,
+    },
+    /// A closed window holds the promotion.
+    Window {
+        /// The window that denies, or what allows.
+        message: String,
+        opens: Option<Timestamp>,
     },
     /// A gate could not be judged.
     Person {
@@ -121,6 +139,8 @@ pub enum WaitingOn {
     Pinned {
         release: ReleaseDigest,
         held: Option<ReleaseDigest>,
+        kind: PinKind,
+        actor: Actor,
     },
     Rejected {
         release: ReleaseDigest,
@@ -156,7 +176,41 @@ impl fmt::Display for WaitingOn {
                 gate,
                 given,
                 quorum,
-            } => write!(f, "approval {gate}: {given} of {quorum} given"),
+                plan,
+                void,
+                expires: _,
+            } => {
+                write!(
+                    f,
+                    "approval {gate} of plan {}: {given} of {quorum} given",
+                    plan.short()
+                )?;
+                match void {
+                    0 => Ok(()),
+                    void => write!(f, ", {void} void since the plan changed"),
+                }
+            }
+            Self::Paused { actor, reason } => {
+                write!(f, "`resume`: paused by {}", actor.username)?;
+                match reason.as_str() {
+                    "" => Ok(()),
+                    reason => write!(f, " because {reason}"),
+                }
+            }
+            Self::Window {
+                message,
+                opens: Some(opens),
+            } => write!(
+                f,
+                "{opens}, when windows let it be promoted, or `override`: {message}"
+            ),
+            Self::Window {
+                message,
+                opens: None,
+            } => write!(
+                f,
+                "windows that let it be promoted, or `override`: {message}"
+            ),
             Self::Person { message } => write!(f, "a person's `retry` or `abort`: {message}"),
             Self::Soak { target, until } => write!(f, "{target} to soak until {until}"),
             Self::Bake { until } => write!(f, "the bake to end at {until}"),
@@ -168,6 +222,19 @@ impl fmt::Display for WaitingOn {
                 reason,
                 until: None,
             } => write!(f, "`resume`: suspended because {reason}"),
+            Self::Pinned {
+                release,
+                held: _,
+                kind: PinKind::Person,
+                actor,
+            } => {
+                write!(
+                    f,
+                    "`unpin`: pinned at {} by {}",
+                    release.short(),
+                    actor.username
+                )
+            }
             Self::Pinned { release, .. } => {
                 write!(
                     f,

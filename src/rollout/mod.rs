@@ -8,6 +8,8 @@ pub mod gate_run;
 pub mod intent;
 pub mod phase;
 pub mod verdict;
+pub mod window;
+pub mod word;
 
 use std::fmt;
 
@@ -17,6 +19,7 @@ use self::{
     evidence::Evidence,
     gate_run::GateRun,
     phase::{Event, IllegalMove, Phase},
+    word::{Approval, Hurry, Word},
 };
 use crate::{
     manifest::spec::{Environment, RolloutSpec},
@@ -88,6 +91,15 @@ pub struct Rollout {
     pub transitions: Vec<Transition>,
     pub gates: Vec<GateRun>,
     pub approvals: Vec<Approval>,
+    /// A person holds it: nothing more begins until they let go.
+    #[serde(default)]
+    pub pause: Option<Word>,
+    /// A person ended a wait of it, or all.
+    #[serde(default)]
+    pub hurry: Option<Hurry>,
+    /// A person opened the windows to it.
+    #[serde(default)]
+    pub bypass: Option<Word>,
 }
 
 /// One move of a rollout.
@@ -96,13 +108,6 @@ pub struct Transition {
     pub at: Timestamp,
     pub phase: String,
     pub message: String,
-}
-
-/// A person's word for an approval gate.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Approval {
-    pub actor: Actor,
-    pub at: Timestamp,
 }
 
 impl Rollout {
@@ -140,6 +145,16 @@ impl Rollout {
             };
             run.forget_half_of_the_evidence();
         }
+    }
+
+    /// Whether a person said that a wait which began at a moment is over.
+    pub fn is_hurried(&self, began: Timestamp) -> bool {
+        self.hurry.as_ref().is_some_and(|hurry| hurry.ends(began))
+    }
+
+    /// Whether a person said that no wait of it is to be waited for.
+    pub fn is_in_full(&self) -> bool {
+        self.hurry.as_ref().is_some_and(|hurry| hurry.full)
     }
 
     pub fn is_active(&self) -> bool {

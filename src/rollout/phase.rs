@@ -53,6 +53,7 @@ pub enum StopReason {
     PromotionFailed,
     SlotReverted,
     Aborted,
+    ApprovalExpired,
 }
 
 impl StopReason {
@@ -67,6 +68,7 @@ impl StopReason {
             Self::PromotionFailed => "PromotionFailed",
             Self::SlotReverted => "SlotReverted",
             Self::Aborted => "Aborted",
+            Self::ApprovalExpired => "ApprovalExpired",
         }
     }
 }

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::service::{rollout::Move, waiting::Waiting};
+use super::service::{
+    rollout::{Move, WordReport},
+    waiting::Waiting,
+};
 use crate::{
     name::{Actor, CloudName, GateName, ReleaseDigest, Revision, ServiceKey, Timestamp},
     plan::{
@@ -79,6 +82,9 @@ pub struct HistoryReport {
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub transitions: Vec<Move>,
+    /// Who promoted it outside its windows, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<WordReport>,
 }
 
 impl From<&HistoryEntry> for HistoryReport {
@@ -96,6 +102,7 @@ impl From<&HistoryEntry> for HistoryReport {
             started_at,
             ended_at,
             transitions,
+            bypass,
         } = entry;
         let tell = |Transition { at, phase, message }: &Transition| Move {
             at: *at,
@@ -115,6 +122,7 @@ impl From<&HistoryEntry> for HistoryReport {
             started_at: *started_at,
             ended_at: *ended_at,
             transitions: transitions.iter().map(tell).collect(),
+            overridden: bypass.as_ref().map(WordReport::of),
         }
     }
 }

@@ -147,24 +147,26 @@ async fn an_approval_needs_its_quorum_of_the_people_it_lists() {
     approval.kind = GateKind::Approval(ApprovalGate {
         by: vec!["ana".to_owned(), "bo".to_owned(), "cy".to_owned()],
         quorum: 2,
+        roles: Vec::new(),
+        expires: None,
     });
     one.rollout.gates.push(approval);
     stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.waits_on().await, "approval release: 0 of 2 given");
-    let refused = stage.refusal(Action::Approve, "eve").await;
+    let refused = stage.refusal(Action::Approve { plan: None }, "eve").await;
     assert!(
         refused.contains("no approval gate of it lists eve"),
         "{refused}"
     );
-    stage.act_as(Action::Approve, "ana").await;
-    let refused = stage.refusal(Action::Approve, "ana").await;
+    stage.act_as(Action::Approve { plan: None }, "ana").await;
+    let refused = stage.refusal(Action::Approve { plan: None }, "ana").await;
     assert!(refused.contains("ana has approved already"), "{refused}");
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [None, None]);
     let stage = stage.crash().await;
     stage.pass(SETTLED).await;
-    stage.act_as(Action::Approve, "cy").await;
+    stage.act_as(Action::Approve { plan: None }, "cy").await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Live");
 }
@@ -216,13 +218,13 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     let mut told = String::new();
     let live = version("1").release.digest;
     let actions = [
-        Action::Promote,
+        Action::Promote { full: false },
         Action::Abort { reason: None },
         Action::Retry,
         Action::Rollback { to: None },
         Action::Rollback { to: Some(live) },
         Action::Resume,
-        Action::Approve,
+        Action::Approve { plan: None },
     ];
     for action in &actions {
         told += &format!("{}\n", stage.refusal(action.clone(), "ana").await);
@@ -265,7 +267,7 @@ async fn a_bake_that_is_cut_short_still_looks_at_the_slots() {
     stage.commit(std::slice::from_ref(&two)).await;
     stage.until(&key(), "Baking").await;
     stage.pass(Duration::from_secs(60)).await;
-    stage.act(Action::Promote).await;
+    stage.act(Action::Promote { full: false }).await;
     stage.pass(Duration::from_secs(5)).await;
     assert_eq!(stage.phase().await, "Live");
 
@@ -275,7 +277,7 @@ async fn a_bake_that_is_cut_short_still_looks_at_the_slots() {
     stage.until(&key(), "Baking").await;
     stage.pass(Duration::from_secs(45)).await;
     stage.cloud(CloudName::Azure).edit(&key(), HandEdit::Swap);
-    stage.act(Action::Promote).await;
+    stage.act(Action::Promote { full: false }).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "RolledBack");
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);

@@ -200,7 +200,7 @@ impl Run {
                 until: until.filter(|_| self.rng.bool()),
             },
             6 => Action::Resume,
-            _ => Action::Promote,
+            _ => Action::Promote { full: false },
         };
         let word = action.word();
         let told = stage.refusal(action, "ana").await;

@@ -43,6 +43,13 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
             post(suspend),
         ),
         ("/api/v1/services/{environment}/{name}/resume", post(resume)),
+        ("/api/v1/services/{environment}/{name}/pause", post(pause)),
+        ("/api/v1/services/{environment}/{name}/pin", post(pin)),
+        ("/api/v1/services/{environment}/{name}/unpin", post(unpin)),
+        (
+            "/api/v1/services/{environment}/{name}/override",
+            post(bypass),
+        ),
         (
             "/api/v1/services/{environment}/{name}/reconcile",
             post(reconcile),
@@ -86,6 +93,43 @@ pub(super) struct SuspendBody {
 pub(super) struct ReconcileBody {
     /// Comes back as `status.lastHandledReconcileAt`.
     token: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PromoteBody {
+    /// End every wait that is still to come: pauses, soaks, the bake. Gates, approvals and windows stay.
+    #[serde(default)]
+    full: bool,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApproveBody {
+    /// The plan that is meant: its hash, or eight digits of it or more. Refused if it is another one by now.
+    plan: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseBody {
+    reason: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PinBody {
+    /// A release that was live before; without it, the one that is live.
+    to: Option<ReleaseDigest>,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OverrideBody {
+    #[serde(default)]
+    reason: String,
 }
 
 /// An action was taken.
@@ -157,9 +201,9 @@ macro_rules! action {
 action!(
     promote,
     "/api/v1/services/{environment}/{name}/promote",
-    Plain,
-    "End the bake now, or give approval. Gates are never skipped.",
-    |site, Plain {}| Action::Promote
+    PromoteBody,
+    "End the wait that is under way, or with `full` all that are still to come. Gates are never skipped.",
+    |site, PromoteBody { full }| Action::Promote { full }
 );
 action!(
     abort,
@@ -198,8 +242,43 @@ action!(
     resume,
     "/api/v1/services/{environment}/{name}/resume",
     Plain,
-    "End a suspension, and let go of a pin.",
+    "End a pause and a suspension, and let go of a rollback's pin.",
     |site, Plain {}| Action::Resume
+);
+action!(
+    pause,
+    "/api/v1/services/{environment}/{name}/pause",
+    PauseBody,
+    "Begin nothing more of the rollout until `resume`; a bake is watched on.",
+    |site, PauseBody { reason }| Action::Pause {
+        reason: reason.map(checked).transpose()?
+    }
+);
+action!(
+    pin,
+    "/api/v1/services/{environment}/{name}/pin",
+    PinBody,
+    "Stay at what is live, or at a release that was, until `unpin`. A reason is required.",
+    |site, PinBody { to, reason }| Action::Pin {
+        to,
+        reason: given(checked(reason)?)?
+    }
+);
+action!(
+    unpin,
+    "/api/v1/services/{environment}/{name}/unpin",
+    Plain,
+    "Let go of a pin.",
+    |site, Plain {}| Action::Unpin
+);
+action!(
+    bypass,
+    "/api/v1/services/{environment}/{name}/override",
+    OverrideBody,
+    "Let the rollout that is under way be promoted outside its windows. A reason is required.",
+    |site, OverrideBody { reason }| Action::Override {
+        reason: given(checked(reason)?)?
+    }
 );
 action!(
     reconcile,
@@ -216,9 +295,9 @@ action!(
 action!(
     approve,
     "/api/v1/services/{environment}/{name}/approve",
-    Plain,
-    "Give approval to the rollout that waits for it.",
-    |site, Plain {}| Action::Approve
+    ApproveBody,
+    "Give a word for the plan of the rollout that waits for it.",
+    |site, ApproveBody { plan }| Action::Approve { plan }
 );
 
 fn given(reason: String) -> Result<String, Problem> {

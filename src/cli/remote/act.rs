@@ -24,10 +24,22 @@ use crate::{
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Act {
-    /// Ends the bake now, or gives an approval; gates are never skipped
-    Promote(Common),
+    /// Ends the wait that is under way: a pause, an approval, a soak or the bake; gates are never skipped
+    Promote {
+        /// End every wait that is still to come; approvals, gates and windows stay
+        #[arg(long)]
+        full: bool,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Gives an approval to the rollout that waits for it
-    Approve(Common),
+    Approve {
+        /// The plan that is meant, as `plan` and `status` show it; refused if it is another one by now
+        #[arg(long, value_name = "HASH")]
+        plan: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Ends the rollout: green is left, or blue goes back
     Abort {
         /// Why, for those who ask later
@@ -57,8 +69,37 @@ pub(in crate::cli) enum Act {
         #[command(flatten)]
         common: Common,
     },
-    /// Ends a suspension, and lets go of a pin
+    /// Begins nothing more of the rollout until `resume`; a bake is watched on
+    Pause {
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Ends a pause and a suspension, and lets go of a rollback's pin
     Resume(Common),
+    /// Stays at what is live, or at a release that was, until `unpin`
+    Pin {
+        /// The release: as for `rollback`; what is live where unsaid
+        #[arg(long, value_name = "RELEASE")]
+        to: Option<String>,
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Lets go of a pin
+    Unpin(Common),
+    /// Lets the rollout be promoted outside its windows, for an emergency; who and why is kept
+    Override {
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Looks now, at the repositories and at the clouds
     Reconcile(Common),
 }
@@ -81,8 +122,33 @@ pub(in crate::cli) struct Common {
 impl Act {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit> {
         match self {
-            Self::Promote(common) => common.act(screen, "promote", &json!({})).await,
-            Self::Approve(common) => common.act(screen, "approve", &json!({})).await,
+            Self::Promote { full, common } => {
+                let body = json!({ "full": full });
+                common.act(screen, "promote", &body).await
+            }
+            Self::Approve { plan, common } => {
+                let body = json!({ "plan": plan });
+                common.act(screen, "approve", &body).await
+            }
+            Self::Pause { reason, common } => {
+                let body = json!({ "reason": reason });
+                common.act(screen, "pause", &body).await
+            }
+            Self::Unpin(common) => common.act(screen, "unpin", &json!({})).await,
+            Self::Override { reason, common } => {
+                let body = json!({ "reason": reason });
+                common.act(screen, "override", &body).await
+            }
+            Self::Pin { to, reason, common } => {
+                let client = common.server.connect()?;
+                let key = client.key(&common.name).await?;
+                let to = match to {
+                    Some(to) => Some(release(&client, &key, &to).await?),
+                    None => None,
+                };
+                let body = json!({ "to": to, "reason": reason });
+                common.act_on(&client, &key, screen, "pin", &body).await
+            }
             Self::Retry(common) => common.act(screen, "retry", &json!({})).await,
             Self::Resume(common) => common.act(screen, "resume", &json!({})).await,
             Self::Abort { reason, common } => {

@@ -2,9 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
-use super::super::{
-    raw::{At, AwsText, AzureText, EnvironmentDocument, Report},
-    spec::{AwsTarget, AzurePlan, AzureTarget, Environment},
+use super::{
+    super::{
+        raw::{At, AwsText, AzureText, EnvironmentDocument, Report},
+        spec::{AwsTarget, AzurePlan, AzureTarget, Environment},
+    },
+    window::windows,
 };
 use crate::name::EnvironmentName;
 
@@ -22,10 +25,12 @@ pub(in crate::manifest) fn environment(
     let known_name = name.as_ref().map(|name| &name.value);
     let azure = spec.value.azure.as_ref();
     let azure = azure.map(|azure| azure_target(azure, known_name, report));
+    let windows = windows(&spec.value.windows, report);
     Some(Environment {
         name: name?.value,
         aws: transpose(aws)?,
         azure: transpose(azure)?,
+        windows: windows?,
     })
 }
 

@@ -5,6 +5,7 @@ mod function;
 mod gate;
 pub(super) mod limits;
 mod service;
+mod window;
 
 pub(super) use self::{
     environment::environment,

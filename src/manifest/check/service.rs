@@ -14,6 +14,7 @@ use super::{
     function::{self, Defaults},
     gate::{GateDraft, gates},
     value,
+    window::windows,
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName};
 
@@ -150,11 +151,14 @@ fn rollout_of(
         Some(across) => across_of(across, report),
     };
     let bake = written.and_then(|text| value(&text.bake));
+    let no_windows = None;
+    let windows = windows(written.map_or(&no_windows, |text| &text.windows), report);
     let drafts = drafts?;
     let spec = RolloutSpec {
         gates: own_gates(&drafts).unwrap_or_default(),
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
+        windows: windows?,
     };
     Some((drafts, spec))
 }

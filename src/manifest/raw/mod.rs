@@ -168,6 +168,24 @@ record! {
         "bake" bake: Length,
         /// `together` (the default), `[aws, azure]` (first one, then the other) or `{ order: [aws, azure], soak: 10m }`.
         "across" across: AcrossText,
+        /// When the service may be promoted. Outside of them builds, staging and gates go on, and the promotion waits.
+        "windows" windows: Vec<At<WindowText>>,
+    }
+}
+
+record! {
+    /// A stretch of time that comes back: exactly one of `allow` and `deny`, and how long it lasts.
+    WindowText needs ["for"] {
+        /// Cron expression of five fields: promotions wait outside all windows that allow.
+        "allow" allow: Cron,
+        /// Cron expression of five fields: promotions wait inside.
+        "deny" deny: Cron,
+        /// How long it stays open.
+        "for" length: Length,
+        /// Whose clocks the expression means, such as `Europe/Brussels`; UTC without it.
+        "timeZone" time_zone: String,
+        /// For people who meet it closed.
+        "reason" reason: String,
     }
 }
 
@@ -249,10 +267,14 @@ record! {
 record! {
     /// Waits for people.
     ApprovalText needs [] {
-        /// Who may approve. Without it: everyone whose token may act.
+        /// Who may approve, by the name of their token. Without it and without `roles`: everyone whose token may act.
         "by" by: Vec<At<String>>,
+        /// Who may approve, by a role of their token.
+        "roles" roles: Vec<At<String>>,
         /// How many of them must; 1 without it.
         "quorum" quorum: u32,
+        /// The rollout is rejected when nobody has approved by then. Without it: it waits.
+        "expires" expires: Length,
     }
 }
 
@@ -260,6 +282,8 @@ record! {
     EnvironmentSpec needs [] {
         "aws" aws: AwsText,
         "azure" azure: AzureText,
+        /// When anything in this environment may be promoted.
+        "windows" windows: Vec<At<WindowText>>,
     }
 }
 

@@ -6,12 +6,15 @@ mod outcome;
 
 pub use self::outcome::{measured, not_in_the_future, seen, settle};
 use super::{
-    state::{EventRecord, HistoryEntry, InFlight, Memory, Pin, Rejection, ServiceState, Severity},
+    state::{
+        EventRecord, HistoryEntry, InFlight, Memory, Pin, PinKind, Rejection, ServiceState,
+        Severity,
+    },
     step::{Note, Sending},
 };
 use crate::{
     manifest::spec::{Across, Gate, RolloutSpec},
-    name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, RolloutId, Transition, Trigger,
         gate_run::GateRun,
@@ -70,6 +73,7 @@ pub fn begin(
         gates: Vec::new(),
         bake: std::time::Duration::ZERO,
         across: Across::Together,
+        windows: Vec::new(),
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -96,6 +100,9 @@ pub fn begin(
         }],
         gates: Vec::new(),
         approvals: Vec::new(),
+        pause: None,
+        hurry: None,
+        bypass: None,
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
     let mut writes = drop_intents(state, |_| true);
@@ -179,8 +186,18 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
                     held,
                     actor: rollout.actor.clone(),
                     at: now,
+                    kind: PinKind::Rollback,
+                    reason: String::new(),
                 };
-                memory.pin = (held != Some(rollout.release)).then_some(pin);
+                match memory
+                    .pin
+                    .as_mut()
+                    .filter(|pin| pin.kind == PinKind::Person)
+                {
+                    // Whoever pinned it wants it pinned; this is where.
+                    Some(pinned) => pinned.release = rollout.release,
+                    None => memory.pin = (held != Some(rollout.release)).then_some(pin),
+                }
             }
             if let Some(record) = state.releases.get_mut(&rollout.release) {
                 record.promoted_at.get_or_insert(now);
@@ -245,6 +262,7 @@ fn history(rollout: &Rollout, now: Timestamp) -> HistoryEntry {
         started_at: rollout.started_at,
         ended_at: now,
         transitions: rollout.transitions.clone(),
+        bypass: rollout.bypass.clone(),
     }
 }
 
@@ -331,6 +349,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
                 event(state, Severity::Info, "Unpinned", message, now),
             ]
         }
+        Note::VoidApprovals { plan } => void(state, plan, now),
         Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
         Note::Forget => {
             let message = "removed from git and from every cloud".to_owned();
@@ -349,6 +368,27 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             writes
         }
     }
+}
+
+/// Words that were given for another plan no longer count, and people are told.
+fn void(state: &mut ServiceState, plan: PlanHash, now: Timestamp) -> Vec<Write> {
+    let Some(rollout) = &mut state.rollout else {
+        return Vec::new();
+    };
+    let mut who = Vec::new();
+    let given = rollout.approvals.iter_mut();
+    for approval in given.filter(|given| given.void_since.is_none() && !given.is_for(plan)) {
+        approval.void_since = Some(now);
+        who.push(approval.actor.username.clone());
+    }
+    let message = format!(
+        "rollout {}: the plan is {} by now, so the approval of {} is void",
+        rollout.id,
+        plan.short(),
+        who.join(" and of ")
+    );
+    let told = event(state, Severity::Warning, "ApprovalVoid", message, now);
+    vec![Write::Rollout, told]
 }
 
 fn drop_intents(state: &mut ServiceState, is_dropped: impl Fn(&IntentKey) -> bool) -> Vec<Write> {

@@ -15,7 +15,7 @@ use crate::{
 
 impl View<'_> {
     pub(super) fn bake(&self) -> Duration {
-        if self.rollout.trigger.is_rollback() {
+        if self.rollout.trigger.is_rollback() || self.rollout.is_in_full() {
             Duration::ZERO
         } else {
             self.rollout.spec.bake
@@ -29,7 +29,9 @@ impl View<'_> {
         let pending = match self.gates(GateStage::Promotion) {
             Gates::Failed(why) | Gates::Unclear(why) => return Step::Move(Event::Failed(why)),
             Gates::Pending(step @ (Step::Send(_) | Step::Observe(_))) => return step,
-            Gates::Passed if until == since => return Step::Move(Event::Baked),
+            Gates::Passed if until == since && self.rollout.pause.is_none() => {
+                return Step::Move(Event::Baked);
+            }
             Gates::Passed => None,
             Gates::Pending(step) => Some(step),
         };
@@ -44,7 +46,11 @@ impl View<'_> {
                 wait(WaitingOn::Bake { until }, wake)
             }
             (None, Some(target)) => wait(self.waiting_to_see(target), next_watch),
-            (None, None) => Step::Move(Event::Baked),
+            (None, None) => match self.paused() {
+                // Blue is watched on, and goes back if it must.
+                Some(step) => step.no_later_than(next_watch),
+                None => Step::Move(Event::Baked),
+            },
         }
     }
 

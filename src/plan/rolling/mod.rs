@@ -3,10 +3,11 @@
 mod bake;
 mod gates;
 mod orders;
+mod people;
 
 use super::{
     reason::WaitingOn,
-    state::{Ask, Policy, ServiceState},
+    state::{Ask, PinKind, Policy, ServiceState},
     step::{
         Step, Waiting,
         look::{hindrance, look_at},
@@ -29,7 +30,17 @@ pub(super) fn step(
     policy: Policy,
     now: Timestamp,
 ) -> Step {
+    let view = View {
+        state,
+        rollout,
+        policy,
+        now,
+    };
     if rollout.phase.is_before_promotion() {
+        if let Some(step) = view.paused() {
+            // A newer commit waits, too: whoever paused this did so to think, and not to see the next one go by.
+            return step;
+        }
         if let Some(step) = superseded(state, rollout) {
             return step;
         }
@@ -40,12 +51,6 @@ pub(super) fn step(
     if let Some(step) = look_again(state, rollout, policy, now) {
         return step;
     }
-    let view = View {
-        state,
-        rollout,
-        policy,
-        now,
-    };
     match &rollout.phase {
         Phase::Queued => Step::Move(Event::Started),
         Phase::Building => view.building(),
@@ -57,7 +62,7 @@ pub(super) fn step(
             },
             None,
         ),
-        Phase::AwaitingApproval { .. } => view.awaiting_approval(),
+        Phase::AwaitingApproval { since } => view.awaiting_approval(*since),
         Phase::Promoting => view.promoting(),
         Phase::Baking { since, until } => view.baking(*since, *until),
         Phase::RollingBack { why } => view.rolling_back(why),
@@ -83,9 +88,17 @@ fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
         } => {}
     }
     let wanted = state.wanted();
+    let is_pinned = state
+        .memory
+        .pin
+        .as_ref()
+        .is_some_and(|pin| pin.kind == PinKind::Person);
     let is_current = match rollout.trigger {
+        // Whoever pins or goes back by hand ends such a rollout themselves, so none is under way beside a pin.
         Trigger::Commit | Trigger::Retry => wanted == Some(rollout.release),
-        Trigger::Rollback { held } => wanted == held || wanted == Some(rollout.release),
+        Trigger::Rollback { held } => {
+            is_pinned || wanted == held || wanted == Some(rollout.release)
+        }
     };
     if is_current {
         return None;
@@ -147,20 +160,11 @@ struct View<'a> {
 impl View<'_> {
     fn gating(&self) -> Step {
         match self.gates(GateStage::Staging) {
-            gates::Gates::Passed if self.missing_approval().is_some() => {
-                Step::Move(Event::ApprovalNeeded)
-            }
-            gates::Gates::Passed => Step::Move(Event::GatesPassed),
+            gates::Gates::Passed if self.is_approval_missing() => Step::Move(Event::ApprovalNeeded),
+            gates::Gates::Passed => self.onward(Event::GatesPassed),
             gates::Gates::Failed(why) => Step::Move(Event::Refused(why)),
             gates::Gates::Unclear(why) => Step::Move(Event::GatesUnclear(why)),
             gates::Gates::Pending(step) => step,
-        }
-    }
-
-    fn awaiting_approval(&self) -> Step {
-        match self.missing_approval() {
-            Some(on) => wait(on, None),
-            None => Step::Move(Event::Approved),
         }
     }
 }

@@ -5,13 +5,14 @@ use utoipa::ToSchema;
 
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage},
-    name::{Actor, CloudName, GateName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{
-        Approval, Rollout, Transition,
+        Rollout, Transition,
         evidence::{Measurement, Outcome},
         gate_run::GateRun,
         phase::Phase,
         verdict::Verdict,
+        word::{Approval, Hurry, Word},
     },
 };
 
@@ -43,6 +44,44 @@ pub struct RolloutReport {
     pub reason: Option<String>,
     pub message: Option<String>,
     pub gates: GateCount,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<WordReport>,
+    /// Who skips the rest of its waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_in_full: Option<WordReport>,
+    /// Who opened the windows to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<WordReport>,
+}
+
+/// What somebody said, and when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WordReport {
+    pub actor: Actor,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    pub at: Timestamp,
+}
+
+impl WordReport {
+    pub(in crate::status) fn of(word: &Word) -> Self {
+        let Word { actor, reason, at } = word;
+        Self {
+            actor: actor.clone(),
+            reason: reason.clone(),
+            at: *at,
+        }
+    }
+}
+
+fn in_full(hurry: &Hurry) -> Option<WordReport> {
+    let Hurry { actor, at, full } = hurry;
+    full.then(|| WordReport {
+        actor: actor.clone(),
+        reason: String::new(),
+        at: *at,
+    })
 }
 
 /// How many gates there are, and how many have passed.
@@ -103,9 +142,17 @@ pub struct GateReport {
 
 /// A person's word for an approval gate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
 pub struct Consent {
     pub username: String,
     pub at: Timestamp,
+    /// The plan that it was given for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub plan: Option<PlanHash>,
+    /// The plan became another one since: it does not count.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub void_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -151,6 +198,9 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         transitions: _,
         gates: _,
         approvals: _,
+        pause,
+        hurry,
+        bypass,
     } = rollout;
     let why = phase.why();
     RolloutReport {
@@ -168,6 +218,9 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         reason: why.map(|why| why.reason.word().to_owned()),
         message: why.map(|why| why.message.clone()),
         gates: count(rollout),
+        paused: pause.as_ref().map(WordReport::of),
+        promoted_in_full: hurry.as_ref().and_then(in_full),
+        overridden: bypass.as_ref().map(WordReport::of),
     }
 }
 
@@ -208,9 +261,19 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
         let made = all.iter().filter(|made| is(&made.outcome)).count();
         u32::try_from(made).unwrap_or(u32::MAX)
     };
-    let consent = |Approval { actor, at }: &Approval| Consent {
-        username: actor.username.clone(),
-        at: *at,
+    let consent = |given: &Approval| {
+        let Approval {
+            actor,
+            at,
+            plan,
+            void_since,
+        } = given;
+        Consent {
+            username: actor.username.clone(),
+            at: *at,
+            plan: *plan,
+            void_since: *void_since,
+        }
     };
     let (needed, approvals) = match &gate.kind {
         GateKind::Approval(approval) => (

@@ -25,6 +25,9 @@ pub struct SpecReport {
     /// `together`, or the order of the clouds.
     pub across: String,
     pub bake_seconds: u64,
+    /// When it may be promoted: the environment's windows, then its own.
+    #[serde(default)]
+    pub windows: Vec<String>,
     /// `enforce` or `observe`.
     #[schema(value_type = String)]
     pub drift: DriftMode,
@@ -54,7 +57,7 @@ pub struct GateSpec {
 pub(super) fn spec(desired: &DesiredService) -> SpecReport {
     let DesiredService {
         release,
-        environment: _,
+        environment,
         rollout,
         drift,
     } = desired;
@@ -77,6 +80,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         gates,
         bake,
         across,
+        windows,
     } = rollout;
     SpecReport {
         runtime: runtime.to_string(),
@@ -90,6 +94,12 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
             Across::InOrder { first, soak } => format!("{first} first, {}s soak", soak.as_secs()),
         },
         bake_seconds: bake.as_secs(),
+        windows: environment
+            .windows
+            .iter()
+            .chain(windows)
+            .map(ToString::to_string)
+            .collect(),
         drift: *drift,
     }
 }

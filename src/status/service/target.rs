@@ -233,6 +233,7 @@ fn place(state: &ServiceState, cloud: CloudName) -> String {
         name: _,
         aws,
         azure,
+        windows: _,
     }) = environment
     else {
         return String::new();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    name::{CloudName, GateName, ReleaseDigest, Timestamp},
+    name::{CloudName, GateName, PlanHash, ReleaseDigest, Timestamp},
     plan::reason::WaitingOn,
     rollout::intent::{Failure, Response},
 };
@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `suspended`, `pinned`, `rejected`,
+    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`, `suspended`, `pinned`, `rejected`,
     /// `drift` or `prune`.
     pub on: String,
     pub text: String,
@@ -23,6 +23,10 @@ pub struct Waiting {
     pub gate: Option<GateName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseDigest>,
+    /// What is to be approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub plan: Option<PlanHash>,
     /// When it ends by itself, or is tried next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -98,8 +102,13 @@ impl Waiting {
                 gate,
                 given: _,
                 quorum: _,
+                plan,
+                void: _,
+                expires,
             } => Self {
                 gate: Some(gate.clone()),
+                plan: Some(*plan),
+                until: *expires,
                 ..plain("approval")
             },
             WaitingOn::Person { message: _ } => plain("person"),
@@ -116,7 +125,20 @@ impl Waiting {
                 until: *until,
                 ..plain("suspended")
             },
-            WaitingOn::Pinned { release, held: _ } => Self {
+            WaitingOn::Paused {
+                actor: _,
+                reason: _,
+            } => plain("paused"),
+            WaitingOn::Window { message: _, opens } => Self {
+                until: *opens,
+                ..plain("window")
+            },
+            WaitingOn::Pinned {
+                release,
+                held: _,
+                kind: _,
+                actor: _,
+            } => Self {
                 release: Some(*release),
                 ..plain("pinned")
             },

@@ -369,6 +369,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
             gates,
             bake: Duration::ZERO,
             across: Across::Together,
+            windows: Vec::new(),
         },
         drift: DriftMode::Enforce,
     }
@@ -388,6 +389,7 @@ fn environment(name: EnvironmentName) -> Environment {
             plan: AzurePlan("EP1".to_owned()),
             prefix: "shop".to_owned(),
         }),
+        windows: Vec::new(),
     }
 }
 
@@ -416,6 +418,8 @@ pub(super) fn approval() -> Gate {
         kind: GateKind::Approval(ApprovalGate {
             by: Vec::new(),
             quorum: 1,
+            roles: Vec::new(),
+            expires: None,
         }),
         after: GateStage::Staging,
         measure: Measure::default(),
