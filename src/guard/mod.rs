@@ -3,7 +3,7 @@
 //! Looks at one order just before it is recorded and sent. It shares no code with the planner: a fault there should not be a fault here.
 
 use crate::{
-    manifest::spec::{Gate, GateKind, GateStage},
+    manifest::spec::{Gate, GateKind, GateStage, Measure},
     name::{Actor, CloudName, ReleaseDigest},
     plan::state::{Ask, ServiceState},
     rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
@@ -127,8 +127,8 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
     let count_of = |target: Option<CloudName>| {
         let runs = rollout.gates.iter().filter(|run| run.gate == gate.name);
         let made = runs.flat_map(|run| &run.measurements);
-        let passed = made.filter(|it| it.target == target && it.outcome == Outcome::Successful);
-        passed.count() >= gate.measure.count as usize
+        let outcomes = made.filter(|it| it.target == target).map(|it| &it.outcome);
+        has_enough(&gate.measure, &outcomes.collect::<Vec<_>>())
     };
     match &gate.kind {
         GateKind::Http(_) => rollout.targets.iter().all(|target| count_of(Some(*target))),
@@ -147,6 +147,30 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
             given.count() >= approval.quorum as usize
         }
     }
+}
+
+/// Not one more failed than is forgiven, and as much succeeded as is asked for.
+fn has_enough(measure: &Measure, outcomes: &[&Outcome]) -> bool {
+    let number = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|it| is(it)).count();
+    let successful = number(|it| matches!(it, Outcome::Successful));
+    let failed = number(|it| matches!(it, Outcome::Failed { .. }));
+    let unclear = number(|it| matches!(it, Outcome::Inconclusive { .. }));
+    let newest = outcomes.iter().rev();
+    let in_row = newest
+        .take_while(|it| matches!(it, Outcome::Successful))
+        .count();
+    let is_within = |number: usize, limit: u32| number <= limit as usize;
+    let is_many =
+        |number: usize, wanted: Option<u32>| wanted.is_some_and(|it| number >= it as usize);
+    successful > 0
+        && measure
+            .failure_limit
+            .is_none_or(|limit| is_within(failed, limit))
+        && is_within(unclear, measure.inconclusive_limit)
+        && match measure.success_limit {
+            Some(limit) => is_many(in_row, Some(limit)),
+            None => is_many(successful + failed + unclear, measure.count),
+        }
 }
 
 /// Nothing was on blue before this rollout, and it is on its way back.

@@ -157,20 +157,64 @@ pub enum WaitingOn {
     },
 }
 
+impl WaitingOn {
+    /// A stable word for each kind.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Git => "git",
+            Self::Manifest { .. } => "manifest",
+            Self::Cloud { .. } => "cloud",
+            Self::Order { .. } => "order",
+            Self::Gate { .. } => "gate",
+            Self::Approval { .. } => "approval",
+            Self::Paused { .. } => "paused",
+            Self::Window { .. } => "window",
+            Self::Person { .. } => "person",
+            Self::Soak { .. } => "soak",
+            Self::Bake { .. } => "bake",
+            Self::Suspended { .. } => "suspended",
+            Self::Pinned { .. } => "pinned",
+            Self::Rejected { .. } => "rejected",
+            Self::Drift { .. } => "drift",
+            Self::Prune { .. } => "prune",
+        }
+    }
+
+    /// Under what name the memory of a service keeps since when it is waited for; none where another record says so.
+    pub fn dated_by_memory(&self) -> Option<String> {
+        match self {
+            Self::Manifest { .. } | Self::Window { .. } | Self::Prune { .. } => {
+                Some(self.word().to_owned())
+            }
+            Self::Drift { target, .. } => Some(format!("{}/{target}", self.word())),
+            Self::Nothing
+            | Self::Git
+            | Self::Cloud { .. }
+            | Self::Order { .. }
+            | Self::Gate { .. }
+            | Self::Approval { .. }
+            | Self::Paused { .. }
+            | Self::Person { .. }
+            | Self::Soak { .. }
+            | Self::Bake { .. }
+            | Self::Suspended { .. }
+            | Self::Pinned { .. }
+            | Self::Rejected { .. } => None,
+        }
+    }
+}
+
 impl fmt::Display for WaitingOn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let because = |failure: &Option<Failure>| {
-            failure
-                .as_ref()
-                .map(|failure| format!(": {}", failure.message))
-                .unwrap_or_default()
-        };
         match self {
             Self::Nothing => f.write_str("nothing: live state is as asked for"),
             Self::Git => f.write_str("the first read of the repository"),
             Self::Manifest { faults } => write!(f, "a correct manifest: {}", faults.join("; ")),
-            Self::Cloud { target, failure } => write!(f, "a look at {target}{}", because(failure)),
-            Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure)),
+            Self::Cloud { target, failure } => {
+                write!(f, "a look at {target}{}", because(failure.as_ref()))
+            }
+            Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure.as_ref())),
             Self::Gate { gate, .. } => write!(f, "gate {gate}"),
             Self::Approval {
                 gate,
@@ -179,38 +223,9 @@ impl fmt::Display for WaitingOn {
                 plan,
                 void,
                 expires: _,
-            } => {
-                write!(
-                    f,
-                    "approval {gate} of plan {}: {given} of {quorum} given",
-                    plan.short()
-                )?;
-                match void {
-                    0 => Ok(()),
-                    void => write!(f, ", {void} void since the plan changed"),
-                }
-            }
-            Self::Paused { actor, reason } => {
-                write!(f, "`resume`: paused by {}", actor.username)?;
-                match reason.as_str() {
-                    "" => Ok(()),
-                    reason => write!(f, " because {reason}"),
-                }
-            }
-            Self::Window {
-                message,
-                opens: Some(opens),
-            } => write!(
-                f,
-                "{opens}, when windows let it be promoted, or `override`: {message}"
-            ),
-            Self::Window {
-                message,
-                opens: None,
-            } => write!(
-                f,
-                "windows that let it be promoted, or `override`: {message}"
-            ),
+            } => approval(f, gate, (*given, *quorum), *plan, *void),
+            Self::Paused { actor, reason } => paused(f, actor, reason),
+            Self::Window { message, opens } => window(f, message, *opens),
             Self::Person { message } => write!(f, "a person's `retry` or `abort`: {message}"),
             Self::Soak { target, until } => write!(f, "{target} to soak until {until}"),
             Self::Bake { until } => write!(f, "the bake to end at {until}"),
@@ -225,23 +240,9 @@ impl fmt::Display for WaitingOn {
             Self::Pinned {
                 release,
                 held: _,
-                kind: PinKind::Person,
+                kind,
                 actor,
-            } => {
-                write!(
-                    f,
-                    "`unpin`: pinned at {} by {}",
-                    release.short(),
-                    actor.username
-                )
-            }
-            Self::Pinned { release, .. } => {
-                write!(
-                    f,
-                    "a newer release, or `resume`: pinned at {} by a rollback",
-                    release.short()
-                )
-            }
+            } => pinned(f, *release, *kind, actor),
             Self::Rejected { release, message } => {
                 write!(
                     f,
@@ -254,5 +255,59 @@ impl fmt::Display for WaitingOn {
             }
             Self::Prune { message } => f.write_str(message),
         }
+    }
+}
+
+fn because(failure: Option<&Failure>) -> String {
+    let failure = failure.map(|failure| format!(": {}", failure.message));
+    failure.unwrap_or_default()
+}
+
+fn approval(
+    f: &mut fmt::Formatter<'_>,
+    gate: &GateName,
+    (given, quorum): (u32, u32),
+    plan: PlanHash,
+    void: u32,
+) -> fmt::Result {
+    let plan = plan.short();
+    write!(
+        f,
+        "approval {gate} of plan {plan}: {given} of {quorum} given"
+    )?;
+    match void {
+        0 => Ok(()),
+        void => write!(f, ", {void} void since the plan changed"),
+    }
+}
+
+fn paused(f: &mut fmt::Formatter<'_>, actor: &Actor, reason: &str) -> fmt::Result {
+    write!(f, "`resume`: paused by {}", actor.username)?;
+    match reason {
+        "" => Ok(()),
+        reason => write!(f, " because {reason}"),
+    }
+}
+
+fn window(f: &mut fmt::Formatter<'_>, message: &str, opens: Option<Timestamp>) -> fmt::Result {
+    match opens {
+        Some(opens) => write!(f, "{opens}, when windows open, or `override`: {message}"),
+        None => write!(f, "windows to open, or `override`: {message}"),
+    }
+}
+
+fn pinned(
+    f: &mut fmt::Formatter<'_>,
+    release: ReleaseDigest,
+    kind: PinKind,
+    actor: &Actor,
+) -> fmt::Result {
+    let at = release.short();
+    match kind {
+        PinKind::Person => write!(f, "`unpin`: pinned at {at} by {}", actor.username),
+        PinKind::Rollback => write!(
+            f,
+            "a newer release, or `resume`: pinned at {at} by a rollback"
+        ),
     }
 }

@@ -153,10 +153,11 @@ async fn an_approval_needs_its_quorum_of_the_people_it_lists() {
     one.rollout.gates.push(approval);
     stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
-    assert_eq!(stage.waits_on().await, "approval release: 0 of 2 given");
+    let waits = stage.waits_on().await;
+    assert!(waits.ends_with(": 0 of 2 given"), "{waits}");
     let refused = stage.refusal(Action::Approve { plan: None }, "eve").await;
     assert!(
-        refused.contains("no approval gate of it lists eve"),
+        refused.contains("takes the word of eve: it waits for ana, bo, cy"),
         "{refused}"
     );
     stage.act_as(Action::Approve { plan: None }, "ana").await;
@@ -235,7 +236,7 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     cannot retry prod/shop: the release that git asks for was not rejected
     cannot rollback prod/shop: nothing was promoted before the release that is live
     cannot rollback prod/shop: release 4c5f94d67407 is live already
-    cannot resume prod/shop: it is neither suspended nor pinned
+    cannot resume prod/shop: it is neither paused, suspended nor pinned
     cannot approve prod/shop: its rollout is Live and waits for no approval
     ");
     // Also while a rollout waits: a refused rollback must not end it.

@@ -1,17 +1,19 @@
 //! Gates: exactly one kind, and measures that can be met.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::BTreeMap;
 
 use super::{
     super::{
         raw::{
-            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Length,
-            Named, Report,
+            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Named,
+            Report,
         },
-        spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate, Measure},
+        spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate},
         yaml::Place,
     },
-    filled, value,
+    filled,
+    measure::measure,
+    value,
 };
 use crate::name::GateName;
 
@@ -23,7 +25,7 @@ pub(in crate::manifest) enum GateDraft {
 }
 
 /// More would hold a rollout for good.
-const COUNT_MAX: u32 = 10_000;
+pub(super) const COUNT_MAX: u32 = 10_000;
 const RETRIES_MAX: u32 = 100;
 
 /// The gate of a `Gate` document.
@@ -47,7 +49,7 @@ pub(in crate::manifest) fn shared_gate(
         return None;
     }
     let kind = kind(spec, report);
-    let measure = measure(&spec.value, report);
+    let measure = measure(spec, report);
     Some(Gate {
         name: name?,
         kind: kind?,
@@ -83,7 +85,7 @@ fn draft(
         return reference_only(spec, reference, report);
     }
     let kind = kind(spec, report);
-    let measure = measure(&spec.value, report);
+    let measure = measure(spec, report);
     let (kind, measure) = (kind?, measure?);
     let name = match &spec.value.name {
         Some(name) => name.value.clone(),
@@ -137,6 +139,7 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         failure_limit,
         error_limit,
         inconclusive_limit,
+        success_limit,
         dry_run,
     } = spec;
     let places = [
@@ -152,6 +155,7 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         place(failure_limit),
         place(error_limit),
         place(inconclusive_limit),
+        place(success_limit),
         place(dry_run),
     ];
     places.into_iter().flatten().collect()
@@ -194,32 +198,7 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
         .or(approval.map(GateKind::Approval))
 }
 
-fn measure(spec: &GateSpec, report: &mut Report) -> Option<Measure> {
-    let default = Measure::default();
-    let length = |field: &Option<At<Length>>, default: Duration| {
-        field.as_ref().map_or(default, |at| at.value.0)
-    };
-    let count = at_least_one(&spec.count, report);
-    if let Some(timeout) = spec.timeout.as_ref().filter(|at| at.value.0.is_zero()) {
-        report.fault(
-            &timeout.place,
-            "leaves no time for an answer",
-            "such as `30s`",
-        );
-    }
-    Some(Measure {
-        count: count?,
-        interval: length(&spec.interval, default.interval),
-        initial_delay: length(&spec.initial_delay, default.initial_delay),
-        timeout: length(&spec.timeout, default.timeout),
-        failure_limit: value(&spec.failure_limit).unwrap_or(default.failure_limit),
-        error_limit: value(&spec.error_limit).unwrap_or(default.error_limit),
-        inconclusive_limit: value(&spec.inconclusive_limit).unwrap_or(default.inconclusive_limit),
-        dry_run: value(&spec.dry_run).unwrap_or(default.dry_run),
-    })
-}
-
-fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Option<u32> {
+pub(super) fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Option<u32> {
     let Some(count) = count else { return Some(1) };
     if (1..=COUNT_MAX).contains(&count.value) {
         return Some(count.value);

@@ -4,6 +4,7 @@ mod environment;
 mod function;
 mod gate;
 pub(super) mod limits;
+mod measure;
 mod service;
 mod window;
 

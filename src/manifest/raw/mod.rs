@@ -16,7 +16,7 @@ use self::read::{Entries, Read};
 pub(super) use self::{
     form::suggest,
     read::{At, Named, Report},
-    scalar::{ApiVersion, Cron, Label, Length, MethodWord, VariableName},
+    scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
     short::{AcrossText, CommandText, EnvText},
 };
 use super::{
@@ -210,7 +210,8 @@ record! {
         "name" name: GateName,
         /// `staging` (the default): green is asked before any promotion. `promotion`: blue is asked while it bakes.
         "after" after: GateStage,
-        /// Successful measurements that are needed.
+        /// Measurements that are made, errors not counted. 1 without it, or as many as the bake has room for where `after: promotion` has
+        /// an `interval`; 0 says that one, too.
         "count" count: u32,
         /// Time between two measurements.
         "interval" interval: Length,
@@ -218,12 +219,14 @@ record! {
         "initialDelay" initial_delay: Length,
         /// Longest time that one measurement may take.
         "timeout" timeout: Length,
-        /// Failed measurements that are forgiven.
-        "failureLimit" failure_limit: u32,
+        /// Failed measurements that are forgiven; -1 forgives any number, where `successLimit` says what is enough.
+        "failureLimit" failure_limit: FailureLimit,
         /// Consecutive errors that are forgiven.
         "errorLimit" error_limit: u32,
         /// Measurements without a clear result that are forgiven.
         "inconclusiveLimit" inconclusive_limit: u32,
+        /// Consecutive successes that are enough.
+        "successLimit" success_limit: u32,
         /// Its verdict is told and not acted on.
         "dryRun" dry_run: bool,
     }

@@ -86,6 +86,10 @@ pub(in crate::manifest) struct Label;
 #[derive(Clone, Debug)]
 pub(in crate::manifest) struct MethodWord(pub(in crate::manifest) String);
 
+/// How many failures are forgiven; none says that any number is.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::manifest) struct FailureLimit(pub(in crate::manifest) Option<u32>);
+
 /// The version of this format.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::manifest) struct ApiVersion;
@@ -129,6 +133,7 @@ schema_of!(
     DriftMode => { "type": "string", "enum": ["enforce", "observe"] },
     GateStage => { "type": "string", "enum": ["staging", "promotion"] },
     CloudName => { "type": "string", "enum": ["aws", "azure"] },
+    FailureLimit => { "type": "integer", "minimum": -1 },
     Label => { "type": "string", "maxLength": 63 },
     Megabytes => { "anyOf": [
         { "type": "string", "pattern": "^[0-9]+ ?(Mi|MiB|MB|M|Gi|GiB|GB|G)?$" },
@@ -195,6 +200,20 @@ impl Read for u32 {
             );
         }
         whole
+    }
+}
+
+impl Read for FailureLimit {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Number(number) if number.as_i64() == Some(-1) => Some(Self(None)),
+            Node::Null
+            | Node::Bool(_)
+            | Node::Number(_)
+            | Node::Text(_)
+            | Node::List(_)
+            | Node::Map(_) => u32::read(node, place, report).map(|limit| Self(Some(limit))),
+        }
     }
 }
 

@@ -29,10 +29,16 @@ impl View<'_> {
         let pending = match self.gates(GateStage::Promotion) {
             Gates::Failed(why) | Gates::Unclear(why) => return Step::Move(Event::Failed(why)),
             Gates::Pending(step @ (Step::Send(_) | Step::Observe(_))) => return step,
-            Gates::Passed if until == since && self.rollout.pause.is_none() => {
+            Gates::Watching { step, is_asking } if is_asking || self.now < until => match step {
+                Step::Send(_) | Step::Observe(_) => return step,
+                step => Some(step.no_later_than(Some(until))),
+            },
+            Gates::Passed | Gates::Watching { .. }
+                if until == since && self.rollout.pause.is_none() =>
+            {
                 return Step::Move(Event::Baked);
             }
-            Gates::Passed => None,
+            Gates::Passed | Gates::Watching { .. } => None,
             Gates::Pending(step) => Some(step),
         };
         if let Some(step) = self.watch(since, until) {

@@ -22,20 +22,36 @@ pub(super) enum Gates {
     Failed(Why),
     Unclear(Why),
     Pending(Step),
+    /// All that is left goes on until the watch ends.
+    Watching {
+        step: Step,
+        /// An answer is on its way.
+        is_asking: bool,
+    },
 }
 
 impl View<'_> {
-    /// Gates are measured one after the other, in the order they are written; the first that does not pass ends it.
+    /// Gates are measured one after the other, in the order they are written; the first that does not pass ends it. One that has no end
+    /// of its own is asked beside those that follow, once it has succeeded.
     pub(super) fn gates(&self, stage: GateStage) -> Gates {
         if self.rollout.trigger.is_rollback() {
             return Gates::Passed;
         }
         let measured =
             |gate: &&Gate| gate.after == stage && !matches!(gate.kind, GateKind::Approval(_));
+        let mut watching = Vec::new();
+        let mut is_asking = false;
         for gate in self.rollout.spec.gates.iter().filter(measured) {
             match self.verdict(gate) {
                 Verdict::Passed => {}
-                Verdict::Pending { next_at } => return Gates::Pending(self.measure(gate, next_at)),
+                Verdict::Watching { next_at } => {
+                    watching.push(self.measure(gate, next_at));
+                    is_asking |= self.is_asking(gate);
+                }
+                Verdict::Pending { next_at } => {
+                    let step = self.measure(gate, next_at);
+                    return Gates::Pending(watching.into_iter().fold(step, Step::beside));
+                }
                 Verdict::Failed { .. } | Verdict::Inconclusive { .. } | Verdict::Error { .. }
                     if gate.measure.dry_run => {}
                 Verdict::Failed { why } => {
@@ -52,7 +68,16 @@ impl View<'_> {
                 }
             }
         }
-        Gates::Passed
+        match watching.into_iter().reduce(Step::beside) {
+            Some(step) => Gates::Watching { step, is_asking },
+            None => Gates::Passed,
+        }
+    }
+
+    fn is_asking(&self, gate: &Gate) -> bool {
+        let last = self.run_of(gate).map_or(0, |run| run.rounds);
+        let asked = self.state.intents.get(&self.round(gate, last).key);
+        asked.is_some_and(|intent| matches!(intent.state, IntentState::Open { .. }))
     }
 
     fn run_of(&self, gate: &Gate) -> Option<&GateRun> {

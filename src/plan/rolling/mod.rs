@@ -164,12 +164,28 @@ impl View<'_> {
             gates::Gates::Passed => self.onward(Event::GatesPassed),
             gates::Gates::Failed(why) => Step::Move(Event::Refused(why)),
             gates::Gates::Unclear(why) => Step::Move(Event::GatesUnclear(why)),
-            gates::Gates::Pending(step) => step,
+            gates::Gates::Pending(step) | gates::Gates::Watching { step, .. } => step,
         }
     }
 }
 
 impl Step {
+    /// Both: everything that is to be sent, or else a wait for whichever comes first.
+    fn beside(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Send(mut sendings), Self::Send(others)) => {
+                sendings.extend(others);
+                Self::Send(sendings)
+            }
+            (Self::Wait(Waiting { mut on, wake }), Self::Wait(other)) => {
+                on.extend(other.on);
+                let wake = wake.into_iter().chain(other.wake).min();
+                Self::Wait(Waiting { on, wake })
+            }
+            (Self::Wait(_), step) | (step, _) => step,
+        }
+    }
+
     fn no_later_than(self, wake: Option<Timestamp>) -> Self {
         match self {
             Self::Wait(Waiting { on, wake: own }) => Self::Wait(Waiting {

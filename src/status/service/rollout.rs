@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    manifest::spec::{Gate, GateKind, GateStage},
+    manifest::spec::{Gate, GateKind, GateStage, Measure},
     name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{
         Rollout, Transition,
@@ -124,7 +124,8 @@ pub struct GateReport {
     pub phase: GatePhase,
     /// Its verdict is told and not acted on.
     pub dry_run: bool,
-    /// Successful measurements needed on each target; for an approval, people.
+    /// Measurements needed on each target, or successes in a row where `successLimit` asks for them; for an approval, people. 0 where it
+    /// is asked until the bake ends.
     pub needed: u32,
     /// Measurements that count.
     pub count: u32,
@@ -280,7 +281,7 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
             approval.quorum,
             rollout.approvals.iter().map(consent).collect(),
         ),
-        GateKind::Http(_) | GateKind::Command(_) => (gate.measure.count, Vec::new()),
+        GateKind::Http(_) | GateKind::Command(_) => (needed(&gate.measure), Vec::new()),
     };
     GateReport {
         name: gate.name.clone(),
@@ -303,6 +304,10 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
     }
 }
 
+fn needed(measure: &Measure) -> u32 {
+    measure.success_limit.or(measure.count).unwrap_or(0)
+}
+
 pub(super) fn stage(stage: GateStage) -> &'static str {
     match stage {
         GateStage::Staging => "staging",
@@ -319,6 +324,11 @@ fn judged(rollout: &Rollout, gate: &Gate, run: Option<&GateRun>) -> (GatePhase, 
     };
     match run.verdict(gate, &rollout.targets) {
         Verdict::Pending { next_at: _ } => (GatePhase::Running, None),
+        // Once the bake is over, what went on until then has passed.
+        Verdict::Watching { next_at: _ } if matches!(rollout.phase, Phase::Live) => {
+            (GatePhase::Successful, None)
+        }
+        Verdict::Watching { next_at: _ } => (GatePhase::Running, None),
         Verdict::Passed => (GatePhase::Successful, None),
         Verdict::Failed { why } => (GatePhase::Failed, Some(why)),
         Verdict::Inconclusive { why } => (GatePhase::Inconclusive, Some(why)),

@@ -67,20 +67,22 @@ impl Trouble {
 
 impl Waiting {
     pub(in crate::status) fn of(waiting: &WaitingOn) -> Self {
-        let text = waiting.to_string();
-        let plain = |on: &str| Self {
-            on: on.to_owned(),
-            text: text.clone(),
+        let plain = Self {
+            on: waiting.word().to_owned(),
+            text: waiting.to_string(),
             ..Self::default()
         };
         match waiting {
-            WaitingOn::Nothing => plain("nothing"),
-            WaitingOn::Git => plain("git"),
-            WaitingOn::Manifest { faults: _ } => plain("manifest"),
+            WaitingOn::Nothing
+            | WaitingOn::Git
+            | WaitingOn::Manifest { .. }
+            | WaitingOn::Person { .. }
+            | WaitingOn::Paused { .. }
+            | WaitingOn::Prune { .. } => plain,
             WaitingOn::Cloud { target, failure } => Self {
                 target: Some(*target),
                 failure: failure.as_ref().map(Trouble::of),
-                ..plain("cloud")
+                ..plain
             },
             WaitingOn::Order {
                 order,
@@ -91,69 +93,45 @@ impl Waiting {
                 release: order.release(),
                 until: *next_at,
                 failure: failure.as_ref().map(Trouble::of),
-                ..plain("order")
+                ..plain
             },
             WaitingOn::Gate { gate, next_at } => Self {
                 gate: Some(gate.clone()),
                 until: *next_at,
-                ..plain("gate")
+                ..plain
             },
             WaitingOn::Approval {
                 gate,
-                given: _,
-                quorum: _,
                 plan,
-                void: _,
                 expires,
+                ..
             } => Self {
                 gate: Some(gate.clone()),
                 plan: Some(*plan),
                 until: *expires,
-                ..plain("approval")
+                ..plain
             },
-            WaitingOn::Person { message: _ } => plain("person"),
             WaitingOn::Soak { target, until } => Self {
                 target: Some(*target),
                 until: Some(*until),
-                ..plain("soak")
+                ..plain
             },
             WaitingOn::Bake { until } => Self {
                 until: Some(*until),
-                ..plain("bake")
+                ..plain
             },
-            WaitingOn::Suspended { reason: _, until } => Self {
+            WaitingOn::Window { opens: until, .. } | WaitingOn::Suspended { until, .. } => Self {
                 until: *until,
-                ..plain("suspended")
+                ..plain
             },
-            WaitingOn::Paused {
-                actor: _,
-                reason: _,
-            } => plain("paused"),
-            WaitingOn::Window { message: _, opens } => Self {
-                until: *opens,
-                ..plain("window")
-            },
-            WaitingOn::Pinned {
-                release,
-                held: _,
-                kind: _,
-                actor: _,
-            } => Self {
+            WaitingOn::Pinned { release, .. } | WaitingOn::Rejected { release, .. } => Self {
                 release: Some(*release),
-                ..plain("pinned")
+                ..plain
             },
-            WaitingOn::Rejected {
-                release,
-                message: _,
-            } => Self {
-                release: Some(*release),
-                ..plain("rejected")
-            },
-            WaitingOn::Drift { target, message: _ } => Self {
+            WaitingOn::Drift { target, .. } => Self {
                 target: Some(*target),
-                ..plain("drift")
+                ..plain
             },
-            WaitingOn::Prune { message: _ } => plain("prune"),
         }
     }
 }

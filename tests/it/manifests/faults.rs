@@ -373,7 +373,7 @@ fn queues_and_schedules_are_well_formed() {
 "#,
         r#"
 a.yaml:8:35: spec.functions.a.queue: is no name of a queue on both clouds (help: 3 to 63 lower-case letters, digits and single hyphens)
-a.yaml:9:38: spec.functions.b.schedule: has 4 fields (help: write five fields in UTC: minute, hour, day of month, month, day of week, such as `*/15 * * * *`)
+a.yaml:9:38: spec.functions.b.schedule: has 4 fields (help: write five fields: minute, hour, day of month, month, day of week, such as `*/15 * * * *`)
 a.yaml:10:38: spec.functions.c.schedule: `61` is no minute (help: 0 to 59, with `*`, `a-b`, `*/n` and `,`)
 a.yaml:12:38: spec.functions.e.schedule: `5-3` is no hour (help: 0 to 23, with `*`, `a-b`, `*/n` and `,`)
 a.yaml:13:5: warning: spec.functions.f: nothing calls this function (help: add `http`, `queue` or `schedule`)
@@ -428,7 +428,7 @@ fn gates_have_one_kind_and_sensible_values() {
       - command: ''
       - command: { run: [a] }
       - approval: { by: [ana], quorum: 2 }
-      - { approval: {}, count: 0, failureLimit: -1, dryRun: 'yes', after: lunch }
+      - { approval: {}, count: 10001, failureLimit: -2, dryRun: 'yes', after: lunch }
 "#,
         r#"
 a.yaml:11:9: spec.rollout.gates[0]: this gate has no kind (help: add one of: http, command, approval, gate)
@@ -444,10 +444,39 @@ a.yaml:16:115: spec.rollout.gates[4].http.expect.json."a.b": a JSON pointer star
 a.yaml:17:18: spec.rollout.gates[5].command: is empty (help: give it a value, or remove the key)
 a.yaml:18:25: spec.rollout.gates[6].command.run: must be text, but is a list
 a.yaml:19:40: spec.rollout.gates[7].approval.quorum: 2 must approve, but `by` names 1
-a.yaml:20:32: spec.rollout.gates[8].count: must be between 1 and 10000
-a.yaml:20:49: spec.rollout.gates[8].failureLimit: `-1` is no whole number from 0 on
-a.yaml:20:61: spec.rollout.gates[8].dryRun: must be true or false, but is text
-a.yaml:20:75: spec.rollout.gates[8].after: `lunch` is not known (help: write one of: staging, promotion)
+a.yaml:20:32: spec.rollout.gates[8].count: must be at most 10000 (help: 0 goes on until the bake ends)
+a.yaml:20:53: spec.rollout.gates[8].failureLimit: `-2` is no whole number from 0 on
+a.yaml:20:65: spec.rollout.gates[8].dryRun: must be true or false, but is text
+a.yaml:20:79: spec.rollout.gates[8].after: `lunch` is not known (help: write one of: staging, promotion)
+"#,
+    );
+}
+
+#[test]
+fn limits_let_a_gate_end_and_let_nothing_pass_that_never_succeeded() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: services/stock
+  functions:
+    api: { handler: app:app, http: / }
+  rollout:
+    gates:
+      - { name: a, http: { path: / }, count: 0 }
+      - { name: b, http: { path: / }, failureLimit: 1 }
+      - { name: c, http: { path: / }, count: 4, failureLimit: 2, inconclusiveLimit: 2 }
+      - { name: d, http: { path: / }, count: 4, failureLimit: -1 }
+      - { name: e, http: { path: / }, count: 4, successLimit: 5 }
+      - { name: f, http: { path: / }, failureLimit: -1, successLimit: 3 }
+      - { name: g, http: { path: / }, after: promotion, interval: 5s, failureLimit: 3 }
+      - { name: h, http: { path: / }, after: promotion, count: 0 }
+"#,
+        r#"
+a.yaml:11:46: spec.rollout.gates[0].count: would ask green without end (help: write a `count`, a `successLimit`, or `after: promotion`)
+a.yaml:12:53: spec.rollout.gates[1].failureLimit: forgives all of 1, so the gate would pass though nothing succeeded (help: `count` must be at least 2)
+a.yaml:13:63: spec.rollout.gates[2].failureLimit: forgives all of 4, so the gate would pass though nothing succeeded (help: `count` must be at least 5)
+a.yaml:14:63: spec.rollout.gates[3].failureLimit: forgives every failure (help: write a `successLimit` that says how many successes in a row are enough)
+a.yaml:15:63: spec.rollout.gates[4].successLimit: 5 successes in a row cannot be had from 4 (help: `count` must be at least 5)
 "#,
     );
 }
@@ -833,7 +862,7 @@ a.yaml:6:64: spec.azure.location: is no location (help: the short form, such as 
 a.yaml:6:83: spec.azure.plan: this plan has no slots, so no green (help: plans with slots: Y1, EP1, EP2, EP3, S1, S2, S3, P0v3, P1v2, P2v2, P3v2, P1v3, P2v3, P3v3, I1v2, I2v2)
 a.yaml:6:95: spec.azure.prefix: is no prefix (help: at most 16 lower-case letters, digits and hyphens, starting and ending with a letter or digit)
 a.yaml:11:1: spec: has no cloud (help: add `aws: { region, role }`, `azure: { … }` or both)
-a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure)
+a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure, windows)
 a.yaml:16:18: spec.azure: `subscription` is missing
 a.yaml:16:18: spec.azure: `resourceGroup` is missing
 a.yaml:16:18: spec.azure: `location` is missing

@@ -66,13 +66,14 @@ spec:
           latency: 300ms
           retries: 2
         after: promotion
-        count: 3
+        count: 5
         interval: 5s
         initialDelay: 1s
         timeout: 10s
         failureLimit: 1
         errorLimit: 2
         inconclusiveLimit: 3
+        successLimit: 2
         dryRun: true
       - command: ./smoke.sh
       - command: { run: make check }
@@ -157,8 +158,8 @@ fn gates_have_their_own_values_or_the_usual() {
     assert_eq!(
         written["measure"],
         json!({
-            "count": 3, "interval": seconds(5), "initial_delay": seconds(1), "timeout": seconds(10),
-            "failure_limit": 1, "error_limit": 2, "inconclusive_limit": 3, "dry_run": true,
+            "count": 5, "interval": seconds(5), "initial_delay": seconds(1), "timeout": seconds(10),
+            "failure_limit": 1, "error_limit": 2, "inconclusive_limit": 3, "success_limit": 2, "dry_run": true,
         })
     );
     assert_eq!(gates[1].after, GateStage::Promotion);
@@ -234,9 +235,9 @@ fn a_fault_shows_the_text_that_it_is_about() {
         .unwrap();
     let expected = "
   × `obsrve` is not known
-    ╭─[a.yaml:57:10]
- 56 │     across: { order: [azure, aws], soak: 10m }
- 57 │   drift: obsrve
+    ╭─[a.yaml:58:10]
+ 57 │     across: { order: [azure, aws], soak: 10m }
+ 58 │   drift: obsrve
     ·          ───┬──
     ·             ╰── spec.drift
     ╰────
