@@ -28,6 +28,7 @@ use super::{
         services::rollout,
         services::history,
         services::plan,
+        services::why,
         fleet::rollouts,
         fleet::plan,
         fleet::sources,

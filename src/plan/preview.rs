@@ -3,12 +3,13 @@
 use serde::Serialize;
 
 use super::{
+    bound,
     reason::{Planned, Reason, WaitingOn},
     state::{Policy, ServiceState},
     step::{Fleet, Note, Step, reason_for, step},
 };
 use crate::{
-    name::{Actor, CloudName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    name::{Actor, CloudName, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{Trigger, intent::Order},
 };
 
@@ -20,6 +21,8 @@ pub struct ServicePlan {
     pub revision: Option<Revision>,
     pub wanted: Option<ReleaseDigest>,
     pub live: Option<ReleaseDigest>,
+    /// What approvals are given for, where a release would be or is being rolled out.
+    pub hash: Option<PlanHash>,
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<Planned>,
     pub gates: Vec<String>,
@@ -43,6 +46,7 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
             .map(|desired| desired.release.revision.clone()),
         wanted: state.wanted(),
         live: state.memory.promoted,
+        hash: None,
         orders: Vec::new(),
         gates: Vec::new(),
         waiting: Vec::new(),
@@ -92,7 +96,19 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
         break;
     }
     plan.live = state.memory.promoted;
+    plan.hash = hash(&state, &plan);
     plan
+}
+
+/// Of the rollout that is under way; else of the one that would begin.
+fn hash(state: &ServiceState, plan: &ServicePlan) -> Option<PlanHash> {
+    if let Some(rollout) = state.active() {
+        let is_before = rollout.phase.is_before_promotion();
+        return is_before.then(|| bound::hash(state, rollout));
+    }
+    let is_build = |planned: &&Planned| matches!(planned.order, Order::Build { .. });
+    let begun = plan.orders.iter().find(is_build)?;
+    Some(bound::of(state, begun.order.release()?, &state.targets()))
 }
 
 /// The orders of a whole rollout.

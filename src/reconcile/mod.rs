@@ -7,6 +7,7 @@
 mod ask;
 mod board;
 mod carry_out;
+mod explain;
 pub mod handle;
 mod job;
 mod journal;

@@ -8,7 +8,7 @@ use super::service::{
     waiting::Waiting,
 };
 use crate::{
-    name::{Actor, CloudName, GateName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     plan::{
         preview::ServicePlan,
         reason::Planned,
@@ -135,6 +135,9 @@ pub struct PlanReport {
     pub revision: Option<Revision>,
     pub wanted: Option<ReleaseDigest>,
     pub live: Option<ReleaseDigest>,
+    /// What approvals are given for.
+    #[schema(value_type = Option<String>)]
+    pub hash: Option<PlanHash>,
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<PlannedOrder>,
     pub gates: Vec<String>,
@@ -162,6 +165,7 @@ impl From<&ServicePlan> for PlanReport {
             revision,
             wanted,
             live,
+            hash,
             orders,
             gates,
             waiting,
@@ -171,6 +175,7 @@ impl From<&ServicePlan> for PlanReport {
             revision: revision.clone(),
             wanted: *wanted,
             live: *live,
+            hash: *hash,
             orders: orders.iter().map(PlannedOrder::from).collect(),
             gates: gates.clone(),
             waiting: waiting.iter().map(Waiting::of).collect(),

@@ -75,8 +75,9 @@ pub(super) struct AbortBody {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RollbackBody {
-    /// A release that was live before; without it, the previous one.
-    to: Option<ReleaseDigest>,
+    /// A release that was live before: its digest, four digits of it or more, a commit, or a rollout like `r-12`. Without it: the previous
+    /// one.
+    to: Option<String>,
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -119,8 +120,8 @@ pub(super) struct PauseBody {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PinBody {
-    /// A release that was live before; without it, the one that is live.
-    to: Option<ReleaseDigest>,
+    /// A release that was live before, named as for `rollback`; without it, the one that is live.
+    to: Option<String>,
     #[serde(default)]
     reason: String,
 }
@@ -157,6 +158,19 @@ async fn take(site: &Site, key: ServiceKey, action: Action, actor: Actor) -> Ans
     Ok((StatusCode::ACCEPTED, Json(taken)))
 }
 
+/// The release that a person means, if they name one.
+async fn named(
+    site: &Site,
+    key: &ServiceKey,
+    action: &'static str,
+    name: Option<String>,
+) -> Result<Option<ReleaseDigest>, Problem> {
+    match name {
+        Some(name) => Ok(Some(site.api.handle.named(key, action, &name).await?)),
+        None => Ok(None),
+    }
+}
+
 fn checked(reason: String) -> Result<String, Problem> {
     match reason.len() {
         0..=REASON_MAX => Ok(reason),
@@ -169,7 +183,7 @@ fn checked(reason: String) -> Result<String, Problem> {
 
 /// Defines the handler of an action, and how the document tells of it.
 macro_rules! action {
-    ($name:ident, $path:literal, $body:ident, $summary:literal, |$site:ident, $given:pat_param| $action:expr) => {
+    ($name:ident, $path:literal, $body:ident, $summary:literal, |$site:ident, $key:ident, $given:pat_param| $action:expr) => {
         #[utoipa::path(
             post,
             path = $path,
@@ -189,11 +203,11 @@ macro_rules! action {
         pub(super) async fn $name(
             State($site): State<Site>,
             Who(actor): Who,
-            Key(key): Key,
+            Key($key): Key,
             Body($given): Body<$body>,
         ) -> Answer {
             let action = $action;
-            take(&$site, key, action, actor).await
+            take(&$site, $key, action, actor).await
         }
     };
 }
@@ -203,14 +217,14 @@ action!(
     "/api/v1/services/{environment}/{name}/promote",
     PromoteBody,
     "End the wait that is under way, or with `full` all that are still to come. Gates are never skipped.",
-    |site, PromoteBody { full }| Action::Promote { full }
+    |site, key, PromoteBody { full }| Action::Promote { full }
 );
 action!(
     abort,
     "/api/v1/services/{environment}/{name}/abort",
     AbortBody,
     "End the rollout: green is left, or blue goes back.",
-    |site, AbortBody { reason }| Action::Abort {
+    |site, key, AbortBody { reason }| Action::Abort {
         reason: reason.map(checked).transpose()?
     }
 );
@@ -219,21 +233,23 @@ action!(
     "/api/v1/services/{environment}/{name}/retry",
     Plain,
     "Try a rejected release again, or measure a paused gate again.",
-    |site, Plain {}| Action::Retry
+    |site, key, Plain {}| Action::Retry
 );
 action!(
     rollback,
     "/api/v1/services/{environment}/{name}/rollback",
     RollbackBody,
     "Go back to an earlier release, and stay there until a newer one is asked for.",
-    |site, RollbackBody { to }| Action::Rollback { to }
+    |site, key, RollbackBody { to }| Action::Rollback {
+        to: named(&site, &key, "rollback", to).await?
+    }
 );
 action!(
     suspend,
     "/api/v1/services/{environment}/{name}/suspend",
     SuspendBody,
     "No new rollout and no repair until `resume`. A reason is required.",
-    |site, SuspendBody { reason, until }| Action::Suspend {
+    |site, key, SuspendBody { reason, until }| Action::Suspend {
         reason: given(checked(reason)?)?,
         until
     }
@@ -243,14 +259,14 @@ action!(
     "/api/v1/services/{environment}/{name}/resume",
     Plain,
     "End a pause and a suspension, and let go of a rollback's pin.",
-    |site, Plain {}| Action::Resume
+    |site, key, Plain {}| Action::Resume
 );
 action!(
     pause,
     "/api/v1/services/{environment}/{name}/pause",
     PauseBody,
     "Begin nothing more of the rollout until `resume`; a bake is watched on.",
-    |site, PauseBody { reason }| Action::Pause {
+    |site, key, PauseBody { reason }| Action::Pause {
         reason: reason.map(checked).transpose()?
     }
 );
@@ -259,8 +275,8 @@ action!(
     "/api/v1/services/{environment}/{name}/pin",
     PinBody,
     "Stay at what is live, or at a release that was, until `unpin`. A reason is required.",
-    |site, PinBody { to, reason }| Action::Pin {
-        to,
+    |site, key, PinBody { to, reason }| Action::Pin {
+        to: named(&site, &key, "pin", to).await?,
         reason: given(checked(reason)?)?
     }
 );
@@ -269,14 +285,14 @@ action!(
     "/api/v1/services/{environment}/{name}/unpin",
     Plain,
     "Let go of a pin.",
-    |site, Plain {}| Action::Unpin
+    |site, key, Plain {}| Action::Unpin
 );
 action!(
     bypass,
     "/api/v1/services/{environment}/{name}/override",
     OverrideBody,
     "Let the rollout that is under way be promoted outside its windows. A reason is required.",
-    |site, OverrideBody { reason }| Action::Override {
+    |site, key, OverrideBody { reason }| Action::Override {
         reason: given(checked(reason)?)?
     }
 );
@@ -285,7 +301,7 @@ action!(
     "/api/v1/services/{environment}/{name}/reconcile",
     ReconcileBody,
     "Look now: at the repositories and at the clouds.",
-    |site, ReconcileBody { token }| {
+    |site, key, ReconcileBody { token }| {
         (site.api.wake_sources)();
         Action::Reconcile {
             token: token.map(checked).transpose()?,
@@ -297,7 +313,7 @@ action!(
     "/api/v1/services/{environment}/{name}/approve",
     ApproveBody,
     "Give a word for the plan of the rollout that waits for it.",
-    |site, ApproveBody { plan }| Action::Approve { plan }
+    |site, key, ApproveBody { plan }| Action::Approve { plan }
 );
 
 fn given(reason: String) -> Result<String, Problem> {

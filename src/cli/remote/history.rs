@@ -93,7 +93,7 @@ fn cells(entry: &HistoryReport, is_wide: bool) -> Vec<Cell> {
         "Rejected" | "RolledBack" => Tone::Bad,
         _ => Tone::Busy,
     };
-    // `rollback --to` takes the whole digest.
+    // Wide shows the whole digest; `rollback --to` takes either.
     let release = if is_wide {
         release.to_string()
     } else {

@@ -3,6 +3,7 @@
 mod approve;
 mod back;
 mod hold;
+pub mod named;
 mod onward;
 
 use serde::{Deserialize, Serialize};

@@ -9,7 +9,7 @@ use self::note::drop_intents;
 pub use self::note::{date, note};
 pub use self::outcome::{measured, not_in_the_future, seen, settle};
 use super::{
-    state::{EventRecord, HistoryEntry, Pin, PinKind, Rejection, ServiceState, Severity},
+    state::{EventRecord, HistoryEntry, Memory, Pin, PinKind, Rejection, ServiceState, Severity},
     step::Sending,
 };
 use crate::{
@@ -181,23 +181,7 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
             }
             memory.rejected.remove(&rollout.release);
             if let Trigger::Rollback { held } = rollout.trigger {
-                let pin = Pin {
-                    release: rollout.release,
-                    held,
-                    actor: rollout.actor.clone(),
-                    at: now,
-                    kind: PinKind::Rollback,
-                    reason: String::new(),
-                };
-                match memory
-                    .pin
-                    .as_mut()
-                    .filter(|pin| pin.kind == PinKind::Person)
-                {
-                    // Whoever pinned it wants it pinned; this is where.
-                    Some(pinned) => pinned.release = rollout.release,
-                    None => memory.pin = (held != Some(rollout.release)).then_some(pin),
-                }
+                pinned(memory, rollout, held, now);
             }
             if let Some(record) = state.releases.get_mut(&rollout.release) {
                 record.promoted_at.get_or_insert(now);
@@ -215,9 +199,8 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
             memory.rejected.insert(rollout.release, rejection);
             forget_oldest_rejections(&mut memory.rejected);
         }
-        Phase::Rejected { .. }
-        | Phase::RolledBack { .. }
-        | Phase::Superseded { .. }
+        Phase::Rejected { .. } | Phase::RolledBack { .. } => pinned_in_vain(memory, rollout),
+        Phase::Superseded { .. }
         | Phase::Queued
         | Phase::Building
         | Phase::Staging
@@ -229,6 +212,39 @@ fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Wri
         | Phase::RollingBack { .. } => {}
     }
     writes
+}
+
+/// A rollback holds the service where it went.
+fn pinned(memory: &mut Memory, rollout: &Rollout, held: Option<ReleaseDigest>, now: Timestamp) {
+    let release = rollout.release;
+    match memory
+        .pin
+        .as_mut()
+        .filter(|pin| pin.kind == PinKind::Person)
+    {
+        // Whoever pinned it wants it pinned; this is where.
+        Some(pin) => pin.release = release,
+        None => {
+            let pin = Pin {
+                release,
+                held,
+                actor: rollout.actor.clone(),
+                at: now,
+                kind: PinKind::Rollback,
+                reason: String::new(),
+            };
+            memory.pin = (held != Some(release)).then_some(pin);
+        }
+    }
+}
+
+/// A pin to a release that could not be gone back to holds what is live.
+fn pinned_in_vain(memory: &mut Memory, rollout: &Rollout) {
+    let pin = memory.pin.as_mut();
+    let pin = pin.filter(|pin| pin.kind == PinKind::Person && pin.release == rollout.release);
+    if let Some((pin, live)) = pin.zip(memory.promoted) {
+        pin.release = live;
+    }
 }
 
 /// Rejected releases remembered for each service; a repository that goes through more of them than this has other troubles.
@@ -292,6 +308,7 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
             order: order.clone(),
             recorded_at: now,
             state: open,
+            reason: reason.to_string(),
         };
         state.intents.insert(key.clone(), intent);
         writes.push(Write::Intent(key.clone()));

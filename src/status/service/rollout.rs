@@ -238,7 +238,7 @@ fn count(rollout: &Rollout) -> GateCount {
     }
 }
 
-pub(super) fn newest_gates(rollout: &Rollout) -> Vec<GateReport> {
+pub(in crate::status) fn newest_gates(rollout: &Rollout) -> Vec<GateReport> {
     gates(rollout, MEASUREMENTS_TOLD, EVIDENCE_TOLD)
 }
 

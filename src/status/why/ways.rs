@@ -1,0 +1,106 @@
+//! What would unblock an obstacle: a command to type, or what to do.
+
+use super::Way;
+use crate::{
+    plan::{
+        reason::WaitingOn,
+        state::{PinKind, ServiceState},
+    },
+    rollout::intent::{Failure, Response},
+};
+
+pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
+    let verb = |verb: &str, text: &str| command(format!("verdigris {verb} {}", state.key), text);
+    let is_rolling = state.active().is_some();
+    let abort = || {
+        verb(
+            "abort",
+            "ends the rollout; what is live stays, or comes back",
+        )
+    };
+    match on {
+        WaitingOn::Nothing => Vec::new(),
+        WaitingOn::Git => vec![command(
+            "verdigris status".to_owned(),
+            "shows which repository is not read, and why",
+        )],
+        WaitingOn::Manifest { .. } => vec![
+            command(
+                "verdigris validate .".to_owned(),
+                "shows each fault in its place, in a checkout of the repository",
+            ),
+            plainly("merge a commit that mends them; the last good one stands meanwhile"),
+        ],
+        WaitingOn::Cloud { failure, .. } => {
+            let mut ways = person(failure.as_ref());
+            ways.push(verb("reconcile", "looks again now"));
+            ways
+        }
+        WaitingOn::Order { failure, .. } => {
+            let mut ways = person(failure.as_ref());
+            if failure.is_some() {
+                ways.push(verb("events", "shows every try"));
+            }
+            ways.extend(is_rolling.then(abort));
+            ways
+        }
+        WaitingOn::Gate { .. } => vec![abort()],
+        WaitingOn::Approval { plan, .. } => vec![
+            command(
+                format!("verdigris approve {} --plan {}", state.key, plan.short()),
+                "gives your word for this plan",
+            ),
+            verb("status", "shows what would change"),
+            abort(),
+        ],
+        WaitingOn::Paused { .. } => vec![verb("resume", "lets it go on"), abort()],
+        WaitingOn::Window { .. } => vec![command(
+            format!("verdigris override {} --reason WHY", state.key),
+            "lets this one rollout go now; who and why is kept",
+        )],
+        WaitingOn::Person { .. } => vec![verb("retry", "measures again"), abort()],
+        WaitingOn::Soak { .. } => vec![verb("promote", "ends the soak now"), abort()],
+        WaitingOn::Bake { .. } => vec![verb("promote", "ends the bake now"), abort()],
+        WaitingOn::Suspended { .. } => vec![verb("resume", "ends the suspension")],
+        WaitingOn::Pinned {
+            kind: PinKind::Person,
+            ..
+        } => vec![verb("unpin", "lets the newest commit be rolled out")],
+        WaitingOn::Pinned { .. } => vec![
+            plainly("merge a commit that changes what is deployed"),
+            verb("resume", "rolls the newest commit out again"),
+        ],
+        WaitingOn::Rejected { .. } => vec![
+            plainly("merge a commit that mends it"),
+            verb("retry", "tries the same release again"),
+        ],
+        WaitingOn::Drift { .. } => {
+            vec![plainly("undo it on the cloud, or write `drift: enforce`")]
+        }
+        WaitingOn::Prune { .. } => vec![plainly(
+            "look whether it is meant to go; the configuration's `prune` and `pruneShare` let it",
+        )],
+    }
+}
+
+fn command(command: String, text: &str) -> Way {
+    Way {
+        command: Some(command),
+        text: text.to_owned(),
+    }
+}
+
+fn plainly(text: &str) -> Way {
+    Way {
+        command: None,
+        text: text.to_owned(),
+    }
+}
+
+/// What only a person can mend.
+fn person(failure: Option<&Failure>) -> Vec<Way> {
+    let needed = failure.filter(|failure| failure.response == Response::CallPerson);
+    let way =
+        needed.map(|failure| plainly(&format!("mend what the cloud says: {}", failure.message)));
+    way.into_iter().collect()
+}
