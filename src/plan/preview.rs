@@ -60,7 +60,8 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
                 note @ (Note::Learn { .. }
                 | Note::Unpin
                 | Note::VoidApprovals { .. }
-                | Note::Clear { .. }),
+                | Note::Clear { .. }
+                | Note::Redo { .. }),
             ) => {
                 super::apply::note(&mut state, note, now);
                 continue;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     diff::{Change, FieldDrift},
-    name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, GateName, Percent, PlanHash, ReleaseDigest, Timestamp},
     plan::state::PinKind,
     rollout::intent::{Failure, Order},
 };
@@ -132,6 +132,14 @@ pub enum WaitingOn {
     Bake {
         until: Timestamp,
     },
+    /// A step of a canary that only passes time; without an end it waits for a person.
+    CanaryPause {
+        /// Nothing where no target shares its requests.
+        weight: Percent,
+        until: Option<Timestamp>,
+        /// Targets whose blue moves at once, with the promotion.
+        whole: Vec<CloudName>,
+    },
     Suspended {
         reason: String,
         until: Option<Timestamp>,
@@ -173,6 +181,7 @@ impl WaitingOn {
             Self::Person { .. } => "person",
             Self::Soak { .. } => "soak",
             Self::Bake { .. } => "bake",
+            Self::CanaryPause { .. } => "canary",
             Self::Suspended { .. } => "suspended",
             Self::Pinned { .. } => "pinned",
             Self::Rejected { .. } => "rejected",
@@ -198,6 +207,7 @@ impl WaitingOn {
             | Self::Person { .. }
             | Self::Soak { .. }
             | Self::Bake { .. }
+            | Self::CanaryPause { .. }
             | Self::Suspended { .. }
             | Self::Pinned { .. }
             | Self::Rejected { .. } => None,
@@ -229,6 +239,11 @@ impl fmt::Display for WaitingOn {
             Self::Person { message } => write!(f, "a person's `retry` or `abort`: {message}"),
             Self::Soak { target, until } => write!(f, "{target} to soak until {until}"),
             Self::Bake { until } => write!(f, "the bake to end at {until}"),
+            Self::CanaryPause {
+                weight,
+                until,
+                whole,
+            } => canary_pause(f, *weight, *until, whole),
             Self::Suspended {
                 reason,
                 until: Some(until),
@@ -308,6 +323,32 @@ fn pinned(
         PinKind::Rollback => write!(
             f,
             "a newer release, or `resume`: pinned at {at} by a rollback"
+        ),
+    }
+}
+
+fn canary_pause(
+    f: &mut fmt::Formatter<'_>,
+    weight: Percent,
+    until: Option<Timestamp>,
+    whole: &[CloudName],
+) -> fmt::Result {
+    match until {
+        None => f.write_str("a person's `promote` or `abort`: ")?,
+        Some(until) => write!(f, "the canary's pause to end at {until}: ")?,
+    }
+    if weight.is_none() {
+        f.write_str("it takes no share yet")?;
+    } else {
+        write!(f, "it takes {weight}")?;
+    }
+    let whole: Vec<&str> = whole.iter().map(|target| target.as_str()).collect();
+    match whole.as_slice() {
+        [] => Ok(()),
+        whole => write!(
+            f,
+            "; blue on {} moves at once, with the promotion",
+            whole.join(" and ")
         ),
     }
 }

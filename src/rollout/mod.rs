@@ -4,6 +4,7 @@
 //! nothing waits, nothing is sent.
 
 pub mod evidence;
+pub mod figures;
 pub mod gate_run;
 pub mod intent;
 pub mod phase;
@@ -155,6 +156,14 @@ impl Rollout {
     /// Whether a person said that no wait of it is to be waited for.
     pub fn is_in_full(&self) -> bool {
         self.hurry.as_ref().is_some_and(|hurry| hurry.full)
+    }
+
+    /// What was measured so far no longer counts.
+    pub fn measure_again(&mut self, now: Timestamp) {
+        for run in &mut self.gates {
+            run.since = now;
+            run.measurements.clear();
+        }
     }
 
     pub fn is_active(&self) -> bool {

@@ -8,6 +8,7 @@ use super::{
             AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
         },
         spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
+        strategy::Strategy,
         yaml::Place,
     },
     filled,
@@ -47,8 +48,9 @@ pub(in crate::manifest) fn service(
         env,
         rollout,
         drift,
+        aws,
     } = spec;
-    let defaults = Defaults::of(memory, timeout, report);
+    let defaults = Defaults::of(memory, timeout, aws, report);
     let env = function::env(env, report);
     let named = functions.as_ref();
     let checked = named.and_then(|named| checked_functions(named, runtime, &defaults, report));
@@ -159,6 +161,7 @@ fn rollout_of(
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
         windows: windows?,
+        strategy: Strategy::BlueGreen,
     };
     Some((drafts, spec))
 }

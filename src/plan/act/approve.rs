@@ -78,7 +78,11 @@ fn gates(rollout: &Rollout) -> impl Iterator<Item = &ApprovalGate> {
         .iter()
         .filter_map(|gate| match &gate.kind {
             GateKind::Approval(approval) => Some(approval),
-            GateKind::Http(_) | GateKind::Command(_) => None,
+            GateKind::Http(_)
+            | GateKind::Command(_)
+            | GateKind::Load(_)
+            | GateKind::Parity(_)
+            | GateKind::Metric(_) => None,
         })
 }
 

@@ -21,7 +21,9 @@ pub(super) fn rollback(
 ) -> Taken {
     let phase = state.active().map(|rollout| rollout.phase.clone());
     let before = state.active().and_then(|rollout| rollout.previous);
-    if matches!(phase, Some(Phase::Baking { .. })) && (to.is_none() || to == before) {
+    if matches!(phase, Some(Phase::Shifting { .. } | Phase::Baking { .. }))
+        && (to.is_none() || to == before)
+    {
         return abort(state, &actor, None, now);
     }
     may_turn(state)?;

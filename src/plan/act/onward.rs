@@ -2,7 +2,7 @@
 
 use super::{Taken, approve::approve};
 use crate::{
-    manifest::spec::Across,
+    manifest::{spec::Across, strategy::CanaryStep},
     name::{Actor, Timestamp},
     plan::{
         apply::{self, Write},
@@ -41,6 +41,7 @@ pub(super) fn promote(
         | Phase::Staging
         | Phase::Gating { .. }
         | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live
@@ -66,13 +67,14 @@ fn one_step(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Taken {
     match rollout.phase.clone() {
         Phase::AwaitingApproval { .. } => approve(state, None, actor, now),
         Phase::Baking { since, .. } => Ok(end_bake(rollout, since, now)),
+        Phase::Shifting { step, .. } => end_pause(state, step, now),
         Phase::Promoting if has_soak(rollout) => {
             hurry(rollout, false, actor, now);
             Ok(vec![Write::Rollout])
         }
         phase => Err(format!(
             "its rollout is {}; a pause, an approval, a soak or a bake can be ended, and none is under way: `--full` ends those to come, \
-             `override` opens a window, and gates are never skipped",
+             `override` opens a window",
             phase.word()
         )),
     }
@@ -97,6 +99,7 @@ fn in_full(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Taken {
         | Phase::Staging
         | Phase::Gating { .. }
         | Phase::Paused { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Live
         | Phase::Rejected { .. }
@@ -113,6 +116,23 @@ fn hurry(rollout: &mut Rollout, full: bool, actor: &Actor, now: Timestamp) {
         at: now,
         full: is_full,
     });
+}
+
+/// A pause of a canary is over. Its gates are never skipped, and a share that is being given is let arrive.
+fn end_pause(state: &mut ServiceState, step: u32, now: Timestamp) -> Taken {
+    let rollout = state.active();
+    let steps = rollout.map_or(&[][..], |rollout| rollout.spec.strategy.steps());
+    match steps.get(step as usize) {
+        Some(CanaryStep::Pause(_)) => {
+            apply::advance(state, Event::CanaryStepped, now).map_err(|illegal| illegal.to_string())
+        }
+        Some(CanaryStep::Gates(_)) => {
+            Err("its canary is at its gates, which are never skipped".to_owned())
+        }
+        Some(CanaryStep::Weight(_)) | None => {
+            Err("its canary is not at a pause; ask again when it is".to_owned())
+        }
+    }
 }
 
 fn has_soak(rollout: &Rollout) -> bool {
@@ -155,6 +175,9 @@ pub(super) fn abort(
 
 pub(super) fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> Taken {
     if let Some(rollout) = state.active() {
+        if let Phase::Shifting { step, .. } = rollout.phase {
+            return measure_step_again(state, step, now);
+        }
         if !matches!(rollout.phase, Phase::Paused { .. }) {
             return Err(format!(
                 "its rollout is {}; there is nothing to try again",
@@ -188,11 +211,23 @@ fn measure_again(state: &mut ServiceState, now: Timestamp) -> Taken {
     let mut writes =
         apply::advance(state, Event::Retried, now).map_err(|illegal| illegal.to_string())?;
     if let Some(rollout) = &mut state.rollout {
-        for run in &mut rollout.gates {
-            run.since = now;
-            run.measurements.clear();
-        }
+        rollout.measure_again(now);
         writes.push(Write::Rollout);
     }
     Ok(writes)
+}
+
+/// The gates of a canary's step start over. A share that waits for them stays as it is.
+fn measure_step_again(state: &mut ServiceState, step: u32, now: Timestamp) -> Taken {
+    let none = || "its canary is not at gates; there is nothing to try again".to_owned();
+    let rollout = state.rollout.as_mut().ok_or_else(none)?;
+    let Some(CanaryStep::Gates(names)) = rollout.spec.strategy.steps().get(step as usize) else {
+        return Err(none());
+    };
+    let runs = rollout.gates.iter_mut();
+    for run in runs.filter(|run| names.contains(&run.gate)) {
+        run.since = now;
+        run.measurements.clear();
+    }
+    Ok(vec![Write::Rollout])
 }

@@ -1,7 +1,6 @@
 //! Takes steps and outcomes into the state, and says what must be written down before anything is sent.
 
-use std::collections::BTreeMap;
-
+mod ended;
 mod note;
 mod outcome;
 
@@ -9,11 +8,14 @@ use self::note::drop_intents;
 pub use self::note::{date, note};
 pub use self::outcome::{measured, not_in_the_future, seen, settle};
 use super::{
-    state::{EventRecord, HistoryEntry, Memory, Pin, PinKind, Rejection, ServiceState, Severity},
+    state::{EventRecord, HistoryEntry, ServiceState, Severity},
     step::Sending,
 };
 use crate::{
-    manifest::spec::{Across, Gate, RolloutSpec},
+    manifest::{
+        spec::{Across, Gate, RolloutSpec},
+        strategy::Strategy,
+    },
     name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, RolloutId, Transition, Trigger,
@@ -74,6 +76,7 @@ pub fn begin(
         bake: std::time::Duration::ZERO,
         across: Across::Together,
         windows: Vec::new(),
+        strategy: Strategy::BlueGreen,
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -128,7 +131,11 @@ pub fn advance(
     let Some(rollout) = &mut state.rollout else {
         return Ok(Vec::new());
     };
+    let is_staged_again = matches!(change, Event::StagedAgain);
     rollout.advance(change, now)?;
+    if is_staged_again {
+        rollout.measure_again(now);
+    }
     let rollout = rollout.clone();
     let message = match rollout.phase.why() {
         Some(why) => format!(
@@ -155,6 +162,7 @@ pub fn advance(
         | Phase::Building
         | Phase::Staging
         | Phase::Gating { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live => Severity::Info,
@@ -163,123 +171,21 @@ pub fn advance(
         Write::Rollout,
         event(state, severity, rollout.phase.word(), message, now),
     ];
+    if is_staged_again {
+        writes.extend(again(state, rollout.id));
+    }
     if rollout.phase.is_ended() {
-        writes.extend(ended(state, &rollout, now));
+        writes.extend(ended::ended(state, &rollout, now));
     }
     Ok(writes)
 }
 
-/// What a rollout's end leaves behind.
-fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Write> {
-    let memory = &mut state.memory;
-    let mut writes = vec![Write::Memory, Write::History(history(rollout, now))];
-    match &rollout.phase {
-        Phase::Live => {
-            if memory.promoted != Some(rollout.release) {
-                memory.previous = memory.promoted;
-                memory.promoted = Some(rollout.release);
-            }
-            memory.rejected.remove(&rollout.release);
-            if let Trigger::Rollback { held } = rollout.trigger {
-                pinned(memory, rollout, held, now);
-            }
-            if let Some(record) = state.releases.get_mut(&rollout.release) {
-                record.promoted_at.get_or_insert(now);
-                writes.push(Write::Release(rollout.release));
-            }
-        }
-        Phase::Rejected { why } | Phase::RolledBack { why } if !rollout.trigger.is_rollback() => {
-            let reason = why.reason.word().to_owned();
-            let rejection = Rejection {
-                revision: rollout.revision.clone(),
-                reason,
-                message: why.message.clone(),
-                at: now,
-            };
-            memory.rejected.insert(rollout.release, rejection);
-            forget_oldest_rejections(&mut memory.rejected);
-        }
-        Phase::Rejected { .. } | Phase::RolledBack { .. } => pinned_in_vain(memory, rollout),
-        Phase::Superseded { .. }
-        | Phase::Queued
-        | Phase::Building
-        | Phase::Staging
-        | Phase::Gating { .. }
-        | Phase::Paused { .. }
-        | Phase::AwaitingApproval { .. }
-        | Phase::Promoting
-        | Phase::Baking { .. }
-        | Phase::RollingBack { .. } => {}
-    }
-    writes
-}
-
-/// A rollback holds the service where it went.
-fn pinned(memory: &mut Memory, rollout: &Rollout, held: Option<ReleaseDigest>, now: Timestamp) {
-    let release = rollout.release;
-    match memory
-        .pin
-        .as_mut()
-        .filter(|pin| pin.kind == PinKind::Person)
-    {
-        // Whoever pinned it wants it pinned; this is where.
-        Some(pin) => pin.release = release,
-        None => {
-            let pin = Pin {
-                release,
-                held,
-                actor: rollout.actor.clone(),
-                at: now,
-                kind: PinKind::Rollback,
-                reason: String::new(),
-            };
-            memory.pin = (held != Some(release)).then_some(pin);
-        }
-    }
-}
-
-/// A pin to a release that could not be gone back to holds what is live.
-fn pinned_in_vain(memory: &mut Memory, rollout: &Rollout) {
-    let pin = memory.pin.as_mut();
-    let pin = pin.filter(|pin| pin.kind == PinKind::Person && pin.release == rollout.release);
-    if let Some((pin, live)) = pin.zip(memory.promoted) {
-        pin.release = live;
-    }
-}
-
-/// Rejected releases remembered for each service; a repository that goes through more of them than this has other troubles.
-const REJECTED_MAX: usize = 200;
-
-fn forget_oldest_rejections(rejected: &mut BTreeMap<ReleaseDigest, Rejection>) {
-    while rejected.len() > REJECTED_MAX {
-        let oldest = rejected.iter().min_by_key(|(_, rejection)| rejection.at);
-        let Some(oldest) = oldest.map(|(release, _)| *release) else {
-            return;
-        };
-        rejected.remove(&oldest);
-    }
-}
-
-fn history(rollout: &Rollout, now: Timestamp) -> HistoryEntry {
-    HistoryEntry {
-        service: rollout.service.clone(),
-        rollout: rollout.id.0,
-        release: rollout.release,
-        revision: rollout.revision.clone(),
-        previous: rollout.previous,
-        outcome: rollout.phase.word().to_owned(),
-        message: rollout
-            .phase
-            .why()
-            .map(|why| why.message.clone())
-            .unwrap_or_default(),
-        trigger: rollout.trigger.word().to_owned(),
-        actor: rollout.actor.clone(),
-        started_at: rollout.started_at,
-        ended_at: now,
-        transitions: rollout.transitions.clone(),
-        bypass: rollout.bypass.clone(),
-    }
+/// Orders of the rollout that are to be given once more: all but its build.
+fn again(state: &mut ServiceState, id: RolloutId) -> Vec<Write> {
+    let prefix = format!("{id}/");
+    drop_intents(state, |key| {
+        key.0.starts_with(&prefix) && !key.0.ends_with("/build")
+    })
 }
 
 /// Intents are noted. They are on the disk before any of them is sent.

@@ -34,6 +34,12 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
         }
         Note::VoidApprovals { plan } => void(state, plan, now),
         Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
+        Note::Redo { key, message } => {
+            let mut writes = drop_intents(state, |it| *it == key);
+            let told = event(state, Severity::Warning, "DriftDetected", message, now);
+            writes.push(told);
+            writes
+        }
         Note::Forget => {
             let message = "removed from git and from every cloud".to_owned();
             let mut writes = drop_intents(state, |_| true);

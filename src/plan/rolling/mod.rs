@@ -4,6 +4,7 @@ mod bake;
 mod gates;
 mod orders;
 mod people;
+pub(in crate::plan) mod shifting;
 
 use super::{
     reason::WaitingOn,
@@ -16,11 +17,11 @@ use super::{
 };
 use crate::{
     manifest::spec::GateStage,
-    name::{CloudName, Timestamp},
+    name::{CloudName, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, Trigger,
         intent::Order,
-        phase::{Event, Phase},
+        phase::{Event, Phase, StopReason, Why},
     },
 };
 
@@ -63,6 +64,12 @@ pub(super) fn step(
             None,
         ),
         Phase::AwaitingApproval { since } => view.awaiting_approval(*since),
+        Phase::Shifting { step, since } => {
+            match preempted(state, rollout).filter(|_| rollout.pause.is_none()) {
+                Some(step) => step,
+                None => view.shifting(*step, *since),
+            }
+        }
         Phase::Promoting => view.promoting(),
         Phase::Baking { since, until } => view.baking(*since, *until),
         Phase::RollingBack { why } => view.rolling_back(why),
@@ -75,6 +82,28 @@ pub(super) fn step(
 
 /// A newer commit takes the place of a rollout that waits; an order under way to a cloud is let finish first.
 fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
+    let by = newer(state, rollout)?;
+    Some(match state.writing() {
+        Some((_, order)) => under_way(order),
+        None => Step::Move(Event::Superseded { by }),
+    })
+}
+
+/// A newer commit ends a canary, whose shares go back first.
+fn preempted(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
+    let by = newer(state, rollout)?;
+    let by = by.map_or_else(|| "nothing".to_owned(), |by| by.short());
+    Some(match state.writing() {
+        Some((_, order)) => under_way(order),
+        None => Step::Move(Event::Failed(Why {
+            reason: StopReason::Superseded,
+            message: format!("git asks for {by} now"),
+        })),
+    })
+}
+
+/// What is asked for in the place of a rollout's release, if that is so; nothing may be what is asked for.
+fn newer(state: &ServiceState, rollout: &Rollout) -> Option<Option<ReleaseDigest>> {
     match &state.ask {
         // Nobody knows yet what Git asks for, or asked for before it went wrong: what was begun goes on.
         Ask::Unknown
@@ -100,13 +129,7 @@ fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
             is_pinned || wanted == held || wanted == Some(rollout.release)
         }
     };
-    if is_current {
-        return None;
-    }
-    Some(match state.writing() {
-        Some((_, order)) => under_way(order),
-        None => Step::Move(Event::Superseded { by: wanted }),
-    })
+    (!is_current).then_some(wanted)
 }
 
 /// A suspension holds what the loop would do. A person who asks for a rollback means it, suspended or not.

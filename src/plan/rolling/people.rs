@@ -58,18 +58,17 @@ impl View<'_> {
         let gates = self.rollout.spec.gates.iter();
         let mut approvals = gates.filter_map(|gate| match &gate.kind {
             GateKind::Approval(approval) => Some((gate, approval)),
-            GateKind::Http(_) | GateKind::Command(_) => None,
+            GateKind::Http(_)
+            | GateKind::Command(_)
+            | GateKind::Load(_)
+            | GateKind::Parity(_)
+            | GateKind::Metric(_) => None,
         });
         approvals.find(|(_, approval)| given(self.rollout, approval, plan) < approval.quorum)
     }
 
-    /// Everything has passed: on to the promotion, unless something keeps it from being now.
-    pub(super) fn onward(&self, event: Event) -> Step {
-        self.closed().unwrap_or(Step::Move(event))
-    }
-
     /// A closed window holds the promotion. Going back is never held.
-    fn closed(&self) -> Option<Step> {
+    pub(super) fn closed(&self) -> Option<Step> {
         if self.rollout.trigger.is_rollback() || self.rollout.bypass.is_some() {
             return None;
         }

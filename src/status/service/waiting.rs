@@ -13,7 +13,8 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`, `suspended`, `pinned`, `rejected`,
+    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`, `canary`, `suspended`,
+    /// `pinned`, `rejected`,
     /// `drift` or `prune`.
     pub on: String,
     pub text: String,
@@ -120,7 +121,9 @@ impl Waiting {
                 until: Some(*until),
                 ..plain
             },
-            WaitingOn::Window { opens: until, .. } | WaitingOn::Suspended { until, .. } => Self {
+            WaitingOn::Window { opens: until, .. }
+            | WaitingOn::CanaryPause { until, .. }
+            | WaitingOn::Suspended { until, .. } => Self {
                 until: *until,
                 ..plain
             },

@@ -31,7 +31,9 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
         WaitingOn::Paused { reason, .. } => given(reason),
         WaitingOn::Window { message, .. } => vec![message.clone()],
         WaitingOn::Person { .. } => failing(state),
-        WaitingOn::Soak { .. } | WaitingOn::Bake { .. } => watched(state),
+        WaitingOn::Soak { .. } | WaitingOn::Bake { .. } | WaitingOn::CanaryPause { .. } => {
+            watched(state)
+        }
         WaitingOn::Suspended { .. } => {
             let by = state.memory.suspension.as_ref();
             by.map(|it| format!("by {}", it.actor.username))

@@ -237,6 +237,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Person { .. }
         | WaitingOn::Soak { .. }
         | WaitingOn::Bake { .. }
+        | WaitingOn::CanaryPause { .. }
         | WaitingOn::Suspended { .. }
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
@@ -297,6 +298,7 @@ fn what(on: &WaitingOn) -> String {
         | WaitingOn::Approval { .. }
         | WaitingOn::Soak { .. }
         | WaitingOn::Bake { .. }
+        | WaitingOn::CanaryPause { .. }
         | WaitingOn::Prune { .. } => on.to_string(),
     }
 }
@@ -310,6 +312,7 @@ fn needs(on: &WaitingOn) -> Needs {
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }
         | WaitingOn::Prune { .. }
+        | WaitingOn::CanaryPause { until: None, .. }
         | WaitingOn::Suspended { until: None, .. }
         | WaitingOn::Window { opens: None, .. } => Needs::Person,
         WaitingOn::Manifest { .. } => Needs::Commit,
@@ -326,6 +329,7 @@ fn needs(on: &WaitingOn) -> Needs {
         | WaitingOn::Gate { .. }
         | WaitingOn::Soak { .. }
         | WaitingOn::Bake { .. }
+        | WaitingOn::CanaryPause { until: Some(_), .. }
         | WaitingOn::Suspended { until: Some(_), .. }
         | WaitingOn::Window { opens: Some(_), .. } => Needs::Time,
     }
@@ -337,7 +341,7 @@ fn until(on: &WaitingOn) -> Option<Timestamp> {
         WaitingOn::Approval { expires, .. } => *expires,
         WaitingOn::Window { opens, .. } => *opens,
         WaitingOn::Soak { until, .. } | WaitingOn::Bake { until } => Some(*until),
-        WaitingOn::Suspended { until, .. } => *until,
+        WaitingOn::CanaryPause { until, .. } | WaitingOn::Suspended { until, .. } => *until,
         WaitingOn::Nothing
         | WaitingOn::Git
         | WaitingOn::Manifest { .. }

@@ -31,7 +31,9 @@ pub(super) fn since(state: &ServiceState, on: &WaitingOn) -> Option<Timestamp> {
             let run = rollout.gates.iter().find(|run| run.gate == *gate);
             run.map(|run| run.since).or_else(|| last_move(state))
         }
-        WaitingOn::Approval { .. } | WaitingOn::Person { .. } => last_move(state),
+        WaitingOn::Approval { .. } | WaitingOn::Person { .. } | WaitingOn::CanaryPause { .. } => {
+            last_move(state)
+        }
         WaitingOn::Paused { .. } => Some(state.active()?.pause.as_ref()?.at),
         WaitingOn::Soak { .. } => soaks_since(state).or_else(|| last_move(state)),
         WaitingOn::Bake { .. } => bakes_since(state.active()?),
@@ -67,6 +69,7 @@ fn soaks_since(state: &ServiceState) -> Option<Timestamp> {
             | Order::Build { .. }
             | Order::Stage { .. }
             | Order::Measure { .. }
+            | Order::Shift { .. }
             | Order::Retract { .. }
             | Order::Repair { .. }
             | Order::Prune { .. },
@@ -85,6 +88,7 @@ fn bakes_since(rollout: &Rollout) -> Option<Timestamp> {
         | Phase::Gating { .. }
         | Phase::Paused { .. }
         | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Live
         | Phase::Rejected { .. }

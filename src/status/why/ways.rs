@@ -61,6 +61,9 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         WaitingOn::Person { .. } => vec![verb("retry", "measures again"), abort()],
         WaitingOn::Soak { .. } => vec![verb("promote", "ends the soak now"), abort()],
         WaitingOn::Bake { .. } => vec![verb("promote", "ends the bake now"), abort()],
+        WaitingOn::CanaryPause { .. } => {
+            vec![verb("promote", "goes to the canary's next step"), abort()]
+        }
         WaitingOn::Suspended { .. } => vec![verb("resume", "ends the suspension")],
         WaitingOn::Pinned {
             kind: PinKind::Person,
