@@ -20,29 +20,20 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
     };
     match on {
         WaitingOn::Nothing => Vec::new(),
-        WaitingOn::Git => vec![command(
-            "verdigris status".to_owned(),
-            "shows which repository is not read, and why",
-        )],
-        WaitingOn::Manifest { .. } => vec![
-            command(
-                "verdigris validate .".to_owned(),
-                "shows each fault in its place, in a checkout of the repository",
-            ),
-            plainly("merge a commit that mends them; the last good one stands meanwhile"),
-        ],
+        WaitingOn::Git => vec![unread()],
+        WaitingOn::Manifest { .. } => wrong_manifest(),
         WaitingOn::Cloud { failure, .. } => {
-            let mut ways = person(failure.as_ref());
-            ways.push(verb("reconcile", "looks again now"));
-            ways
+            let again = verb("reconcile", "looks again now");
+            person(failure.as_ref())
+                .into_iter()
+                .chain([again])
+                .collect()
         }
         WaitingOn::Order { failure, .. } => {
-            let mut ways = person(failure.as_ref());
-            if failure.is_some() {
-                ways.push(verb("events", "shows every try"));
-            }
-            ways.extend(is_rolling.then(abort));
-            ways
+            let tries = failure.as_ref().map(|_| verb("events", "shows every try"));
+            let end = is_rolling.then(abort);
+            let ways = person(failure.as_ref()).into_iter();
+            ways.chain(tries).chain(end).collect()
         }
         WaitingOn::Gate { .. } => vec![abort()],
         WaitingOn::Approval { plan, .. } => vec![
@@ -86,6 +77,22 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
     }
 }
 
+fn unread() -> Way {
+    command(
+        "verdigris status".to_owned(),
+        "shows which repository is not read, and why",
+    )
+}
+
+fn wrong_manifest() -> Vec<Way> {
+    let validate = command(
+        "verdigris validate .".to_owned(),
+        "shows each fault in its place, in a checkout of the repository",
+    );
+    let merge = "merge a commit that mends them; the last good one stands meanwhile";
+    vec![validate, plainly(merge)]
+}
+
 fn command(command: String, text: &str) -> Way {
     Way {
         command: Some(command),
@@ -101,9 +108,10 @@ fn plainly(text: &str) -> Way {
 }
 
 /// What only a person can mend.
-fn person(failure: Option<&Failure>) -> Vec<Way> {
-    let needed = failure.filter(|failure| failure.response == Response::CallPerson);
-    let way =
-        needed.map(|failure| plainly(&format!("mend what the cloud says: {}", failure.message)));
-    way.into_iter().collect()
+fn person(failure: Option<&Failure>) -> Option<Way> {
+    let needed = failure.filter(|failure| failure.response == Response::CallPerson)?;
+    Some(plainly(&format!(
+        "mend what the cloud says: {}",
+        needed.message
+    )))
 }
