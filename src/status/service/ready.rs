@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     name::Revision,
+    plan::state::PinKind,
     rollout::phase::{Phase, Why},
     status::condition::{ConditionKind::Ready, Said, Truth},
 };
@@ -71,7 +72,12 @@ fn rolling(view: &View<'_>, phase: ServicePhase, serving: &str) -> Said {
         return Said::new(Ready, Truth::Unknown, "AwaitingApproval", message);
     }
     let message = format!("{what} is {}{}{serving}", doing(phase), waits(view));
-    Said::new(Ready, Truth::Unknown, "Progressing", message)
+    let reason = match view.waiting.first().map(|waiting| waiting.on.as_str()) {
+        Some("window") => "WindowClosed",
+        Some("paused") => "Paused",
+        Some(_) | None => "Progressing",
+    };
+    Said::new(Ready, Truth::Unknown, reason, message)
 }
 
 fn live(view: &View<'_>, newest: &str) -> String {
@@ -117,6 +123,13 @@ fn pinned(view: &View<'_>, newest: &str) -> String {
         .map(|revision| revision.short());
     let at = at.unwrap_or_else(|| pin.release.short());
     let by = &pin.actor.username;
+    if pin.kind == PinKind::Person {
+        let because = match pin.reason.as_str() {
+            "" => String::new(),
+            reason => format!(" because {reason}"),
+        };
+        return format!("{newest} is held back: pinned at {at} by {by}{because}, until `unpin`");
+    }
     match pin.held == Some(pin.release) {
         true => format!("pinned at {at} by {by}'s rollback"),
         false => format!(

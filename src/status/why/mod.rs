@@ -23,7 +23,7 @@ use crate::{
         phase::Phase,
         window::{Opening, opening},
     },
-    status::condition::ConditionKind,
+    status::condition::{ConditionKind, Truth},
 };
 
 /// What stands between the newest commit and users.
@@ -35,7 +35,7 @@ pub struct Explanation {
     pub newest: Option<Revision>,
     /// What users have.
     pub live: Option<Revision>,
-    /// Users have what the newest commit asks for, and nothing is in the way.
+    /// Users have what the newest commit asks for.
     pub is_live: bool,
     /// One sentence.
     pub why: String,
@@ -107,6 +107,9 @@ pub fn explain(
         // The same in other words.
         on.retain(|on| !matches!(on, WaitingOn::Person { .. }));
     }
+    // Nothing is held back by a pin at what Git asks for.
+    let at_wanted = |on: &WaitingOn| matches!(on, WaitingOn::Pinned { release, .. } if Some(*release) == state.wanted());
+    on.retain(|on| !at_wanted(on));
     for hidden in behind(state, now) {
         if !on.iter().any(|known| known.word() == hidden.word()) {
             on.push(hidden);
@@ -123,11 +126,12 @@ pub fn explain(
     obstacles.sort_by_key(|obstacle| obstacle.needs);
     let memory = &state.memory;
     let is_wanted = memory.promoted.is_some() && memory.promoted == state.wanted();
+    let is_ready = report.ready() == Truth::True;
     Explanation {
         service: state.key.clone(),
         newest: report.status.revisions.desired.clone(),
         live: report.status.revisions.live.clone(),
-        is_live: is_wanted && obstacles.is_empty(),
+        is_live: is_wanted && is_ready && state.active().is_none(),
         why: report.status.why.clone(),
         obstacles,
     }
@@ -182,6 +186,7 @@ fn behind(state: &ServiceState, now: Timestamp) -> Vec<WaitingOn> {
     }
     let is_held = |held: Option<_>| held == state.wanted();
     let pins = memory.pin.as_ref();
+    let pins = pins.filter(|pin| Some(pin.release) != state.wanted());
     if let Some(pin) = pins.filter(|pin| pin.kind == PinKind::Person || is_held(pin.held)) {
         behind.push(WaitingOn::Pinned {
             release: pin.release,
