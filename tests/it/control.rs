@@ -73,6 +73,7 @@ async fn why(stage: &Stage) -> Explanation {
 /// What stands in the way, one line each.
 async fn obstacles(stage: &Stage) -> String {
     let mut told = String::new();
+    let plan = stage.handle.plan(&key()).await.and_then(|plan| plan.hash);
     for obstacle in why(stage).await.obstacles {
         let since = obstacle.since.map(|since| {
             let ago = stage.clock.now().since(since).as_secs();
@@ -93,7 +94,10 @@ async fn obstacles(stage: &Stage) -> String {
             writeln!(told, "  > {command}: {}", way.text).unwrap();
         }
     }
-    told
+    match plan {
+        Some(plan) => told.replace(&plan.short(), "[plan]"),
+        None => told,
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -459,6 +459,7 @@ fn redact(value: &mut Value) {
                 match name.as_str() {
                     "resourceVersion" | "seq" | "next" => *value = Value::from("[number]"),
                     "watch" => *value = Value::from("[place]"),
+                    "hash" if value.is_string() => *value = Value::from("[plan]"),
                     _ => redact(value),
                 }
             }
