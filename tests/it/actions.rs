@@ -54,6 +54,12 @@ async fn a_rollback_goes_ahead_on_the_healthy_cloud_and_on_the_ill_one_when_it_a
                 "{ill} is ill"
             );
         }
+        let why = stage.handle.report(&key()).unwrap().status.why.clone();
+        for cloud in CloudName::ALL {
+            let serves = version(if cloud == ill { "2" } else { "1" });
+            let told = format!("{cloud} serves {}", serves.release.revision.short());
+            assert!(why.contains(&told), "{told}: {why}");
+        }
         assert!(
             stage.waits_on().await.contains("connection reset"),
             "{}",

@@ -243,12 +243,36 @@ fn serving(view: &View<'_>) -> String {
         .state
         .active()
         .is_some_and(|rollout| matches!(rollout.phase, Phase::Baking { .. }));
+    if let Some(apart) = apart(view) {
+        return apart;
+    }
     match view.live_revision() {
         _ if is_baking => String::new(),
         Some(live) => format!("; {} stays live", live.short()),
         None if view.state.memory.promoted.is_none() => "; nothing is live yet".to_owned(),
         None => String::new(),
     }
+}
+
+/// What each cloud serves, while blue moves on one and not yet on the other: a cloud that is ill must not hide what the other does.
+fn apart(view: &View<'_>) -> Option<String> {
+    let rollout = view.state.active()?;
+    if !matches!(rollout.phase, Phase::Promoting | Phase::RollingBack { .. }) {
+        return None;
+    }
+    let blue = |target: &TargetReport| {
+        let revision = target.blue.revision.as_ref()?;
+        Some((target.cloud, revision.short()))
+    };
+    let blues: Vec<_> = view.targets.iter().filter_map(blue).collect();
+    let (_, first) = blues.first()?;
+    if blues.iter().all(|(_, revision)| revision == first) {
+        return None;
+    }
+    let told = blues
+        .iter()
+        .map(|(cloud, revision)| format!("{cloud} serves {revision}"));
+    Some(format!("; {}", told.collect::<Vec<_>>().join(", ")))
 }
 
 fn why<'a>(view: &View<'a>) -> (&'static str, &'a str) {
