@@ -89,6 +89,8 @@ mod tests {
     const SECRET: &str = "/properties/env/additionalProperties/anyOf/1";
     const ACROSS: &str = "/properties/rollout/properties/across/anyOf/2";
     const WINDOW: &str = "/properties/rollout/properties/windows/items";
+    const STRATEGY: &str = "/properties/rollout/properties/strategy/anyOf/1";
+    const CANARY: &str = "/properties/canary";
     const GATE: &str = "/properties/rollout/properties/gates/items";
 
     #[track_caller]
@@ -108,6 +110,12 @@ mod tests {
         service(&[SPEC, SECRET], raw::SecretText::KEYS);
         service(&[SPEC, "/properties/rollout"], raw::RolloutText::KEYS);
         service(&[SPEC, ACROSS], raw::AcrossLong::KEYS);
+        service(&[SPEC, STRATEGY], raw::StrategyLong::KEYS);
+        let canary = |pointer: &str, known| service(&[SPEC, STRATEGY, CANARY, pointer], known);
+        canary("/anyOf/1", raw::CanaryLong::KEYS);
+        canary("/anyOf/0/items/anyOf/2", raw::StepLong::KEYS);
+        const PAUSE: &str = "/anyOf/0/items/anyOf/2/properties/pause/anyOf/1";
+        canary(PAUSE, raw::PauseLong::KEYS);
         service(&[SPEC, GATE], raw::GateSpec::KEYS);
         service(&[SPEC, WINDOW], raw::WindowText::KEYS);
         let environment = |pointer: &[&str], known| check(Kind::Environment, pointer, known);

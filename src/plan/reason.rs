@@ -90,6 +90,12 @@ pub enum WaitingOn {
         target: CloudName,
         failure: Option<Failure>,
     },
+    /// A promotion that would touch the last cloud that serves users well.
+    LastHealthy {
+        target: CloudName,
+        ill: CloudName,
+        failure: Option<Failure>,
+    },
     Order {
         order: Order,
         failure: Option<Failure>,
@@ -173,6 +179,7 @@ impl WaitingOn {
             Self::Git => "git",
             Self::Manifest { .. } => "manifest",
             Self::Cloud { .. } => "cloud",
+            Self::LastHealthy { .. } => "lastHealthy",
             Self::Order { .. } => "order",
             Self::Gate { .. } => "gate",
             Self::Approval { .. } => "approval",
@@ -200,6 +207,7 @@ impl WaitingOn {
             Self::Nothing
             | Self::Git
             | Self::Cloud { .. }
+            | Self::LastHealthy { .. }
             | Self::Order { .. }
             | Self::Gate { .. }
             | Self::Approval { .. }
@@ -224,6 +232,15 @@ impl fmt::Display for WaitingOn {
             Self::Cloud { target, failure } => {
                 write!(f, "a look at {target}{}", because(failure.as_ref()))
             }
+            Self::LastHealthy {
+                target,
+                ill,
+                failure,
+            } => write!(
+                f,
+                "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{}",
+                because(failure.as_ref())
+            ),
             Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure.as_ref())),
             Self::Gate { gate, .. } => write!(f, "gate {gate}"),
             Self::Approval {

@@ -141,6 +141,9 @@ pub struct PlanReport {
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<PlannedOrder>,
     pub gates: Vec<String>,
+    /// What people should know of it, such as a cloud that takes no share of a canary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub waiting: Vec<Waiting>,
 }
 
@@ -168,6 +171,7 @@ impl From<&ServicePlan> for PlanReport {
             hash,
             orders,
             gates,
+            notes,
             waiting,
         } = plan;
         Self {
@@ -178,6 +182,7 @@ impl From<&ServicePlan> for PlanReport {
             hash: *hash,
             orders: orders.iter().map(PlannedOrder::from).collect(),
             gates: gates.clone(),
+            notes: notes.clone(),
             waiting: waiting.iter().map(Waiting::of).collect(),
         }
     }

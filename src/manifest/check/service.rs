@@ -8,12 +8,12 @@ use super::{
             AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
         },
         spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
-        strategy::Strategy,
         yaml::Place,
     },
     filled,
     function::{self, Defaults},
     gate::{GateDraft, gates},
+    strategy::{step_gates, strategy},
     value,
     window::windows,
 };
@@ -146,8 +146,14 @@ fn rollout_of(
     report: &mut Report,
 ) -> Option<(Vec<GateDraft>, RolloutSpec)> {
     let written = rollout.as_ref().map(|at| &at.value);
+    let way = written.and_then(|text| text.strategy.as_ref());
     let specs = written.and_then(|text| text.gates.as_ref());
-    let drafts = gates(specs.map_or(&[][..], |specs| &specs.value), report);
+    let mut specs = specs.map_or_else(Vec::new, |specs| specs.value.clone());
+    let plain = specs.len();
+    specs.extend(step_gates(way));
+    let drafts = gates(&specs, report);
+    let named = drafts.as_deref().unwrap_or_default().iter().skip(plain);
+    let strategy = strategy(way, named.map(GateDraft::name).cloned().collect(), report);
     let across = match written.and_then(|text| text.across.as_ref()) {
         None => Some(Across::Together),
         Some(across) => across_of(across, report),
@@ -156,13 +162,14 @@ fn rollout_of(
     let no_windows = None;
     let windows = windows(written.map_or(&no_windows, |text| &text.windows), report);
     let drafts = drafts?;
-    let spec = RolloutSpec {
+    let mut spec = RolloutSpec {
         gates: own_gates(&drafts).unwrap_or_default(),
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
         windows: windows?,
-        strategy: Strategy::BlueGreen,
+        strategy: strategy?,
     };
+    spec.claim_gates();
     Some((drafts, spec))
 }
 

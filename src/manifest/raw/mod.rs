@@ -23,6 +23,10 @@ pub(super) use self::{
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
     short::{AcrossText, CommandText, EnvText},
+    steps::{
+        CanaryLong, CanaryText, PauseLong, PauseText, Share, StepLong, StepText, StrategyLong,
+        StrategyText, StrategyWord,
+    },
 };
 use super::{
     spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
@@ -60,6 +64,7 @@ macro_rules! record {
 /// Below the macro that they use.
 mod aws;
 mod measured;
+mod steps;
 
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
@@ -186,6 +191,9 @@ record! {
         "across" across: AcrossText,
         /// When the service may be promoted. Outside of them builds, staging and gates go on, and the promotion waits.
         "windows" windows: Vec<At<WindowText>>,
+        /// `blueGreen` (the default: all at once), `{ canary: [10, 5m, 50, 5m] }`, or a name of CodeDeploy's such as
+        /// `Canary10Percent5Minutes`.
+        "strategy" strategy: StrategyText,
     }
 }
 

@@ -5,7 +5,10 @@ use utoipa::ToSchema;
 
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage, Measure},
-    name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    name::{
+        Actor, CloudName, GateName, Percent, PlanHash, ReleaseDigest, Revision, ServiceKey,
+        Timestamp,
+    },
     rollout::{
         Rollout, Transition,
         evidence::{Measurement, Outcome},
@@ -53,6 +56,9 @@ pub struct RolloutReport {
     /// Who opened the windows to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub overridden: Option<WordReport>,
+    /// While it takes a share of blue's requests, and before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryReport>,
 }
 
 /// What somebody said, and when.
@@ -82,6 +88,21 @@ fn in_full(hurry: &Hurry) -> Option<WordReport> {
         reason: String::new(),
         at: *at,
     })
+}
+
+/// How far a canary is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CanaryReport {
+    /// The step that is under way, counted from 1.
+    pub step: usize,
+    pub steps: usize,
+    /// The share that the release is to take, in percent.
+    #[schema(value_type = u8)]
+    pub weight: Percent,
+    /// The steps in words.
+    pub told: String,
+    /// Clouds whose blue moves at once, with the promotion, each with why.
+    pub notes: Vec<String>,
 }
 
 /// How many gates there are, and how many have passed.
@@ -119,7 +140,7 @@ pub struct GateReport {
     /// `http`, `command` or `approval`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `staging`: before a promotion, on green; `promotion`: after it, on blue.
+    /// `staging`: before a promotion, on green; `canary`: at a step of one, on green; `promotion`: after it, on blue.
     pub after: String,
     pub phase: GatePhase,
     /// Its verdict is told and not acted on.
@@ -222,7 +243,25 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         paused: pause.as_ref().map(WordReport::of),
         promoted_in_full: hurry.as_ref().and_then(in_full),
         overridden: bypass.as_ref().map(WordReport::of),
+        canary: canary(rollout),
     }
+}
+
+fn canary(rollout: &Rollout) -> Option<CanaryReport> {
+    let Phase::Shifting { step, since: _ } = &rollout.phase else {
+        return None;
+    };
+    let spec = &rollout.spec;
+    let step = *step as usize;
+    let steps = spec.strategy.steps().len();
+    let whole = spec.moved_at_once(&rollout.targets);
+    Some(CanaryReport {
+        step: steps.min(step + 1),
+        steps,
+        weight: spec.strategy.weight_at(step),
+        told: spec.strategy.told(),
+        notes: whole.into_iter().map(|(_, told)| told).collect(),
+    })
 }
 
 fn count(rollout: &Rollout) -> GateCount {

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`, `canary`, `suspended`,
+    /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`, `canary`, `suspended`,
     /// `pinned`, `rejected`,
     /// `drift` or `prune`.
     pub on: String,
@@ -80,11 +80,12 @@ impl Waiting {
             | WaitingOn::Person { .. }
             | WaitingOn::Paused { .. }
             | WaitingOn::Prune { .. } => plain,
-            WaitingOn::Cloud { target, failure } => Self {
-                target: Some(*target),
-                failure: failure.as_ref().map(Trouble::of),
-                ..plain
-            },
+            WaitingOn::Cloud { target, failure }
+            | WaitingOn::LastHealthy {
+                ill: target,
+                failure,
+                ..
+            } => plain.at(*target, failure.as_ref()),
             WaitingOn::Order {
                 order,
                 failure,
@@ -136,5 +137,12 @@ impl Waiting {
                 ..plain
             },
         }
+    }
+
+    /// It is about a target, and why the newest try there did not succeed.
+    fn at(mut self, target: CloudName, failure: Option<&Failure>) -> Self {
+        self.target = Some(target);
+        self.failure = failure.map(Trouble::of);
+        self
     }
 }

@@ -19,7 +19,12 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
     let mut lines = match on {
         WaitingOn::Nothing | WaitingOn::Git => Vec::new(),
         WaitingOn::Manifest { faults } => faults.clone(),
-        WaitingOn::Cloud { target, failure } => {
+        WaitingOn::Cloud { target, failure }
+        | WaitingOn::LastHealthy {
+            ill: target,
+            failure,
+            ..
+        } => {
             let live = state.live.get(target);
             let problem = live.and_then(|live| live.problem.as_ref());
             let looks = problem.map(|problem| format!("{} looks failed in a row", problem.times));

@@ -236,6 +236,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Git
         | WaitingOn::Manifest { .. }
         | WaitingOn::Cloud { .. }
+        | WaitingOn::LastHealthy { .. }
         | WaitingOn::Order { .. }
         | WaitingOn::Paused { .. }
         | WaitingOn::Window { .. }
@@ -298,6 +299,7 @@ fn what(on: &WaitingOn) -> String {
         WaitingOn::Nothing
         | WaitingOn::Git
         | WaitingOn::Cloud { .. }
+        | WaitingOn::LastHealthy { .. }
         | WaitingOn::Order { .. }
         | WaitingOn::Gate { .. }
         | WaitingOn::Approval { .. }
@@ -321,7 +323,10 @@ fn needs(on: &WaitingOn) -> Needs {
         | WaitingOn::Suspended { until: None, .. }
         | WaitingOn::Window { opens: None, .. } => Needs::Person,
         WaitingOn::Manifest { .. } => Needs::Commit,
-        WaitingOn::Cloud { failure, .. } | WaitingOn::Order { failure, .. } => {
+        WaitingOn::LastHealthy { failure: None, .. } => Needs::Cloud,
+        WaitingOn::Cloud { failure, .. }
+        | WaitingOn::LastHealthy { failure, .. }
+        | WaitingOn::Order { failure, .. } => {
             let response = failure.as_ref().map(|failure| failure.response);
             match response {
                 Some(Response::CallPerson) => Needs::Person,
@@ -351,6 +356,7 @@ fn until(on: &WaitingOn) -> Option<Timestamp> {
         | WaitingOn::Git
         | WaitingOn::Manifest { .. }
         | WaitingOn::Cloud { .. }
+        | WaitingOn::LastHealthy { .. }
         | WaitingOn::Paused { .. }
         | WaitingOn::Person { .. }
         | WaitingOn::Pinned { .. }

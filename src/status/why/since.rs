@@ -18,7 +18,7 @@ pub(super) fn since(state: &ServiceState, on: &WaitingOn) -> Option<Timestamp> {
     }
     match on {
         WaitingOn::Nothing | WaitingOn::Git => None,
-        WaitingOn::Cloud { target, .. } => {
+        WaitingOn::Cloud { target, .. } | WaitingOn::LastHealthy { ill: target, .. } => {
             let live = state.live.get(target);
             match live.and_then(|live| live.problem.as_ref()) {
                 Some(problem) => Some(problem.since),

@@ -22,7 +22,7 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         WaitingOn::Nothing => Vec::new(),
         WaitingOn::Git => vec![unread()],
         WaitingOn::Manifest { .. } => wrong_manifest(),
-        WaitingOn::Cloud { failure, .. } => {
+        WaitingOn::Cloud { failure, .. } | WaitingOn::LastHealthy { failure, .. } => {
             let again = verb("reconcile", "looks again now");
             person(failure.as_ref())
                 .into_iter()
