@@ -3,11 +3,12 @@
 use serde::Serialize;
 
 use super::{
+    around::{self, Around},
     bound,
     reason::{Planned, Reason, WaitingOn},
     rolling::shifting::weighers,
     state::{Policy, ServiceState},
-    step::{Fleet, Note, Step, reason_for, step},
+    step::{Note, Step, reason_for, step},
 };
 use crate::{
     manifest::{spec::RolloutSpec, strategy::CanaryStep},
@@ -42,7 +43,12 @@ impl ServicePlan {
 }
 
 /// What would be done for a service whose targets were looked at.
-pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> ServicePlan {
+pub fn preview(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> ServicePlan {
     let mut plan = ServicePlan {
         service: state.key.clone(),
         revision: state
@@ -60,7 +66,7 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
     let mut state = state.clone();
     // Two notes at most come before something that is done or waited for: what is learnt, and a pin that is let go.
     for _ in 0..4 {
-        match step(&state, fleet, policy, now) {
+        match step(&state, around, policy, now) {
             Step::Note(Note::Forget) => break,
             Step::Note(
                 note @ (Note::Learn { .. }
@@ -76,7 +82,10 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
                 release,
                 trigger,
                 actor,
-            } => rollout(&mut plan, &state, release, trigger, &actor),
+            } => {
+                rollout(&mut plan, &state, release, trigger, &actor);
+                plan.waiting = ahead(&state, around, now);
+            }
             Step::Send(sendings) => {
                 plan.orders = sendings
                     .into_iter()
@@ -91,7 +100,7 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
                 state.in_flight.observing.extend(targets);
                 continue;
             }
-            Step::Move(_) => {
+            Step::Move(_) | Step::Together(_) => {
                 if let Some(active) = state.active() {
                     let (release, trigger, actor) =
                         (active.release, active.trigger, active.actor.clone());
@@ -116,6 +125,24 @@ fn hash(state: &ServiceState, plan: &ServicePlan) -> Option<PlanHash> {
     let is_build = |planned: &&Planned| matches!(planned.order, Order::Build { .. });
     let begun = plan.orders.iter().find(is_build)?;
     Some(bound::of(state, begun.order.release()?, &state.targets()))
+}
+
+/// A service that was never looked at before, with what the look says of it.
+pub fn learnt(state: &ServiceState, now: Timestamp) -> ServiceState {
+    let mut state = state.clone();
+    let next = step(&state, &Around::default(), Policy::default(), now);
+    if let Step::Note(note @ Note::Learn { .. }) = next {
+        super::apply::note(&mut state, note, now);
+    }
+    state
+}
+
+/// Whom a rollout that begins now will have to wait for.
+fn ahead(state: &ServiceState, around: &Around, now: Timestamp) -> Vec<WaitingOn> {
+    let waiting = around::ahead(state, around, now);
+    let mut on = waiting.map(|waiting| waiting.on).unwrap_or_default();
+    on.extend(around::mates(around));
+    on
 }
 
 /// The orders of a whole rollout.

@@ -12,7 +12,7 @@ pub mod verdict;
 pub mod window;
 pub mod word;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,9 @@ pub struct Rollout {
     /// A person opened the windows to it.
     #[serde(default)]
     pub bypass: Option<Word>,
+    /// Rollouts of its group that are promoted with it, or go back with it.
+    #[serde(default)]
+    pub pact: BTreeMap<ServiceKey, RolloutId>,
 }
 
 /// One move of a rollout.
@@ -129,6 +132,9 @@ impl Rollout {
             message,
         });
         self.phase = phase;
+        if self.phase.is_before_promotion() {
+            self.pact.clear();
+        }
         Ok(())
     }
 

@@ -3,10 +3,14 @@
 mod ended;
 mod note;
 mod outcome;
+mod together;
 
 use self::note::drop_intents;
-pub use self::note::{date, note};
-pub use self::outcome::{measured, not_in_the_future, seen, settle};
+pub use self::{
+    note::{date, note},
+    outcome::{measured, not_in_the_future, seen, settle},
+    together::together,
+};
 use super::{
     state::{EventRecord, HistoryEntry, ServiceState, Severity},
     step::Sending,
@@ -77,6 +81,7 @@ pub fn begin(
         across: Across::Together,
         windows: Vec::new(),
         strategy: Strategy::BlueGreen,
+        group: None,
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -106,6 +111,7 @@ pub fn begin(
         pause: None,
         hurry: None,
         bypass: None,
+        pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
     let mut writes = drop_intents(state, |_| true);

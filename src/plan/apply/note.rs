@@ -18,6 +18,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
     match note {
         Note::Learn { promoted } => {
             state.memory.promoted = Some(promoted);
+            state.memory.live_since = Some(now);
             let message = format!("blue holds {} on every target", promoted.short());
             vec![
                 Write::Memory,

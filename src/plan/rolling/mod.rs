@@ -8,6 +8,7 @@ mod people;
 pub(in crate::plan) mod shifting;
 
 use super::{
+    around::Around,
     reason::WaitingOn,
     state::{Ask, PinKind, Policy, ServiceState},
     step::{
@@ -29,12 +30,14 @@ use crate::{
 pub(super) fn step(
     state: &ServiceState,
     rollout: &Rollout,
+    around: &Around,
     policy: Policy,
     now: Timestamp,
 ) -> Step {
     let view = View {
         state,
         rollout,
+        around,
         policy,
         now,
     };
@@ -203,6 +206,7 @@ pub(super) fn under_way(order: &Order) -> Step {
 struct View<'a> {
     state: &'a ServiceState,
     rollout: &'a Rollout,
+    around: &'a Around,
     policy: Policy,
     now: Timestamp,
 }
@@ -244,6 +248,7 @@ impl Step {
             }),
             Self::Begin { .. }
             | Self::Move(_)
+            | Self::Together(_)
             | Self::Note(_)
             | Self::Observe(_)
             | Self::Send(_) => self,

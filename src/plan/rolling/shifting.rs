@@ -94,6 +94,7 @@ impl View<'_> {
             Step::Wait(_) => self.watching(wait_or_step),
             Step::Begin { .. }
             | Step::Move(_)
+            | Step::Together(_)
             | Step::Note(_)
             | Step::Observe(_)
             | Step::Send(_) => wait_or_step,
@@ -261,6 +262,7 @@ fn unclear(why: Why) -> Step {
         | StopReason::PromotionFailed
         | StopReason::NotStaged
         | StopReason::SlotReverted
+        | StopReason::GroupFailed
         | StopReason::Superseded
         | StopReason::ApprovalExpired
         | StopReason::Aborted => Step::Move(Event::Failed(why)),

@@ -223,6 +223,7 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         pause,
         hurry,
         bypass,
+        pact: _,
     } = rollout;
     let why = phase.why();
     RolloutReport {

@@ -1,6 +1,6 @@
 //! What is asked for, in short. Values of variables are never told: they may be secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use crate::{
         aws::{AwsFunction, differences},
         spec::{Across, DriftMode, Function, Gate, RolloutSpec},
     },
-    name::{FunctionName, GateName},
+    name::{FunctionName, GateName, GroupName, ServiceName},
 };
 
 /// What Git asks for, or asked for last.
@@ -36,6 +36,12 @@ pub struct SpecReport {
     /// When it may be promoted: the environment's windows, then its own.
     #[serde(default)]
     pub windows: Vec<String>,
+    /// Services of the same environment that must be live first.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<ServiceName>,
+    /// Services of one group are promoted together or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
     /// `enforce` or `observe`.
     #[schema(value_type = String)]
     pub drift: DriftMode,
@@ -70,6 +76,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         release,
         environment,
         rollout,
+        depends_on,
         drift,
     } = desired;
     let Release {
@@ -92,6 +99,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         bake,
         across,
         windows,
+        group,
         strategy,
     } = rollout;
     SpecReport {
@@ -113,6 +121,8 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
             .chain(windows)
             .map(ToString::to_string)
             .collect(),
+        depends_on: depends_on.clone(),
+        group: group.clone(),
         drift: *drift,
     }
 }

@@ -254,6 +254,7 @@ fn place(state: &ServiceState, cloud: CloudName) -> String {
         aws,
         azure,
         windows: _,
+        follows: _,
     }) = environment
     else {
         return String::new();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    name::{CloudName, GateName, PlanHash, ReleaseDigest, Timestamp},
+    name::{CloudName, GateName, PlanHash, ReleaseDigest, ServiceKey, Timestamp},
     plan::reason::WaitingOn,
     rollout::intent::{Failure, Response},
 };
@@ -13,9 +13,8 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`, `canary`, `suspended`,
-    /// `pinned`, `rejected`,
-    /// `drift` or `prune`.
+    /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`,
+    /// `canary`, `suspended`, `pinned`, `rejected`, `drift`, `prune`, `dependency`, `group` or `environment`.
     pub on: String,
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -28,6 +27,9 @@ pub struct Waiting {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<String>)]
     pub plan: Option<PlanHash>,
+    /// The other service that is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceKey>,
     /// When it ends by itself, or is tried next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -134,6 +136,23 @@ impl Waiting {
             },
             WaitingOn::Drift { target, .. } => Self {
                 target: Some(*target),
+                ..plain
+            },
+            WaitingOn::Dependency { service, standing }
+            | WaitingOn::Group { service, standing } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                ..plain
+            },
+            WaitingOn::Environment {
+                service,
+                until,
+                standing,
+                ..
+            } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                until: *until,
                 ..plain
             },
         }

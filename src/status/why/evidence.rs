@@ -59,7 +59,10 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
             let drift = drift.into_iter().flatten();
             drift.map(ToString::to_string).collect()
         }
-        WaitingOn::Prune { .. } => Vec::new(),
+        WaitingOn::Prune { .. }
+        | WaitingOn::Dependency { .. }
+        | WaitingOn::Group { .. }
+        | WaitingOn::Environment { .. } => Vec::new(),
     };
     lines.truncate(LINES_MAX);
     lines

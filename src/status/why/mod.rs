@@ -143,7 +143,7 @@ fn obstacle(state: &ServiceState, on: &WaitingOn) -> Obstacle {
         what: what(on),
         needs: needs(on),
         since: since::since(state, on),
-        until: until(on),
+        until: on.until(),
         evidence: evidence::evidence(state, on),
         ways: ways::ways(state, on),
     }
@@ -248,7 +248,10 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }
-        | WaitingOn::Prune { .. } => None,
+        | WaitingOn::Prune { .. }
+        | WaitingOn::Dependency { .. }
+        | WaitingOn::Group { .. }
+        | WaitingOn::Environment { .. } => None,
     });
     let at_work: Vec<_> = at_work.collect();
     let is_before = rollout.phase.is_before_promotion();
@@ -306,7 +309,10 @@ fn what(on: &WaitingOn) -> String {
         | WaitingOn::Soak { .. }
         | WaitingOn::Bake { .. }
         | WaitingOn::CanaryPause { .. }
-        | WaitingOn::Prune { .. } => on.to_string(),
+        | WaitingOn::Prune { .. }
+        | WaitingOn::Dependency { .. }
+        | WaitingOn::Group { .. }
+        | WaitingOn::Environment { .. } => on.to_string(),
     }
 }
 
@@ -336,32 +342,14 @@ fn needs(on: &WaitingOn) -> Needs {
         }
         WaitingOn::Nothing
         | WaitingOn::Git
+        | WaitingOn::Dependency { .. }
+        | WaitingOn::Group { .. }
+        | WaitingOn::Environment { .. }
         | WaitingOn::Gate { .. }
         | WaitingOn::Soak { .. }
         | WaitingOn::Bake { .. }
         | WaitingOn::CanaryPause { until: Some(_), .. }
         | WaitingOn::Suspended { until: Some(_), .. }
         | WaitingOn::Window { opens: Some(_), .. } => Needs::Time,
-    }
-}
-
-fn until(on: &WaitingOn) -> Option<Timestamp> {
-    match on {
-        WaitingOn::Order { next_at, .. } | WaitingOn::Gate { next_at, .. } => *next_at,
-        WaitingOn::Approval { expires, .. } => *expires,
-        WaitingOn::Window { opens, .. } => *opens,
-        WaitingOn::Soak { until, .. } | WaitingOn::Bake { until } => Some(*until),
-        WaitingOn::CanaryPause { until, .. } | WaitingOn::Suspended { until, .. } => *until,
-        WaitingOn::Nothing
-        | WaitingOn::Git
-        | WaitingOn::Manifest { .. }
-        | WaitingOn::Cloud { .. }
-        | WaitingOn::LastHealthy { .. }
-        | WaitingOn::Paused { .. }
-        | WaitingOn::Person { .. }
-        | WaitingOn::Pinned { .. }
-        | WaitingOn::Rejected { .. }
-        | WaitingOn::Drift { .. }
-        | WaitingOn::Prune { .. } => None,
     }
 }

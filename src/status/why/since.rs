@@ -43,7 +43,10 @@ pub(super) fn since(state: &ServiceState, on: &WaitingOn) -> Option<Timestamp> {
         WaitingOn::Manifest { .. }
         | WaitingOn::Window { .. }
         | WaitingOn::Drift { .. }
-        | WaitingOn::Prune { .. } => None,
+        | WaitingOn::Prune { .. }
+        | WaitingOn::Dependency { .. }
+        | WaitingOn::Group { .. }
+        | WaitingOn::Environment { .. } => None,
     }
 }
 

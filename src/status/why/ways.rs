@@ -2,6 +2,7 @@
 
 use super::Way;
 use crate::{
+    name::ServiceKey,
     plan::{
         reason::WaitingOn,
         state::{PinKind, ServiceState},
@@ -71,10 +72,19 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         WaitingOn::Drift { .. } => {
             vec![plainly("undo it on the cloud, or write `drift: enforce`")]
         }
+        WaitingOn::Dependency { service, .. }
+        | WaitingOn::Group { service, .. }
+        | WaitingOn::Environment { service, .. } => vec![other(service)],
         WaitingOn::Prune { .. } => vec![plainly(
             "look whether it is meant to go; the configuration's `prune` and `pruneShare` let it",
         )],
     }
+}
+
+/// What the other service waits for stands in its own explanation.
+fn other(service: &ServiceKey) -> Way {
+    let text = "says why that one is not there yet";
+    command(format!("verdigris why {service}"), text)
 }
 
 fn unread() -> Way {

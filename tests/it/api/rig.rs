@@ -374,8 +374,10 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
             bake: Duration::ZERO,
             across: Across::Together,
             windows: Vec::new(),
+            group: None,
             strategy: Strategy::BlueGreen,
         },
+        depends_on: std::collections::BTreeSet::new(),
         drift: DriftMode::Enforce,
     }
 }
@@ -383,6 +385,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
 fn environment(name: EnvironmentName) -> Environment {
     Environment {
         name,
+        follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
             role: "arn:aws:iam::123456789012:role/functions".to_owned(),
