@@ -3,10 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::service::{
-    rollout::{Move, WordReport},
-    waiting::Waiting,
-};
+use super::service::{rollout::Move, waiting::Waiting, word::WordReport};
 use crate::{
     name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     plan::{

@@ -209,7 +209,11 @@ async fn a_closed_window_holds_the_promotion_and_nothing_else_until_it_opens() {
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Gating");
     assert_eq!(stage.blues().await, [Some(one); 2]);
-    insta::assert_snapshot!(obstacles(&stage).await, @"");
+    insta::assert_snapshot!(obstacles(&stage).await, @r"
+    Time: outside the windows in which it may be promoted [window, for 300s]
+      - deny `0 22 * * *` for 2h, UTC (night shift)
+      > verdigris override prod/shop --reason WHY: lets this one rollout go now; who and why is kept
+    ");
     let stage = stage.crash().await;
     stage.pass(HOUR).await;
     assert_eq!(stage.blues().await, [Some(one); 2]);
@@ -276,7 +280,11 @@ async fn a_pin_holds_what_is_live_or_was_whatever_is_merged_until_unpin() {
     assert_eq!(stage.blues().await, [Some(two); 2]);
     let told = stage.refusal(Action::Resume, "bo").await;
     assert!(told.contains("`unpin` lets go"), "{told}");
-    insta::assert_snapshot!(obstacles(&stage).await, @"");
+    insta::assert_snapshot!(obstacles(&stage).await, @r"
+    Person: pinned at e1bf5a56ed27 by ana [pinned, for 600s]
+      - because audit
+      > verdigris unpin prod/shop: lets the newest commit be rolled out
+    ");
     stage.act(pin(Some(one))).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [Some(one); 2]);
@@ -379,7 +387,7 @@ async fn an_approval_is_given_by_name_or_role_and_expires() {
     let gate = approval(&["ana"], &["release-manager"]);
     stage.commit(&[with_approval("2", gate.clone())]).await;
     stage.until(&key(), "AwaitingApproval").await;
-    insta::assert_snapshot!(stage.refusal(Action::Approve { plan: None }, "eve").await, @"");
+    insta::assert_snapshot!(stage.refusal(Action::Approve { plan: None }, "eve").await, @"cannot approve prod/shop: no approval gate of it takes the word of eve: it waits for ana, anyone with role release-manager");
     let approve = Action::Approve { plan: None };
     let zoe = Actor {
         roles: vec!["release-manager".to_owned()],
@@ -395,7 +403,11 @@ async fn an_approval_is_given_by_name_or_role_and_expires() {
     let stage = stage.crash().await;
     stage.pass(HOUR).await;
     assert_eq!(stage.phase().await, "Rejected");
-    insta::assert_snapshot!(obstacles(&stage).await, @"");
+    insta::assert_snapshot!(obstacles(&stage).await, @r"
+    Person: 416723be6405 was rejected: approval release was not given within 1h; `retry` asks again [rejected, for 1800s]
+      > : merge a commit that mends it
+      > verdigris retry prod/shop: tries the same release again
+    ");
     stage.act(Action::Retry).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "AwaitingApproval");

@@ -11,7 +11,7 @@ use crate::{
         screen::{Screen, Tone},
         table::{Cell, Table},
     },
-    status::{record::HistoryReport, service::rollout::WordReport},
+    status::{record::HistoryReport, service::word::WordReport},
 };
 
 /// Shows the ended rollouts of a service, newest first

@@ -27,6 +27,7 @@ pub(super) use self::{
         CanaryLong, CanaryText, PauseLong, PauseText, Share, StepLong, StepText, StrategyLong,
         StrategyText, StrategyWord,
     },
+    window::WindowText,
 };
 use super::{
     spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
@@ -65,6 +66,7 @@ macro_rules! record {
 mod aws;
 mod measured;
 mod steps;
+mod window;
 
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
@@ -198,22 +200,6 @@ record! {
         "strategy" strategy: StrategyText,
         /// Services of one group in one environment are promoted together or not at all.
         "group" group: GroupName,
-    }
-}
-
-record! {
-    /// A stretch of time that comes back: exactly one of `allow` and `deny`, and how long it lasts.
-    WindowText needs ["for"] {
-        /// Cron expression of five fields: promotions wait outside all windows that allow.
-        "allow" allow: Cron,
-        /// Cron expression of five fields: promotions wait inside.
-        "deny" deny: Cron,
-        /// How long it stays open.
-        "for" length: Length,
-        /// Whose clocks the expression means, such as `Europe/Brussels`; UTC without it.
-        "timeZone" time_zone: String,
-        /// For people who meet it closed.
-        "reason" reason: String,
     }
 }
 

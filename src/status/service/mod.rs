@@ -7,6 +7,7 @@ pub mod rollout;
 pub mod spec;
 pub mod target;
 pub mod waiting;
+pub mod word;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;

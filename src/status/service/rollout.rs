@@ -3,19 +3,16 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::word::{Consent, WordReport};
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage, Measure},
-    name::{
-        Actor, CloudName, GateName, Percent, PlanHash, ReleaseDigest, Revision, ServiceKey,
-        Timestamp,
-    },
+    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{
         Rollout, Transition,
         evidence::{Measurement, Outcome},
         gate_run::GateRun,
         phase::Phase,
         verdict::Verdict,
-        word::{Approval, Hurry, Word},
     },
 };
 
@@ -59,35 +56,6 @@ pub struct RolloutReport {
     /// While it takes a share of blue's requests, and before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryReport>,
-}
-
-/// What somebody said, and when.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct WordReport {
-    pub actor: Actor,
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    pub at: Timestamp,
-}
-
-impl WordReport {
-    pub(in crate::status) fn of(word: &Word) -> Self {
-        let Word { actor, reason, at } = word;
-        Self {
-            actor: actor.clone(),
-            reason: reason.clone(),
-            at: *at,
-        }
-    }
-}
-
-fn in_full(hurry: &Hurry) -> Option<WordReport> {
-    let Hurry { actor, at, full } = hurry;
-    full.then(|| WordReport {
-        actor: actor.clone(),
-        reason: String::new(),
-        at: *at,
-    })
 }
 
 /// How far a canary is.
@@ -162,21 +130,6 @@ pub struct GateReport {
     pub measurements: Vec<Measurement>,
 }
 
-/// A person's word for an approval gate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Consent {
-    pub username: String,
-    pub at: Timestamp,
-    /// The plan that it was given for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<String>)]
-    pub plan: Option<PlanHash>,
-    /// The plan became another one since: it does not count.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub void_since: Option<Timestamp>,
-}
-
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 pub enum GatePhase {
     /// Its turn has not come.
@@ -242,7 +195,7 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         message: why.map(|why| why.message.clone()),
         gates: count(rollout),
         paused: pause.as_ref().map(WordReport::of),
-        promoted_in_full: hurry.as_ref().and_then(in_full),
+        promoted_in_full: hurry.as_ref().and_then(WordReport::in_full),
         overridden: bypass.as_ref().map(WordReport::of),
         canary: canary(rollout),
     }
@@ -302,24 +255,10 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
         let made = all.iter().filter(|made| is(&made.outcome)).count();
         u32::try_from(made).unwrap_or(u32::MAX)
     };
-    let consent = |given: &Approval| {
-        let Approval {
-            actor,
-            at,
-            plan,
-            void_since,
-        } = given;
-        Consent {
-            username: actor.username.clone(),
-            at: *at,
-            plan: *plan,
-            void_since: *void_since,
-        }
-    };
     let (needed, approvals) = match &gate.kind {
         GateKind::Approval(approval) => (
             approval.quorum,
-            rollout.approvals.iter().map(consent).collect(),
+            rollout.approvals.iter().map(Consent::of).collect(),
         ),
         GateKind::Http(_)
         | GateKind::Command(_)

@@ -133,7 +133,7 @@ pub(super) struct Told {
     /// Blue is asked, after the promotion.
     pub(super) is_after: bool,
     pub(super) is_passed: bool,
-    is_bad: bool,
+    pub(super) is_bad: bool,
     pub(super) evidence: Vec<String>,
 }
 

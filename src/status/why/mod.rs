@@ -257,7 +257,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
     let is_before = rollout.phase.is_before_promotion();
     evidence::gates(rollout)
         .into_iter()
-        .filter(|gate| !gate.is_passed && !at_work.contains(&&gate.name))
+        .filter(|gate| !gate.is_passed && !gate.is_bad && !at_work.contains(&&gate.name))
         .filter(|gate| is_before || gate.is_after)
         .map(|gate| Obstacle {
             kind: "ahead".to_owned(),

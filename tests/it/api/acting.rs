@@ -208,8 +208,8 @@ async fn what_does_not_fit_is_told_by_a_stable_code() {
         (
             &format!("{service}/rollback"),
             json!({ "to": "v1" }),
-            400,
-            "bad-body",
+            409,
+            "action-refused",
         ),
         (
             &format!("{service}/suspend"),
