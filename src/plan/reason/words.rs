@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::WaitingOn;
+use super::{WaitingOn, spelt};
 use crate::{
     name::{Actor, CloudName, GateName, Percent, PlanHash, ReleaseDigest, Timestamp},
     plan::state::PinKind,
