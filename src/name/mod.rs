@@ -12,7 +12,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    digest::{CodeDigest, InputDigest, PlanHash, ReleaseDigest},
+    digest::{CodeDigest, InputDigest, PlanHash, ReleaseDigest, hex},
     percent::Percent,
     revision::{ObjectId, Revision},
     time::Timestamp,

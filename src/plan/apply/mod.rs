@@ -50,7 +50,8 @@ pub enum Write {
 #[error("release {} is not known: it is neither in git nor in the store", .0.short())]
 pub struct UnknownRelease(pub ReleaseDigest);
 
-/// A rollout begins. Orders of the one before it are dropped: they are settled, or their slots will be staged anew.
+/// A rollout begins. Orders of the one before it are dropped: they are settled, or their slots will be staged anew. What is at work still
+/// keeps its record until it comes back: an order that no record tells of must not reach a cloud.
 ///
 /// # Errors
 ///
@@ -114,7 +115,8 @@ pub fn begin(
         pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
-    let mut writes = drop_intents(state, |_| true);
+    let at_work = state.in_flight.orders.clone();
+    let mut writes = drop_intents(state, |key| !at_work.contains_key(key));
     state.rollout = Some(rollout);
     writes.extend([
         Write::Memory,

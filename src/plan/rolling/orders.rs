@@ -31,8 +31,8 @@ const STAGED_AGAIN_MAX: usize = 2;
 
 impl View<'_> {
     pub(super) fn building(&self) -> Step {
-        if self.rollout.trigger.is_rollback() && self.is_in_slots() {
-            // A way back that only turns pointers waits for no package, and for no repository that it would be built from.
+        // What lies in a slot was built long ago, and its source may be lost by now.
+        if self.is_ready_somewhere() {
             return Step::Move(Event::Built);
         }
         let order = Order::Build {
@@ -48,16 +48,6 @@ impl View<'_> {
             }
             Group::Pending(step) => step,
         }
-    }
-
-    /// Every target was seen to have the release in one of its slots.
-    fn is_in_slots(&self) -> bool {
-        let release = self.rollout.release;
-        let has = |target: &CloudName| {
-            let seen = self.state.seen(*target).map(|seen| &seen.observed);
-            seen.is_some_and(|it| it.blue.holds(release) || it.green.holds(release))
-        };
-        self.rollout.targets.iter().all(has)
     }
 
     /// What follows another environment is what is live there, byte for byte: found where it was built for that one, and never another
@@ -110,40 +100,46 @@ impl View<'_> {
             return step;
         }
         let release = self.rollout.release;
-        let is_missing = |target: &CloudName| match self.state.seen(*target) {
-            Some(seen) if self.rollout.trigger.is_rollback() => {
-                !seen.observed.blue.holds(release) && !seen.observed.green.holds(release)
-            }
-            Some(seen) => !seen.observed.blue.holds(release),
-            None => true,
-        };
         let step_of = |target: &CloudName| format!("stage/{target}");
         let has_intent = |target: &CloudName| {
             let key = self.key(&step_of(target));
             self.state.intents.contains_key(&key)
         };
         let targets = self.rollout.targets.iter();
-        let needed = targets.filter(|target| has_intent(target) || is_missing(target));
+        let needed = targets.filter(|target| has_intent(target) || self.is_missing(**target));
         let order = |target: CloudName| Order::Stage { target, release };
         let sendings: Vec<Sending> = needed
             .map(|target| self.sending(step_of(target), order(*target), self.reason()))
             .collect();
         match self.group(&sendings) {
             Group::Done => Step::Move(Event::Staged),
+            // On the way back no target waits for another.
+            Group::Failed(_) | Group::Pending(Step::Wait(_)) if self.is_ready_somewhere() => {
+                Step::Move(Event::Staged)
+            }
             Group::Failed(intent) => {
                 Step::Move(Event::Refused(why(StopReason::StageFailed, intent)))
-            }
-            // On the way back no target waits for another.
-            Group::Pending(Step::Wait(_)) if self.is_ready_somewhere(&is_missing) => {
-                Step::Move(Event::Staged)
             }
             Group::Pending(step) => step,
         }
     }
 
-    fn is_ready_somewhere(&self, is_missing: &impl Fn(&CloudName) -> bool) -> bool {
+    /// A rollback that can go ahead on some target: no target waits for another.
+    fn is_ready_somewhere(&self) -> bool {
         let mut targets = self.rollout.targets.iter();
-        self.rollout.trigger.is_rollback() && targets.any(|target| !is_missing(target))
+        self.rollout.trigger.is_rollback() && targets.any(|target| !self.is_missing(*target))
+    }
+
+    /// The release must be staged there first.
+    fn is_missing(&self, target: CloudName) -> bool {
+        let release = self.rollout.release;
+        match self.state.seen(target) {
+            Some(seen) if self.rollout.trigger.is_rollback() => {
+                !seen.observed.blue.holds(release) && !seen.observed.green.holds(release)
+            }
+            Some(seen) => !seen.observed.blue.holds(release),
+            None => true,
+        }
     }
 
     pub(super) fn promoting(&self) -> Step {
