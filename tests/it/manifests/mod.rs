@@ -8,6 +8,7 @@ mod sets;
 mod specs;
 mod strategies;
 mod texts;
+mod windows;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
