@@ -100,6 +100,7 @@ impl Facts {
             moved: [None, None],
             is_shared: false,
             is_cut_short: false,
+            paused: None,
             is_muddled: false,
             failed: None,
             is_over: false,

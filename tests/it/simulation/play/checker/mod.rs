@@ -126,6 +126,8 @@ struct Run {
     /// It was given a share of blue's requests.
     is_shared: bool,
     is_cut_short: bool,
+    /// Since when a person holds it.
+    paused: Option<Instant>,
     /// Since it began, a daemon died, somebody went past us, or a cloud lied: what blue holds need not be what the daemon can know.
     is_muddled: bool,
     /// Since when it may not go on.
@@ -307,6 +309,13 @@ impl Checker {
     pub(crate) fn cut_short(&mut self, service: usize) {
         if let Some(run) = &mut self.services[service].run {
             run.is_cut_short = true;
+            run.paused = None;
+        }
+    }
+
+    pub(crate) fn paused(&mut self, service: usize) {
+        if let Some(run) = &mut self.services[service].run {
+            run.paused.get_or_insert_with(Instant::now);
         }
     }
 
@@ -321,9 +330,14 @@ impl Checker {
         self.services[service].suspended = Some(Suspended { since, until });
     }
 
-    pub(crate) fn resumed(&mut self, service: usize) {
-        self.services[service].suspended = None;
-        self.services[service].held = None;
+    /// What was held may go on; an unpinning ends neither a suspension nor a pause.
+    pub(crate) fn resumed(&mut self, service: usize, is_whole: bool) {
+        let facts = &mut self.services[service];
+        facts.held = None;
+        if is_whole {
+            facts.suspended = None;
+            facts.run.iter_mut().for_each(|run| run.paused = None);
+        }
     }
 
     // === what gates answered ===
