@@ -39,7 +39,11 @@ fn world(yard: &Yard, mirrors: BTreeMap<verdigris::name::RepositoryName, Mirror>
         )),
         packages: Arc::new(Packages::new(builder)),
         mirrors: Arc::new(Mutex::new(mirrors)),
-        gates: http::Client::new().unwrap(),
+        gates: Gates {
+            client: http::Client::new().unwrap(),
+            room: Room::new(64),
+            prometheus: BTreeMap::new(),
+        },
         clock: Arc::new(SystemClock),
     }
 }
