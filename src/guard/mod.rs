@@ -2,9 +2,14 @@
 //!
 //! Looks at one order just before it is recorded and sent. It shares no code with the planner: a fault there should not be a fault here.
 
+mod standing;
+
 use crate::{
-    manifest::spec::{Gate, GateKind, GateStage, Measure},
-    name::{CloudName, ReleaseDigest},
+    manifest::{
+        spec::{Gate, GateKind, GateStage, Measure},
+        strategy::{CanaryStep, Strategy},
+    },
+    name::{CloudName, GateName, Percent, ReleaseDigest},
     plan::state::{Ask, ServiceState},
     rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
 };
@@ -14,6 +19,11 @@ use crate::{
 pub enum Alarm {
     #[error("refused to promote {} on {target}: its rollout has not passed its gates", release.short())]
     NotPassed {
+        target: CloudName,
+        release: ReleaseDigest,
+    },
+    #[error("refused to give {} a share of {target} blue: its rollout has not passed the gates before that", release.short())]
+    NoShare {
         target: CloudName,
         release: ReleaseDigest,
     },
@@ -39,6 +49,17 @@ pub enum Alarm {
     },
     #[error("refused to write to {target}: it was never seen")]
     Unseen { target: CloudName },
+    #[error("refused to promote on {target}: {ill} is ill, and {target} is the last healthy cloud")]
+    LastHealthy { target: CloudName, ill: CloudName },
+    #[error("refused an order for {}: {} is asked for now", release.short(), named(*.by))]
+    Superseded {
+        release: ReleaseDigest,
+        by: Option<ReleaseDigest>,
+    },
+}
+
+fn named(release: Option<ReleaseDigest>) -> String {
+    release.map_or_else(|| "nothing".to_owned(), |release| release.short())
 }
 
 /// Looks at one order once more.
@@ -54,9 +75,14 @@ pub fn check(
     share: usize,
 ) -> Result<(), Alarm> {
     match order {
-        Order::Build { .. } | Order::Measure { .. } => Ok(()),
+        Order::Build { release } => standing::is_current(state, *release),
+        Order::Measure { .. } => match &state.rollout {
+            Some(rollout) => standing::is_current(state, rollout.release),
+            None => Ok(()),
+        },
         Order::Stage { target, release } => {
             is_ours(state, *target)?;
+            standing::is_current(state, *release)?;
             let is_asked = state.rollout.as_ref().is_some_and(|rollout| {
                 rollout.release == *release && matches!(rollout.phase, Phase::Staging)
             });
@@ -65,8 +91,25 @@ pub fn check(
                 release: *release,
             })
         }
+        Order::Shift {
+            target,
+            release,
+            weight,
+        } => {
+            is_ours(state, *target)?;
+            let may = match weight.is_none() {
+                true => is_going_back(state, *release),
+                false => may_share(state, *release, *weight),
+            };
+            may.then_some(()).ok_or(Alarm::NoShare {
+                target: *target,
+                release: *release,
+            })
+        }
         Order::Promote { target, release } | Order::Repair { target, release } => {
             is_ours(state, *target)?;
+            standing::is_current(state, *release)?;
+            standing::is_not_the_last(state, *target, *release)?;
             may_serve(state, *release)
                 .then_some(())
                 .ok_or(Alarm::NotPassed {
@@ -111,12 +154,49 @@ fn may_serve(state: &ServiceState, release: ReleaseDigest) -> bool {
         | Phase::Gating { .. }
         | Phase::Paused { .. }
         | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
         | Phase::Baking { .. }
         | Phase::Live
         | Phase::Rejected { .. }
         | Phase::Superseded { .. }
         | Phase::RolledBack { .. } => false,
     }
+}
+
+/// A canary serves only what passed every gate of staging, and those of its own earlier steps; and never more than its step says.
+fn may_share(state: &ServiceState, release: ReleaseDigest, weight: Percent) -> bool {
+    let Some(rollout) = state.rollout.as_ref().filter(|it| it.release == release) else {
+        return false;
+    };
+    let Phase::Shifting { step, .. } = &rollout.phase else {
+        return false;
+    };
+    let Strategy::Canary { steps } = &rollout.spec.strategy else {
+        return false;
+    };
+    let reached = steps.iter().take(*step as usize + 1);
+    let mut allowed = Percent::NONE;
+    let mut before: Vec<&GateName> = Vec::new();
+    for (index, step_of) in reached.enumerate() {
+        match step_of {
+            CanaryStep::Weight(weight) => allowed = *weight,
+            CanaryStep::Gates(gates) if index < *step as usize => before.extend(gates),
+            CanaryStep::Gates(_) | CanaryStep::Pause(_) => {}
+        }
+    }
+    let counts = |gate: &&Gate| match gate.after {
+        GateStage::Staging => true,
+        GateStage::Canary => before.contains(&&gate.name),
+        GateStage::Promotion => false,
+    };
+    let mut gates = rollout.spec.gates.iter().filter(counts);
+    weight <= allowed && rollout.previous.is_some() && gates.all(|gate| has_passed(rollout, gate))
+}
+
+fn is_going_back(state: &ServiceState, release: ReleaseDigest) -> bool {
+    state.rollout.as_ref().is_some_and(|rollout| {
+        rollout.release == release && matches!(rollout.phase, Phase::RollingBack { .. })
+    })
 }
 
 /// Counts what a gate found, and what people said, afresh.
@@ -203,6 +283,13 @@ fn may_prune(
 ) -> Result<(), Alarm> {
     if !matches!(state.ask, Ask::Absent) {
         return Err(Alarm::StillWanted { target });
+    }
+    if state
+        .live
+        .get(&target)
+        .is_none_or(|live| live.seen.is_none())
+    {
+        return Err(Alarm::Unseen { target });
     }
     if absent * 100 > known * share {
         return Err(Alarm::PrunesTooMuch {

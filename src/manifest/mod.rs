@@ -12,6 +12,7 @@ mod raw;
 pub mod schema;
 pub mod set;
 pub mod spec;
+pub mod strategy;
 mod yaml;
 
 /// Reads a duration as manifests write it: `300ms`, `30s`, `10m`, `1h30m`.

@@ -4,11 +4,13 @@ use serde::Serialize;
 
 use super::{
     reason::{Planned, Reason, WaitingOn},
+    rolling::shifting::weighers,
     state::{Policy, ServiceState},
     step::{Fleet, Note, Step, reason_for, step},
 };
 use crate::{
-    name::{Actor, CloudName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    manifest::{spec::RolloutSpec, strategy::CanaryStep},
+    name::{Actor, CloudName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{Trigger, intent::Order},
 };
 
@@ -23,6 +25,9 @@ pub struct ServicePlan {
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<Planned>,
     pub gates: Vec<String>,
+    /// What people should know of it, such as a cloud that takes no share of a canary.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub waiting: Vec<WaitingOn>,
 }
 
@@ -45,6 +50,7 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
         live: state.memory.promoted,
         orders: Vec::new(),
         gates: Vec::new(),
+        notes: Vec::new(),
         waiting: Vec::new(),
     };
     let mut state = state.clone();
@@ -52,7 +58,9 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
     for _ in 0..4 {
         match step(&state, fleet, policy, now) {
             Step::Note(Note::Forget) => break,
-            Step::Note(note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. })) => {
+            Step::Note(
+                note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. } | Note::Redo { .. }),
+            ) => {
                 super::apply::note(&mut state, note, now);
                 continue;
             }
@@ -121,6 +129,21 @@ fn rollout(
             &reason,
         );
     }
+    let active = state.active().map(|active| &active.spec);
+    let spec = active.or_else(|| state.ask.desired().map(|desired| &desired.rollout));
+    let spec = spec.filter(|_| !trigger.is_rollback());
+    for (target, weight) in
+        spec.map_or_else(Vec::new, |spec| shares(state, spec, &targets, release))
+    {
+        add(
+            Order::Shift {
+                target,
+                release,
+                weight,
+            },
+            &reason,
+        );
+    }
     for target in targets.iter().filter(|target| !holds(target)) {
         add(
             Order::Promote {
@@ -136,4 +159,27 @@ fn rollout(
         .map(|desired| desired.rollout.gates.as_slice())
         .unwrap_or_default();
     plan.gates = gates.iter().map(|gate| gate.name.to_string()).collect();
+    let whole = spec.map_or_else(Vec::new, |spec| spec.moved_at_once(&targets));
+    plan.notes = whole.into_iter().map(|(_, told)| told).collect();
+}
+
+/// The shares that a canary gives, in the order of its steps.
+fn shares(
+    state: &ServiceState,
+    spec: &RolloutSpec,
+    targets: &[CloudName],
+    release: ReleaseDigest,
+) -> Vec<(CloudName, Percent)> {
+    let previous = state.memory.promoted.filter(|it| *it != release);
+    let weighers = weighers(state, spec, targets, previous, release);
+    let mut shares = Vec::new();
+    for step in spec.strategy.steps() {
+        match step {
+            CanaryStep::Weight(weight) => {
+                shares.extend(weighers.iter().map(|target| (*target, *weight)));
+            }
+            CanaryStep::Pause(_) | CanaryStep::Gates(_) => {}
+        }
+    }
+    shares
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     diff::{Change, FieldDrift},
-    name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, Timestamp},
     rollout::intent::{Failure, Order},
 };
 
@@ -89,6 +89,12 @@ pub enum WaitingOn {
         target: CloudName,
         failure: Option<Failure>,
     },
+    /// A promotion that would touch the last cloud that serves users well.
+    LastHealthy {
+        target: CloudName,
+        ill: CloudName,
+        failure: Option<Failure>,
+    },
     Order {
         order: Order,
         failure: Option<Failure>,
@@ -113,6 +119,14 @@ pub enum WaitingOn {
     },
     Bake {
         until: Timestamp,
+    },
+    /// A step of a canary that only passes time; without an end it waits for a person.
+    CanaryPause {
+        /// Nothing where no target shares its requests.
+        weight: Percent,
+        until: Option<Timestamp>,
+        /// Targets whose blue moves at once, with the promotion.
+        whole: Vec<CloudName>,
     },
     Suspended {
         reason: String,
@@ -150,6 +164,15 @@ impl fmt::Display for WaitingOn {
             Self::Git => f.write_str("the first read of the repository"),
             Self::Manifest { faults } => write!(f, "a correct manifest: {}", faults.join("; ")),
             Self::Cloud { target, failure } => write!(f, "a look at {target}{}", because(failure)),
+            Self::LastHealthy {
+                target,
+                ill,
+                failure,
+            } => write!(
+                f,
+                "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{}",
+                because(failure)
+            ),
             Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure)),
             Self::Gate { gate, .. } => write!(f, "gate {gate}"),
             Self::Approval {
@@ -160,6 +183,11 @@ impl fmt::Display for WaitingOn {
             Self::Person { message } => write!(f, "a person's `retry` or `abort`: {message}"),
             Self::Soak { target, until } => write!(f, "{target} to soak until {until}"),
             Self::Bake { until } => write!(f, "the bake to end at {until}"),
+            Self::CanaryPause {
+                weight,
+                until,
+                whole,
+            } => canary_pause(f, *weight, *until, whole),
             Self::Suspended {
                 reason,
                 until: Some(until),
@@ -187,5 +215,31 @@ impl fmt::Display for WaitingOn {
             }
             Self::Prune { message } => f.write_str(message),
         }
+    }
+}
+
+fn canary_pause(
+    f: &mut fmt::Formatter<'_>,
+    weight: Percent,
+    until: Option<Timestamp>,
+    whole: &[CloudName],
+) -> fmt::Result {
+    match until {
+        None => f.write_str("a person's `promote` or `abort`: ")?,
+        Some(until) => write!(f, "the canary's pause to end at {until}: ")?,
+    }
+    if weight.is_none() {
+        f.write_str("it takes no share yet")?;
+    } else {
+        write!(f, "it takes {weight}")?;
+    }
+    let whole: Vec<&str> = whole.iter().map(|target| target.as_str()).collect();
+    match whole.as_slice() {
+        [] => Ok(()),
+        whole => write!(
+            f,
+            "; blue on {} moves at once, with the promotion",
+            whole.join(" and ")
+        ),
     }
 }

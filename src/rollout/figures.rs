@@ -111,12 +111,21 @@ impl LoadEvidence {
     pub(super) fn summary(&self) -> String {
         let told = format!(
             "{}/s ({} answered), p50 {} ms, p95 {} ms, p99 {} ms, {} of {} wrong",
-            self.rate, self.achieved, self.p50_ms, self.p95_ms, self.p99_ms, self.errors, self.count
+            self.rate,
+            self.achieved,
+            self.p50_ms,
+            self.p95_ms,
+            self.p99_ms,
+            self.errors,
+            self.count
         );
         if self.unsent + self.late == 0 {
             return told;
         }
-        format!("{told}, {} sent late, {} never sent", self.late, self.unsent)
+        format!(
+            "{told}, {} sent late, {} never sent",
+            self.late, self.unsent
+        )
     }
 
     pub(super) fn shorten(&mut self, max: usize) {
@@ -140,7 +149,10 @@ impl ParityEvidence {
             }
         };
         let pairs = self.pairs.iter().map(pair);
-        pairs.chain(self.notes.iter().cloned()).collect::<Vec<_>>().join("; ")
+        pairs
+            .chain(self.notes.iter().cloned())
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     /// Cuts each text, and keeps as many differences as fit into a few times `max`.
@@ -164,7 +176,8 @@ impl ParityEvidence {
 impl MetricEvidence {
     /// `0.02 (blue 0.01)`
     pub(super) fn summary(&self) -> String {
-        let number = |number: Option<f64>| number.map_or_else(|| "no value".to_owned(), |it| it.to_string());
+        let number =
+            |number: Option<f64>| number.map_or_else(|| "no value".to_owned(), |it| it.to_string());
         let own = number(self.value);
         match self.baseline_query {
             None => own,

@@ -143,6 +143,14 @@ impl Rollout {
         }
     }
 
+    /// What was measured so far no longer counts.
+    pub fn measure_again(&mut self, now: Timestamp) {
+        for run in &mut self.gates {
+            run.since = now;
+            run.measurements.clear();
+        }
+    }
+
     pub fn is_active(&self) -> bool {
         !self.phase.is_ended()
     }

@@ -130,6 +130,9 @@ pub struct PlanReport {
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<PlannedOrder>,
     pub gates: Vec<String>,
+    /// What people should know of it, such as a cloud that takes no share of a canary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub waiting: Vec<Waiting>,
 }
 
@@ -137,7 +140,7 @@ pub struct PlanReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedOrder {
-    /// `build`, `stage`, `measure`, `promote`, `retract`, `repair` or `prune`.
+    /// `build`, `stage`, `measure`, `shift`, `promote`, `retract`, `repair` or `prune`.
     #[serde(rename = "do")]
     pub verb: String,
     pub target: Option<CloudName>,
@@ -156,6 +159,7 @@ impl From<&ServicePlan> for PlanReport {
             live,
             orders,
             gates,
+            notes,
             waiting,
         } = plan;
         Self {
@@ -165,6 +169,7 @@ impl From<&ServicePlan> for PlanReport {
             live: *live,
             orders: orders.iter().map(PlannedOrder::from).collect(),
             gates: gates.clone(),
+            notes: notes.clone(),
             waiting: waiting.iter().map(Waiting::of).collect(),
         }
     }
@@ -177,6 +182,7 @@ impl From<&Planned> for PlannedOrder {
             Order::Build { .. } => ("build", None),
             Order::Stage { .. } => ("stage", None),
             Order::Measure { gate, round: _ } => ("measure", Some(gate.clone())),
+            Order::Shift { .. } => ("shift", None),
             Order::Promote { .. } => ("promote", None),
             Order::Retract { .. } => ("retract", None),
             Order::Repair { .. } => ("repair", None),

@@ -66,6 +66,7 @@ fn service(screen: &Screen, plan: &ServicePlan) {
         live,
         orders,
         gates,
+        notes,
         waiting,
     } = plan;
     let name = screen.paint(Tone::Strong, &service.to_string());
@@ -106,6 +107,9 @@ fn service(screen: &Screen, plan: &ServicePlan) {
         ));
         reason_before = Some(reason);
     }
+    for note in notes {
+        screen.line(&format!("  ! {}", screen.paint(Tone::Busy, note)));
+    }
     for waiting in waiting {
         let text = screen.paint(Tone::Busy, &waiting.to_string());
         screen.line(&format!("  . waits for {text}"));
@@ -116,7 +120,7 @@ fn sign(order: &Order) -> (&'static str, Tone) {
     match order {
         Order::Build { .. } | Order::Stage { .. } => ("+", Tone::Green),
         Order::Measure { .. } => ("?", Tone::Plain),
-        Order::Promote { .. } => ("^", Tone::Blue),
+        Order::Shift { .. } | Order::Promote { .. } => ("^", Tone::Blue),
         Order::Repair { .. } => ("~", Tone::Busy),
         Order::Retract { .. } | Order::Prune { .. } => ("-", Tone::Bad),
     }

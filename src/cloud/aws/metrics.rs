@@ -61,7 +61,8 @@ fn built(query: &CloudWatchQuery) -> MetricDataQuery {
         statistic,
         over,
     } = query;
-    let dimension = |(name, value): (&String, &String)| Dimension::builder().name(name).value(value).build();
+    let dimension =
+        |(name, value): (&String, &String)| Dimension::builder().name(name).value(value).build();
     let metric = Metric::builder()
         .namespace(namespace)
         .metric_name(metric)

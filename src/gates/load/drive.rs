@@ -247,6 +247,9 @@ mod tests {
         let gaps: Vec<Duration> = (1..50)
             .map(|index| rising.at(index).saturating_sub(rising.at(index - 1)))
             .collect();
-        assert!(gaps.windows(2).all(|pair| pair[1] <= pair[0] + Duration::from_micros(1)));
+        assert!(
+            gaps.windows(2)
+                .all(|pair| pair[1] <= pair[0] + Duration::from_micros(1))
+        );
     }
 }

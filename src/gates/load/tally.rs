@@ -206,7 +206,8 @@ impl Tally {
             let why = format!("this machine itself sent {own} ms late: it could not hold the rate");
             return Outcome::Inconclusive { why };
         }
-        let told = |check: &&Check| format!("{}: wanted {}, got {}", check.what, check.wanted, check.got);
+        let told =
+            |check: &&Check| format!("{}: wanted {}, got {}", check.what, check.wanted, check.got);
         let mut told: Vec<String> = failed.iter().map(told).collect();
         if evidence.late + evidence.unsent > 0 {
             let (late, unsent) = (evidence.late, evidence.unsent);

@@ -59,7 +59,10 @@ pub enum BlueReading {
     NotAsked,
     /// Nothing is on blue, or the release itself.
     NoBlue,
-    Read { query: String, reading: Reading },
+    Read {
+        query: String,
+        reading: Reading,
+    },
 }
 
 /// Whom a query is about: what its placeholders stand for.
@@ -336,7 +339,10 @@ mod tests {
             told(&higher, Reading::of(8.0), blue(10.0)),
             "failed: blue: wanted at least 9 (blue has 10), got 8"
         );
-        assert_eq!(told(&lower, Reading::of(8.0), BlueReading::NoBlue), "successful");
+        assert_eq!(
+            told(&lower, Reading::of(8.0), BlueReading::NoBlue),
+            "successful"
+        );
         assert_eq!(
             told(&lower, Reading::of(8.0), blue(f64::NAN)),
             "inconclusive: blue: the value is NaN"

@@ -102,7 +102,10 @@ impl Server {
         let mut url = self.url.clone();
         let base = url.path().trim_end_matches('/').to_owned();
         url.set_path(&format!("{base}/api/v1/query"));
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds of centuries are exact")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "milliseconds of centuries are exact"
+        )]
         let seconds = at.millis() as f64 / 1000.0;
         let body = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("query", query)
@@ -179,14 +182,17 @@ struct Series {
 
 /// A moment, and a number as text.
 #[derive(Debug, Deserialize)]
-struct Sample(#[expect(dead_code, reason = "part of the wire's form")] f64, String);
+struct Sample(
+    #[expect(dead_code, reason = "part of the wire's form")] f64,
+    String,
+);
 
 impl Answer {
     fn reading(self) -> Result<Reading, String> {
         match self {
-            Self::Error { error_type, error } => {
-                Err(format!("prometheus refuses the query: {error_type}: {error}"))
-            }
+            Self::Error { error_type, error } => Err(format!(
+                "prometheus refuses the query: {error_type}: {error}"
+            )),
             Self::Success { data } => data.reading(),
         }
     }
@@ -198,8 +204,14 @@ impl Data {
             Self::Scalar(sample) => sample.reading(),
             Self::Vector(series) => match &series[..] {
                 [] => Ok(Reading::nothing("the query gives nothing")),
-                [Series { value: Some(sample) }] => sample.reading(),
-                [Series { value: None }] => Err("the query gives a histogram, and no number".to_owned()),
+                [
+                    Series {
+                        value: Some(sample),
+                    },
+                ] => sample.reading(),
+                [Series { value: None }] => {
+                    Err("the query gives a histogram, and no number".to_owned())
+                }
                 [_, _, ..] => Err(format!(
                     "the query gives {} series: make it one number, with sum() for one",
                     series.len()

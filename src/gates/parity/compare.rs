@@ -374,7 +374,10 @@ mod tests {
     #[test]
     fn json_is_compared_by_what_it_says() {
         let plain = Normal::default();
-        assert_eq!(bodies(&plain, r#"{"a":1,"b":[2]}"#, r#"{ "b":[2.0], "a":1 }"#), "");
+        assert_eq!(
+            bodies(&plain, r#"{"a":1,"b":[2]}"#, r#"{ "b":[2.0], "a":1 }"#),
+            ""
+        );
         assert_eq!(
             bodies(
                 &plain,
@@ -402,19 +405,41 @@ mod tests {
         let other = r#"{"at":2,"items":[{"id":8,"s":"b"},{"id":9,"s":"a"}],"pair":[3,2],"next":"https://b.example/x"}"#;
         assert_eq!(bodies(&normal, one, other), "");
         let worse = other.replace(r#""s":"a""#, r#""s":"c""#);
-        assert_eq!(bodies(&normal, one, &worse), "body /items/0/s: \"a\" | \"b\"\nbody /items/1/s: \"b\" | \"c\"");
-        assert_eq!(bodies(&normal, "see https://a.example/x", "see https://b.c/x"), "");
+        assert_eq!(
+            bodies(&normal, one, &worse),
+            "body /items/0/s: \"a\" | \"b\"\nbody /items/1/s: \"b\" | \"c\""
+        );
+        assert_eq!(
+            bodies(&normal, "see https://a.example/x", "see https://b.c/x"),
+            ""
+        );
     }
 
     #[test]
     fn chosen_headers_are_compared_and_secrets_hidden() {
-        let one = answer(200, &[("content-type", "a"), ("x-token", "s1"), ("date", "1"), ("x-n", "1")], "");
-        let other = answer(500, &[("content-type", "b"), ("x-token", "s2"), ("date", "2")], "");
+        let one = answer(
+            200,
+            &[
+                ("content-type", "a"),
+                ("x-token", "s1"),
+                ("date", "1"),
+                ("x-n", "1"),
+            ],
+            "",
+        );
+        let other = answer(
+            500,
+            &[("content-type", "b"), ("x-token", "s2"), ("date", "2")],
+            "",
+        );
         let some = Normal {
             headers: strings(&["content-type"]),
             ..Normal::default()
         };
-        assert_eq!(told(&some, &one, &other), "status: 200 | 500\nheader content-type: a | b");
+        assert_eq!(
+            told(&some, &one, &other),
+            "status: 200 | 500\nheader content-type: a | b"
+        );
         let all = Normal {
             headers: strings(&["*"]),
             ignore_headers: strings(&["content-type"]),

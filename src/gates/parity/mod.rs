@@ -268,7 +268,9 @@ async fn once(client: &Client, request: reqwest::Request, release: &str) -> Resu
         Some("") | None => Err(format!(
             "the platform answered {status} in place of the release"
         )),
-        Some(told) => Err(format!("it answers as release {told}, and not as {release}")),
+        Some(told) => Err(format!(
+            "it answers as release {told}, and not as {release}"
+        )),
     }
 }
 

@@ -166,7 +166,10 @@ fn request_line(text: &str, line: usize) -> Result<(String, String), BadFile> {
     };
     let is_end = |rest: &str| rest.is_empty() || rest.starts_with("HTTP/");
     if !METHODS.contains(&method.as_str()) || !is_end(words.next().unwrap_or_default()) {
-        return bad(line, "is no request: write it like `GET /stock/42`".to_owned());
+        return bad(
+            line,
+            "is no request: write it like `GET /stock/42`".to_owned(),
+        );
     }
     let path = match Url::parse(target) {
         Ok(url) if matches!(url.scheme(), "http" | "https") => match url.query() {
@@ -279,7 +282,10 @@ Content-Type: application/json
         for (text, wanted) in [
             ("", "line 1: no request is in this file"),
             ("# nothing\n", "line 1: no request is in this file"),
-            ("FETCH /x\n", "line 1: is no request: write it like `GET /stock/42`"),
+            (
+                "FETCH /x\n",
+                "line 1: is no request: write it like `GET /stock/42`",
+            ),
             (
                 "GET x\n",
                 "line 1: has no path that starts with `/`: the host is always the slot's",

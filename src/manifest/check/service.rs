@@ -13,6 +13,7 @@ use super::{
     filled,
     function::{self, Defaults},
     gate::{GateDraft, gates},
+    strategy::{step_gates, strategy},
     value,
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName};
@@ -144,19 +145,27 @@ fn rollout_of(
     report: &mut Report,
 ) -> Option<(Vec<GateDraft>, RolloutSpec)> {
     let written = rollout.as_ref().map(|at| &at.value);
+    let way = written.and_then(|text| text.strategy.as_ref());
     let specs = written.and_then(|text| text.gates.as_ref());
-    let drafts = gates(specs.map_or(&[][..], |specs| &specs.value), report);
+    let mut specs = specs.map_or_else(Vec::new, |specs| specs.value.clone());
+    let plain = specs.len();
+    specs.extend(step_gates(way));
+    let drafts = gates(&specs, report);
+    let named = drafts.as_deref().unwrap_or_default().iter().skip(plain);
+    let strategy = strategy(way, named.map(GateDraft::name).cloned().collect(), report);
     let across = match written.and_then(|text| text.across.as_ref()) {
         None => Some(Across::Together),
         Some(across) => across_of(across, report),
     };
     let bake = written.and_then(|text| value(&text.bake));
     let drafts = drafts?;
-    let spec = RolloutSpec {
+    let mut spec = RolloutSpec {
         gates: own_gates(&drafts).unwrap_or_default(),
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
+        strategy: strategy?,
     };
+    spec.claim_gates();
     Some((drafts, spec))
 }
 

@@ -23,6 +23,10 @@ pub(super) use self::{
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
     short::{AcrossText, CommandText, EnvText},
+    steps::{
+        CanaryLong, CanaryText, PauseLong, PauseText, Share, StepLong, StepText, StrategyLong,
+        StrategyText, StrategyWord,
+    },
 };
 use super::{
     spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
@@ -60,6 +64,7 @@ macro_rules! record {
 /// Below the macro that they use.
 mod aws;
 mod measured;
+mod steps;
 
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
@@ -184,6 +189,9 @@ record! {
         "bake" bake: Length,
         /// `together` (the default), `[aws, azure]` (first one, then the other) or `{ order: [aws, azure], soak: 10m }`.
         "across" across: AcrossText,
+        /// `blueGreen` (the default: all at once), `{ canary: [10, 5m, 50, 5m] }`, or a name of CodeDeploy's such as
+        /// `Canary10Percent5Minutes`.
+        "strategy" strategy: StrategyText,
     }
 }
 

@@ -242,6 +242,7 @@ impl<'f> Assembly<'f> {
         }
         let mut service = (*draft.service).clone();
         service.rollout.gates = gates;
+        service.rollout.claim_gates();
         Arc::new(service)
     }
 

@@ -56,6 +56,8 @@ pub enum GateStage {
     /// Against green, before any promotion.
     #[default]
     Staging,
+    /// Against green, while it takes a share of blue's requests. Only in the steps of a canary.
+    Canary,
     /// Against blue, while it bakes.
     Promotion,
 }

@@ -2,7 +2,9 @@
 
 mod bake;
 mod gates;
+mod last;
 mod orders;
+pub(in crate::plan) mod shifting;
 
 use super::{
     reason::WaitingOn,
@@ -15,11 +17,11 @@ use super::{
 };
 use crate::{
     manifest::spec::GateStage,
-    name::{CloudName, Timestamp},
+    name::{CloudName, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, Trigger,
         intent::Order,
-        phase::{Event, Phase},
+        phase::{Event, Phase, StopReason, Why},
     },
 };
 
@@ -58,6 +60,10 @@ pub(super) fn step(
             None,
         ),
         Phase::AwaitingApproval { .. } => view.awaiting_approval(),
+        Phase::Shifting { step, since } => match preempted(state, rollout) {
+            Some(step) => step,
+            None => view.shifting(*step, *since),
+        },
         Phase::Promoting => view.promoting(),
         Phase::Baking { since, until } => view.baking(*since, *until),
         Phase::RollingBack { why } => view.rolling_back(why),
@@ -70,6 +76,28 @@ pub(super) fn step(
 
 /// A newer commit takes the place of a rollout that waits; an order under way to a cloud is let finish first.
 fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
+    let by = newer(state, rollout)?;
+    Some(match state.writing() {
+        Some((_, order)) => under_way(order),
+        None => Step::Move(Event::Superseded { by }),
+    })
+}
+
+/// A newer commit ends a canary, whose shares go back first.
+fn preempted(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
+    let by = newer(state, rollout)?;
+    let by = by.map_or_else(|| "nothing".to_owned(), |by| by.short());
+    Some(match state.writing() {
+        Some((_, order)) => under_way(order),
+        None => Step::Move(Event::Failed(Why {
+            reason: StopReason::Superseded,
+            message: format!("git asks for {by} now"),
+        })),
+    })
+}
+
+/// What is asked for in the place of a rollout's release, if that is so; nothing may be what is asked for.
+fn newer(state: &ServiceState, rollout: &Rollout) -> Option<Option<ReleaseDigest>> {
     match &state.ask {
         // Nobody knows yet what Git asks for, or asked for before it went wrong: what was begun goes on.
         Ask::Unknown
@@ -87,13 +115,7 @@ fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
         Trigger::Commit | Trigger::Retry => wanted == Some(rollout.release),
         Trigger::Rollback { held } => wanted == held || wanted == Some(rollout.release),
     };
-    if is_current {
-        return None;
-    }
-    Some(match state.writing() {
-        Some((_, order)) => under_way(order),
-        None => Step::Move(Event::Superseded { by: wanted }),
-    })
+    (!is_current).then_some(wanted)
 }
 
 /// A suspension holds what the loop would do. A person who asks for a rollback means it, suspended or not.
@@ -116,12 +138,38 @@ fn look_again(
     now: Timestamp,
 ) -> Option<Step> {
     let is_due = |target: &CloudName| {
-        hindrance(state, *target, None).is_some()
+        (hindrance(state, *target, None).is_some() || is_awaited(state, rollout, *target))
             && !state.in_flight.observing.contains(target)
             && look_at(state, *target, policy.resync) <= now
     };
     let due: Vec<CloudName> = rollout.targets.iter().copied().filter(is_due).collect();
     (!due.is_empty()).then_some(Step::Observe(due))
+}
+
+/// A promotion waits for a target that is ill.
+fn is_awaited(state: &ServiceState, rollout: &Rollout, target: CloudName) -> bool {
+    let is_before = match rollout.phase {
+        Phase::Gating { .. }
+        | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
+        | Phase::Promoting => !rollout.trigger.is_rollback(),
+        Phase::Queued
+        | Phase::Building
+        | Phase::Staging
+        | Phase::Paused { .. }
+        | Phase::Baking { .. }
+        | Phase::Live
+        | Phase::Rejected { .. }
+        | Phase::Superseded { .. }
+        | Phase::RollingBack { .. }
+        | Phase::RolledBack { .. } => false,
+    };
+    let is_ill = state
+        .live
+        .get(&target)
+        .is_some_and(|it| it.problem.is_some());
+    let mut orders = state.in_flight.orders.values();
+    is_before && is_ill && !orders.any(|order| order.target() == Some(target))
 }
 
 /// Waits for an order that was sent before.
@@ -150,7 +198,7 @@ impl View<'_> {
             gates::Gates::Passed if self.missing_approval().is_some() => {
                 Step::Move(Event::ApprovalNeeded)
             }
-            gates::Gates::Passed => Step::Move(Event::GatesPassed),
+            gates::Gates::Passed => self.onward(Event::GatesPassed),
             gates::Gates::Failed(why) => Step::Move(Event::Refused(why)),
             gates::Gates::Unclear(why) => Step::Move(Event::GatesUnclear(why)),
             gates::Gates::Pending(step) | gates::Gates::Watching { step, .. } => step,
@@ -160,7 +208,7 @@ impl View<'_> {
     fn awaiting_approval(&self) -> Step {
         match self.missing_approval() {
             Some(on) => wait(on, None),
-            None => Step::Move(Event::Approved),
+            None => self.onward(Event::Approved),
         }
     }
 }

@@ -10,10 +10,11 @@ use verdigris::{
     daemon::{
         clouds::Clouds,
         config::{AwsAccess, AzureAccess},
+        measure::Gates,
         packages::Packages,
         world::DaemonWorld,
     },
-    gates::http,
+    gates::{http, load::Room},
     git::{
         mirror::Mirror,
         source::{Reference, Source},

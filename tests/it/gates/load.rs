@@ -61,7 +61,11 @@ async fn serve(answer: Answer) -> (Url, Arc<Seen>) {
             seen.at_once.fetch_sub(1, Ordering::SeqCst);
             let name = HeaderName::from_static("x-verdigris-release");
             let release = ReleaseDigest::of(release).to_string();
-            (StatusCode::from_u16(status).unwrap(), [(name, release)], "[]")
+            (
+                StatusCode::from_u16(status).unwrap(),
+                [(name, release)],
+                "[]",
+            )
         }
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -146,9 +150,15 @@ async fn a_stall_is_told_in_full() {
         assert_eq!(evidence.count, 200);
         assert!(evidence.p95_ms >= 600.0, "{evidence:?}");
         assert!(evidence.max_ms >= 800.0, "{evidence:?}");
-        assert!(outcome.starts_with("failed: p95: wanted at most 300 ms"), "{outcome}");
+        assert!(
+            outcome.starts_with("failed: p95: wanted at most 300 ms"),
+            "{outcome}"
+        );
         // With a cap of one the others waited at home, and that is told too.
-        assert!(max_in_flight > 1 || evidence.late + evidence.unsent >= 50, "{evidence:?}");
+        assert!(
+            max_in_flight > 1 || evidence.late + evidence.unsent >= 50,
+            "{evidence:?}"
+        );
         assert!(evidence.in_flight <= max_in_flight);
     }
 }
@@ -164,9 +174,18 @@ async fn a_target_that_cannot_keep_up_is_shown_as_such_and_the_cap_holds() {
     assert!(seen.most_at_once.load(Ordering::SeqCst) <= 8);
     // Eight at once, a fifth of a second each, for a second: no more than 48 can have left.
     assert_eq!((evidence.count, evidence.rate), (200, 200.0));
-    assert!(evidence.unsent >= 150 && evidence.achieved <= 48.0, "{evidence:?}");
-    assert_eq!(evidence.reasons["never sent: the target did not keep up"], evidence.unsent);
-    assert!(outcome.contains("the target did not keep up: "), "{outcome}");
+    assert!(
+        evidence.unsent >= 150 && evidence.achieved <= 48.0,
+        "{evidence:?}"
+    );
+    assert_eq!(
+        evidence.reasons["never sent: the target did not keep up"],
+        evidence.unsent
+    );
+    assert!(
+        outcome.contains("the target did not keep up: "),
+        "{outcome}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -179,7 +198,10 @@ async fn wrong_answers_count_as_errors_whoever_gave_them() {
     .await;
     let strict = gate(100, 1);
     let (outcome, evidence) = ask(&strict, &url).await;
-    assert_eq!(outcome, "failed: errors: wanted at most 0%, got 20% (20 of 100)");
+    assert_eq!(
+        outcome,
+        "failed: errors: wanted at most 0%, got 20% (20 of 100)"
+    );
     let reasons = BTreeMap::from([
         ("status 500".to_owned(), 10),
         ("the slot answered as another release".to_owned(), 10),
@@ -216,7 +238,10 @@ async fn the_ramp_warms_up_and_is_not_judged() {
     };
     let (outcome, evidence) = ask(&gate, &url).await;
     assert_eq!(outcome, "successful");
-    assert_eq!((evidence.ramp_count, evidence.ramp_errors, evidence.count), (25, 20, 50));
+    assert_eq!(
+        (evidence.ramp_count, evidence.ramp_errors, evidence.count),
+        (25, 20, 50)
+    );
     assert_eq!(seen.asked.load(Ordering::SeqCst), 76);
 }
 
@@ -236,14 +261,25 @@ async fn loads_share_the_daemons_room_and_wait_for_it() {
     assert!(seen.most_at_once.load(Ordering::SeqCst) <= 6);
     let second = Duration::from_secs(2);
     let (busy, late) = tokio::join!(
-        ask_in(&room, &LoadGate { duration: Duration::from_secs(4), ..gate.clone() }, &url, minute),
+        ask_in(
+            &room,
+            &LoadGate {
+                duration: Duration::from_secs(4),
+                ..gate.clone()
+            },
+            &url,
+            minute
+        ),
         async {
             tokio::time::sleep(Duration::from_millis(500)).await;
             ask_in(&room, &gate, &url, second).await
         }
     );
     assert!(matches!(busy.evidence, Evidence::Load(_)));
-    assert_eq!(read(&late.outcome), "error: other loads left no room for 6 requests in 2s");
+    assert_eq!(
+        read(&late.outcome),
+        "error: other loads left no room for 6 requests in 2s"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -50,7 +50,10 @@ async fn prometheus() -> Prometheus {
     };
     let process = Command::new("prometheus")
         .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", home.path().join("data").display()))
+        .arg(format!(
+            "--storage.tsdb.path={}",
+            home.path().join("data").display()
+        ))
         .arg(format!("--web.listen-address=127.0.0.1:{port}"))
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -79,14 +82,26 @@ async fn a_real_prometheus_is_understood() {
     let nothing = |why: &str| Ok(Reading::nothing(why));
     assert_eq!(ask("vector(0.25)").await, Ok(Reading::Number(0.25)));
     assert_eq!(ask("time()").await, Ok(Reading::Number(1_700_000_000.5)));
-    assert_eq!(ask("sum(requests_total{slot=\"green\"})").await, nothing("the query gives nothing"));
-    assert_eq!(ask("vector(0) / vector(0)").await, nothing("the value is NaN"));
-    assert_eq!(ask("vector(1) / vector(0)").await, nothing("the value is inf"));
+    assert_eq!(
+        ask("sum(requests_total{slot=\"green\"})").await,
+        nothing("the query gives nothing")
+    );
+    assert_eq!(
+        ask("vector(0) / vector(0)").await,
+        nothing("the value is NaN")
+    );
+    assert_eq!(
+        ask("vector(1) / vector(0)").await,
+        nothing("the value is inf")
+    );
     let many = "label_replace(vector(1), \"a\", \"b\", \"\", \"\") or vector(2)";
     let wanted = "the query gives 2 series: make it one number, with sum() for one";
     assert_eq!(ask(many).await, Err(wanted.to_owned()));
     let refused = ask("sum(").await.unwrap_err();
-    assert!(refused.starts_with("prometheus refuses the query: bad_data: "), "{refused}");
+    assert!(
+        refused.starts_with("prometheus refuses the query: bad_data: "),
+        "{refused}"
+    );
     let wanted = "the query gives no number for a moment: leave out the outer range";
     assert_eq!(ask("vector(1)[5m:1m]").await, Err(wanted.to_owned()));
 }
@@ -95,7 +110,10 @@ async fn a_real_prometheus_is_understood() {
 async fn a_prometheus_that_is_not_there_is_told_and_its_token_is_not() {
     let url: Url = "http://127.0.0.1:9/prom/".parse().unwrap();
     let server = Server::new(url, Access::Bearer("s3cret".into()), None).unwrap();
-    let told = server.query("up", Timestamp::default(), PATIENCE).await.unwrap_err();
+    let told = server
+        .query("up", Timestamp::default(), PATIENCE)
+        .await
+        .unwrap_err();
     assert!(told.starts_with("prometheus: cannot connect"), "{told}");
     assert!(!format!("{told} {server:?}").contains("s3cret"));
 }
@@ -111,7 +129,9 @@ async fn cloudwatch_gives_the_statistic_of_a_slot() {
     let hand = Client::from_conf(config.build());
     let now = SystemClock.now();
     for (value, slot) in [(2.0, "green"), (3.0, "green"), (40.0, "blue")] {
-        let dimension = Dimension::builder().name("Resource").value(format!("stock:{slot}"));
+        let dimension = Dimension::builder()
+            .name("Resource")
+            .value(format!("stock:{slot}"));
         let datum = MetricDatum::builder()
             .metric_name("Errors")
             .dimensions(dimension.build())
@@ -134,7 +154,11 @@ async fn cloudwatch_gives_the_statistic_of_a_slot() {
             statistic: statistic.to_owned(),
             over: Duration::from_secs(600),
         });
-        assert_eq!(ask(&cloud, &source, now).await, Ok(wanted), "{statistic} {slot}");
+        assert_eq!(
+            ask(&cloud, &source, now).await,
+            Ok(wanted),
+            "{statistic} {slot}"
+        );
     }
 }
 
@@ -158,8 +182,13 @@ async fn azure_monitor_is_asked_about_the_slot_by_its_own_wire() {
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = heard.clone();
     let handle = move |request: Request| async move {
-        let bearer = request.headers()["authorization"].to_str().unwrap().to_owned();
-        log.lock().unwrap().push((request.uri().to_string(), bearer));
+        let bearer = request.headers()["authorization"]
+            .to_str()
+            .unwrap()
+            .to_owned();
+        log.lock()
+            .unwrap()
+            .push((request.uri().to_string(), bearer));
         Json(json!({
             "cost": 10, "timespan": "2026-11-21T09:55:00Z/2026-11-21T10:00:00Z", "interval": "FULL",
             "value": [{
@@ -200,5 +229,8 @@ async fn azure_monitor_is_asked_about_the_slot_by_its_own_wire() {
         query: "up".to_owned(),
         server: None,
     });
-    assert!(matches!(ask(&cloud, &other, until).await, Err(CloudError::Invalid { .. })));
+    assert!(matches!(
+        ask(&cloud, &other, until).await,
+        Err(CloudError::Invalid { .. })
+    ));
 }

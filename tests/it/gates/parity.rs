@@ -32,13 +32,22 @@ use crate::stage::version;
 async fn slot(release: &'static [u8], body: &'static str) -> Addresses {
     let handle = move |method: Method, uri: Uri| async move {
         let name = HeaderName::from_static("x-verdigris-release");
-        let json = (HeaderName::from_static("content-type"), "application/json".to_owned());
+        let json = (
+            HeaderName::from_static("content-type"),
+            "application/json".to_owned(),
+        );
         let headers = [(name, ReleaseDigest::of(release).to_string()), json];
         let path = uri.path();
-        (headers, body.replace("METHOD", method.as_str()).replace("PATH", path))
+        (
+            headers,
+            body.replace("METHOD", method.as_str())
+                .replace("PATH", path),
+        )
     };
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url: Url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+    let url: Url = format!("http://{}/", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
     let app = Router::new().fallback(handle);
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     BTreeMap::from([("stock".parse().unwrap(), url)])
@@ -67,7 +76,8 @@ fn gate(against: Against) -> ParityGate {
     }
 }
 
-const FILE: &str = "@sku = 42\n### one\nGET /stock/{{sku}}\n\n### other\nGET /stock/43?key=s3cret\n";
+const FILE: &str =
+    "@sku = 42\n### one\nGET /stock/{{sku}}\n\n### other\nGET /stock/43?key=s3cret\n";
 
 async fn ask(
     gate: &ParityGate,
@@ -131,7 +141,10 @@ async fn greens_that_differ_are_told_apart() {
         .collect();
     assert_eq!(
         told,
-        ["GET /stock/42 (line 3): body /left", "GET /stock/43?key=(hidden) (line 6): body /left"]
+        [
+            "GET /stock/42 (line 3): body /left",
+            "GET /stock/43?key=(hidden) (line 6): body /left"
+        ]
     );
 }
 

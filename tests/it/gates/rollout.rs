@@ -1,10 +1,7 @@
 //! `load` and `parity` in a rollout over both local clouds: what they let through, and what they stop.
 
 use verdigris::{
-    daemon::run::Daemon,
-    name::ServiceKey,
-    plan::state::ServiceState,
-    rollout::evidence::Evidence,
+    daemon::run::Daemon, name::ServiceKey, plan::state::ServiceState, rollout::evidence::Evidence,
 };
 
 use crate::stage::real::{Site, is_in, is_live, is_of, until, versions};
@@ -28,7 +25,12 @@ async fn commit(site: &Site, daemon: &Daemon, message: &str, phase: &str) -> Ser
     let commit = site.author.commit(message).unwrap();
     daemon.sources.wake_all();
     until(daemon, &key(), phase, |state| {
-        is_of(state, &commit) && if phase == "live" { is_live(state) } else { is_in(state, phase) }
+        is_of(state, &commit)
+            && if phase == "live" {
+                is_live(state)
+            } else {
+                is_in(state, phase)
+            }
     })
     .await
 }
@@ -37,7 +39,10 @@ async fn commit(site: &Site, daemon: &Daemon, message: &str, phase: &str) -> Ser
 fn summaries(state: &ServiceState, gate: &str) -> Vec<String> {
     let rollout = state.rollout.as_ref().unwrap();
     let run = rollout.gates.iter().find(|run| run.gate.as_str() == gate);
-    let made = run.unwrap_or_else(|| panic!("{gate}: {rollout:?}")).measurements.iter();
+    let made = run
+        .unwrap_or_else(|| panic!("{gate}: {rollout:?}"))
+        .measurements
+        .iter();
     made.filter_map(|made| made.evidence.summary()).collect()
 }
 
@@ -54,19 +59,31 @@ async fn what_is_slow_or_answers_otherwise_never_reaches_blue() {
     site.edit(SERVICE, GATES, MEASURED);
     let first = site.author.commit("the shop opens, measured").unwrap();
     let daemon = site.local_daemon().await;
-    let state = until(&daemon, &key(), "live", |state| is_of(state, &first) && is_live(state)).await;
+    let state = until(&daemon, &key(), "live", |state| {
+        is_of(state, &first) && is_live(state)
+    })
+    .await;
     assert_eq!(
         summaries(&state, "parity"),
-        ["aws green = azure green: 2 alike; aws: nothing is on blue yet, so there is nothing to compare with; \
-          azure: nothing is on blue yet, so there is nothing to compare with"]
+        [
+            "aws green = azure green: 2 alike; aws: nothing is on blue yet, so there is nothing to compare with; \
+          azure: nothing is on blue yet, so there is nothing to compare with"
+        ]
     );
     let rollout = state.rollout.as_ref().unwrap();
-    let load = rollout.gates.iter().find(|run| run.gate.as_str() == "load").unwrap();
+    let load = rollout
+        .gates
+        .iter()
+        .find(|run| run.gate.as_str() == "load")
+        .unwrap();
     for made in &load.measurements {
         let Evidence::Load(evidence) = &made.evidence else {
             panic!("{made:?}");
         };
-        assert_eq!((evidence.count, evidence.errors, evidence.ramp_count), (20, 0, 5));
+        assert_eq!(
+            (evidence.count, evidence.errors, evidence.ramp_count),
+            (20, 0, 5)
+        );
         assert!(evidence.requests[0].ends_with("/stock/42"), "{evidence:?}");
     }
 
@@ -75,7 +92,9 @@ async fn what_is_slow_or_answers_otherwise_never_reaches_blue() {
     let state = commit(&site, &daemon, "inventory: v2", "live").await;
     assert_eq!(
         summaries(&state, "parity"),
-        ["aws green = azure green: 2 alike; aws green = aws blue: 2 alike; azure green = azure blue: 2 alike"]
+        [
+            "aws green = azure green: 2 alike; aws green = aws blue: 2 alike; azure green = azure blue: 2 alike"
+        ]
     );
 
     site.edit(APP, r#""42": 17"#, r#""42": 16"#);
@@ -90,12 +109,24 @@ async fn what_is_slow_or_answers_otherwise_never_reaches_blue() {
     assert_eq!(versions(&state).await, ["v2"; 2], "blue is untouched");
 
     site.edit(APP, r#""42": 16"#, r#""42": 17"#);
-    site.edit(APP, "    parts = scope", "    await asyncio.sleep(0.1)\n    parts = scope");
+    site.edit(
+        APP,
+        "    parts = scope",
+        "    await asyncio.sleep(0.1)\n    parts = scope",
+    );
     site.edit(APP, "import json\n", "import asyncio\nimport json\n");
     site.edit(SERVICE, "p50: 10s", "p50: 50ms");
     let state = commit(&site, &daemon, "inventory: slow", "Rejected").await;
-    assert!(why(&state).contains("gate load failed: "), "{}", why(&state));
-    assert!(why(&state).contains("p50: wanted at most 50 ms, got "), "{}", why(&state));
+    assert!(
+        why(&state).contains("gate load failed: "),
+        "{}",
+        why(&state)
+    );
+    assert!(
+        why(&state).contains("p50: wanted at most 50 ms, got "),
+        "{}",
+        why(&state)
+    );
     assert_eq!(versions(&state).await, ["v2"; 2], "blue is untouched");
     daemon.stop().await;
 }

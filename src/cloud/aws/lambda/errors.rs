@@ -38,7 +38,10 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
 }
 
 /// Sorts an error of the vendor's client by what happens next.
-pub(in crate::cloud::aws) fn sorted<E>(asked: Asked<'_>, error: &SdkError<E, HttpResponse>) -> CloudError
+pub(in crate::cloud::aws) fn sorted<E>(
+    asked: Asked<'_>,
+    error: &SdkError<E, HttpResponse>,
+) -> CloudError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
