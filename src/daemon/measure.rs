@@ -350,7 +350,7 @@ impl DaemonWorld {
 
 fn slot_of(after: GateStage) -> Slot {
     match after {
-        GateStage::Staging => Slot::Green,
+        GateStage::Staging | GateStage::Canary => Slot::Green,
         GateStage::Promotion => Slot::Blue,
     }
 }

@@ -260,21 +260,14 @@ async fn loads_share_the_daemons_room_and_wait_for_it() {
     }
     assert!(seen.most_at_once.load(Ordering::SeqCst) <= 6);
     let second = Duration::from_secs(2);
-    let (busy, late) = tokio::join!(
-        ask_in(
-            &room,
-            &LoadGate {
-                duration: Duration::from_secs(4),
-                ..gate.clone()
-            },
-            &url,
-            minute
-        ),
-        async {
-            tokio::time::sleep(Duration::from_millis(500)).await;
-            ask_in(&room, &gate, &url, second).await
-        }
-    );
+    let long = LoadGate {
+        duration: Duration::from_secs(4),
+        ..gate.clone()
+    };
+    let (busy, late) = tokio::join!(ask_in(&room, &long, &url, minute), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        ask_in(&room, &gate, &url, second).await
+    });
     assert!(matches!(busy.evidence, Evidence::Load(_)));
     assert_eq!(
         read(&late.outcome),

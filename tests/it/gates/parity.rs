@@ -59,6 +59,7 @@ fn held(release: &[u8], addresses: Addresses) -> Holding {
         revision: None,
         addresses,
         fields: BTreeMap::new(),
+        canary: None,
         label: String::new(),
     }
 }
