@@ -384,17 +384,19 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
             authority: azure.authority,
             ca_file: azure.ca_file,
         },
-        load_requests: match gates.load_requests {
-            None => standard.load_requests,
-            Some(number @ 1..=100_000) => number,
-            Some(number) => {
-                return Err(format!(
-                    "gates.loadRequests: {number} must be between 1 and 100000"
-                ));
-            }
-        },
+        load_requests: load_requests(gates.load_requests, standard.load_requests)?,
         prometheus: prometheus(gates.prometheus, env)?,
     })
+}
+
+fn load_requests(written: Option<u32>, standard: u32) -> Result<u32, String> {
+    match written {
+        None => Ok(standard),
+        Some(number @ 1..=100_000) => Ok(number),
+        Some(number) => Err(format!(
+            "gates.loadRequests: {number} must be between 1 and 100000"
+        )),
+    }
 }
 
 fn prometheus(

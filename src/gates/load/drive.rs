@@ -55,6 +55,8 @@ pub(super) struct Shot {
     /// When it was meant to be sent.
     pub(super) due: Instant,
     pub(super) finished: Instant,
+    /// How late it left though nothing but this machine kept it.
+    pub(super) own_delay: Duration,
     pub(super) is_judged: bool,
     pub(super) ended: Ended,
 }
@@ -180,7 +182,9 @@ pub(super) async fn drive(
         }
         let now = Instant::now();
         is_behind &= now > due + ON_TIME;
-        tally.sent(now.saturating_duration_since(due), is_behind, is_judged);
+        let late = now.saturating_duration_since(due);
+        tally.sent(late, is_behind, is_judged);
+        let own_delay = if is_behind { Duration::ZERO } else { late };
         let turn = usize::try_from(index).unwrap_or_default();
         let shot = shooter.clone().shoot(turn);
         under_way.spawn(async move {
@@ -189,6 +193,7 @@ pub(super) async fn drive(
             Shot {
                 due,
                 finished,
+                own_delay,
                 is_judged,
                 ended,
             }

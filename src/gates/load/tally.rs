@@ -17,9 +17,6 @@ use crate::{
 /// Reasons that are told apart; the rest is `other`.
 const REASONS_MAX: usize = 20;
 
-/// A latency that is failed by less than what this machine itself was late says nothing about the release.
-const OWN_DELAY_MIN_MS: f64 = 20.0;
-
 /// An hour; no answer is waited for so long.
 const LONGEST_MICROS: u64 = 3_600_000_000;
 
@@ -28,6 +25,8 @@ struct Times(Option<Histogram<u64>>);
 
 pub(super) struct Tally {
     times: Times,
+    /// The same without what this machine itself was late.
+    excused: Times,
     own_delays: Times,
     /// From when to when the full rate was wanted.
     window: Option<(Instant, Instant)>,
@@ -47,6 +46,7 @@ impl Default for Tally {
     fn default() -> Self {
         Self {
             times: Times::new(),
+            excused: Times::new(),
             own_delays: Times::new(),
             window: None,
             answered_in_window: 0,
@@ -88,6 +88,7 @@ impl Tally {
         self.end(Shot {
             due,
             finished: Instant::now(),
+            own_delay: Duration::ZERO,
             is_judged,
             ended: Ended::Nothing {
                 why: "never sent: the target did not keep up".to_owned(),
@@ -114,6 +115,7 @@ impl Tally {
         let Shot {
             due,
             finished,
+            own_delay,
             is_judged,
             ended,
         } = shot;
@@ -123,7 +125,9 @@ impl Tally {
             return;
         }
         self.count += 1;
-        self.times.add(finished.saturating_duration_since(due));
+        let took = finished.saturating_duration_since(due);
+        self.times.add(took);
+        self.excused.add(took.saturating_sub(own_delay));
         let is_in_window = self.window.is_some_and(|(_, to)| finished <= to);
         let is_answer = match ended {
             Ended::Right => true,
@@ -183,7 +187,7 @@ impl Tally {
             own_delay_ms: self.own_delays.quantile(0.99),
             checks: Vec::new(),
         };
-        evidence.checks = checks(gate, &evidence);
+        evidence.checks = checks(gate, &self.times, &evidence);
         evidence
     }
 
@@ -197,12 +201,10 @@ impl Tally {
             let why = format!("{foreign} of {count} answers were not the release's");
             return Outcome::Error { why };
         }
-        let is_errors = |check: &&&Check| check.what == ERRORS;
-        let limits = [gate.p50, gate.p95, gate.p99];
-        let least = limits.into_iter().flatten().min().map_or(0.0, millis);
-        let own = evidence.own_delay_ms;
-        if !failed.iter().any(|check| is_errors(&check)) && own > OWN_DELAY_MIN_MS.max(least / 4.0)
-        {
+        // What only this machine's own lateness failed says nothing about the release.
+        let excused = checks(gate, &self.excused, evidence);
+        if excused.iter().all(|check| check.passed) {
+            let own = evidence.own_delay_ms;
             let why = format!("this machine itself sent {own} ms late: it could not hold the rate");
             return Outcome::Inconclusive { why };
         }
@@ -220,20 +222,18 @@ impl Tally {
     }
 }
 
-const ERRORS: &str = "errors";
-
-fn checks(gate: &LoadGate, evidence: &LoadEvidence) -> Vec<Check> {
+fn checks(gate: &LoadGate, times: &Times, evidence: &LoadEvidence) -> Vec<Check> {
     let LoadEvidence { errors, count, .. } = evidence;
     let mut checks = vec![Check {
-        what: ERRORS.to_owned(),
+        what: "errors".to_owned(),
         wanted: format!("at most {}", gate.errors),
         got: format!("{} ({errors} of {count})", percent(*errors, *count)),
         passed: !gate.errors.is_exceeded_by(*errors, *count),
     }];
     let times = [
-        ("p50", gate.p50, evidence.p50_ms),
-        ("p95", gate.p95, evidence.p95_ms),
-        ("p99", gate.p99, evidence.p99_ms),
+        ("p50", gate.p50, times.quantile(0.5)),
+        ("p95", gate.p95, times.quantile(0.95)),
+        ("p99", gate.p99, times.quantile(0.99)),
     ];
     for (what, limit, got) in times {
         let Some(limit) = limit else { continue };

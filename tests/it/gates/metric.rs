@@ -1,4 +1,4 @@
-//! Numbers from a real Prometheus, from CloudWatch as moto has it, and from Azure Monitor's wire.
+//! Numbers from a real Prometheus, from CloudWatch as MiniStack has it, and from Azure Monitor's wire.
 
 use std::{
     collections::BTreeMap,
@@ -120,7 +120,7 @@ async fn a_prometheus_that_is_not_there_is_told_and_its_token_is_not() {
 
 #[tokio::test]
 async fn cloudwatch_gives_the_statistic_of_a_slot() {
-    let peer = peers::moto().await;
+    let peer = peers::ministack().await;
     let config = aws_sdk_cloudwatch::Config::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("eu-west-1"))

@@ -484,6 +484,19 @@ a.yaml:13:56: spec.rollout.gates[2].load.max: must be between 1 and 1000
 a.yaml:14:59: spec.rollout.gates[3].timeout: the load takes up to 70s (help: leave `timeout` out)
 a.yaml:15:29: spec.rollout.gates[4].parity.requests: path `../x.http` must be relative to the repository's root, without `.`, `..`, `.git` or backslashes (help: write it like `services/stock`)
 a.yaml:15:49: spec.rollout.gates[4].parity.against: `everyone` is not known (help: write one of: clouds, blue, both)
+a.yaml:16:46: spec.rollout.gates[5].parity.ignore[0]: a JSON pointer starts with `/` (help: write `/at`)
+a.yaml:16:74: spec.rollout.gates[5].parity.replace[0].pattern: is no regular expression: unclosed group
+a.yaml:16:90: spec.rollout.gates[5].parity.unsafe: `yes` is not known (help: write one of: allow)
+a.yaml:17:63: spec.rollout.gates[6].after: after the promotion there is no other blue to compare with (help: leave `after` out)
+a.yaml:18:9: spec.rollout.gates[7].metric: nothing is asked of this metric (help: add one of: max, min, `against: blue`)
+a.yaml:18:40: spec.rollout.gates[7].metric.prometheus.query: `${relase}` is not known (help: known here: ${service}, ${environment}, ${release}, ${revision}, ${slot}, ${cloud})
+a.yaml:19:9: spec.rollout.gates[8].metric: this metric has no source (help: add one of: prometheus, cloudwatch, azureMonitor)
+a.yaml:20:60: spec.rollout.gates[9].metric.cloudwatch.statistic: is no statistic of CloudWatch (help: write one of: Sum, Average, Minimum, Maximum, SampleCount, p99)
+a.yaml:20:71: spec.rollout.gates[9].metric.cloudwatch.over: must be whole minutes, and at most a day (help: such as `5m`)
+a.yaml:20:83: spec.rollout.gates[9].metric.min: no number is above `min` and below `max`
+a.yaml:20:94: spec.rollout.gates[9].metric.tolerance: `tolerance` means something together with `against: blue` only
+a.yaml:21:59: spec.rollout.gates[10].metric.azureMonitor.aggregation: is no aggregation of Azure Monitor (help: write one of: Total, Average, Minimum, Maximum, Count)
+a.yaml:21:74: spec.rollout.gates[10].metric.azureMonitor.resource: is no id of a resource (help: write its id: `/subscriptions/…/resourceGroups/…/providers/…`)
 "#,
     );
 }
