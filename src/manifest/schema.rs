@@ -119,6 +119,8 @@ mod tests {
         let environment = |pointer: &[&str], known| check(Kind::Environment, pointer, known);
         environment(&[], raw::EnvironmentDocument::KEYS);
         environment(&[SPEC], raw::EnvironmentSpec::KEYS);
+        let follows = "/properties/follows/anyOf/1";
+        environment(&[SPEC, follows], raw::FollowsLong::KEYS);
         environment(&[SPEC, "/properties/aws"], raw::AwsText::KEYS);
         environment(&[SPEC, "/properties/azure"], raw::AzureText::KEYS);
         let gate = |pointer: &[&str], known| check(Kind::Gate, pointer, known);

@@ -12,7 +12,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    digest::{CodeDigest, InputDigest, ReleaseDigest},
+    digest::{CodeDigest, InputDigest, ReleaseDigest, hex},
     percent::Percent,
     revision::{ObjectId, Revision},
     time::Timestamp,
@@ -96,6 +96,10 @@ name_type!(
 name_type!(
     /// A gate, shared or local to a service.
     GateName, "gate name", 63
+);
+name_type!(
+    /// Services of one environment that are promoted together or not at all.
+    GroupName, "group name", 63
 );
 name_type!(
     /// A repository in the daemon's configuration.

@@ -3,10 +3,11 @@
 use serde::Serialize;
 
 use super::{
+    around::{self, Around},
     reason::{Planned, Reason, WaitingOn},
     rolling::shifting::weighers,
     state::{Policy, ServiceState},
-    step::{Fleet, Note, Step, reason_for, step},
+    step::{Note, Step, reason_for, step},
 };
 use crate::{
     manifest::{spec::RolloutSpec, strategy::CanaryStep},
@@ -39,7 +40,12 @@ impl ServicePlan {
 }
 
 /// What would be done for a service whose targets were looked at.
-pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> ServicePlan {
+pub fn preview(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> ServicePlan {
     let mut plan = ServicePlan {
         service: state.key.clone(),
         revision: state
@@ -56,7 +62,7 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
     let mut state = state.clone();
     // Two notes at most come before something that is done or waited for: what is learnt, and a pin that is let go.
     for _ in 0..4 {
-        match step(&state, fleet, policy, now) {
+        match step(&state, around, policy, now) {
             Step::Note(Note::Forget) => break,
             Step::Note(
                 note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. } | Note::Redo { .. }),
@@ -68,7 +74,10 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
                 release,
                 trigger,
                 actor,
-            } => rollout(&mut plan, &state, release, trigger, &actor),
+            } => {
+                rollout(&mut plan, &state, release, trigger, &actor);
+                plan.waiting = ahead(&state, around, now);
+            }
             Step::Send(sendings) => {
                 plan.orders = sendings
                     .into_iter()
@@ -83,7 +92,7 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
                 state.in_flight.observing.extend(targets);
                 continue;
             }
-            Step::Move(_) => {
+            Step::Move(_) | Step::Together(_) => {
                 if let Some(active) = state.active() {
                     let (release, trigger, actor) =
                         (active.release, active.trigger, active.actor.clone());
@@ -96,6 +105,24 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
     }
     plan.live = state.memory.promoted;
     plan
+}
+
+/// A service that was never looked at before, with what the look says of it.
+pub fn learnt(state: &ServiceState, now: Timestamp) -> ServiceState {
+    let mut state = state.clone();
+    let next = step(&state, &Around::default(), Policy::default(), now);
+    if let Step::Note(note @ Note::Learn { .. }) = next {
+        super::apply::note(&mut state, note, now);
+    }
+    state
+}
+
+/// Whom a rollout that begins now will have to wait for.
+fn ahead(state: &ServiceState, around: &Around, now: Timestamp) -> Vec<WaitingOn> {
+    let waiting = around::ahead(state, around, now);
+    let mut on = waiting.map(|waiting| waiting.on).unwrap_or_default();
+    on.extend(around::mates(around));
+    on
 }
 
 /// The orders of a whole rollout.

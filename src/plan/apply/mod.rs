@@ -2,8 +2,12 @@
 
 mod ended;
 mod outcome;
+mod together;
 
-pub use self::outcome::{measured, not_in_the_future, seen, settle};
+pub use self::{
+    outcome::{measured, not_in_the_future, seen, settle},
+    together::together,
+};
 use super::{
     state::{EventRecord, HistoryEntry, InFlight, Memory, ServiceState, Severity},
     step::{Note, Sending},
@@ -43,7 +47,8 @@ pub enum Write {
 #[error("release {} is not known: it is neither in git nor in the store", .0.short())]
 pub struct UnknownRelease(pub ReleaseDigest);
 
-/// A rollout begins. Orders of the one before it are dropped: they are settled, or their slots will be staged anew.
+/// A rollout begins. Orders of the one before it are dropped: they are settled, or their slots will be staged anew. What is at work still
+/// keeps its record until it comes back: an order that no record tells of must not reach a cloud.
 ///
 /// # Errors
 ///
@@ -73,6 +78,7 @@ pub fn begin(
         bake: std::time::Duration::ZERO,
         across: Across::Together,
         strategy: Strategy::BlueGreen,
+        group: None,
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -99,9 +105,11 @@ pub fn begin(
         }],
         gates: Vec::new(),
         approvals: Vec::new(),
+        pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
-    let mut writes = drop_intents(state, |_| true);
+    let at_work = state.in_flight.orders.clone();
+    let mut writes = drop_intents(state, |key| !at_work.contains_key(key));
     state.rollout = Some(rollout);
     writes.extend([
         Write::Memory,
@@ -250,6 +258,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
     match note {
         Note::Learn { promoted } => {
             state.memory.promoted = Some(promoted);
+            state.memory.live_since = Some(now);
             let message = format!("blue holds {} on every target", promoted.short());
             vec![
                 Write::Memory,

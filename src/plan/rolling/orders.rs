@@ -3,8 +3,9 @@
 use super::View;
 use crate::{
     manifest::spec::Across,
-    name::{CloudName, Percent, Timestamp},
+    name::{CloudName, Percent, ServiceKey, Timestamp},
     plan::{
+        around,
         reason::{Reason, WaitingOn},
         step::{
             Sending, Step, is_sendable,
@@ -30,11 +31,18 @@ const STAGED_AGAIN_MAX: usize = 2;
 
 impl View<'_> {
     pub(super) fn building(&self) -> Step {
+        // What lies in a slot was built long ago, and its source may be lost by now.
+        if self.is_ready_somewhere() {
+            return Step::Move(Event::Built);
+        }
         let order = Order::Build {
             release: self.rollout.release,
         };
         match self.group(&[self.sending("build".to_owned(), order, self.reason())]) {
-            Group::Done => Step::Move(Event::Built),
+            Group::Done => match self.is_of_other_bytes() {
+                Some(why) => Step::Move(Event::Refused(why)),
+                None => Step::Move(Event::Built),
+            },
             Group::Failed(intent) => {
                 Step::Move(Event::Refused(why(StopReason::BuildFailed, intent)))
             }
@@ -42,42 +50,96 @@ impl View<'_> {
         }
     }
 
+    /// What follows another environment is what is live there, byte for byte: found where it was built for that one, and never another
+    /// build of the same commit.
+    fn is_of_other_bytes(&self) -> Option<Why> {
+        let own = self.state.releases.get(&self.rollout.release)?;
+        let service = self.followed()?;
+        let facts = self.around.others.get(&service)?.facts.as_ref()?;
+        let proven = facts.carried.as_ref()?;
+        if proven.content != own.release.content.carried() {
+            return None;
+        }
+        let (cloud, code) = proven.packages.iter().find(|(cloud, code)| {
+            let package = own.packages.get(cloud);
+            package.is_some_and(|package| package.code != **code)
+        })?;
+        let message = format!(
+            "the package for {cloud} is not the one that is live as {service}, {code}: that one is lost, and a new build of the same commit \
+             differs; make the build repeatable, or commit again"
+        );
+        let reason = StopReason::BuildFailed;
+        Some(Why { reason, message })
+    }
+
+    /// The same service in the environment that this one follows.
+    fn followed(&self) -> Option<ServiceKey> {
+        let environment = self.rollout.environment.as_ref()?;
+        let follows = environment.follows.as_ref()?;
+        Some(ServiceKey {
+            environment: follows.environment.clone(),
+            service: self.state.key.service.clone(),
+        })
+    }
+
+    /// What it needs goes first. Until then green keeps the release before, so that a rollback stays quick, and gates ask nobody who
+    /// is not there yet.
+    fn too_early(&self) -> Option<Step> {
+        let has_begun = CloudName::ALL.iter().any(|target| {
+            let key = self.key(&format!("stage/{target}"));
+            self.state.intents.contains_key(&key)
+        });
+        if has_begun || self.rollout.trigger.is_rollback() {
+            return None;
+        }
+        around::ahead(self.state, self.around, self.now).map(Step::Wait)
+    }
+
     pub(super) fn staging(&self) -> Step {
+        if let Some(step) = self.too_early() {
+            return step;
+        }
         let release = self.rollout.release;
-        let is_missing = |target: &CloudName| match self.state.seen(*target) {
-            Some(seen) if self.rollout.trigger.is_rollback() => {
-                !seen.observed.blue.holds(release) && !seen.observed.green.holds(release)
-            }
-            Some(seen) => !seen.observed.blue.holds(release),
-            None => true,
-        };
         let step_of = |target: &CloudName| format!("stage/{target}");
         let has_intent = |target: &CloudName| {
             let key = self.key(&step_of(target));
             self.state.intents.contains_key(&key)
         };
         let targets = self.rollout.targets.iter();
-        let needed = targets.filter(|target| has_intent(target) || is_missing(target));
+        let needed = targets.filter(|target| has_intent(target) || self.is_missing(**target));
         let order = |target: CloudName| Order::Stage { target, release };
         let sendings: Vec<Sending> = needed
             .map(|target| self.sending(step_of(target), order(*target), self.reason()))
             .collect();
         match self.group(&sendings) {
             Group::Done => Step::Move(Event::Staged),
+            // On the way back no target waits for another.
+            Group::Failed(_) | Group::Pending(Step::Wait(_)) if self.is_ready_somewhere() => {
+                Step::Move(Event::Staged)
+            }
             Group::Failed(intent) => {
                 Step::Move(Event::Refused(why(StopReason::StageFailed, intent)))
-            }
-            // On the way back no target waits for another.
-            Group::Pending(Step::Wait(_)) if self.is_ready_somewhere(&is_missing) => {
-                Step::Move(Event::Staged)
             }
             Group::Pending(step) => step,
         }
     }
 
-    fn is_ready_somewhere(&self, is_missing: &impl Fn(&CloudName) -> bool) -> bool {
+    /// A rollback that can go ahead on some target: no target waits for another.
+    fn is_ready_somewhere(&self) -> bool {
         let mut targets = self.rollout.targets.iter();
-        self.rollout.trigger.is_rollback() && targets.any(|target| !is_missing(target))
+        self.rollout.trigger.is_rollback() && targets.any(|target| !self.is_missing(*target))
+    }
+
+    /// The release must be staged there first.
+    fn is_missing(&self, target: CloudName) -> bool {
+        let release = self.rollout.release;
+        match self.state.seen(target) {
+            Some(seen) if self.rollout.trigger.is_rollback() => {
+                !seen.observed.blue.holds(release) && !seen.observed.green.holds(release)
+            }
+            Some(seen) => !seen.observed.blue.holds(release),
+            None => true,
+        }
     }
 
     pub(super) fn promoting(&self) -> Step {

@@ -170,6 +170,7 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         transitions: _,
         gates: _,
         approvals: _,
+        pact: _,
     } = rollout;
     let why = phase.why();
     RolloutReport {
