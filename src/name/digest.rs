@@ -86,6 +86,10 @@ digest_type!(
     /// The bytes of a package. AWS calls the same number, in base64, `CodeSha256`.
     CodeDigest
 );
+digest_type!(
+    /// What a rollout would do to what is live. Approvals are given for one, and for no other.
+    PlanHash
+);
 
 /// Two lower-case digits for each byte. Digests are written in every record and report, so this is not left to `format!`.
 pub fn hex(bytes: &[u8]) -> String {

@@ -8,6 +8,7 @@ pub mod around;
 mod ask;
 mod board;
 mod carry_out;
+mod explain;
 pub mod handle;
 mod job;
 mod journal;

@@ -91,12 +91,17 @@ impl Play {
             let is_unclear = self.realm.qualities().of(rollout.release) == Quality::Unclear;
             match rollout.phase.as_str() {
                 "AwaitingApproval" => {
-                    self.act_so(service, Action::Approve, "ana").await;
-                    self.act_so(service, Action::Approve, "bo").await;
+                    self.act_so(service, Action::Approve { plan: None }, "ana")
+                        .await;
+                    self.act_so(service, Action::Approve { plan: None }, "bo")
+                        .await;
                 }
                 // What green held may be gone: then asking again does not help.
                 // A pause of a canary may wait for a person.
-                "Shifting" => self.act_so(service, Action::Promote, "ana").await,
+                "Shifting" => {
+                    self.act_so(service, Action::Promote { full: false }, "ana")
+                        .await
+                }
                 "Paused" if is_unclear || self.realm.one_in_hundred(50) => {
                     self.act_so(service, Action::Abort { reason: None }, "ana")
                         .await;

@@ -166,8 +166,8 @@ impl Play {
                 until,
             },
             11..13 => Action::Resume,
-            13..15 => Action::Promote,
-            15..18 => Action::Approve,
+            13..15 => Action::Promote { full: false },
+            15..18 => Action::Approve { plan: None },
             _ => Action::Reconcile { token: None },
         };
         let who = PEOPLE[chance.usize(0..PEOPLE.len())];
@@ -199,7 +199,7 @@ impl Play {
     fn granted(&self, service: usize, action: &Action, who: &str, is_sure: bool) {
         let mut checker = self.realm.checker();
         match action {
-            Action::Promote => {
+            Action::Promote { .. } => {
                 checker.cut_short(service);
                 checker.approved(service, who);
             }
@@ -208,7 +208,7 @@ impl Play {
             Action::Rollback { .. } => checker.rolled_back(service),
             Action::Suspend { until, .. } if is_sure => checker.suspended(service, *until),
             Action::Resume => checker.resumed(service),
-            Action::Approve => checker.approved(service, who),
+            Action::Approve { .. } => checker.approved(service, who),
             _ => {}
         }
     }
