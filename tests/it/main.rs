@@ -15,6 +15,7 @@ mod cloud_aws_faults;
 mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;
+mod control;
 mod crashes;
 mod daemon;
 mod demo;

@@ -207,7 +207,14 @@ impl View<'_> {
             IntentState::Done { at } => Some(*at),
             IntentState::Open { .. } | IntentState::Failed { .. } => None,
         };
-        let until = before.iter().filter_map(done_at).max()?.after(*soak);
+        let began = before.iter().filter_map(done_at).max()?;
+        if let Some(step) = self.paused() {
+            return Some(step);
+        }
+        if self.rollout.is_hurried(began) {
+            return None;
+        }
+        let until = began.after(*soak);
         let on = WaitingOn::Soak {
             target: *first,
             until,
