@@ -180,7 +180,13 @@ impl Ask {
                 .filter(|holding| holding.release == rollout.release)?;
             Some((*target, holding.addresses.clone()))
         });
+        let blue = due.iter().filter_map(|target| {
+            let observed = &state.seen(*target)?.observed;
+            Some((*target, observed.blue.holding()?.clone()))
+        });
         let question = Question {
+            blue: blue.collect(),
+            environment: state.at_work_in().cloned(),
             revision: rollout.revision.clone(),
             after,
             slots: slots.collect(),
@@ -204,7 +210,7 @@ pub(super) fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
         Order::Promote { release, .. } | Order::Repair { release, .. } => {
             observed.blue.holds(*release) && observed.blue.canary().is_none()
         }
-        Order::Retract { release, .. } => !observed.blue.holds(*release),
+        Order::Retract { release, .. } => !observed.blue.has_any_of(*release),
         Order::Prune { .. } => observed.resources.is_empty(),
     };
     let not_so = || Failure {

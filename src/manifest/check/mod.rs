@@ -8,11 +8,12 @@ pub(super) mod limits;
 mod load;
 mod measure;
 mod metric;
-pub(crate) mod parity;
+mod parity;
 mod request;
 mod service;
 mod strategy;
 mod timing;
+mod window;
 
 pub(super) use self::{
     environment::environment,

@@ -373,7 +373,7 @@ fn queues_and_schedules_are_well_formed() {
 "#,
         r#"
 a.yaml:8:35: spec.functions.a.queue: is no name of a queue on both clouds (help: 3 to 63 lower-case letters, digits and single hyphens)
-a.yaml:9:38: spec.functions.b.schedule: has 4 fields (help: write five fields in UTC: minute, hour, day of month, month, day of week, such as `*/15 * * * *`)
+a.yaml:9:38: spec.functions.b.schedule: has 4 fields (help: write five fields: minute, hour, day of month, month, day of week, such as `*/15 * * * *`)
 a.yaml:10:38: spec.functions.c.schedule: `61` is no minute (help: 0 to 59, with `*`, `a-b`, `*/n` and `,`)
 a.yaml:12:38: spec.functions.e.schedule: `5-3` is no hour (help: 0 to 23, with `*`, `a-b`, `*/n` and `,`)
 a.yaml:13:5: warning: spec.functions.f: nothing calls this function (help: add `http`, `queue` or `schedule`)
@@ -450,6 +450,53 @@ a.yaml:21:32: spec.rollout.gates[9].count: must be at most 10000 (help: 0 goes o
 a.yaml:21:53: spec.rollout.gates[9].failureLimit: `-2` is no whole number from 0 on
 a.yaml:21:65: spec.rollout.gates[9].dryRun: must be true or false, but is text
 a.yaml:21:79: spec.rollout.gates[9].after: `lunch` is not known (help: write one of: staging, promotion)
+"#,
+    );
+}
+
+#[test]
+fn gates_that_measure_say_what_is_wrong_with_them() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: services/stock
+  functions:
+    api: { handler: app:app, http: / }
+  rollout:
+    gates:
+      - load: { rate: 50, for: 20s, p95: 300ms, errors: 0.1 }
+      - load: { rate: 50/s, for: 20s }
+      - { load: { path: /, rate: 1000/s, for: 1h, max: 0 } }
+      - { load: { path: /, rate: 5/s, for: 1m }, timeout: 30s }
+      - parity: { requests: ../x.http, against: everyone }
+      - parity: { requests: a.http, ignore: [$.at], replace: [{ pattern: '(' }], unsafe: yes }
+      - { parity: { requests: a.http, against: blue }, after: promotion }
+      - metric: { prometheus: { query: 'up{release="${relase}"}' } }
+      - metric: { max: 1 }
+      - metric: { cloudwatch: { metric: Errors, statistic: sum, over: 90s }, min: 2, max: 1, tolerance: 10% }
+      - metric: { azureMonitor: { metric: x, aggregation: Sum, resource: /a/../b }, against: blue }
+"#,
+        r#"
+a.yaml:11:23: spec.rollout.gates[0].load.rate: `50` is no rate (help: write it like `50/s`, `300/m` or `10/h`)
+a.yaml:11:57: spec.rollout.gates[0].load.errors: `0.1` is no share (help: write it like `0.1%`)
+a.yaml:12:9: spec.rollout.gates[1]: this load has no path, and no `http` gate has one that it could take (help: add `path`, such as `/stock/42`)
+a.yaml:13:56: spec.rollout.gates[2].load.max: must be between 1 and 1000
+a.yaml:14:59: spec.rollout.gates[3].timeout: the load takes up to 70s (help: leave `timeout` out)
+a.yaml:15:29: spec.rollout.gates[4].parity.requests: path `../x.http` must be relative to the repository's root, without `.`, `..`, `.git` or backslashes (help: write it like `services/stock`)
+a.yaml:15:49: spec.rollout.gates[4].parity.against: `everyone` is not known (help: write one of: clouds, blue, both)
+a.yaml:16:46: spec.rollout.gates[5].parity.ignore[0]: a JSON pointer starts with `/` (help: write `/at`)
+a.yaml:16:74: spec.rollout.gates[5].parity.replace[0].pattern: is no regular expression: unclosed group
+a.yaml:16:90: spec.rollout.gates[5].parity.unsafe: `yes` is not known (help: write one of: allow)
+a.yaml:17:63: spec.rollout.gates[6].after: after the promotion there is no other blue to compare with (help: leave `after` out)
+a.yaml:18:9: spec.rollout.gates[7].metric: nothing is asked of this metric (help: add one of: max, min, `against: blue`)
+a.yaml:18:40: spec.rollout.gates[7].metric.prometheus.query: `${relase}` is not known (help: known here: ${service}, ${environment}, ${release}, ${revision}, ${slot}, ${cloud})
+a.yaml:19:9: spec.rollout.gates[8].metric: this metric has no source (help: add one of: prometheus, cloudwatch, azureMonitor)
+a.yaml:20:60: spec.rollout.gates[9].metric.cloudwatch.statistic: is no statistic of CloudWatch (help: write one of: Sum, Average, Minimum, Maximum, SampleCount, p99)
+a.yaml:20:71: spec.rollout.gates[9].metric.cloudwatch.over: must be whole minutes, and at most a day (help: such as `5m`)
+a.yaml:20:83: spec.rollout.gates[9].metric.min: no number is above `min` and below `max`
+a.yaml:20:94: spec.rollout.gates[9].metric.tolerance: `tolerance` means something together with `against: blue` only
+a.yaml:21:59: spec.rollout.gates[10].metric.azureMonitor.aggregation: is no aggregation of Azure Monitor (help: write one of: Total, Average, Minimum, Maximum, Count)
+a.yaml:21:74: spec.rollout.gates[10].metric.azureMonitor.resource: is no id of a resource (help: write its id: `/subscriptions/…/resourceGroups/…/providers/…`)
 "#,
     );
 }
@@ -864,7 +911,7 @@ a.yaml:6:64: spec.azure.location: is no location (help: the short form, such as 
 a.yaml:6:83: spec.azure.plan: this plan has no slots, so no green (help: plans with slots: Y1, EP1, EP2, EP3, S1, S2, S3, P0v3, P1v2, P2v2, P3v2, P1v3, P2v3, P3v3, I1v2, I2v2)
 a.yaml:6:95: spec.azure.prefix: is no prefix (help: at most 16 lower-case letters, digits and hyphens, starting and ending with a letter or digit)
 a.yaml:11:1: spec: has no cloud (help: add `aws: { region, role }`, `azure: { … }` or both)
-a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure, follows)
+a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure, windows, follows)
 a.yaml:16:18: spec.azure: `subscription` is missing
 a.yaml:16:18: spec.azure: `resourceGroup` is missing
 a.yaml:16:18: spec.azure: `location` is missing

@@ -6,7 +6,9 @@ mod faults;
 mod schemas;
 mod sets;
 mod specs;
+mod strategies;
 mod texts;
+mod windows;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
