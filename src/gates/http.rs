@@ -171,7 +171,7 @@ fn judge(reply: Reply, question: &Question<'_>) -> Try {
         (Outcome::Successful, false)
     } else if reply.release.is_none()
         && matches!(status, 502..=504)
-        && status != question.gate.status
+        && Some(status) != question.gate.status
     {
         let why = format!("the platform answered {status} in place of the release");
         (Outcome::Error { why }, true)

@@ -124,7 +124,7 @@ pub struct HttpAnswer {
 /// One thing that an answer must be like.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// `status`, `header content-type`, `json /items/0/sku`, `latency`.
+    /// `status`, `header content-type`, `json /items/0/sku`, `latency`, `successCondition`.
     pub what: String,
     pub wanted: String,
     pub got: String,
@@ -142,6 +142,9 @@ pub struct CommandEvidence {
     /// Whether it wrote more than is kept here.
     pub is_cut: bool,
     pub timed_out: bool,
+    /// What conditions made of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 /// Keeps the beginning, whole characters only.
@@ -174,6 +177,7 @@ mod tests {
                 output: "no stock".to_owned(),
                 is_cut: false,
                 timed_out: false,
+                checks: Vec::new(),
             }),
         };
         let json = serde_json::to_string(&measurement).unwrap();

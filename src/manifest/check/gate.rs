@@ -15,7 +15,7 @@ use super::{
     measure::measure,
     value,
 };
-use crate::name::GateName;
+use crate::{condition::Condition, name::GateName};
 
 /// A gate of a service, before references are followed.
 #[derive(Clone, Debug)]
@@ -49,7 +49,7 @@ pub(in crate::manifest) fn shared_gate(
         return None;
     }
     let kind = kind(spec, report);
-    let measure = measure(spec, report);
+    let measure = kind.as_ref().and_then(|kind| measure(spec, kind, report));
     Some(Gate {
         name: name?,
         kind: kind?,
@@ -85,7 +85,7 @@ fn draft(
         return reference_only(spec, reference, report);
     }
     let kind = kind(spec, report);
-    let measure = measure(spec, report);
+    let measure = kind.as_ref().and_then(|kind| measure(spec, kind, report));
     let (kind, measure) = (kind?, measure?);
     let name = match &spec.value.name {
         Some(name) => name.value.clone(),
@@ -141,6 +141,8 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         inconclusive_limit,
         success_limit,
         dry_run,
+        success_condition,
+        failure_condition,
     } = spec;
     let places = [
         place(http),
@@ -157,6 +159,8 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         place(inconclusive_limit),
         place(success_limit),
         place(dry_run),
+        place(success_condition),
+        place(failure_condition),
     ];
     places.into_iter().flatten().collect()
 }
@@ -188,7 +192,8 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
         report.fault(&spec.place, "this gate has no kind", help);
     }
     let by_http = text.http.as_ref();
-    let http = by_http.and_then(|text| http(&text.value, report));
+    let is_judged = speaks_of_status(text);
+    let http = by_http.and_then(|text| http(&text.value, is_judged, report));
     let command = text.command.as_ref();
     let command = command.and_then(|text| self::command(text, report));
     let by_people = text.approval.as_ref();
@@ -211,7 +216,15 @@ pub(super) fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Opti
     None
 }
 
-fn http(text: &HttpText, report: &mut Report) -> Option<HttpGate> {
+fn speaks_of_status(text: &GateSpec) -> bool {
+    let conditions = text.success_condition.iter().chain(&text.failure_condition);
+    conditions
+        .into_iter()
+        .any(|at| Condition(at.value.clone()).speaks_of("status"))
+}
+
+/// `is_judged` says that a condition speaks of the status.
+fn http(text: &HttpText, is_judged: bool, report: &mut Report) -> Option<HttpGate> {
     let HttpText {
         path,
         method,
@@ -224,8 +237,8 @@ fn http(text: &HttpText, report: &mut Report) -> Option<HttpGate> {
     } = text;
     let path = path.as_ref().and_then(|path| request_path(path, report));
     let status = match status {
-        None => Some(200),
-        Some(status) => response_status(status, report),
+        None => Some((!is_judged).then_some(200)),
+        Some(status) => response_status(status, report).map(Some),
     };
     let retries = retries
         .as_ref()

@@ -211,6 +211,10 @@ record! {
         "successLimit" success_limit: u32,
         /// Its verdict is told and not acted on.
         "dryRun" dry_run: bool,
+        /// CEL that must be true of what was found, such as `json.left > 0 && latencyMs < 300`.
+        "successCondition" success_condition: String,
+        /// CEL that must not be true of what was found. Where both are written and neither holds, the measurement is inconclusive.
+        "failureCondition" failure_condition: String,
     }
 }
 

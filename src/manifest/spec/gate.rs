@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::GateName;
+use crate::{condition::Condition, name::GateName};
 
 /// A test that a rollout must pass.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -63,6 +63,12 @@ pub struct Measure {
     pub success_limit: Option<u32>,
     /// Its verdict is told and not acted on.
     pub dry_run: bool,
+    /// What must be true of the evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_condition: Option<Condition>,
+    /// What must not be true of it. Where both are written and neither holds, the measurement is Inconclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_condition: Option<Condition>,
 }
 
 impl Default for Measure {
@@ -77,6 +83,8 @@ impl Default for Measure {
             inconclusive_limit: 0,
             success_limit: None,
             dry_run: false,
+            success_condition: None,
+            failure_condition: None,
         }
     }
 }
@@ -85,6 +93,12 @@ impl Measure {
     /// Nothing that is measured ends it but what speaks against the release.
     pub fn is_endless(&self) -> bool {
         self.count.is_none() && self.success_limit.is_none()
+    }
+
+    /// Whether a condition says what to make of a part of the evidence, so that no usual rule does.
+    pub fn speaks_of(&self, variable: &str) -> bool {
+        let conditions = self.success_condition.iter().chain(&self.failure_condition);
+        conditions.into_iter().any(|it| it.speaks_of(variable))
     }
 }
 
@@ -96,7 +110,8 @@ pub struct HttpGate {
     pub path: String,
     pub headers: BTreeMap<String, String>,
     pub body: Option<String>,
-    pub status: u16,
+    /// `None` where a condition says what to make of it.
+    pub status: Option<u16>,
     /// Headers that the answer must carry, with exactly these values.
     pub expect_headers: BTreeMap<String, String>,
     /// JSON pointers (RFC 6901) into the answer, and the values that they must hold.

@@ -1,6 +1,7 @@
 //! The checked form of every kind. A value of these types has passed every rule.
 
 mod gate;
+mod shape;
 
 use std::{collections::BTreeMap, fmt, time::Duration};
 

@@ -399,7 +399,7 @@ pub(super) fn answers() -> Gate {
             path: "/stock/42".to_owned(),
             headers: BTreeMap::new(),
             body: None,
-            status: 200,
+            status: Some(200),
             expect_headers: BTreeMap::new(),
             expect_json: BTreeMap::new(),
             latency: None,

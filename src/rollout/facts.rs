@@ -1,0 +1,183 @@
+//! What a gate found, as conditions read it, and what they make of it.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::evidence::{
+    Check, CommandEvidence, Evidence, HttpAnswer, HttpEvidence, Measurement, Outcome,
+};
+use crate::{
+    condition::{Condition, Facts, Judged, judge},
+    manifest::spec::{Gate, Measure},
+};
+
+/// The variables that there are, and why others are not.
+struct Found {
+    facts: Facts,
+    lacks: BTreeMap<&'static str, String>,
+}
+
+/// The measurement with what the gate's conditions make of it, by the rules of Argo Rollouts: what a `failureCondition` is true of has failed;
+/// one condition alone decides; where there are two and neither holds, the measurement is Inconclusive.
+///
+/// Only what passed its other checks is judged. What cannot be judged is an Error, which says nothing about the release.
+#[must_use]
+pub fn judged(gate: &Gate, mut made: Measurement) -> Measurement {
+    let measure = &gate.measure;
+    if measure.success_condition.is_none() && measure.failure_condition.is_none() {
+        return made;
+    }
+    let Some(found) = found(&made.evidence).filter(|_| is_open(measure, &made)) else {
+        return made;
+    };
+    let success = measure.success_condition.as_ref();
+    let success = success.map(|it| asked("successCondition", it, &found));
+    let failure = measure.failure_condition.as_ref();
+    let failure = failure.map(|it| asked("failureCondition", it, &found));
+    made.outcome = outcome(success.as_ref(), failure.as_ref());
+    note(&mut made.evidence, success.map(|it| it.check(true)));
+    note(&mut made.evidence, failure.map(|it| it.check(false)));
+    made
+}
+
+/// Whether it is for the conditions to say: nothing else spoke against it, or only the exit code, which they speak of themselves.
+fn is_open(measure: &Measure, made: &Measurement) -> bool {
+    match (&made.outcome, &made.evidence) {
+        (Outcome::Successful, _) => true,
+        (Outcome::Failed { .. }, Evidence::Command(command)) => {
+            command.exit.is_some() && !command.timed_out && measure.speaks_of("exit")
+        }
+        (Outcome::Failed { .. }, Evidence::Http(_) | Evidence::None)
+        | (Outcome::Error { .. } | Outcome::Inconclusive { .. }, _) => false,
+    }
+}
+
+/// One condition and what came of it.
+struct Asked<'a> {
+    word: &'static str,
+    condition: &'a Condition,
+    judged: Judged,
+}
+
+fn asked<'a>(word: &'static str, condition: &'a Condition, found: &Found) -> Asked<'a> {
+    let mut judged = judge(condition, &found.facts);
+    let lacks = found.lacks.iter().find(|(name, _)| condition.speaks_of(name));
+    if let (Err(why), Some((_, lack))) = (&mut judged.holds, lacks) {
+        lack.clone_into(why);
+    }
+    Asked {
+        word,
+        condition,
+        judged,
+    }
+}
+
+impl Asked<'_> {
+    fn named(&self) -> String {
+        format!("{} `{}`", self.word, self.condition)
+    }
+
+    fn told(&self, what: &str) -> String {
+        let named = self.named();
+        match self.judged.found.as_str() {
+            "" => format!("{named} {what}"),
+            found => format!("{named} {what}; {found}"),
+        }
+    }
+
+    fn check(self, wanted: bool) -> Check {
+        let passed = self.judged.holds == Ok(wanted);
+        let condition = self.condition;
+        Check {
+            what: self.word.to_owned(),
+            wanted: if wanted { condition.to_string() } else { format!("not {condition}") },
+            got: match (self.judged.holds, self.judged.found.as_str()) {
+                (Err(why), _) => why,
+                (Ok(_), "") => "nothing that it speaks of".to_owned(),
+                (Ok(_), found) => found.to_owned(),
+            },
+            passed,
+        }
+    }
+}
+
+fn outcome(success: Option<&Asked>, failure: Option<&Asked>) -> Outcome {
+    for asked in success.into_iter().chain(failure) {
+        if let Err(why) = &asked.judged.holds {
+            let why = asked.told(&format!("cannot be judged: {why}"));
+            return Outcome::Error { why };
+        }
+    }
+    let holds = |asked: &&Asked| asked.judged.holds == Ok(true);
+    if let Some(failure) = failure.filter(holds) {
+        let why = failure.told("holds");
+        return Outcome::Failed { why };
+    }
+    match (success, failure) {
+        (None, _) => Outcome::Successful,
+        (Some(success), _) if holds(&success) => Outcome::Successful,
+        (Some(success), None) => Outcome::Failed {
+            why: success.told("does not hold"),
+        },
+        (Some(success), Some(failure)) => Outcome::Inconclusive {
+            why: format!(
+                "neither {} nor {} holds; {}",
+                success.named(),
+                failure.named(),
+                success.judged.found
+            ),
+        },
+    }
+}
+
+fn note(evidence: &mut Evidence, check: Option<Check>) {
+    let checks = match evidence {
+        Evidence::Http(http) => &mut http.checks,
+        Evidence::Command(command) => &mut command.checks,
+        Evidence::None => return,
+    };
+    checks.extend(check);
+}
+
+fn found(evidence: &Evidence) -> Option<Found> {
+    match evidence {
+        Evidence::Http(HttpEvidence { answer, .. }) => answer.as_ref().map(of_answer),
+        Evidence::Command(CommandEvidence { exit, output, .. }) => {
+            let facts = exit.map(|exit| json!({ "exit": exit, "output": output }));
+            let facts = facts?.as_object().cloned()?;
+            let lacks = BTreeMap::new();
+            Some(Found { facts, lacks })
+        }
+        Evidence::None => None,
+    }
+}
+
+fn of_answer(answer: &HttpAnswer) -> Found {
+    let HttpAnswer {
+        status,
+        headers,
+        body,
+        is_cut,
+        latency_ms,
+    } = answer;
+    let mut facts = Facts::new();
+    facts.insert("status".to_owned(), (*status).into());
+    facts.insert("headers".to_owned(), json!(headers));
+    facts.insert("body".to_owned(), body.as_str().into());
+    facts.insert("latencyMs".to_owned(), (*latency_ms).into());
+    let mut lacks = BTreeMap::new();
+    match serde_json::from_str(body) {
+        Ok(body) => {
+            facts.insert("json".to_owned(), body);
+        }
+        Err(_) if *is_cut => {
+            let kept = body.len();
+            lacks.insert("json", format!("the answer has more than the {kept} bytes that are kept"));
+        }
+        Err(_) => {
+            lacks.insert("json", "the answer is no JSON".to_owned());
+        }
+    }
+    Found { facts, lacks }
+}
