@@ -187,6 +187,7 @@ impl From<ActError> for Problem {
         match error {
             ActError::NotFound(key) => Self::no_service(&key),
             ActError::Refused(refused) => Self::refused(refused.to_string()),
+            error @ ActError::Stalled(_, _) => Self::refused(error.to_string()),
             ActError::Store(error) => error.into(),
         }
     }

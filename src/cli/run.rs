@@ -23,6 +23,7 @@ use crate::{
         site::{self, Site, SiteOptions},
         telemetry::{self, LogFormat},
     },
+    reconcile::points,
 };
 
 /// Follows repositories, and brings what they ask for to both clouds
@@ -76,6 +77,7 @@ impl Run {
         } = self;
         telemetry::logs((*log_format).into(), log, screen.is_err_colored())
             .map_err(|error| CliError::of(&error))?;
+        points::from_environment(follow::variable);
         let (mut config, config_file) = follow.config()?;
         if let Some(listen) = listen {
             config.listen = *listen;

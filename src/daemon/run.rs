@@ -2,6 +2,8 @@
 
 use std::{
     collections::BTreeMap,
+    fs::DirBuilder,
+    os::unix::fs::DirBuilderExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex},
 };
@@ -85,7 +87,9 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         clock,
         env,
     } = options;
-    std::fs::create_dir_all(&data).map_err(|source| StartError::Data {
+    // What lies there is nobody else's to read. A folder that somebody made before keeps what they gave it.
+    let private = DirBuilder::new().recursive(true).mode(0o700).create(&data);
+    private.map_err(|source| StartError::Data {
         path: data.clone(),
         source,
     })?;

@@ -7,6 +7,7 @@ use futures_util::FutureExt;
 use super::{
     Shared,
     job::{Ask, Job, failure, holds},
+    points::{self, Part},
 };
 use crate::{
     cloud::SharedCloud,
@@ -50,7 +51,13 @@ struct Outcome {
 impl Shared {
     /// Looks at one target.
     pub(super) async fn look(self: Arc<Self>, key: ServiceKey, target: CloudName) {
-        let Some(entry) = self.entry(&key) else {
+        self.guarded(&key, "a look", self.look_at(&key, target))
+            .await;
+        self.wake(key);
+    }
+
+    async fn look_at(&self, key: &ServiceKey, target: CloudName) {
+        let Some(entry) = self.entry(key) else {
             return;
         };
         let job = Job::look(&entry.lock().await.state, self.clock.now());
@@ -62,12 +69,12 @@ impl Shared {
         });
         let mut entry = entry.lock().await;
         entry.state.in_flight.observing.remove(&target);
-        if entry.state.at_work_in() == job.environment.as_ref() {
+        let is_there = entry.state.at_work_in() == job.environment.as_ref();
+        if is_there && entry.quarantine.is_none() {
+            points::part(key, Part::Look);
             let writes = looked(&mut entry.state, look);
             entry.unsaved.extend(writes);
         }
-        drop(entry);
-        self.wake(key);
     }
 
     /// Carries out one order. Its outcome is in the state before the name is woken, and on the disk before the next order is sent.
@@ -77,19 +84,33 @@ impl Shared {
         intent: IntentKey,
         order: Order,
     ) {
-        let Some(entry) = self.entry(&key) else {
+        let work = self.carry_out_alone(&key, &intent, &order);
+        self.guarded_order(&key, &intent, work).await;
+        self.wake(key);
+    }
+
+    async fn carry_out_alone(&self, key: &ServiceKey, intent: &IntentKey, order: &Order) {
+        let Some(entry) = self.entry(key) else {
             return;
         };
         let (job, question) = {
             let entry = entry.lock().await;
             let now = self.clock.now();
+            points::part(key, Part::Order);
             (
-                Job::order(&entry.state, &order, now),
-                Ask::of(&entry.state, &order, now),
+                Job::order(&entry.state, order, now),
+                Ask::of(&entry.state, order, now),
             )
         };
-        let done = caught(self.perform(job, question, &order)).await;
+        let done = caught(self.perform(job, question, order)).await;
+        points::answered(key, intent);
         let mut entry = entry.lock().await;
+        if entry.quarantine.is_some() {
+            // Its intent is open on the disk: it is sent again once the service goes on.
+            entry.forget_order(intent);
+            return;
+        }
+        points::part(key, Part::Outcome);
         let result = match done {
             Ok((outcome, result)) => {
                 let writes = take_in(&mut entry.state, outcome);
@@ -99,10 +120,8 @@ impl Shared {
             Err(failure) => Err(failure),
         };
         let now = self.clock.now();
-        let writes = apply::settle(&mut entry.state, &intent, result, self.policy, now);
+        let writes = apply::settle(&mut entry.state, intent, result, self.policy, now);
         entry.unsaved.extend(writes);
-        drop(entry);
-        self.wake(key);
     }
 
     async fn perform(

@@ -7,7 +7,10 @@ use std::{
 
 use tokio::sync::{broadcast, watch};
 
-use super::{Shared, ask, lock};
+use super::{
+    Shared, lock,
+    points::{self, Part},
+};
 use crate::{
     desired::DesiredService,
     name::{Actor, CodeDigest, ServiceKey},
@@ -35,6 +38,8 @@ pub enum ActError {
     NotFound(ServiceKey),
     #[error(transparent)]
     Refused(#[from] Refused),
+    #[error("{0} is stalled: {1}")]
+    Stalled(ServiceKey, String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -212,16 +217,30 @@ impl Handle {
         action: Action,
         actor: Actor,
     ) -> Result<(), ActError> {
+        let halted = || ActError::Stalled(key.clone(), "the action panicked".to_owned());
+        let acting = self.act_on(key, action, actor);
+        let done = self.shared.guarded(key, "an action", acting).await;
+        done.unwrap_or_else(|| Err(halted()))
+    }
+
+    async fn act_on(&self, key: &ServiceKey, action: Action, actor: Actor) -> Result<(), ActError> {
         let entry = self.shared.locked(key).await;
         let mut entry = entry.ok_or_else(|| ActError::NotFound(key.clone()))?;
-        if matches!(action, Action::Retry | Action::Reconcile { .. })
-            && entry.stalled.take().is_some()
-        {
+        let is_another_try = matches!(action, Action::Retry | Action::Reconcile { .. });
+        if let Some(message) = entry.stalled.clone().filter(|_| is_another_try) {
+            tracing::info!(service = %key, message, "not stalled any more");
+            self.shared.revive(&mut entry).await?;
+            entry.stalled = None;
             self.shared.wake(key.clone());
             if action == Action::Retry {
                 return Ok(());
             }
         }
+        if entry.quarantine.is_some() {
+            let message = entry.stalled.clone().unwrap_or_default();
+            return Err(ActError::Stalled(key.clone(), message));
+        }
+        points::part(key, Part::Act);
         let writes = act::act(&mut entry.state, action, actor, self.shared.clock.now())?;
         entry.unsaved.extend(writes);
         let saved = self.shared.save(&mut entry).await;
@@ -283,14 +302,17 @@ impl Handle {
     }
 
     async fn take_in(&self, key: &ServiceKey, asked: Option<&Asked>) {
+        let taking = self.take_in_alone(key, asked);
+        self.shared.guarded(key, "what git asks", taking).await;
+    }
+
+    async fn take_in_alone(&self, key: &ServiceKey, asked: Option<&Asked>) {
         let mut entry = match (self.shared.locked(key).await, asked) {
             (Some(entry), _) => entry,
             (None, Some(_)) => self.shared.known(key).await,
             (None, None) => return,
         };
-        let (is_news, writes) = ask::take(&mut entry.state, asked, self.shared.clock.now());
-        entry.unsaved.extend(writes);
-        if !is_news {
+        if !self.shared.ask_of(&mut entry, asked) {
             return;
         }
         self.shared.publish(&entry);

@@ -12,6 +12,8 @@ mod job;
 mod journal;
 mod load;
 mod pass;
+pub mod points;
+mod quarantine;
 mod queue;
 mod records;
 pub mod world;

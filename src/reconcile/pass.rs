@@ -9,7 +9,12 @@ use std::{
 
 use tokio::task::AbortHandle;
 
-use super::{Shared, lock, records};
+use super::{
+    Shared, lock,
+    points::{self, Part},
+    quarantine::Quarantine,
+    records,
+};
 use crate::{
     guard,
     name::{CloudName, ServiceKey, Timestamp},
@@ -42,6 +47,8 @@ pub(super) struct Entry {
     pub(super) tasks: BTreeMap<IntentKey, AbortHandle>,
     /// Why nothing is decided for this service until a person looks.
     pub(super) stalled: Option<String>,
+    /// Its state may be half of something: it is neither used nor written until it was read from the disk afresh.
+    pub(super) quarantine: Option<Quarantine>,
 }
 
 /// What a pass starts once its intents are on the disk.
@@ -58,6 +65,7 @@ impl Entry {
             waiting: Vec::new(),
             tasks: BTreeMap::new(),
             stalled: None,
+            quarantine: None,
         }
     }
 }
@@ -77,29 +85,35 @@ impl Drop for Turn<'_> {
 
 impl Shared {
     pub(super) async fn pass(self: Arc<Self>, key: ServiceKey) {
-        if let Some(entry) = self.entry(&key) {
-            let _turn = Turn {
-                shared: &self,
-                key: &key,
-            };
-            let mut entry = entry.lock().await;
-            let (starts, mut wake) = self.decide(&mut entry);
-            match self.save(&mut entry).await {
-                Ok(()) if entry.state.is_forgotten() => return self.forget(&entry),
-                Ok(()) => self.start_all(&mut entry, starts),
-                Err(error) => {
-                    tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
-                    take_back(&mut entry, &starts);
-                    wake = Some(self.clock.now().after(STORE_RETRY));
-                }
-            }
-            self.publish(&entry);
-            // A wake-up in the past would be a pass without a pause.
-            let soonest = self.clock.now().after(PASS_PAUSE);
-            lock(&self.queue).wake_at(&key, wake.map(|at| at.max(soonest)));
-        } else {
-            lock(&self.queue).done(&key);
+        let _turn = Turn {
+            shared: &self,
+            key: &key,
+        };
+        self.guarded(&key, "a pass", self.work(&key)).await;
+    }
+
+    async fn work(self: &Arc<Self>, key: &ServiceKey) {
+        let Some(entry) = self.entry(key) else {
+            return;
+        };
+        let mut entry = entry.lock().await;
+        if entry.quarantine.is_some() {
+            return;
         }
+        let (starts, mut wake) = self.decide(&mut entry);
+        match self.save(&mut entry).await {
+            Ok(()) if entry.state.is_forgotten() => return self.forget(&entry),
+            Ok(()) => self.start_all(&mut entry, starts),
+            Err(error) => {
+                tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
+                take_back(&mut entry, &starts);
+                wake = Some(self.clock.now().after(STORE_RETRY));
+            }
+        }
+        self.publish(&entry);
+        // A wake-up in the past would be a pass without a pause.
+        let soonest = self.clock.now().after(PASS_PAUSE);
+        lock(&self.queue).wake_at(key, wake.map(|at| at.max(soonest)));
     }
 
     /// Nothing is left of the service, here or on any cloud: its name is free again.
@@ -120,16 +134,8 @@ impl Shared {
         apply::not_in_the_future(&mut entry.state, self.clock.now());
         for _ in 0..STEPS_MAX {
             let now = self.clock.now();
-            let decided = catch_unwind(AssertUnwindSafe(|| {
-                step(&entry.state, fleet, self.policy, now)
-            }));
-            let Ok(step) = decided else {
-                self.stall(
-                    entry,
-                    "its evaluation panicked; the log has the place".to_owned(),
-                );
-                return (starts, None);
-            };
+            points::part(&entry.state.key, Part::Plan);
+            let step = step(&entry.state, fleet, self.policy, now);
             match self.take(entry, step, fleet, now, &mut starts) {
                 Ok(None) => {}
                 Ok(Some(Waiting { on, wake })) => {
@@ -156,6 +162,7 @@ impl Shared {
         starts: &mut Vec<Start>,
     ) -> Result<Option<Waiting>, String> {
         let state = &mut entry.state;
+        points::part(&state.key, Part::Step);
         let writes = match step {
             Step::Begin {
                 release,
@@ -228,15 +235,17 @@ impl Shared {
                 told.push(record.clone());
             }
         }
+        points::part(&entry.state.key, Part::Save);
         let mut batch = Batch::new();
         records::add(&mut batch, &entry.state, &entry.unsaved);
         self.store.commit(batch).await?;
+        points::written(&entry.state, &entry.unsaved);
         entry.unsaved.clear();
         self.journal.written(told, |record| self.tell(record));
         Ok(())
     }
 
-    fn tell(&self, record: Arc<EventRecord>) {
+    pub(super) fn tell(&self, record: Arc<EventRecord>) {
         let service = record.service.as_ref().map(ToString::to_string);
         let (service, reason) = (service.unwrap_or_default(), &record.reason);
         tracing::info!(service, reason, "{}", record.message);
@@ -307,8 +316,17 @@ impl Shared {
         stop_needless(entry);
     }
 
+    /// Tells of a service. A report that panics is told in place of one; the rest of the board stands.
     pub(super) fn publish(&self, entry: &Entry) {
+        let made = catch_unwind(AssertUnwindSafe(|| self.put_up(entry)));
+        if made.is_err() {
+            self.put_up_trouble(entry);
+        }
+    }
+
+    fn put_up(&self, entry: &Entry) {
         let state = &entry.state;
+        points::part(&state.key, Part::Report);
         let now = self.clock.now();
         self.board.put(&state.key, |previous, version| {
             Some(status::report(

@@ -26,6 +26,7 @@ mod local_lambda;
 mod manifests;
 mod peers;
 mod plans;
+mod quarantine;
 mod reading;
 mod simulation;
 mod stage;

@@ -38,6 +38,18 @@ async fn what_was_asked_for_stands_though_the_remote_is_gone() {
     daemon.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_data_folder_is_made_for_its_owner_alone() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let yard = Yard::new();
+    let daemon = yard.daemon(&[]).await;
+    let made = std::fs::metadata(yard.folder.path().join("data"))
+        .unwrap()
+        .permissions();
+    assert_eq!(made.mode() & 0o777, 0o700);
+    daemon.stop().await;
+}
+
 /// Live at v2, and v1 before it; then a restart, and no repository can be read.
 async fn unread(stage: &mut Stage) -> (Handle, CancellationToken) {
     for name in ["v1", "v2"] {
