@@ -7,11 +7,12 @@ use super::{
     state::{ServiceState, Severity, Suspension},
 };
 use crate::{
-    manifest::spec::{Gate, GateKind},
+    manifest::spec::{Gate, GateKind, GateStage},
     name::{Actor, ReleaseDigest, Timestamp},
     rollout::{
-        Approval, Trigger,
+        Approval, Rollout, Trigger,
         phase::{Event, Phase, StopReason, Why},
+        verdict::Verdict,
     },
 };
 
@@ -172,6 +173,9 @@ fn abort(
 
 fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> Result<Vec<Write>, String> {
     if let Some(rollout) = state.active() {
+        if is_unclear_in_bake(rollout) {
+            return Ok(forget_measurements(state, now));
+        }
         if !matches!(rollout.phase, Phase::Paused { .. }) {
             return Err(format!(
                 "its rollout is {}; there is nothing to try again",
@@ -196,14 +200,35 @@ fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> Result<Vec<W
 fn measure_again(state: &mut ServiceState, now: Timestamp) -> Result<Vec<Write>, String> {
     let mut writes =
         apply::advance(state, Event::Retried, now).map_err(|illegal| illegal.to_string())?;
-    if let Some(rollout) = &mut state.rollout {
-        for run in &mut rollout.gates {
+    writes.extend(forget_measurements(state, now));
+    Ok(writes)
+}
+
+/// Gates start over, with their old measurements gone from the verdict.
+fn forget_measurements(state: &mut ServiceState, now: Timestamp) -> Vec<Write> {
+    let Some(rollout) = &mut state.rollout else {
+        return Vec::new();
+    };
+    for run in &mut rollout.gates {
+        let is_of_bake = run.after == GateStage::Promotion;
+        if is_of_bake == matches!(rollout.phase, Phase::Baking { .. }) {
             run.since = now;
             run.measurements.clear();
         }
-        writes.push(Write::Rollout);
     }
-    Ok(writes)
+    vec![Write::Rollout]
+}
+
+/// A gate on blue says neither yes nor no, so the bake waits for a person.
+fn is_unclear_in_bake(rollout: &Rollout) -> bool {
+    let is_unclear = |gate: &Gate| {
+        let run = rollout.gates.iter().find(|run| run.gate == gate.name);
+        let verdict = run.map(|run| run.verdict(gate, &rollout.targets));
+        matches!(verdict, Some(Verdict::Inconclusive { .. }))
+    };
+    let gates = rollout.spec.gates.iter();
+    let mut watching = gates.filter(|gate| gate.after == GateStage::Promotion);
+    matches!(rollout.phase, Phase::Baking { .. }) && watching.any(is_unclear)
 }
 
 fn rollback(

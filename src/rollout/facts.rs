@@ -62,7 +62,10 @@ struct Asked<'a> {
 
 fn asked<'a>(word: &'static str, condition: &'a Condition, found: &Found) -> Asked<'a> {
     let mut judged = judge(condition, &found.facts);
-    let lacks = found.lacks.iter().find(|(name, _)| condition.speaks_of(name));
+    let lacks = found
+        .lacks
+        .iter()
+        .find(|(name, _)| condition.speaks_of(name));
     if let (Err(why), Some((_, lack))) = (&mut judged.holds, lacks) {
         lack.clone_into(why);
     }
@@ -91,7 +94,11 @@ impl Asked<'_> {
         let condition = self.condition;
         Check {
             what: self.word.to_owned(),
-            wanted: if wanted { condition.to_string() } else { format!("not {condition}") },
+            wanted: if wanted {
+                condition.to_string()
+            } else {
+                format!("not {condition}")
+            },
             got: match (self.judged.holds, self.judged.found.as_str()) {
                 (Err(why), _) => why,
                 (Ok(_), "") => "nothing that it speaks of".to_owned(),
@@ -173,7 +180,10 @@ fn of_answer(answer: &HttpAnswer) -> Found {
         }
         Err(_) if *is_cut => {
             let kept = body.len();
-            lacks.insert("json", format!("the answer has more than the {kept} bytes that are kept"));
+            lacks.insert(
+                "json",
+                format!("the answer has more than the {kept} bytes that are kept"),
+            );
         }
         Err(_) => {
             lacks.insert("json", "the answer is no JSON".to_owned());

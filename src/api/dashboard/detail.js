@@ -74,7 +74,7 @@ function gate(gate) {
   return el("details", { class: "gate", open },
     el("summary", {}, pill(gate.phase), el("b", {}, gate.name), el("span", {}, gate.type),
       gate.dryRun && el("span", {}, "(dry run)"),
-      el("span", { class: "tally" }, tally || (approved && `approved by ${approved}`) || `${gate.needed} needed`)),
+      el("span", { class: "tally" }, tally || (approved && `approved by ${approved}`) || (gate.needed ? `${gate.needed} needed` : "until the bake ends"))),
     gate.message && el("p", { class: "measured" }, gate.message),
     gate.measurements.slice(-6).reverse().map(measurement));
 }
@@ -88,10 +88,10 @@ function measurement(made) {
 }
 
 function evidence(found) {
-  if (found.kind === "command") return [el("p", { class: "checks" }, el("code", {}, `$ ${found.run}`), ` ended with ${found.exit ?? "no exit code"}`), el("pre", {}, found.output)];
-  if (found.kind !== "http") return [];
-  const checks = found.checks.map((check) => el("li", { class: check.passed ? "yes" : "no" },
+  const checks = (found.checks ?? []).map((check) => el("li", { class: check.passed ? "yes" : "no" },
     `${check.passed ? "✓" : "✗"} ${check.what}: wanted ${check.wanted}, got ${check.got}`));
+  if (found.kind === "command") return [el("p", { class: "checks" }, el("code", {}, `$ ${found.run}`), ` ended with ${found.exit ?? "no exit code"}`), el("ul", { class: "checks" }, checks), el("pre", {}, found.output)];
+  if (found.kind !== "http") return [];
   const answer = found.answer ? `${found.answer.status} in ${found.answer.latencyMs} ms\n${found.answer.body}${found.answer.isCut ? "…" : ""}` : "no answer";
   return [el("ul", { class: "checks" }, checks), el("pre", {}, `${found.request.method} ${found.request.url}\n→ ${answer}`)];
 }

@@ -2,6 +2,7 @@
 
 mod command;
 mod http;
+mod rollouts;
 
 use verdigris::rollout::evidence::Outcome;
 

@@ -482,6 +482,35 @@ a.yaml:15:63: spec.rollout.gates[4].successLimit: 5 successes in a row cannot be
 }
 
 #[test]
+fn conditions_parse_and_know_only_what_their_gate_finds() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: services/stock
+  functions:
+    api: { handler: app:app, http: / }
+  rollout:
+    gates:
+      - { name: a, http: { path: / }, successCondition: json.left > 0 && latencyMs < 300 }
+      - { name: b, http: { path: / }, successCondition: latency < 300 }
+      - { name: c, http: { path: / }, successCondition: status, failureCondition: status == "500" }
+      - { name: d, command: ./smoke.sh, successCondition: status == 200 }
+      - { name: e, command: ./smoke.sh, successCondition: 'exit == 0 || output.contains("skipped")' }
+      - { name: f, http: { path: / }, failureCondition: 'status == 500 and' }
+      - { name: g, approval: {}, successCondition: 'true' }
+"#,
+        r#"
+a.yaml:12:57: spec.rollout.gates[1].successCondition: `latency` is not known here (help: did you mean `latencyMs`?)
+a.yaml:13:57: spec.rollout.gates[2].successCondition: is a whole number, and must be true or false (help: compare it, such as `status > 0`)
+a.yaml:13:83: spec.rollout.gates[2].failureCondition: a whole number is never text (help: numbers stand without quotes)
+a.yaml:14:59: spec.rollout.gates[3].successCondition: `status` is not known here (help: known here: exit, output)
+a.yaml:16:57: spec.rollout.gates[5].failureCondition: is no CEL expression from `and` on (column 15) (help: such as `status == 200 && latencyMs < 300`)
+a.yaml:17:34: spec.rollout.gates[6].successCondition: an approval has no condition (help: people say yes or no; nothing is found that could be judged)
+"#,
+    );
+}
+
+#[test]
 fn gates_of_one_service_differ_in_name() {
     check_service(
         r#"

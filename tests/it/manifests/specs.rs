@@ -169,7 +169,7 @@ fn gates_have_their_own_values_or_the_usual() {
     };
     assert_eq!(
         (plain.method.as_str(), plain.status, plain.retries),
-        ("GET", 200, 0)
+        ("GET", Some(200), 0)
     );
     let GateKind::Approval(approval) = &gates[4].kind else {
         panic!("an approval");

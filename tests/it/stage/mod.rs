@@ -84,6 +84,8 @@ pub(crate) struct StageWorld {
     pub(crate) bad: Mutex<BTreeSet<ReleaseDigest>>,
     /// Releases whose gate could not be asked.
     pub(crate) unclear: Mutex<BTreeSet<ReleaseDigest>>,
+    /// What a gate finds, asking by asking; the last stays. A gate that is not here finds what the two above say.
+    pub(crate) found: Mutex<BTreeMap<String, Vec<(Outcome, Evidence)>>>,
     pub(crate) builds: Mutex<u32>,
     clock: Arc<VirtualClock>,
 }
@@ -121,7 +123,8 @@ impl World for StageWorld {
             .collect())
     }
 
-    async fn measure(&self, _: &Gate, question: &Question) -> Vec<Measurement> {
+    async fn measure(&self, gate: &Gate, question: &Question) -> Vec<Measurement> {
+        let found = self.next_found(gate);
         let release = question.release.digest;
         let outcome = || {
             if self.bad.lock().unwrap().contains(&release) {
@@ -141,10 +144,21 @@ impl World for StageWorld {
             target: Some(*target),
             started_at: now,
             finished_at: now,
-            outcome: outcome(),
-            evidence: Evidence::None,
+            outcome: found.as_ref().map_or_else(outcome, |it| it.0.clone()),
+            evidence: found.as_ref().map_or(Evidence::None, |it| it.1.clone()),
         };
         question.targets.iter().map(measurement).collect()
+    }
+}
+
+impl StageWorld {
+    fn next_found(&self, gate: &Gate) -> Option<(Outcome, Evidence)> {
+        let mut found = self.found.lock().unwrap();
+        let left = found.get_mut(gate.name.as_str())?;
+        match left.len() {
+            1 => left.first().cloned(),
+            _ => Some(left.remove(0)),
+        }
     }
 }
 
@@ -169,6 +183,7 @@ impl Stage {
             watch: Arc::default(),
             bad: Mutex::default(),
             unclear: Mutex::default(),
+            found: Mutex::default(),
             builds: Mutex::default(),
             clock: clock.clone(),
         });
