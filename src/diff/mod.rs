@@ -6,7 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desired::ReleaseContent,
-    manifest::spec::{EnvValue, Function},
+    manifest::{
+        aws::{Difference, differences},
+        spec::{EnvValue, Function},
+    },
     name::FunctionName,
     observed::Fields,
 };
@@ -176,6 +179,7 @@ fn function_changes(name: &FunctionName, old: &Function, new: &Function) -> Vec<
         memory,
         timeout,
         env,
+        aws,
     } = new;
     let route = |http: &Option<crate::manifest::spec::HttpRoute>| match http {
         Some(route) => format!(
@@ -204,6 +208,9 @@ fn function_changes(name: &FunctionName, old: &Function, new: &Function) -> Vec<
         format!("{:?}", old.timeout),
         format!("{timeout:?}"),
     );
+    for Difference { path, from, to } in differences(old.aws.as_deref(), aws.as_deref()) {
+        note(&path, from, to);
+    }
     changes.extend(variable_changes(&old.env, env));
     changes
 }

@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::json;
 
-use super::evidence::{
-    Check, CommandEvidence, Evidence, HttpAnswer, HttpEvidence, Measurement, Outcome,
+use super::{
+    evidence::{Check, CommandEvidence, Evidence, HttpAnswer, HttpEvidence, Measurement, Outcome},
+    figures::{LoadEvidence, MetricEvidence, Pair, ParityEvidence},
 };
 use crate::{
     condition::{Condition, Facts, Judged, judge},
@@ -48,7 +49,14 @@ fn is_open(measure: &Measure, made: &Measurement) -> bool {
         (Outcome::Failed { .. }, Evidence::Command(command)) => {
             command.exit.is_some() && !command.timed_out && measure.speaks_of("exit")
         }
-        (Outcome::Failed { .. }, Evidence::Http(_) | Evidence::None)
+        (
+            Outcome::Failed { .. },
+            Evidence::Http(_)
+            | Evidence::Load(_)
+            | Evidence::Parity(_)
+            | Evidence::Metric(_)
+            | Evidence::None,
+        )
         | (Outcome::Error { .. } | Outcome::Inconclusive { .. }, _) => false,
     }
 }
@@ -142,6 +150,13 @@ fn note(evidence: &mut Evidence, check: Option<Check>) {
     let checks = match evidence {
         Evidence::Http(http) => &mut http.checks,
         Evidence::Command(command) => &mut command.checks,
+        Evidence::Load(load) => &mut load.checks,
+        Evidence::Metric(metric) => &mut metric.checks,
+        Evidence::Parity(parity) => {
+            let told = check.map(|it| format!("{}: {} ({})", it.what, it.wanted, it.got));
+            parity.notes.extend(told);
+            return;
+        }
         Evidence::None => return,
     };
     checks.extend(check);
@@ -152,12 +167,42 @@ fn found(evidence: &Evidence) -> Option<Found> {
         Evidence::Http(HttpEvidence { answer, .. }) => answer.as_ref().map(of_answer),
         Evidence::Command(CommandEvidence { exit, output, .. }) => {
             let facts = exit.map(|exit| json!({ "exit": exit, "output": output }));
-            let facts = facts?.as_object().cloned()?;
-            let lacks = BTreeMap::new();
-            Some(Found { facts, lacks })
+            all(facts?)
         }
+        Evidence::Load(load) => all(of_load(load)),
+        Evidence::Parity(parity) => all(of_parity(parity)),
+        Evidence::Metric(MetricEvidence {
+            value, baseline, ..
+        }) => all(json!({ "value": (*value)?, "baseline": baseline })),
         Evidence::None => None,
     }
+}
+
+fn all(facts: serde_json::Value) -> Option<Found> {
+    let facts = facts.as_object().cloned()?;
+    let lacks = BTreeMap::new();
+    Some(Found { facts, lacks })
+}
+
+/// Times in milliseconds; `errors` is the share of requests that went wrong.
+fn of_load(load: &LoadEvidence) -> serde_json::Value {
+    let share = match load.count {
+        0 => 0.0,
+        count => load.errors as f64 / count as f64,
+    };
+    json!({
+        "rate": load.rate, "achieved": load.achieved, "count": load.count, "errors": share,
+        "errorCount": load.errors, "p50": load.p50_ms, "p95": load.p95_ms, "p99": load.p99_ms,
+        "max": load.max_ms,
+    })
+}
+
+fn of_parity(parity: &ParityEvidence) -> serde_json::Value {
+    let sum = |number: fn(&Pair) -> u32| parity.pairs.iter().map(number).sum::<u32>();
+    json!({
+        "requests": parity.requests, "compared": sum(|pair| pair.compared),
+        "different": sum(|pair| pair.different), "differences": parity.difference_count,
+    })
 }
 
 fn of_answer(answer: &HttpAnswer) -> Found {

@@ -283,6 +283,7 @@ mod tests {
             http: None,
             queue: None,
             schedule: None,
+            aws: None,
             memory: Megabytes(512),
             timeout: Duration::from_millis(500),
             env: BTreeMap::from([

@@ -416,6 +416,7 @@ mod tests {
             }),
             queue: queue.then(|| "orders".to_owned()),
             schedule: None,
+            aws: None,
             memory: Megabytes(128),
             timeout: Duration::from_secs(3),
             env: plain(env),

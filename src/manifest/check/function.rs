@@ -4,9 +4,11 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     super::{
-        raw::{At, EnvText, FunctionSpec, Length, Named, Report, VariableName},
+        aws::AwsFunction,
+        raw::{At, EnvText, FunctionAwsText, FunctionSpec, Length, Named, Report, VariableName},
         spec::{EnvValue, Function, HttpRoute, Megabytes, RepoPath, Runtime},
     },
+    aws::{Around, aws, mark_len, whole},
     filled, value,
 };
 use crate::name::FunctionName;
@@ -22,19 +24,32 @@ const ENV_MAX: usize = 4096 - 320;
 pub(super) struct Defaults {
     memory: Megabytes,
     timeout: Duration,
+    aws: AwsFunction,
 }
 
 impl Defaults {
     pub(super) fn of(
         memory: &Option<At<Megabytes>>,
         timeout: &Option<At<Length>>,
+        written_aws: &Option<At<FunctionAwsText>>,
         report: &mut Report,
     ) -> Self {
         let timeout = timeout.as_ref().and_then(|at| whole_seconds(at, report));
         Self {
             memory: value(memory).unwrap_or(MEMORY),
             timeout: timeout.unwrap_or(TIMEOUT),
+            aws: aws(written_aws, report),
         }
+    }
+}
+
+impl Defaults {
+    /// A service may say how queues are read and URLs answer, though not all of its functions have one.
+    fn aws_for(&self, has_http: bool, has_queue: bool) -> AwsFunction {
+        let mut aws = self.aws.clone();
+        aws.url = aws.url.filter(|_| has_http);
+        aws.queue = aws.queue.filter(|_| has_queue);
+        aws
     }
 }
 
@@ -52,6 +67,7 @@ pub(super) fn function(
         memory,
         timeout,
         env: variables,
+        aws: written_aws,
     } = &spec.value;
     let handler = handler
         .as_ref()
@@ -61,7 +77,20 @@ pub(super) fn function(
         None => Some(defaults.timeout),
         Some(timeout) => whole_seconds(timeout, report),
     };
-    let is_called = http.is_some() || queue.is_some() || schedule.is_some();
+    let shared = defaults.aws_for(http.is_some(), queue.is_some());
+    let asked = aws(written_aws, report).over(&shared);
+    let around = Around {
+        runtime,
+        http: http.as_ref().map(|at| &at.value),
+        has_queue: queue.is_some(),
+    };
+    let place = written_aws.as_ref().map_or(&spec.place, |at| &at.place);
+    whole(&asked, &around, place, report);
+    let is_called = http.is_some()
+        || queue.is_some()
+        || schedule.is_some()
+        || !asked.events.is_empty()
+        || !asked.permissions.is_empty();
     if !is_called && !report.has_fault_below(&spec.place) {
         let help = "add `http`, `queue` or `schedule`";
         report.warn(&spec.place.key(), "nothing calls this function", help);
@@ -78,6 +107,7 @@ pub(super) fn function(
         memory: value(memory).unwrap_or(defaults.memory),
         timeout: timeout?,
         env,
+        aws: (!asked.is_empty()).then(|| Box::new(asked)),
     })
 }
 
@@ -263,6 +293,7 @@ pub(super) fn check_env_sizes(
             .chain(kept)
             .map(|(key, value)| key.len() + len(value))
             .sum();
+        let bytes = bytes + function.aws.as_deref().map_or(0, mark_len);
         if bytes > ENV_MAX {
             let message = format!("its variables take {bytes} bytes; Lambda leaves {ENV_MAX}");
             report.fault(

@@ -1,11 +1,17 @@
 //! Records into checked types. Looks at one document only; what needs others is checked where they come together, in `set`.
 
+mod aws;
 mod environment;
 mod function;
 mod gate;
 pub(super) mod limits;
+mod load;
 mod measure;
+mod metric;
+pub(crate) mod parity;
+mod request;
 mod service;
+mod timing;
 
 pub(super) use self::{
     environment::environment,

@@ -8,6 +8,7 @@ use super::{
             AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
         },
         spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
+        strategy::Strategy,
         yaml::Place,
     },
     filled,
@@ -46,8 +47,9 @@ pub(in crate::manifest) fn service(
         env,
         rollout,
         drift,
+        aws,
     } = spec;
-    let defaults = Defaults::of(memory, timeout, report);
+    let defaults = Defaults::of(memory, timeout, aws, report);
     let env = function::env(env, report);
     let named = functions.as_ref();
     let checked = named.and_then(|named| checked_functions(named, runtime, &defaults, report));
@@ -155,6 +157,7 @@ fn rollout_of(
         gates: own_gates(&drafts).unwrap_or_default(),
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
+        strategy: Strategy::BlueGreen,
     };
     Some((drafts, spec))
 }

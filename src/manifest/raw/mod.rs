@@ -3,6 +3,7 @@
 //! A record is declared once: its struct, its reader and its JSON Schema come from the same lines and cannot disagree. Every field may
 //! be missing here, so that one fault does not hide the next; the reader has told of it where it must not.
 
+mod figure;
 mod form;
 mod read;
 mod scalar;
@@ -15,6 +16,10 @@ use schemars::JsonSchema;
 use self::read::{Entries, Read};
 pub(super) use self::{
     form::suggest,
+    measured::{
+        AzureMonitorText, CloudWatchText, LoadText, MetricText, ParityText, PrometheusText,
+        ReplaceText,
+    },
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
     short::{AcrossText, CommandText, EnvText},
@@ -33,12 +38,12 @@ macro_rules! record {
         $(#[$doc])*
         #[derive(Clone, Debug, Default, JsonSchema)]
         #[schemars(deny_unknown_fields, extend("required" = [$($needed),*]))]
-        pub(super) struct $name {
-            $($(#[$field_doc])* #[schemars(rename = $key, required)] pub(super) $field: Option<At<$kind>>,)*
+        pub(in crate::manifest) struct $name {
+            $($(#[$field_doc])* #[schemars(rename = $key, required)] pub(in crate::manifest) $field: Option<At<$kind>>,)*
         }
 
         impl $name {
-            pub(super) const KEYS: &[&str] = &[$($key),*];
+            pub(in crate::manifest) const KEYS: &[&str] = &[$($key),*];
             const NEEDED: &[&str] = &[$($needed),*];
         }
 
@@ -51,6 +56,15 @@ macro_rules! record {
         }
     };
 }
+
+/// Below the macro that they use.
+mod aws;
+mod measured;
+
+pub(super) use self::aws::{
+    AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
+    LogsText, PermissionText, QueueText, UrlText, VpcText,
+};
 
 record! {
     /// A set of functions that are deployed, promoted and rolled back as one, on every cloud of its environments.
@@ -131,6 +145,7 @@ record! {
         "rollout" rollout: RolloutText,
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
         "drift" drift: DriftMode,
+        "aws" aws: FunctionAwsText,
     }
 }
 
@@ -149,6 +164,7 @@ record! {
         "timeout" timeout: Length,
         /// Variables of this function; they win over the service's.
         "env" env: Named<VariableName, EnvText>,
+        "aws" aws: FunctionAwsText,
     }
 }
 
@@ -180,12 +196,15 @@ record! {
 }
 
 record! {
-    /// A gate: exactly one of `http`, `command`, `approval` and `gate`, and how it is measured.
+    /// A gate: exactly one of `http`, `load`, `parity`, `metric`, `command`, `approval` and `gate`, and how it is measured.
     GateSpec needs [] {
         "http" http: HttpText,
         /// A command, or `{ run: command }`: run by `sh -c` in the repository's root. Exit code 0 passes.
         "command" command: CommandText,
         "approval" approval: ApprovalText,
+        "load" load: LoadText,
+        "parity" parity: ParityText,
+        "metric" metric: MetricText,
         /// Name of a `Gate` document, which is used as it is.
         "gate" gate: GateName,
         /// Name in status and history. Without it: made from the kind.
@@ -199,7 +218,7 @@ record! {
         "interval" interval: Length,
         /// Time before the first measurement.
         "initialDelay" initial_delay: Length,
-        /// Longest time that one measurement may take.
+        /// Longest time that one measurement may take; for a `load` what it takes by itself.
         "timeout" timeout: Length,
         /// Failed measurements that are forgiven; -1 forgives any number, where `successLimit` says what is enough.
         "failureLimit" failure_limit: FailureLimit,

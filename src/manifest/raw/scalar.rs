@@ -11,6 +11,7 @@ use super::{
 };
 use crate::{
     manifest::{
+        aws::{Architecture, LogFormat, LogLevel, Start, UrlAuth},
         spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
         yaml::{Node, Place},
     },
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// Reads a text by a rule.
-fn read_text<T>(
+pub(super) fn read_text<T>(
     node: &Node,
     place: &Place,
     report: &mut Report,
@@ -98,6 +99,15 @@ impl ApiVersion {
     pub(in crate::manifest) const V1ALPHA1: &str = "verdigris.dev/v1alpha1";
 }
 
+const LEVELS: [(&str, LogLevel); 6] = [
+    ("trace", LogLevel::Trace),
+    ("debug", LogLevel::Debug),
+    ("info", LogLevel::Info),
+    ("warn", LogLevel::Warn),
+    ("error", LogLevel::Error),
+    ("fatal", LogLevel::Fatal),
+];
+
 read_by!(
     String => |text| Ok(text.to_owned()),
     ServiceName => form::name,
@@ -115,7 +125,14 @@ read_by!(
     GateStage => |text| one_of(text, &[("staging", Self::Staging), ("promotion", Self::Promotion)]),
     CloudName => |text| one_of(text, &[("aws", Self::Aws), ("azure", Self::Azure)]),
     Label => |text| form::label(text).map(|()| Self),
+    Architecture => |text| one_of(text, &[("x86_64", Self::X86), ("arm64", Self::Arm64)]),
+    LogFormat => |text| one_of(text, &[("text", Self::Text), ("json", Self::Json)]),
+    LogLevel => |text| one_of(text, &LEVELS),
+    UrlAuth => |text| one_of(text, &[("none", Self::None), ("iam", Self::Iam)]),
+    Start => |text| one_of(text, &[("latest", Self::Latest), ("oldest", Self::Oldest)]),
 );
+
+pub(super) use schema_of;
 
 schema_of!(
     ServiceName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 32 },
@@ -135,6 +152,11 @@ schema_of!(
     CloudName => { "type": "string", "enum": ["aws", "azure"] },
     FailureLimit => { "type": "integer", "minimum": -1 },
     Label => { "type": "string", "maxLength": 63 },
+    Architecture => { "type": "string", "enum": ["x86_64", "arm64"] },
+    LogFormat => { "type": "string", "enum": ["text", "json"] },
+    LogLevel => { "type": "string", "enum": ["trace", "debug", "info", "warn", "error", "fatal"] },
+    UrlAuth => { "type": "string", "enum": ["none", "iam"] },
+    Start => { "type": "string", "enum": ["latest", "oldest"] },
     Megabytes => { "anyOf": [
         { "type": "string", "pattern": "^[0-9]+ ?(Mi|MiB|MB|M|Gi|GiB|GB|G)?$" },
         { "type": "integer", "minimum": 128, "maximum": 10240 },

@@ -8,6 +8,7 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 use serde::{Deserialize, Serialize};
 
 pub use self::gate::{ApprovalGate, CommandGate, Gate, GateKind, GateStage, HttpGate, Measure};
+use super::{aws::AwsFunction, strategy::Strategy};
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
@@ -127,6 +128,9 @@ pub struct Function {
     pub timeout: Duration,
     /// Variables of this function only; they win over the service's. On Azure they are the app's, since an app shares its settings.
     pub env: BTreeMap<String, EnvValue>,
+    /// What is asked of AWS alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub aws: Option<Box<AwsFunction>>,
 }
 
 /// Memory in MiB, between 128 and 10,240 (the limits of Lambda).
@@ -180,6 +184,9 @@ pub struct RolloutSpec {
     /// How long blue is watched after a promotion.
     pub bake: Duration,
     pub across: Across,
+    /// How users come to it.
+    #[serde(default)]
+    pub strategy: Strategy,
 }
 
 /// The order of promotion over the clouds.

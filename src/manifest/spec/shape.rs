@@ -10,6 +10,24 @@ impl GateKind {
             Self::Http(_) => answer(),
             Self::Command(_) => Shape::from([("exit", Kind::Int), ("output", Kind::Text)]),
             Self::Approval(_) => Shape::new(),
+            Self::Load(_) => Shape::from([
+                ("rate", Kind::Double),
+                ("achieved", Kind::Double),
+                ("count", Kind::Int),
+                ("errors", Kind::Double),
+                ("errorCount", Kind::Int),
+                ("p50", Kind::Double),
+                ("p95", Kind::Double),
+                ("p99", Kind::Double),
+                ("max", Kind::Double),
+            ]),
+            Self::Parity(_) => Shape::from([
+                ("requests", Kind::Int),
+                ("compared", Kind::Int),
+                ("different", Kind::Int),
+                ("differences", Kind::Int),
+            ]),
+            Self::Metric(_) => Shape::from([("value", Kind::Double), ("baseline", Kind::Any)]),
         }
     }
 }

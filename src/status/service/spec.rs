@@ -1,12 +1,17 @@
 //! What is asked for, in short. Values of variables are never told: they may be secret.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::rollout::stage;
 use crate::{
     desired::{DesiredService, Release, ReleaseContent},
-    manifest::spec::{Across, DriftMode, Function, Gate, RolloutSpec},
+    manifest::{
+        aws::{AwsFunction, differences},
+        spec::{Across, DriftMode, Function, Gate, RolloutSpec},
+    },
     name::{FunctionName, GateName},
 };
 
@@ -24,6 +29,9 @@ pub struct SpecReport {
     pub gates: Vec<GateSpec>,
     /// `together`, or the order of the clouds.
     pub across: String,
+    /// `blueGreen`, or the steps of the canary.
+    #[serde(default)]
+    pub strategy: String,
     pub bake_seconds: u64,
     /// `enforce` or `observe`.
     #[schema(value_type = String)]
@@ -41,6 +49,9 @@ pub struct FunctionReport {
     pub schedule: Option<String>,
     pub memory_mib: u32,
     pub timeout_seconds: u64,
+    /// What is asked of AWS alone, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub aws: BTreeMap<String, String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -77,6 +88,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         gates,
         bake,
         across,
+        strategy,
     } = rollout;
     SpecReport {
         runtime: runtime.to_string(),
@@ -89,6 +101,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
             Across::Together => "together".to_owned(),
             Across::InOrder { first, soak } => format!("{first} first, {}s soak", soak.as_secs()),
         },
+        strategy: strategy.told(),
         bake_seconds: bake.as_secs(),
         drift: *drift,
     }
@@ -103,6 +116,7 @@ fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
         memory,
         timeout,
         env: _,
+        aws,
     } = function;
     let route = http.as_ref().map(|http| {
         let methods = match http.methods.is_empty() {
@@ -119,7 +133,13 @@ fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
         schedule: schedule.clone(),
         memory_mib: memory.0,
         timeout_seconds: timeout.as_secs(),
+        aws: settings(aws.as_deref()),
     }
+}
+
+fn settings(aws: Option<&AwsFunction>) -> BTreeMap<String, String> {
+    let asked = differences(None, aws).into_iter();
+    asked.map(|it| (it.path, it.to)).collect()
 }
 
 fn gate(gate: &Gate) -> GateSpec {

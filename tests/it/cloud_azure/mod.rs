@@ -79,6 +79,7 @@ fn function(http: Option<&str>, queue: Option<&str>) -> Function {
         }),
         queue: queue.map(str::to_owned),
         schedule: None,
+        aws: None,
         memory: Megabytes(256),
         timeout: Duration::from_secs(10),
         env: BTreeMap::new(),

@@ -112,6 +112,7 @@ fn function(name: &FunctionName) -> Function {
         queue: http.is_none().then(|| "orders".to_owned()),
         http,
         schedule: None,
+        aws: None,
         memory: Megabytes(256),
         timeout: Duration::from_secs(10),
         // A name of its own for each function: where functions share one app, they share its variables.

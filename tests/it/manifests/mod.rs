@@ -1,5 +1,6 @@
 //! Manifests as people write them, and what they are told.
 
+mod aws;
 mod examples;
 mod faults;
 mod schemas;

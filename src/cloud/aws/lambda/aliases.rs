@@ -7,7 +7,7 @@ use super::{
     Class, Lambda,
     errors::{asked, is_conflict, is_missing, odd, sorted},
 };
-use crate::cloud::CloudError;
+use crate::{cloud::CloudError, name::Percent};
 
 /// Where an alias should point.
 #[derive(Debug)]
@@ -16,6 +16,15 @@ pub(in crate::cloud::aws) struct Pointing<'a> {
     pub(in crate::cloud::aws) alias: &'a str,
     pub(in crate::cloud::aws) version: &'a str,
     pub(in crate::cloud::aws) description: String,
+    /// Another version that takes a share of its requests.
+    pub(in crate::cloud::aws) share: Option<Share<'a>>,
+}
+
+/// A version and its share of an alias's requests.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cloud::aws) struct Share<'a> {
+    pub(in crate::cloud::aws) version: &'a str,
+    pub(in crate::cloud::aws) weight: Percent,
 }
 
 /// Of the statement for the URL, and of that for the function behind it. A statement cannot be changed, only taken away. The alias is
@@ -34,10 +43,11 @@ fn permits_url(policy: &str, alias: &str) -> bool {
     statement_ids(alias).iter().all(has)
 }
 
-/// No weights: all traffic goes to the one version.
-fn whole_traffic() -> AliasRoutingConfiguration {
+/// No weights where nothing is shared: all traffic goes to the one version.
+fn traffic(share: Option<Share<'_>>) -> AliasRoutingConfiguration {
+    let weight = |Share { version, weight }| (String::from(version), Percent::as_fraction(weight));
     AliasRoutingConfiguration::builder()
-        .set_additional_version_weights(Some(Default::default()))
+        .set_additional_version_weights(Some(share.into_iter().map(weight).collect()))
         .build()
 }
 
@@ -73,6 +83,7 @@ impl Lambda {
             alias,
             version,
             description,
+            share,
         } = pointing;
         self.turn(Class::Other).await;
         let answer = self
@@ -82,6 +93,7 @@ impl Lambda {
             .name(alias)
             .function_version(version)
             .description(description)
+            .set_routing_config(share.map(|share| traffic(Some(share))))
             .send()
             .await;
         answer
@@ -89,7 +101,7 @@ impl Lambda {
             .map_err(|error| sorted(asked("CreateAlias", name), &error))
     }
 
-    /// Points an alias at one version, with no weights beside it, unless somebody else was faster.
+    /// Points an alias at one version, with no other share beside it than the one that is asked for, unless somebody else was faster.
     pub(in crate::cloud::aws) async fn update_alias(
         &self,
         pointing: Pointing<'_>,
@@ -100,6 +112,7 @@ impl Lambda {
             alias,
             version,
             description,
+            share,
         } = pointing;
         self.turn(Class::Other).await;
         let answer = self
@@ -109,7 +122,7 @@ impl Lambda {
             .name(alias)
             .function_version(version)
             .description(description)
-            .routing_config(whole_traffic())
+            .routing_config(traffic(share))
             .set_revision_id(revision_id)
             .send()
             .await;

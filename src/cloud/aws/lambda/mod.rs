@@ -30,7 +30,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 pub(super) use self::{
-    aliases::Pointing,
+    aliases::{Pointing, Share},
     functions::{Change, Function},
 };
 

@@ -1,0 +1,67 @@
+//! What differs between two `aws:` blocks, for people.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::AwsFunction;
+
+/// What differs, in words: the path below `aws` and its two values as JSON, long ones cut.
+pub fn differences(old: Option<&AwsFunction>, new: Option<&AwsFunction>) -> Vec<Difference> {
+    let [old, new] = [old, new].map(|side| {
+        let mut leaves = BTreeMap::new();
+        // Cannot fail: every key is a string and every value has a JSON form.
+        let json = serde_json::to_value(side.cloned().unwrap_or_default()).unwrap_or_default();
+        flatten("aws", &json, &mut leaves);
+        leaves
+    });
+    let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
+    let value = |side: &BTreeMap<String, String>, path: &String| {
+        side.get(path).cloned().unwrap_or_else(|| "none".to_owned())
+    };
+    paths
+        .into_iter()
+        .filter(|path| old.get(*path) != new.get(*path))
+        .map(|path| Difference {
+            path: path.clone(),
+            from: value(&old, path),
+            to: value(&new, path),
+        })
+        .collect()
+}
+
+/// One setting that differs.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Difference {
+    pub path: String,
+    pub from: String,
+    pub to: String,
+}
+
+fn flatten(path: &str, value: &serde_json::Value, into: &mut BTreeMap<String, String>) {
+    const LONGEST: usize = 80;
+    if let serde_json::Value::Object(map) = value {
+        if let (Some(serde_json::Value::Number(secs)), true) = (map.get("secs"), map.len() == 2) {
+            into.insert(path.to_owned(), format!("{secs}s"));
+            return;
+        }
+        for (key, value) in map {
+            flatten(&format!("{path}.{key}"), value, into);
+        }
+        return;
+    }
+    let text = match value {
+        serde_json::Value::String(text) => text.clone(),
+        serde_json::Value::Array(items) => {
+            let words = items.iter().map(|item| match item {
+                serde_json::Value::String(text) => text.clone(),
+                other => other.to_string(),
+            });
+            words.collect::<Vec<_>>().join(",")
+        }
+        other => other.to_string(),
+    };
+    let mut shown: String = text.chars().take(LONGEST).collect();
+    if shown.len() < text.len() {
+        shown.push('…');
+    }
+    into.insert(path.to_owned(), shown);
+}
