@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::{desired::ReleaseContent, manifest::spec::HttpGate, observed::Addresses};
+use crate::{desired::ReleaseContent, observed::Addresses};
 
 /// Why a gate cannot be asked anywhere.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -15,20 +15,21 @@ pub enum AddressError {
     NoAddress { function: String },
 }
 
-/// The slot's address of the function that answers the gate's request.
+/// The slot's address of the function that answers a request.
 ///
 /// # Errors
 ///
 /// Says which function is missing, in the release or in the slot.
-pub fn of_gate<'a>(
-    gate: &HttpGate,
+pub fn of_request<'a>(
+    method: &str,
+    path: &str,
     content: &ReleaseContent,
     addresses: &'a Addresses,
 ) -> Result<&'a Url, AddressError> {
-    let path = gate.path.split('?').next().unwrap_or_default();
-    let function = content.route(&gate.method, path);
+    let path = path.split('?').next().unwrap_or_default();
+    let function = content.route(method, path);
     let function = function.ok_or_else(|| AddressError::NoFunction {
-        method: gate.method.clone(),
+        method: method.to_owned(),
         path: path.to_owned(),
     })?;
     let address = addresses.get(function);

@@ -3,7 +3,10 @@
 //! A gate's address is always that of a slot: users write a path, and a path can name no other host.
 
 pub mod address;
+mod chain;
 pub mod command;
 pub mod http;
+mod json;
 mod output;
 mod reply;
+mod shown;

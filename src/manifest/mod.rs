@@ -13,6 +13,7 @@ pub mod schema;
 pub mod set;
 pub mod spec;
 pub mod strategy;
+pub mod template;
 mod yaml;
 
 /// Reads a duration as manifests write it: `300ms`, `30s`, `10m`, `1h30m`.

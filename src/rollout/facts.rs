@@ -164,7 +164,7 @@ fn note(evidence: &mut Evidence, check: Option<Check>) {
 
 fn found(evidence: &Evidence) -> Option<Found> {
     match evidence {
-        Evidence::Http(HttpEvidence { answer, .. }) => answer.as_ref().map(of_answer),
+        Evidence::Http(http) => of_chain(http),
         Evidence::Command(CommandEvidence { exit, output, .. }) => {
             let facts = exit.map(|exit| json!({ "exit": exit, "output": output }));
             all(facts?)
@@ -203,6 +203,26 @@ fn of_parity(parity: &ParityEvidence) -> serde_json::Value {
         "requests": parity.requests, "compared": sum(|pair| pair.compared),
         "different": sum(|pair| pair.different), "differences": parity.difference_count,
     })
+}
+
+/// The last answer, every answer as `steps`, and what they left.
+fn of_chain(http: &HttpEvidence) -> Option<Found> {
+    let mut last = http.answer.as_ref().map(of_answer)?;
+    let each = http.earlier.iter().chain([http]);
+    let step = |step: &HttpEvidence| {
+        let mut facts = step.answer.as_ref().map(of_answer)?.facts;
+        facts.insert(
+            "name".to_owned(),
+            json!(step.name.as_deref().unwrap_or_default()),
+        );
+        facts.entry("json").or_insert(json!(null));
+        Some(json!(facts))
+    };
+    let steps: Vec<_> = each.clone().filter_map(step).collect();
+    let captured: BTreeMap<_, _> = each.flat_map(|step| &step.captured).collect();
+    last.facts.insert("steps".to_owned(), steps.into());
+    last.facts.insert("captured".to_owned(), json!(captured));
+    Some(last)
 }
 
 fn of_answer(answer: &HttpAnswer) -> Found {

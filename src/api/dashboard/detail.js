@@ -92,8 +92,11 @@ function evidence(found) {
     `${check.passed ? "✓" : "✗"} ${check.what}: wanted ${check.wanted}, got ${check.got}`));
   if (found.kind === "command") return [el("p", { class: "checks" }, el("code", {}, `$ ${found.run}`), ` ended with ${found.exit ?? "no exit code"}`), el("ul", { class: "checks" }, checks), el("pre", {}, found.output)];
   if (found.kind !== "http") return [];
+  const earlier = (found.earlier ?? []).flatMap((step) => evidence({ kind: "http", ...step }));
+  const kept = Object.entries(found.captured ?? {}).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  const captured = kept.length ? [el("p", { class: "checks" }, `captured ${kept.join(", ")}`)] : [];
   const answer = found.answer ? `${found.answer.status} in ${found.answer.latencyMs} ms\n${found.answer.body}${found.answer.isCut ? "…" : ""}` : "no answer";
-  return [el("ul", { class: "checks" }, checks), el("pre", {}, `${found.request.method} ${found.request.url}\n→ ${answer}`)];
+  return [...earlier, el("ul", { class: "checks" }, checks), el("pre", {}, `${found.request.method} ${found.request.url}\n→ ${answer}`), ...captured];
 }
 
 function conditions(status) {

@@ -4,6 +4,7 @@ mod aws;
 mod environment;
 mod function;
 mod gate;
+mod http;
 pub(super) mod limits;
 mod load;
 mod measure;
@@ -11,12 +12,14 @@ mod metric;
 pub(crate) mod parity;
 mod request;
 mod service;
+mod shared;
 mod timing;
 
 pub(super) use self::{
     environment::environment,
-    gate::{GateDraft, shared_gate},
+    gate::GateDraft,
     service::{ServiceDraft, service},
+    shared::{BadUse, SharedGate, Use, shared},
 };
 use super::raw::{At, Report};
 

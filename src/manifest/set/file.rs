@@ -1,12 +1,12 @@
 //! One file: cut, parsed, read and checked, with every fault that can be found without the others.
 
 use super::super::{
-    check::{self, ServiceDraft},
+    check::{self, ServiceDraft, SharedGate},
     fault::{Fault, Severity},
     raw::{
         At, EnvironmentDocument, GateDocument, Report, ServiceDocument, read_record, unknown_kind,
     },
-    spec::{Environment, Gate},
+    spec::Environment,
     yaml::{Broken, Document, Node, Place, Salvaged, Spot, salvage, split},
 };
 use crate::name::{EnvironmentName, GateName, ServiceName};
@@ -35,7 +35,7 @@ pub(super) enum Content {
         is_good: bool,
     },
     Environment(At<EnvironmentName>, std::sync::Arc<Environment>),
-    Gate(At<GateName>, Box<Gate>),
+    Gate(At<GateName>, SharedGate),
     /// Something is wrong, and these are the things that it may have been about.
     Broken(Suspects),
 }
@@ -225,8 +225,8 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
         }
         Some("Gate") => {
             let document: GateDocument = read_record(node, &root, report)?;
-            let gate = check::shared_gate(&document, report)?;
-            Some(Content::Gate(document.metadata?.value.name?, gate.into()))
+            let gate = check::shared(node, &document, report)?;
+            Some(Content::Gate(document.metadata?.value.name?, gate))
         }
         Some(_) | None => {
             unknown_kind(node, &root, report);

@@ -7,7 +7,7 @@ impl GateKind {
     /// The variables of a condition. `rollout::facts` gives each of them its value.
     pub fn shape(&self) -> Shape {
         match self {
-            Self::Http(_) => answer(),
+            Self::Http(_) => chain(),
             Self::Command(_) => Shape::from([("exit", Kind::Int), ("output", Kind::Text)]),
             Self::Approval(_) => Shape::new(),
             Self::Load(_) => Shape::from([
@@ -30,6 +30,16 @@ impl GateKind {
             Self::Metric(_) => Shape::from([("value", Kind::Double), ("baseline", Kind::Any)]),
         }
     }
+}
+
+/// The last answer, and all of them.
+fn chain() -> Shape {
+    let mut step = answer();
+    step.insert("name", Kind::Text);
+    let mut chain = answer();
+    chain.insert("steps", Kind::list(Kind::Record(step)));
+    chain.insert("captured", Kind::map(Kind::Any));
+    chain
 }
 
 fn answer() -> Shape {

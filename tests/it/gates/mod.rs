@@ -1,5 +1,6 @@
 //! Gates: what they ask, what they make of the answer, and what they never do.
 
+mod chains;
 mod command;
 mod http;
 mod rollouts;

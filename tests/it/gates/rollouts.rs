@@ -32,6 +32,9 @@ fn answer(status: u16, latency_ms: u64, body: &str) -> (Outcome, Evidence) {
         }),
         checks: Vec::new(),
         tries: 1,
+        name: None,
+        captured: BTreeMap::new(),
+        earlier: Vec::new(),
     };
     (Outcome::Successful, Evidence::Http(evidence))
 }

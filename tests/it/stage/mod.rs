@@ -23,8 +23,8 @@ use verdigris::{
     manifest::{
         spec::{
             Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
-            GateKind, GateStage, HttpGate, HttpRoute, Measure, Megabytes, PathPattern, RepoPath,
-            RolloutSpec, Runtime, Service,
+            GateKind, GateStage, HttpGate, HttpRoute, HttpStep, Measure, Megabytes, PathPattern,
+            RepoPath, RolloutSpec, Runtime, Service,
         },
         strategy::Strategy,
     },
@@ -401,17 +401,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
 }
 
 pub(crate) fn gate(name: &str) -> Gate {
-    let http = HttpGate {
-        method: "GET".to_owned(),
-        path: "/stock/42".to_owned(),
-        headers: BTreeMap::new(),
-        body: None,
-        status: Some(200),
-        expect_headers: BTreeMap::new(),
-        expect_json: BTreeMap::new(),
-        latency: None,
-        retries: 0,
-    };
+    let http = HttpGate::from(HttpStep::get("/stock/42"));
     Gate {
         name: name.parse().unwrap(),
         kind: GateKind::Http(http),
