@@ -2,6 +2,8 @@
 //!
 //! Looks at one order just before it is recorded and sent. It shares no code with the planner: a fault there should not be a fault here.
 
+mod standing;
+
 use crate::{
     manifest::{
         spec::{Gate, GateKind, GateStage, Measure},
@@ -47,6 +49,17 @@ pub enum Alarm {
     },
     #[error("refused to write to {target}: it was never seen")]
     Unseen { target: CloudName },
+    #[error("refused to promote on {target}: {ill} is ill, and {target} is the last healthy cloud")]
+    LastHealthy { target: CloudName, ill: CloudName },
+    #[error("refused an order for {}: {} is asked for now", release.short(), named(*.by))]
+    Superseded {
+        release: ReleaseDigest,
+        by: Option<ReleaseDigest>,
+    },
+}
+
+fn named(release: Option<ReleaseDigest>) -> String {
+    release.map_or_else(|| "nothing".to_owned(), |release| release.short())
 }
 
 /// Looks at one order once more.
@@ -62,9 +75,14 @@ pub fn check(
     share: usize,
 ) -> Result<(), Alarm> {
     match order {
-        Order::Build { .. } | Order::Measure { .. } => Ok(()),
+        Order::Build { release } => standing::is_current(state, *release),
+        Order::Measure { .. } => match &state.rollout {
+            Some(rollout) => standing::is_current(state, rollout.release),
+            None => Ok(()),
+        },
         Order::Stage { target, release } => {
             is_ours(state, *target)?;
+            standing::is_current(state, *release)?;
             let is_asked = state.rollout.as_ref().is_some_and(|rollout| {
                 rollout.release == *release && matches!(rollout.phase, Phase::Staging)
             });
@@ -90,6 +108,8 @@ pub fn check(
         }
         Order::Promote { target, release } | Order::Repair { target, release } => {
             is_ours(state, *target)?;
+            standing::is_current(state, *release)?;
+            standing::is_not_the_last(state, *target, *release)?;
             may_serve(state, *release)
                 .then_some(())
                 .ok_or(Alarm::NotPassed {
@@ -263,6 +283,13 @@ fn may_prune(
 ) -> Result<(), Alarm> {
     if !matches!(state.ask, Ask::Absent) {
         return Err(Alarm::StillWanted { target });
+    }
+    if state
+        .live
+        .get(&target)
+        .is_none_or(|live| live.seen.is_none())
+    {
+        return Err(Alarm::Unseen { target });
     }
     if absent * 100 > known * share {
         return Err(Alarm::PrunesTooMuch {

@@ -89,6 +89,12 @@ pub enum WaitingOn {
         target: CloudName,
         failure: Option<Failure>,
     },
+    /// A promotion that would touch the last cloud that serves users well.
+    LastHealthy {
+        target: CloudName,
+        ill: CloudName,
+        failure: Option<Failure>,
+    },
     Order {
         order: Order,
         failure: Option<Failure>,
@@ -158,6 +164,15 @@ impl fmt::Display for WaitingOn {
             Self::Git => f.write_str("the first read of the repository"),
             Self::Manifest { faults } => write!(f, "a correct manifest: {}", faults.join("; ")),
             Self::Cloud { target, failure } => write!(f, "a look at {target}{}", because(failure)),
+            Self::LastHealthy {
+                target,
+                ill,
+                failure,
+            } => write!(
+                f,
+                "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{}",
+                because(failure)
+            ),
             Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure)),
             Self::Gate { gate, .. } => write!(f, "gate {gate}"),
             Self::Approval {

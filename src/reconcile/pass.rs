@@ -135,7 +135,8 @@ impl Shared {
         for _ in 0..STEPS_MAX {
             let now = self.clock.now();
             points::part(&entry.state.key, Part::Plan);
-            let step = step(&entry.state, fleet, self.policy, now);
+            let planted = points::instead(&entry.state.key);
+            let step = planted.unwrap_or_else(|| step(&entry.state, fleet, self.policy, now));
             match self.take(entry, step, fleet, now, &mut starts) {
                 Ok(None) => {}
                 Ok(Some(Waiting { on, wake })) => {

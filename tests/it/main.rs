@@ -19,6 +19,7 @@ mod demo;
 mod end_to_end;
 mod gates;
 mod git;
+mod guard;
 mod laws;
 mod layers;
 mod local_arm;

@@ -67,8 +67,17 @@ impl View<'_> {
             Group::Failed(intent) => {
                 Step::Move(Event::Refused(why(StopReason::StageFailed, intent)))
             }
+            // On the way back no target waits for another.
+            Group::Pending(Step::Wait(_)) if self.is_ready_somewhere(&is_missing) => {
+                Step::Move(Event::Staged)
+            }
             Group::Pending(step) => step,
         }
+    }
+
+    fn is_ready_somewhere(&self, is_missing: &impl Fn(&CloudName) -> bool) -> bool {
+        let mut targets = self.rollout.targets.iter();
+        self.rollout.trigger.is_rollback() && targets.any(|target| !is_missing(target))
     }
 
     pub(super) fn promoting(&self) -> Step {
@@ -76,6 +85,11 @@ impl View<'_> {
         for (index, targets) in groups.iter().enumerate() {
             if index > 0
                 && let Some(step) = self.soaking(&groups[index - 1])
+            {
+                return step;
+            }
+            if index > 0
+                && let Some(step) = self.between_clouds(targets)
             {
                 return step;
             }
@@ -97,7 +111,9 @@ impl View<'_> {
     fn promotion_groups(&self) -> Vec<Vec<CloudName>> {
         let targets = &self.rollout.targets;
         match &self.rollout.spec.across {
-            Across::InOrder { first, .. } if !self.rollout.trigger.is_rollback() => {
+            Across::InOrder { first, .. }
+                if !self.rollout.trigger.is_rollback() && self.empty_beside(*first).is_none() =>
+            {
                 let (first, rest) = targets.iter().partition(|target| *target == first);
                 vec![first, rest]
             }
@@ -261,7 +277,9 @@ impl View<'_> {
     /// Why an order that is due cannot be sent now, if that is so.
     fn hindered(&self, sending: &Sending) -> Option<Step> {
         let target = sending.order.target()?;
-        let on = hindrance(self.state, target, Some(&sending.key))?;
+        let Some(on) = hindrance(self.state, target, Some(&sending.key)) else {
+            return self.spared(sending);
+        };
         let is_looking = self.state.in_flight.observing.contains(&target);
         let is_look_needed = matches!(on, WaitingOn::Cloud { .. }) && !is_looking;
         let next_look: Timestamp = look_at(self.state, target, self.policy.resync);

@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
+    /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
     /// `drift` or `prune`.
     pub on: String,
     pub text: String,
@@ -83,11 +83,12 @@ impl Waiting {
             WaitingOn::Nothing => plain("nothing"),
             WaitingOn::Git => plain("git"),
             WaitingOn::Manifest { faults: _ } => plain("manifest"),
-            WaitingOn::Cloud { target, failure } => Self {
-                target: Some(*target),
-                failure: failure.as_ref().map(Trouble::of),
-                ..plain("cloud")
-            },
+            WaitingOn::Cloud { target, failure } => plain("cloud").at(*target, failure.as_ref()),
+            WaitingOn::LastHealthy {
+                target: _,
+                ill: target,
+                failure,
+            } => plain("lastHealthy").at(*target, failure.as_ref()),
             WaitingOn::Order {
                 order,
                 failure,
@@ -125,11 +126,15 @@ impl Waiting {
                 release,
                 message: _,
             } => about("rejected", *release),
-            WaitingOn::Drift { target, message: _ } => Self {
-                target: Some(*target),
-                ..plain("drift")
-            },
+            WaitingOn::Drift { target, message: _ } => plain("drift").at(*target, None),
             WaitingOn::Prune { message: _ } => plain("prune"),
         }
+    }
+
+    /// It is about a target, and why the newest try there did not succeed.
+    fn at(mut self, target: CloudName, failure: Option<&Failure>) -> Self {
+        self.target = Some(target);
+        self.failure = failure.map(Trouble::of);
+        self
     }
 }
