@@ -215,6 +215,8 @@ fn filled_root(root: &Node, values: &BTreeMap<String, Value>) -> Node {
     let entry = |(key, node): &(String, Node)| {
         let node = match key.as_str() {
             "spec" => filled(node, "spec", values),
+            // They were read already, and their faults are told once.
+            "parameters" => Node::Map(Vec::new()),
             _ => node.clone(),
         };
         (key.clone(), node)

@@ -145,6 +145,9 @@ fn measurement(target: CloudName, is_good: bool, question: &Question) -> Measure
         finished_at: now,
         outcome,
         evidence: Evidence::Http(HttpEvidence {
+            name: None,
+            captured: BTreeMap::new(),
+            earlier: Vec::new(),
             request: HttpRequest {
                 method: "GET".to_owned(),
                 url,
