@@ -9,8 +9,12 @@ use crate::{
         spec::{Gate, GateKind, GateStage, Measure},
         strategy::{CanaryStep, Strategy},
     },
-    name::{CloudName, GateName, Percent, ReleaseDigest},
-    plan::state::{Ask, ServiceState},
+    name::{CloudName, GateName, Percent, ReleaseDigest, ServiceKey},
+    plan::{
+        around::{Around, Stage},
+        state::{Ask, ServiceState},
+        step::Fleet,
+    },
     rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
 };
 
@@ -47,6 +51,12 @@ pub enum Alarm {
         target: CloudName,
         release: ReleaseDigest,
     },
+    #[error("refused to promote {} on {target}: {mate}, which goes with it, does not", release.short())]
+    LeavesItsGroup {
+        target: CloudName,
+        release: ReleaseDigest,
+        mate: ServiceKey,
+    },
     #[error("refused to write to {target}: it was never seen")]
     Unseen { target: CloudName },
     #[error("refused to promote on {target}: {ill} is ill, and {target} is the last healthy cloud")]
@@ -70,8 +80,7 @@ fn named(release: Option<ReleaseDigest>) -> String {
 pub fn check(
     order: &Order,
     state: &ServiceState,
-    known: usize,
-    absent: usize,
+    around: &Around,
     share: usize,
 ) -> Result<(), Alarm> {
     match order {
@@ -108,14 +117,13 @@ pub fn check(
         }
         Order::Promote { target, release } | Order::Repair { target, release } => {
             is_ours(state, *target)?;
-            standing::is_current(state, *release)?;
-            standing::is_not_the_last(state, *target, *release)?;
-            may_serve(state, *release)
-                .then_some(())
-                .ok_or(Alarm::NotPassed {
-                    target: *target,
-                    release: *release,
-                })
+            let (target, release) = (*target, *release);
+            standing::is_current(state, release)?;
+            standing::is_not_the_last(state, target, release)?;
+            if !may_serve(state, release) {
+                return Err(Alarm::NotPassed { target, release });
+            }
+            with_its_group(state, around, target, release)
         }
         Order::Retract { target, release } => {
             is_ours(state, *target)?;
@@ -124,7 +132,7 @@ pub fn check(
                 release: *release,
             })
         }
-        Order::Prune { target } => may_prune(state, *target, known, absent, share),
+        Order::Prune { target } => may_prune(state, *target, around.fleet, share),
     }
 }
 
@@ -228,6 +236,33 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
     }
 }
 
+/// A member of a group takes no blue while another that it goes with has stopped, or has not come so far.
+fn with_its_group(
+    state: &ServiceState,
+    around: &Around,
+    target: CloudName,
+    release: ReleaseDigest,
+) -> Result<(), Alarm> {
+    let rollout = state.rollout.as_ref();
+    let promoting = rollout.filter(|it| matches!(it.phase, Phase::Promoting));
+    let mates = promoting.into_iter().flat_map(|rollout| &rollout.pact);
+    for (mate, id) in mates {
+        let other = around.others.get(mate);
+        let facts = other.and_then(|other| other.facts.as_ref());
+        let theirs = facts.and_then(|facts| facts.rollout.as_ref());
+        let goes_along = theirs
+            .is_some_and(|it| it.id == *id && matches!(it.stage, Stage::Moving | Stage::Live));
+        if !goes_along {
+            return Err(Alarm::LeavesItsGroup {
+                target,
+                release,
+                mate: mate.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Not one more failed than is forgiven, and as much succeeded as is asked for.
 fn has_enough(measure: &Measure, outcomes: &[&Outcome]) -> bool {
     let number = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|it| is(it)).count();
@@ -277,10 +312,10 @@ fn is_ours(state: &ServiceState, target: CloudName) -> Result<(), Alarm> {
 fn may_prune(
     state: &ServiceState,
     target: CloudName,
-    known: usize,
-    absent: usize,
+    fleet: Fleet,
     share: usize,
 ) -> Result<(), Alarm> {
+    let Fleet { known, absent } = fleet;
     if !matches!(state.ask, Ask::Absent) {
         return Err(Alarm::StillWanted { target });
     }

@@ -8,15 +8,13 @@ use super::{
 };
 use crate::{
     manifest::{
-        spec::{Gate, GateKind, GateStage},
+        spec::{Gate, GateKind},
         strategy::CanaryStep,
     },
     name::{Actor, ReleaseDigest, Timestamp},
     rollout::{
-        Approval, Rollout, Trigger,
-        gate_run::GateRun,
+        Approval, Trigger,
         phase::{Event, Phase, StopReason, Why},
-        verdict::Verdict,
     },
 };
 
@@ -195,8 +193,11 @@ fn abort(
 
 fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> Result<Vec<Write>, String> {
     if let Some(rollout) = state.active() {
-        if is_unclear_in_bake(rollout) {
-            return Ok(watch_again(state, now));
+        if rollout.is_unclear_in_bake() {
+            if let Some(rollout) = &mut state.rollout {
+                rollout.watch_again(now);
+            }
+            return Ok(vec![Write::Rollout]);
         }
         if let Phase::Shifting { step, .. } = rollout.phase {
             return measure_step_again(state, step, now);
@@ -230,31 +231,6 @@ fn measure_again(state: &mut ServiceState, now: Timestamp) -> Result<Vec<Write>,
         writes.push(Write::Rollout);
     }
     Ok(writes)
-}
-
-/// The gates on blue start over, with their old measurements gone from the verdict.
-fn watch_again(state: &mut ServiceState, now: Timestamp) -> Vec<Write> {
-    let Some(rollout) = &mut state.rollout else {
-        return Vec::new();
-    };
-    let is_on_blue = |run: &&mut GateRun| run.after == GateStage::Promotion;
-    for run in rollout.gates.iter_mut().filter(is_on_blue) {
-        run.since = now;
-        run.measurements.clear();
-    }
-    vec![Write::Rollout]
-}
-
-/// A gate on blue says neither yes nor no, so the bake waits for a person.
-fn is_unclear_in_bake(rollout: &Rollout) -> bool {
-    let is_unclear = |gate: &Gate| {
-        let run = rollout.gates.iter().find(|run| run.gate == gate.name);
-        let verdict = run.map(|run| run.verdict(gate, &rollout.targets));
-        matches!(verdict, Some(Verdict::Inconclusive { .. }))
-    };
-    let gates = rollout.spec.gates.iter();
-    let mut watching = gates.filter(|gate| gate.after == GateStage::Promotion);
-    matches!(rollout.phase, Phase::Baking { .. }) && watching.any(is_unclear)
 }
 
 /// The gates of a canary's step start over. A share that waits for them stays as it is.

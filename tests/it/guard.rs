@@ -72,7 +72,12 @@ fn opinion_among(
 ) -> String {
     let mut state = state.clone();
     change(&mut state);
-    let said = guard::check(order, &state, known, absent, 50);
+    let fleet = verdigris::plan::step::Fleet { known, absent };
+    let around = verdigris::plan::around::Around {
+        fleet,
+        ..Default::default()
+    };
+    let said = guard::check(order, &state, &around, 50);
     let said = said.map_or_else(|alarm| alarm.to_string(), |()| "may be given".to_owned());
     let two = version("2").release.digest.short();
     let three = version("3").release.digest.short();

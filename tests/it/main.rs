@@ -7,6 +7,8 @@
 mod actions;
 mod api;
 mod build;
+mod canary;
+mod canary_end_to_end;
 mod cli;
 mod cloud_aws;
 mod cloud_aws_faults;

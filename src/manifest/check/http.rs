@@ -26,12 +26,8 @@ pub(super) fn http(text: &At<HttpText>, is_judged: bool, report: &mut Report) ->
     let mut known = BTreeSet::new();
     let Some(requests) = &text.value.requests else {
         let request = alone(&text.value);
-        if request.path.is_none() && !report.has_fault_below(&text.place) {
-            report.fault(
-                &text.place,
-                "`path` is missing",
-                "or write several `requests`",
-            );
+        if request.path.is_none() {
+            report.fault(&text.place, "`path` is missing", "");
         }
         return step(&request, is_judged, &mut known, report).map(HttpGate::from);
     };

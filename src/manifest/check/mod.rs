@@ -13,6 +13,7 @@ pub(crate) mod parity;
 mod request;
 mod service;
 mod shared;
+mod strategy;
 mod timing;
 
 pub(super) use self::{

@@ -7,6 +7,7 @@ mod orders;
 pub(in crate::plan) mod shifting;
 
 use super::{
+    around::Around,
     reason::WaitingOn,
     state::{Ask, Policy, ServiceState},
     step::{
@@ -28,6 +29,7 @@ use crate::{
 pub(super) fn step(
     state: &ServiceState,
     rollout: &Rollout,
+    around: &Around,
     policy: Policy,
     now: Timestamp,
 ) -> Step {
@@ -45,6 +47,7 @@ pub(super) fn step(
     let view = View {
         state,
         rollout,
+        around,
         policy,
         now,
     };
@@ -188,6 +191,7 @@ pub(super) fn under_way(order: &Order) -> Step {
 struct View<'a> {
     state: &'a ServiceState,
     rollout: &'a Rollout,
+    around: &'a Around,
     policy: Policy,
     now: Timestamp,
 }
@@ -238,6 +242,7 @@ impl Step {
             }),
             Self::Begin { .. }
             | Self::Move(_)
+            | Self::Together(_)
             | Self::Note(_)
             | Self::Observe(_)
             | Self::Send(_) => self,

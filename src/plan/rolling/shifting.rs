@@ -91,6 +91,7 @@ impl View<'_> {
             Step::Wait(_) => self.watching(wait_or_step),
             Step::Begin { .. }
             | Step::Move(_)
+            | Step::Together(_)
             | Step::Note(_)
             | Step::Observe(_)
             | Step::Send(_) => wait_or_step,
@@ -256,6 +257,7 @@ fn unclear(why: Why) -> Step {
         | StopReason::PromotionFailed
         | StopReason::NotStaged
         | StopReason::SlotReverted
+        | StopReason::GroupFailed
         | StopReason::Superseded
         | StopReason::Aborted => Step::Move(Event::Failed(why)),
     }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    name::{CloudName, GateName, ReleaseDigest, Timestamp},
+    name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp},
     plan::reason::WaitingOn,
     rollout::intent::{Failure, Response},
 };
@@ -14,7 +14,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
-    /// `drift` or `prune`.
+    /// `drift`, `prune`, `dependency`, `group` or `environment`.
     pub on: String,
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,6 +23,9 @@ pub struct Waiting {
     pub gate: Option<GateName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseDigest>,
+    /// The other service that is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceKey>,
     /// When it ends by itself, or is tried next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -128,6 +131,27 @@ impl Waiting {
             } => about("rejected", *release),
             WaitingOn::Drift { target, message: _ } => plain("drift").at(*target, None),
             WaitingOn::Prune { message: _ } => plain("prune"),
+            WaitingOn::Dependency { service, standing } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                ..plain("dependency")
+            },
+            WaitingOn::Group { service, standing } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                ..plain("group")
+            },
+            WaitingOn::Environment {
+                service,
+                after: _,
+                until,
+                standing,
+            } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                until: *until,
+                ..plain("environment")
+            },
         }
     }
 

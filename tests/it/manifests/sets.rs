@@ -286,7 +286,13 @@ fn what_a_use_of_a_shared_gate_lacks_or_has_too_much_is_told_where_it_stands() {
     let set = with_gates(
         "      - gate: smoke\n      - { gate: smoke, name: b, with: { path: /b, limt: 5 } }\n      - { gate: smoke, name: c, with: { path: /c d } }\n      - { gate: smoke, name: d, with: { path: /d, limit: slow } }\n      - { http: { path: / }, with: { path: /e } }\n",
     );
-    insta::assert_snapshot!(told(&set), @"");
+    let wanted = "\
+s.yaml:11:15: spec.rollout.gates[0].gate: the gate `smoke` must be told `path` (help: write `with: { path: … }`)
+s.yaml:12:51: spec.rollout.gates[1].with.limt: the gate `smoke` has no parameter `limt` (help: did you mean `limit`?)
+s.yaml:13:17: spec.rollout.gates[2].gate: with these values the gate `smoke` is wrong: spec.http.path: must start with `/` and hold no space or fragment (help: such as `/stock/42?full=1`; the host is the slot's)
+s.yaml:14:17: spec.rollout.gates[3].gate: with these values the gate `smoke` is wrong: spec.successCondition: a whole number has no order with text (help: numbers stand without quotes)
+s.yaml:15:30: spec.rollout.gates[4].with: only a shared gate has parameters (help: name a `Gate` document under `gate`)";
+    assert_eq!(told(&set).trim(), wanted);
 }
 
 #[test]
@@ -312,7 +318,10 @@ fn a_shared_gate_whose_defaults_are_wrong_is_told_in_its_own_file() {
         .replace("path: {}", "path: stock")
         .replace("description: milliseconds", "colour: red");
     let set = read(&[("g.yaml", &gate), ("prod.yaml", PROD)]);
-    insta::assert_snapshot!(told(&set), @"");
+    let wanted = "\
+g.yaml:7:26: parameters.limit.colour: unknown key (help: known here: default, description)
+g.yaml:11:11: spec.http.path: must start with `/` and hold no space or fragment (help: such as `/stock/42?full=1`; the host is the slot's)";
+    assert_eq!(told(&set).trim(), wanted);
 }
 
 #[test]
