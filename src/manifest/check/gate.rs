@@ -31,7 +31,7 @@ impl GateDraft {
     pub(super) fn name(&self) -> &GateName {
         match self {
             Self::Own(gate) => &gate.name,
-            Self::Shared(reference) => &reference.value,
+            Self::Shared(reference) => reference.name.as_ref().unwrap_or(&reference.gate.value),
         }
     }
 }
