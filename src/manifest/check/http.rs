@@ -27,7 +27,7 @@ pub(super) fn http(text: &At<HttpText>, is_judged: bool, report: &mut Report) ->
     let Some(requests) = &text.value.requests else {
         let request = alone(&text.value);
         if request.path.is_none() {
-            report.fault(&text.place, "`path` is missing", "");
+            report.fault(&text.place.key(), "`path` is missing", "");
         }
         return step(&request, is_judged, &mut known, report).map(HttpGate::from);
     };

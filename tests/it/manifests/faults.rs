@@ -541,7 +541,7 @@ a.yaml:16:64: spec.rollout.gates[0].http.requests[3].capture.b: must be `json` o
 a.yaml:16:71: spec.rollout.gates[0].http.requests[3].capture.c: a JSON pointer starts with `/`, a JSON path with `$` (help: write `/b` or `$.b`)
 a.yaml:17:17: spec.rollout.gates[1].http.path: does not stand beside `requests` (help: write it into one of the `requests`)
 a.yaml:17:36: spec.rollout.gates[1].http.requests: must be between 1 and 20 requests
-a.yaml:18:15: spec.rollout.gates[2].http: `path` is missing
+a.yaml:18:9: spec.rollout.gates[2].http: `path` is missing
 "#,
     );
 }
