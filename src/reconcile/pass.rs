@@ -180,6 +180,8 @@ impl Shared {
             match self.take(entry, step, &around, now, &mut decision) {
                 Ok(None) => {}
                 Ok(Some(Waiting { on, wake })) => {
+                    let dated = apply::date(&mut entry.state, &on, now);
+                    entry.unsaved.extend(dated);
                     entry.waiting = on;
                     decision.wake = wake;
                     return decision;

@@ -15,6 +15,7 @@ mod service;
 mod shared;
 mod strategy;
 mod timing;
+mod window;
 
 pub(super) use self::{
     environment::environment,

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 pub use self::gate::{
     ApprovalGate, Capture, CommandGate, Gate, GateKind, GateStage, HttpGate, HttpStep, Measure,
 };
+pub use super::window::{Window, WindowEffect};
 use super::{aws::AwsFunction, strategy::Strategy};
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
@@ -192,6 +193,9 @@ pub struct RolloutSpec {
     /// How long blue is watched after a promotion.
     pub bake: Duration,
     pub across: Across,
+    /// When it may be promoted, as far as the service says; its environment may say more.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     /// Services of one group in one environment are promoted together or not at all.
     #[serde(default)]
     pub group: Option<GroupName>,
@@ -228,6 +232,9 @@ pub struct Environment {
     /// At least one of the two clouds is there.
     pub aws: Option<AwsTarget>,
     pub azure: Option<AzureTarget>,
+    /// When anything in it may be promoted.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     #[serde(default)]
     pub follows: Option<Follows>,
 }

@@ -10,12 +10,12 @@ use super::{
     around::{self, Around, Joint, Turn},
     reason::{Reason, WaitingOn},
     rolling,
-    state::{Ask, Policy, ServiceState},
+    state::{Ask, PinKind, Policy, ServiceState},
 };
 use crate::{
     desired::DesiredService,
     diff,
-    name::{Actor, CloudName, EnvironmentName, ReleaseDigest, ServiceKey, Timestamp},
+    name::{Actor, CloudName, EnvironmentName, PlanHash, ReleaseDigest, ServiceKey, Timestamp},
     rollout::{
         Trigger,
         intent::{Intent, IntentKey, IntentState, Order},
@@ -52,6 +52,8 @@ pub enum Note {
     Learn { promoted: ReleaseDigest },
     /// Something newer than what the pin holds back is asked for.
     Unpin,
+    /// Words were given for another plan than this one, which it is now.
+    VoidApprovals { plan: PlanHash },
     /// Orders about drift that are done with.
     Clear { keys: Vec<IntentKey> },
     /// Somebody undid what an order had done: it is to be given again.
@@ -170,7 +172,7 @@ fn settled(
         return step;
     }
     let goal = match &state.memory.pin {
-        Some(pin) if pin.held == Some(wanted) => pin.release,
+        Some(pin) if pin.kind == PinKind::Person || pin.held == Some(wanted) => pin.release,
         Some(_) => return Step::Note(Note::Unpin),
         None => wanted,
     };
@@ -248,6 +250,8 @@ fn in_sync(
         Some(pin) => WaitingOn::Pinned {
             release: goal,
             held: pin.held.or(Some(wanted)),
+            kind: pin.kind,
+            actor: pin.actor.clone(),
         },
         None => WaitingOn::Nothing,
     };

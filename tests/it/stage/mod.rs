@@ -381,6 +381,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
             gates: vec![gate("smoke")],
             bake: Duration::from_secs(10),
             across: Across::Together,
+            windows: Vec::new(),
             group: None,
             strategy: Strategy::BlueGreen,
         },
@@ -445,5 +446,6 @@ fn environment() -> Environment {
             plan: AzurePlan("EP1".to_owned()),
             prefix: "shop".to_owned(),
         }),
+        windows: Vec::new(),
     }
 }
