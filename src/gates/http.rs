@@ -60,6 +60,31 @@ impl Client {
             .build()?;
         Ok(Self(client))
     }
+
+    /// A request to a slot, by method and path.
+    pub(super) fn build(
+        &self,
+        (method, path): (&str, &str),
+        headers: &BTreeMap<String, String>,
+        body: Option<&str>,
+        address: &Url,
+    ) -> Result<reqwest::Request, String> {
+        let url = address::join(address, path).map_err(|error| error.to_string())?;
+        let parsed = method.parse::<reqwest::Method>();
+        let method = parsed.map_err(|_| format!("`{method}` is no HTTP method"))?;
+        let mut request = self.0.request(method, url).headers(self::headers(headers)?);
+        if let Some(body) = body {
+            request = request.body(body.to_owned());
+        }
+        request.build().map_err(|error| no_answer(&error))
+    }
+
+    pub(super) async fn send(
+        &self,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        self.0.execute(request).await
+    }
 }
 
 /// The address in the slot of the function that answers a method and a path; see [`address::of_request`].
@@ -155,7 +180,10 @@ async fn ask(
         earlier: Vec::new(),
     };
     let built = captured.fill(step).and_then(|step| {
-        let request = build(client, &step, question.route)?;
+        let address = (question.route)(&step.method, &step.path);
+        let address = address.map_err(|error| error.to_string())?;
+        let sent = (step.method.as_str(), step.path.as_str());
+        let request = client.build(sent, &step.headers, step.body.as_deref(), &address)?;
         Ok((step, request))
     });
     let (step, request) = match built {
@@ -255,21 +283,6 @@ fn somebody_else(reply: &Reply, wanted: Option<ReleaseDigest>) -> Option<String>
     }
 }
 
-fn build(client: &Client, gate: &HttpStep, route: &Route) -> Result<reqwest::Request, String> {
-    let address = route(&gate.method, &gate.path).map_err(|error| error.to_string())?;
-    let url = address::join(&address, &gate.path).map_err(|error| error.to_string())?;
-    let method = gate.method.parse::<reqwest::Method>();
-    let method = method.map_err(|_| format!("`{}` is no HTTP method", gate.method))?;
-    let mut request = client
-        .0
-        .request(method, url)
-        .headers(headers(&gate.headers)?);
-    if let Some(body) = &gate.body {
-        request = request.body(body.clone());
-    }
-    request.build().map_err(|error| no_answer(&error))
-}
-
 fn headers(wanted: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in wanted {
@@ -299,7 +312,7 @@ fn shown_request(step: &HttpStep, url: &str) -> HttpRequest {
 }
 
 /// The whole chain of causes, without the address, whose query may hold a key.
-fn no_answer(error: &reqwest::Error) -> String {
+pub(super) fn no_answer(error: &reqwest::Error) -> String {
     let word = if error.is_connect() {
         "cannot connect"
     } else if error.is_timeout() {

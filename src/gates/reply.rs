@@ -7,6 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     json,
+    parity::compare::Answer,
     shown::{HIDDEN, KEPT_MAX, is_secret, shown, shown_body, shown_headers},
 };
 use crate::{
@@ -21,7 +22,7 @@ const READ_MAX: usize = 1024 * 1024;
 const CAPTURE_MAX: usize = 16 * 1024;
 
 /// Every answer of a release names it.
-const RELEASE_HEADER: &str = "x-verdigris-release";
+pub(super) const RELEASE_HEADER: &str = "x-verdigris-release";
 
 pub(super) struct Reply {
     pub(super) answer: HttpAnswer,
@@ -89,6 +90,19 @@ pub(super) async fn read(mut response: reqwest::Response, started: Instant, end:
         body,
         is_whole,
     }
+}
+
+/// Reads an answer to its end, or as much as is ever read. False where the connection was lost.
+pub(super) async fn drain(mut response: reqwest::Response) -> bool {
+    let mut read = 0;
+    while read < READ_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => read += chunk.len(),
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+    true
 }
 
 impl Reply {
@@ -170,6 +184,27 @@ impl Reply {
             .map(told)
             .collect();
         faults.join("; ")
+    }
+
+    /// For a comparison with another answer, which takes whole answers only.
+    pub(super) fn into_compared(self) -> Result<Answer, String> {
+        if let Some(why) = self.broken_off {
+            return Err(format!("the answer broke off: {why}"));
+        }
+        if !self.is_whole {
+            return Err(format!("its answer has more than {READ_MAX} bytes"));
+        }
+        let text = |value: &reqwest::header::HeaderValue| {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        let headers = self.headers.iter();
+        Ok(Answer {
+            status: self.answer.status,
+            headers: headers
+                .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+                .collect(),
+            body: self.body,
+        })
     }
 
     fn check_header(&self, name: &str, wanted: &str) -> Check {

@@ -56,14 +56,26 @@ pub(super) fn shown_url(url: &Url) -> String {
     let Some(query) = url.query() else {
         return url.to_string();
     };
+    let mut bare = url.clone();
+    bare.set_query(None);
+    format!("{bare}?{}", shown_query(query))
+}
+
+/// A path with its query, whose secrets are hidden.
+pub(super) fn shown_path(path: &str) -> String {
+    match path.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", shown_query(query)),
+        None => path.to_owned(),
+    }
+}
+
+fn shown_query(query: &str) -> String {
     let hide = |pair: &str| match pair.split_once('=') {
         Some((name, _)) if is_secret_parameter(name) => format!("{name}={HIDDEN}"),
         Some(_) | None => pair.to_owned(),
     };
     let query: Vec<String> = query.split('&').map(hide).collect();
-    let mut bare = url.clone();
-    bare.set_query(None);
-    format!("{bare}?{}", query.join("&"))
+    query.join("&")
 }
 
 pub(super) fn shown_body(body: &str) -> String {

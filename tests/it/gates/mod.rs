@@ -3,6 +3,10 @@
 mod chains;
 mod command;
 mod http;
+mod load;
+mod metric;
+mod parity;
+mod rollout;
 mod rollouts;
 
 use verdigris::rollout::evidence::Outcome;
