@@ -6,6 +6,7 @@ mod faults;
 mod schemas;
 mod sets;
 mod specs;
+mod strategies;
 mod texts;
 mod windows;
 
