@@ -462,9 +462,11 @@ fn redact(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(redact),
         Value::String(text) => {
-            if text.parse::<Timestamp>().is_ok() {
-                *text = "[time]".to_owned();
-            }
+            let undated = |word: &str| match word.trim_end_matches(':') {
+                moment if moment.parse::<Timestamp>().is_ok() => word.replace(moment, "[time]"),
+                _ => word.to_owned(),
+            };
+            *text = text.split(' ').map(undated).collect::<Vec<_>>().join(" ");
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
