@@ -47,9 +47,13 @@ impl Shared {
             .iter()
             .all(|member| self.is_ready(&member.entry, joint))
             && self.write_all(&mut held, joint).await;
-        for member in &held {
-            self.publish(&member.entry);
-            self.wake(member.entry.state.key.clone());
+        if made {
+            // Before any of them is let go: it must not look as if the others had not moved.
+            for member in &held {
+                self.tell_of(&member.entry);
+                self.publish(&member.entry);
+                self.wake(member.entry.state.key.clone());
+            }
         }
         made
     }

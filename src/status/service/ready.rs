@@ -50,7 +50,7 @@ pub(super) fn ready(view: &View<'_>, phase: ServicePhase) -> Said {
         }
         ServicePhase::Pending => {
             let message = format!("{newest} is next{}{serving}", waits(view));
-            say(Truth::Unknown, "Progressing", message)
+            say(Truth::Unknown, progress(view), message)
         }
         ServicePhase::Removing => {
             let message = format!("git no longer names it{}", waits(view));
@@ -71,7 +71,17 @@ fn rolling(view: &View<'_>, phase: ServicePhase, serving: &str) -> Said {
         return Said::new(Ready, Truth::Unknown, "AwaitingApproval", message);
     }
     let message = format!("{what} is {}{}{serving}", doing(phase), waits(view));
-    Said::new(Ready, Truth::Unknown, "Progressing", message)
+    Said::new(Ready, Truth::Unknown, progress(view), message)
+}
+
+/// Whether it goes on by itself, or waits for another service.
+fn progress(view: &View<'_>) -> &'static str {
+    match view.waiting.first().map(|waiting| waiting.on.as_str()) {
+        Some("dependency") => "DependencyNotReady",
+        Some("group") => "GroupNotReady",
+        Some("environment") => "EnvironmentNotReady",
+        Some(_) | None => "Progressing",
+    }
 }
 
 fn live(view: &View<'_>, newest: &str) -> String {
