@@ -79,6 +79,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
             "/api/v1/services/{environment}/{name}/plan",
             get(services::plan),
         ),
+        (
+            "/api/v1/services/{environment}/{name}/why",
+            get(services::why),
+        ),
         ("/api/v1/rollouts", get(fleet::rollouts)),
         ("/api/v1/plan", get(fleet::plan)),
         ("/api/v1/events", get(events::events)),

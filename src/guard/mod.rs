@@ -9,7 +9,7 @@ use crate::{
         spec::{Gate, GateKind, GateStage, Measure},
         strategy::{CanaryStep, Strategy},
     },
-    name::{CloudName, GateName, Percent, ReleaseDigest, ServiceKey},
+    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, ServiceKey},
     plan::{
         around::{Around, Stage},
         state::{Ask, ServiceState},
@@ -228,9 +228,16 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
         | GateKind::Parity(_)
         | GateKind::Metric(_) => count_of(None),
         GateKind::Approval(approval) => {
-            let may = |who: &str| approval.by.is_empty() || approval.by.iter().any(|by| by == who);
+            let is_open = approval.by.is_empty() && approval.roles.is_empty();
+            let may = |who: &Actor| {
+                let mut names = approval.by.iter();
+                let mut roles = approval.roles.iter();
+                is_open
+                    || names.any(|by| *by == who.username)
+                    || roles.any(|it| who.roles.contains(it))
+            };
             let given = rollout.approvals.iter();
-            let given = given.filter(|given| may(&given.actor.username));
+            let given = given.filter(|given| given.void_since.is_none() && may(&given.actor));
             given.count() >= approval.quorum as usize
         }
     }

@@ -3,7 +3,7 @@
 use super::Alarm;
 use crate::{
     name::{CloudName, ReleaseDigest},
-    plan::state::{Ask, ServiceState},
+    plan::state::{Ask, PinKind, ServiceState},
     rollout::{
         Rollout, Trigger,
         intent::{IntentState, Order},
@@ -44,8 +44,12 @@ fn newer(state: &ServiceState, rollout: &Rollout) -> Option<Option<ReleaseDigest
         } => Some(desired.release.digest),
     };
     let is_as_asked = asked == Some(rollout.release);
+    let pin = state.memory.pin.as_ref();
+    let is_pinned =
+        pin.is_some_and(|pin| pin.kind == PinKind::Person && pin.release == rollout.release);
     let is_as_held = match rollout.trigger {
-        Trigger::Rollback { held } => asked == held,
+        // A person who pins a release wants it, whatever Git asks for.
+        Trigger::Rollback { held } => asked == held || is_pinned,
         Trigger::Commit | Trigger::Retry => false,
     };
     (!is_as_asked && !is_as_held).then_some(asked)

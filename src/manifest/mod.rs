@@ -13,6 +13,7 @@ pub mod schema;
 pub mod set;
 pub mod spec;
 pub mod strategy;
+mod window;
 mod yaml;
 
 /// Reads a duration as manifests write it: `300ms`, `30s`, `10m`, `1h30m`.
@@ -22,4 +23,9 @@ mod yaml;
 /// Says what is wrong and what to write instead.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     raw::plain_duration(text)
+}
+
+/// Writes a duration as manifests write it.
+pub fn duration_text(length: std::time::Duration) -> String {
+    window::length_text(length)
 }

@@ -88,6 +88,7 @@ mod tests {
     const FUNCTION: &str = "/properties/functions/additionalProperties";
     const SECRET: &str = "/properties/env/additionalProperties/anyOf/1";
     const ACROSS: &str = "/properties/rollout/properties/across/anyOf/2";
+    const WINDOW: &str = "/properties/rollout/properties/windows/items";
     const STRATEGY: &str = "/properties/rollout/properties/strategy/anyOf/1";
     const CANARY: &str = "/properties/canary";
     const GATE: &str = "/properties/rollout/properties/gates/items";
@@ -116,6 +117,7 @@ mod tests {
         const PAUSE: &str = "/anyOf/0/items/anyOf/2/properties/pause/anyOf/1";
         canary(PAUSE, raw::PauseLong::KEYS);
         service(&[SPEC, GATE], raw::GateSpec::KEYS);
+        service(&[SPEC, WINDOW], raw::WindowText::KEYS);
         let environment = |pointer: &[&str], known| check(Kind::Environment, pointer, known);
         environment(&[], raw::EnvironmentDocument::KEYS);
         environment(&[SPEC], raw::EnvironmentSpec::KEYS);

@@ -29,12 +29,12 @@ macro_rules! digest_type {
             }
 
             pub fn hex(&self) -> String {
-                self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+                hex(&self.0)
             }
 
             /// The first twelve hexadecimal digits, for people.
             pub fn short(&self) -> String {
-                self.hex()[..12].to_owned()
+                hex(&self.0[..6])
             }
         }
 
@@ -86,6 +86,21 @@ digest_type!(
     /// The bytes of a package. AWS calls the same number, in base64, `CodeSha256`.
     CodeDigest
 );
+digest_type!(
+    /// What a rollout would do to what is live. Approvals are given for one, and for no other.
+    PlanHash
+);
+
+/// Two lower-case digits for each byte. Digests are written in every record and report, so this is not left to `format!`.
+pub fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)].into());
+        text.push(DIGITS[usize::from(byte & 15)].into());
+    }
+    text
+}
 
 fn parse_digest(value: &str) -> Result<[u8; 32], BadName> {
     let bad = || BadName {

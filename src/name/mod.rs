@@ -12,7 +12,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    digest::{CodeDigest, InputDigest, ReleaseDigest},
+    digest::{CodeDigest, InputDigest, PlanHash, ReleaseDigest, hex},
     percent::Percent,
     revision::{ObjectId, Revision},
     time::Timestamp,
@@ -221,6 +221,9 @@ impl fmt::Display for Slot {
 pub struct Actor {
     pub username: String,
     pub automated: bool,
+    /// What their token says that they are: who may approve what is asked by these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
 }
 
 impl Actor {
@@ -228,6 +231,7 @@ impl Actor {
         Self {
             username: username.into(),
             automated: false,
+            roles: Vec::new(),
         }
     }
 
@@ -235,6 +239,7 @@ impl Actor {
         Self {
             username: "verdigris".to_owned(),
             automated: true,
+            roles: Vec::new(),
         }
     }
 }

@@ -76,6 +76,15 @@ impl SlotContent {
         self.release() == Some(release)
     }
 
+    /// Whether some function of it, if not all, is of the release.
+    pub fn has_any_of(&self, release: ReleaseDigest) -> bool {
+        match self {
+            Self::Empty => false,
+            Self::Whole(holding) => holding.release == release,
+            Self::Torn(functions) => functions.values().any(|of| *of == Some(release)),
+        }
+    }
+
     /// What takes a share of its requests.
     pub fn canary(&self) -> Option<&Canary> {
         self.holding()?.canary.as_ref()

@@ -7,6 +7,7 @@
 pub mod act;
 pub mod apply;
 pub mod around;
+pub mod bound;
 pub mod preview;
 pub mod reason;
 mod rolling;

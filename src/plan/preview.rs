@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use super::{
     around::{self, Around},
+    bound,
     reason::{Planned, Reason, WaitingOn},
     rolling::shifting::weighers,
     state::{Policy, ServiceState},
@@ -11,7 +12,7 @@ use super::{
 };
 use crate::{
     manifest::{spec::RolloutSpec, strategy::CanaryStep},
-    name::{Actor, CloudName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    name::{Actor, CloudName, Percent, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{Trigger, intent::Order},
 };
 
@@ -23,6 +24,8 @@ pub struct ServicePlan {
     pub revision: Option<Revision>,
     pub wanted: Option<ReleaseDigest>,
     pub live: Option<ReleaseDigest>,
+    /// What approvals are given for, where a release would be or is being rolled out.
+    pub hash: Option<PlanHash>,
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<Planned>,
     pub gates: Vec<String>,
@@ -54,6 +57,7 @@ pub fn preview(
             .map(|desired| desired.release.revision.clone()),
         wanted: state.wanted(),
         live: state.memory.promoted,
+        hash: None,
         orders: Vec::new(),
         gates: Vec::new(),
         notes: Vec::new(),
@@ -65,7 +69,11 @@ pub fn preview(
         match step(&state, around, policy, now) {
             Step::Note(Note::Forget) => break,
             Step::Note(
-                note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. } | Note::Redo { .. }),
+                note @ (Note::Learn { .. }
+                | Note::Unpin
+                | Note::VoidApprovals { .. }
+                | Note::Clear { .. }
+                | Note::Redo { .. }),
             ) => {
                 super::apply::note(&mut state, note, now);
                 continue;
@@ -104,7 +112,19 @@ pub fn preview(
         break;
     }
     plan.live = state.memory.promoted;
+    plan.hash = hash(&state, &plan);
     plan
+}
+
+/// Of the rollout that is under way; else of the one that would begin.
+fn hash(state: &ServiceState, plan: &ServicePlan) -> Option<PlanHash> {
+    if let Some(rollout) = state.active() {
+        let is_before = rollout.phase.is_before_promotion();
+        return is_before.then(|| bound::hash(state, rollout));
+    }
+    let is_build = |planned: &&Planned| matches!(planned.order, Order::Build { .. });
+    let begun = plan.orders.iter().find(is_build)?;
+    Some(bound::of(state, begun.order.release()?, &state.targets()))
 }
 
 /// A service that was never looked at before, with what the look says of it.

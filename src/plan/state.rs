@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     desired::{DesiredService, Release},
     diff::FieldDrift,
-    manifest::spec::Environment,
+    manifest::spec::{Environment, Window},
     name::{
         Actor, CloudName, CodeDigest, FunctionName, ReleaseDigest, Revision, ServiceKey,
         ServiceName, Timestamp,
@@ -21,6 +21,7 @@ use crate::{
     rollout::{
         Rollout, Transition,
         intent::{Failure, Intent, IntentKey, Order},
+        word::Word,
     },
 };
 
@@ -130,6 +131,9 @@ pub struct Memory {
     /// Echo of the newest `reconcile` token.
     pub handled: Option<String>,
     pub created_at: Timestamp,
+    /// Since when something is waited for that no other record dates; by [`super::reason::WaitingOn::dated_by_memory`].
+    #[serde(default)]
+    pub waits: BTreeMap<String, Timestamp>,
 }
 
 impl Memory {
@@ -152,11 +156,12 @@ impl Memory {
             environment: None,
             handled: None,
             created_at: now,
+            waits: BTreeMap::new(),
         }
     }
 }
 
-/// A rollback holds the service here until something newer than `held` is asked for.
+/// Holds the service at a release.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Pin {
     pub release: ReleaseDigest,
@@ -164,6 +169,22 @@ pub struct Pin {
     pub held: Option<ReleaseDigest>,
     pub actor: Actor,
     pub at: Timestamp,
+    #[serde(default)]
+    pub kind: PinKind,
+    /// Why, where a person was asked.
+    #[serde(default)]
+    pub reason: String,
+}
+
+/// How long a pin holds.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PinKind {
+    /// Until something newer than `held` is asked for.
+    #[default]
+    Rollback,
+    /// Until a person unpins it, whatever is asked for.
+    Person,
 }
 
 /// No new rollout and no repair until somebody resumes, or it expires.
@@ -221,6 +242,9 @@ pub struct HistoryEntry {
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub transitions: Vec<Transition>,
+    /// Who promoted it outside its windows, and why.
+    #[serde(default)]
+    pub bypass: Option<Word>,
 }
 
 /// What happened, for people and for other programs.
@@ -315,6 +339,17 @@ impl ServiceState {
     pub fn environment(&self) -> Option<&Environment> {
         let asked = self.ask.desired().map(|desired| &desired.environment);
         asked.or(self.memory.environment.as_ref())
+    }
+
+    /// When the newest rollout may be promoted, by its environment's windows and its own: as Git says now, so that a freeze holds what is
+    /// under way, too.
+    pub fn windows(&self) -> Vec<&Window> {
+        let rollout = self.rollout.as_ref().map(|rollout| &rollout.spec);
+        let desired = self.ask.desired().map(|desired| &desired.rollout);
+        let of_environment = self.environment().map(|it| it.windows.as_slice());
+        let own = desired.or(rollout).map(|spec| spec.windows.as_slice());
+        let all = of_environment.into_iter().chain(own);
+        all.flatten().collect()
     }
 
     /// Where orders go: where the rollout under way began.

@@ -72,6 +72,7 @@ impl Shared {
         let is_there = entry.state.at_work_in() == job.environment.as_ref();
         if is_there && entry.quarantine.is_none() {
             points::part(key, Part::Look);
+            apply::not_in_the_future(&mut entry.state, self.clock.now());
             let writes = looked(&mut entry.state, look);
             entry.unsaved.extend(writes);
         }
@@ -111,6 +112,8 @@ impl Shared {
             return;
         }
         points::part(key, Part::Outcome);
+        // What is known must not seem newer than what comes now.
+        apply::not_in_the_future(&mut entry.state, self.clock.now());
         let result = match done {
             Ok((outcome, result)) => {
                 let writes = take_in(&mut entry.state, outcome);

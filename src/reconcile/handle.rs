@@ -28,7 +28,7 @@ use crate::{
 /// A running loop. Cheap to clone.
 #[derive(Clone)]
 pub struct Handle {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
 }
 
 /// An action that was not taken.

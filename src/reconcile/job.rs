@@ -204,7 +204,7 @@ pub(super) fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
         Order::Promote { release, .. } | Order::Repair { release, .. } => {
             observed.blue.holds(*release) && observed.blue.canary().is_none()
         }
-        Order::Retract { release, .. } => !observed.blue.holds(*release),
+        Order::Retract { release, .. } => !observed.blue.has_any_of(*release),
         Order::Prune { .. } => observed.resources.is_empty(),
     };
     let not_so = || Failure {

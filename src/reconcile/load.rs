@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::records::{LastAsked, Rejections};
 use crate::{
     name::{ServiceKey, Timestamp},
-    plan::state::{HistoryEntry, Live, Memory, Pin, ReleaseRecord, ServiceState},
+    plan::state::{HistoryEntry, Live, Memory, Pin, PinKind, ReleaseRecord, ServiceState},
     rollout::{Rollout, Trigger, intent::Intent, phase::Phase},
     store::{Record, SetAside, Store, StoreError, StoreExt},
 };
@@ -131,6 +131,8 @@ fn mend(state: &mut ServiceState) {
             held,
             actor: rollout.actor.clone(),
             at: rollout.ended_at().unwrap_or(rollout.started_at),
+            kind: PinKind::Rollback,
+            reason: String::new(),
         });
     }
     memory.previous = rollout.previous.filter(|it| memory.promoted != Some(*it));

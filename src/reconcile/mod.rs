@@ -8,6 +8,7 @@ pub mod around;
 mod ask;
 mod board;
 mod carry_out;
+mod explain;
 pub mod handle;
 mod job;
 mod journal;
@@ -163,6 +164,8 @@ impl Shared {
         let next = lock(&self.queue).next_alarm();
         let wait = next.map_or(Duration::from_secs(3600), |at| at.since(now));
         tokio::select! {
+            // In this order, always: what happens must be the same in every replay.
+            biased;
             () = self.nudge.notified() => {}
             () = tokio::time::sleep(wait) => {}
             () = stop.cancelled() => {}

@@ -1,6 +1,9 @@
 //! Names that want a pass, now or later. A wake-up carries no news: asking twice costs one pass.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    time::Duration,
+};
 
 use crate::name::{ServiceKey, Timestamp};
 
@@ -13,7 +16,12 @@ pub(super) struct Queue {
     running: BTreeSet<ServiceKey>,
     alarms: BTreeSet<(Timestamp, ServiceKey)>,
     alarm_of: BTreeMap<ServiceKey, Timestamp>,
+    /// The latest moment that anybody came at.
+    latest: Timestamp,
 }
+
+/// A clock that goes back by less is being corrected; what it puts off by that is nothing.
+const CORRECTION_MAX: Duration = Duration::from_secs(1);
 
 impl Queue {
     pub(super) fn wake(&mut self, key: ServiceKey) {
@@ -59,9 +67,13 @@ impl Queue {
         self.waiting.len()
     }
 
+    /// Wakes the names whose alarms are due. Where the clock went back, alarms are moments of another time: all of them ring, and those who
+    /// wake look at the new one.
     fn ring(&mut self, now: Timestamp) {
+        let went_back = self.latest.since(now) > CORRECTION_MAX;
+        self.latest = if went_back { now } else { self.latest.max(now) };
         while let Some((at, key)) = self.alarms.first().cloned() {
-            if at > now {
+            if at > now && !went_back {
                 break;
             }
             self.alarms.remove(&(at, key.clone()));
@@ -98,6 +110,16 @@ mod tests {
         queue.wake(key("a"));
         assert_eq!(queue.take(NOW), None);
         queue.done(&key("a"));
+        assert_eq!(queue.take(NOW), Some(key("a")));
+    }
+
+    #[test]
+    fn a_clock_that_goes_back_puts_no_alarm_off() {
+        let mut queue = Queue::default();
+        let hour = Timestamp::from_millis(3_600_000);
+        queue.take(hour);
+        queue.wake_at(&key("a"), Some(hour.after(Duration::from_secs(60))));
+        assert_eq!(queue.take(Timestamp::from_millis(3_599_500)), None);
         assert_eq!(queue.take(NOW), Some(key("a")));
     }
 

@@ -145,6 +145,9 @@ pub struct Intent {
     pub order: Order,
     pub recorded_at: Timestamp,
     pub state: IntentState,
+    /// Why it exists, in words.
+    #[serde(default)]
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

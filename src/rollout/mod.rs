@@ -9,6 +9,8 @@ pub mod gate_run;
 pub mod intent;
 pub mod phase;
 pub mod verdict;
+pub mod window;
+pub mod word;
 
 use std::{collections::BTreeMap, fmt};
 
@@ -18,6 +20,7 @@ use self::{
     evidence::Evidence,
     gate_run::GateRun,
     phase::{Event, IllegalMove, Phase},
+    word::{Approval, Hurry, Word},
 };
 use crate::{
     manifest::spec::{Environment, RolloutSpec},
@@ -89,6 +92,15 @@ pub struct Rollout {
     pub transitions: Vec<Transition>,
     pub gates: Vec<GateRun>,
     pub approvals: Vec<Approval>,
+    /// A person holds it: nothing more begins until they let go.
+    #[serde(default)]
+    pub pause: Option<Word>,
+    /// A person ended a wait of it, or all.
+    #[serde(default)]
+    pub hurry: Option<Hurry>,
+    /// A person opened the windows to it.
+    #[serde(default)]
+    pub bypass: Option<Word>,
     /// Rollouts of its group that are promoted with it, or go back with it.
     #[serde(default)]
     pub pact: BTreeMap<ServiceKey, RolloutId>,
@@ -100,13 +112,6 @@ pub struct Transition {
     pub at: Timestamp,
     pub phase: String,
     pub message: String,
-}
-
-/// A person's word for an approval gate.
-#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
-pub struct Approval {
-    pub actor: Actor,
-    pub at: Timestamp,
 }
 
 impl Rollout {
@@ -147,6 +152,16 @@ impl Rollout {
             };
             run.forget_half_of_the_evidence();
         }
+    }
+
+    /// Whether a person said that a wait which began at a moment is over.
+    pub fn is_hurried(&self, began: Timestamp) -> bool {
+        self.hurry.as_ref().is_some_and(|hurry| hurry.ends(began))
+    }
+
+    /// Whether a person said that no wait of it is to be waited for.
+    pub fn is_in_full(&self) -> bool {
+        self.hurry.as_ref().is_some_and(|hurry| hurry.full)
     }
 
     /// What was measured so far no longer counts.

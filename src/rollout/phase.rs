@@ -63,6 +63,7 @@ pub enum StopReason {
     /// A newer release was asked for while it took a share of blue's requests.
     Superseded,
     Aborted,
+    ApprovalExpired,
 }
 
 impl StopReason {
@@ -81,6 +82,7 @@ impl StopReason {
             Self::GroupFailed => "GroupFailed",
             Self::Superseded => "Superseded",
             Self::Aborted => "Aborted",
+            Self::ApprovalExpired => "ApprovalExpired",
         }
     }
 }

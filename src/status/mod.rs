@@ -8,6 +8,7 @@ pub mod row;
 mod schema;
 pub mod service;
 pub mod source;
+pub mod why;
 
 pub use self::service::{ServiceReport, report};
 

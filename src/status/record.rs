@@ -3,9 +3,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::service::{rollout::Move, waiting::Waiting};
+use super::service::{rollout::Move, waiting::Waiting, word::WordReport};
 use crate::{
-    name::{Actor, CloudName, GateName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    name::{Actor, CloudName, GateName, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     plan::{
         preview::ServicePlan,
         reason::Planned,
@@ -79,6 +79,9 @@ pub struct HistoryReport {
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub transitions: Vec<Move>,
+    /// Who promoted it outside its windows, and why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<WordReport>,
 }
 
 impl From<&HistoryEntry> for HistoryReport {
@@ -96,6 +99,7 @@ impl From<&HistoryEntry> for HistoryReport {
             started_at,
             ended_at,
             transitions,
+            bypass,
         } = entry;
         let tell = |Transition { at, phase, message }: &Transition| Move {
             at: *at,
@@ -115,6 +119,7 @@ impl From<&HistoryEntry> for HistoryReport {
             started_at: *started_at,
             ended_at: *ended_at,
             transitions: transitions.iter().map(tell).collect(),
+            overridden: bypass.as_ref().map(WordReport::of),
         }
     }
 }
@@ -127,6 +132,9 @@ pub struct PlanReport {
     pub revision: Option<Revision>,
     pub wanted: Option<ReleaseDigest>,
     pub live: Option<ReleaseDigest>,
+    /// What approvals are given for.
+    #[schema(value_type = Option<String>)]
+    pub hash: Option<PlanHash>,
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<PlannedOrder>,
     pub gates: Vec<String>,
@@ -157,6 +165,7 @@ impl From<&ServicePlan> for PlanReport {
             revision,
             wanted,
             live,
+            hash,
             orders,
             gates,
             notes,
@@ -167,6 +176,7 @@ impl From<&ServicePlan> for PlanReport {
             revision: revision.clone(),
             wanted: *wanted,
             live: *live,
+            hash: *hash,
             orders: orders.iter().map(PlannedOrder::from).collect(),
             gates: gates.clone(),
             notes: notes.clone(),

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{RawRecord, Tree};
+use crate::name::hex;
 
 #[derive(Serialize, Deserialize)]
 struct Header {
@@ -47,8 +48,7 @@ fn checksum(tree: Tree, key: &str, schema: u32, json: &str) -> String {
         hash.update(part.len().to_be_bytes());
         hash.update(part);
     }
-    let half = &hash.finalize()[..16];
-    half.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&hash.finalize()[..16])
 }
 
 #[cfg(test)]

@@ -54,6 +54,12 @@ async fn a_rollback_goes_ahead_on_the_healthy_cloud_and_on_the_ill_one_when_it_a
                 "{ill} is ill"
             );
         }
+        let why = stage.handle.report(&key()).unwrap().status.why.clone();
+        for cloud in CloudName::ALL {
+            let serves = version(if cloud == ill { "2" } else { "1" });
+            let told = format!("{cloud} serves {}", serves.release.revision.short());
+            assert!(why.contains(&told), "{told}: {why}");
+        }
         assert!(
             stage.waits_on().await.contains("connection reset"),
             "{}",
@@ -147,24 +153,27 @@ async fn an_approval_needs_its_quorum_of_the_people_it_lists() {
     approval.kind = GateKind::Approval(ApprovalGate {
         by: vec!["ana".to_owned(), "bo".to_owned(), "cy".to_owned()],
         quorum: 2,
+        roles: Vec::new(),
+        expires: None,
     });
     one.rollout.gates.push(approval);
     stage.commit(std::slice::from_ref(&one)).await;
     stage.pass(SETTLED).await;
-    assert_eq!(stage.waits_on().await, "approval release: 0 of 2 given");
-    let refused = stage.refusal(Action::Approve, "eve").await;
+    let waits = stage.waits_on().await;
+    assert!(waits.ends_with(": 0 of 2 given"), "{waits}");
+    let refused = stage.refusal(Action::Approve { plan: None }, "eve").await;
     assert!(
-        refused.contains("no approval gate of it lists eve"),
+        refused.contains("takes the word of eve: it waits for ana, bo, cy"),
         "{refused}"
     );
-    stage.act_as(Action::Approve, "ana").await;
-    let refused = stage.refusal(Action::Approve, "ana").await;
+    stage.act_as(Action::Approve { plan: None }, "ana").await;
+    let refused = stage.refusal(Action::Approve { plan: None }, "ana").await;
     assert!(refused.contains("ana has approved already"), "{refused}");
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [None, None]);
     let stage = stage.crash().await;
     stage.pass(SETTLED).await;
-    stage.act_as(Action::Approve, "cy").await;
+    stage.act_as(Action::Approve { plan: None }, "cy").await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Live");
 }
@@ -216,13 +225,13 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     let mut told = String::new();
     let live = version("1").release.digest;
     let actions = [
-        Action::Promote,
+        Action::Promote { full: false },
         Action::Abort { reason: None },
         Action::Retry,
         Action::Rollback { to: None },
         Action::Rollback { to: Some(live) },
         Action::Resume,
-        Action::Approve,
+        Action::Approve { plan: None },
     ];
     for action in &actions {
         told += &format!("{}\n", stage.refusal(action.clone(), "ana").await);
@@ -233,7 +242,7 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     cannot retry prod/shop: the release that git asks for was not rejected
     cannot rollback prod/shop: nothing was promoted before the release that is live
     cannot rollback prod/shop: release 4c5f94d67407 is live already
-    cannot resume prod/shop: it is neither suspended nor pinned
+    cannot resume prod/shop: it is neither paused, suspended nor pinned
     cannot approve prod/shop: its rollout is Live and waits for no approval
     ");
     // Also while a rollout waits: a refused rollback must not end it.
@@ -265,7 +274,7 @@ async fn a_bake_that_is_cut_short_still_looks_at_the_slots() {
     stage.commit(std::slice::from_ref(&two)).await;
     stage.until(&key(), "Baking").await;
     stage.pass(Duration::from_secs(60)).await;
-    stage.act(Action::Promote).await;
+    stage.act(Action::Promote { full: false }).await;
     stage.pass(Duration::from_secs(5)).await;
     assert_eq!(stage.phase().await, "Live");
 
@@ -275,7 +284,7 @@ async fn a_bake_that_is_cut_short_still_looks_at_the_slots() {
     stage.until(&key(), "Baking").await;
     stage.pass(Duration::from_secs(45)).await;
     stage.cloud(CloudName::Azure).edit(&key(), HandEdit::Swap);
-    stage.act(Action::Promote).await;
+    stage.act(Action::Promote { full: false }).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "RolledBack");
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);

@@ -235,7 +235,7 @@ async fn a_pause_without_an_end_waits_for_a_person() {
         waits,
         "a person's `promote` or `abort`: it takes 25 %; blue on azure moves at once, with the promotion"
     );
-    stage.act(Action::Promote).await;
+    stage.act(Action::Promote { full: false }).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
     assert_eq!(stage.phase().await, "Live");

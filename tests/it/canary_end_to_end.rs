@@ -113,7 +113,7 @@ async fn about_the_share_of_answers_comes_from_the_canary_and_none_once_it_went_
     canary(&site, &daemon, "v2", "v3").await;
     daemon
         .handle
-        .act(&inventory, Action::Promote, ana)
+        .act(&inventory, Action::Promote { full: false }, ana)
         .await
         .unwrap();
     let live = until(&daemon, &inventory, "v3", |state| {

@@ -683,6 +683,25 @@ async fn a_clock_that_goes_back_holds_nothing_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_clock_that_goes_back_under_an_order_hides_nothing_of_what_came_of_it() {
+    for phase in ["Staging", "Promoting"] {
+        let mut stage = Stage::new().await;
+        stage.commit(&[version("1")]).await;
+        stage.pass(SETTLED).await;
+        for cloud in CloudName::ALL {
+            stage.cloud(cloud).slow(Duration::from_secs(1));
+        }
+        let two = version("2");
+        stage.commit(std::slice::from_ref(&two)).await;
+        stage.until(&key(), phase).await;
+        stage.set_back(Duration::from_secs(7200));
+        stage.pass(SETTLED).await;
+        assert_eq!(stage.phase().await, "Live", "in {phase}");
+        assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_failure_with_much_to_say_does_not_outgrow_its_record() {
     let mut stage = Stage::new().await;
     stage.commit(&[version("1")]).await;

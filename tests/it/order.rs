@@ -21,12 +21,12 @@ const SETTLED: Duration = Duration::from_secs(300);
 fn needing(name: &str, version: &str, others: &[&str]) -> DesiredService {
     DesiredService {
         depends_on: others.iter().map(|name| name.parse().unwrap()).collect(),
-        ..service_version(name, version)
+        ..service_version(name, &format!("{name} {version}"))
     }
 }
 
 fn grouped(name: &str, version: &str) -> DesiredService {
-    let mut desired = service_version(name, version);
+    let mut desired = service_version(name, &format!("{name} {version}"));
     desired.rollout.group = Some("checkout".parse().unwrap());
     desired
 }
@@ -113,13 +113,13 @@ async fn a_service_goes_to_green_when_what_it_depends_on_is_live() {
     let mut stage = Stage::new().await;
     // `a` is looked at before `b`, which is live at the version before, and in sync until it hears of the newer one.
     stage
-        .commit(&[needing("a", "1", &["b"]), service_version("b", "1")])
+        .commit(&[needing("a", "1", &["b"]), needing("b", "1", &[])])
         .await;
     stage.pass(SETTLED).await;
     for cloud in CloudName::ALL {
         stage.cloud(cloud).slow(Duration::from_secs(2));
     }
-    let (a, b) = (needing("a", "2", &["b"]), service_version("b", "2"));
+    let (a, b) = (needing("a", "2", &["b"]), needing("b", "2", &[]));
     stage.commit(&[a.clone(), b.clone()]).await;
     stage.until(&key("prod/b"), "Baking").await;
     assert_eq!(phase(&stage, "prod/a").await, "Staging");
@@ -142,7 +142,7 @@ async fn a_service_goes_to_green_when_what_it_depends_on_is_live() {
 async fn a_dependant_wakes_when_its_dependency_is_live_and_not_at_an_interval() {
     let mut stage = Stage::new().await;
     stage
-        .commit(&[needing("a", "1", &["b"]), service_version("b", "1")])
+        .commit(&[needing("a", "1", &["b"]), needing("b", "1", &[])])
         .await;
     stage.pass(SETTLED).await;
     let live = moved(&stage, "prod/b", "Live").await;
@@ -154,13 +154,13 @@ async fn a_dependant_wakes_when_its_dependency_is_live_and_not_at_an_interval() 
 #[tokio::test(start_paused = true)]
 async fn a_dependency_that_is_rejected_holds_its_dependants_and_says_so() {
     let mut stage = Stage::new().await;
-    let (a, b) = (needing("a", "2", &["b"]), service_version("b", "2"));
+    let (a, b) = (needing("a", "2", &["b"]), needing("b", "2", &[]));
     fails(&stage, &b);
     stage.commit(&[a.clone(), b]).await;
     stage.pass(SETTLED).await;
     assert_snapshot!(waits_on(&stage, "prod/a").await, @"prod/b, which it depends on: it is waiting for a newer release or `retry`: e1bf5a56ed27 was rejected: gate smoke failed: aws: 1 failed measurement, 0 forgiven; status is 500, not 200");
     assert_eq!(blues(&stage, "prod/a"), [None; 2]);
-    stage.commit(&[a.clone(), service_version("b", "3")]).await;
+    stage.commit(&[a.clone(), needing("b", "3", &[])]).await;
     stage.pass(SETTLED).await;
     assert_eq!(blues(&stage, "prod/a"), holds(&a));
 }

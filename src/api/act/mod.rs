@@ -43,6 +43,13 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
             post(suspend),
         ),
         ("/api/v1/services/{environment}/{name}/resume", post(resume)),
+        ("/api/v1/services/{environment}/{name}/pause", post(pause)),
+        ("/api/v1/services/{environment}/{name}/pin", post(pin)),
+        ("/api/v1/services/{environment}/{name}/unpin", post(unpin)),
+        (
+            "/api/v1/services/{environment}/{name}/override",
+            post(bypass),
+        ),
         (
             "/api/v1/services/{environment}/{name}/reconcile",
             post(reconcile),
@@ -68,8 +75,9 @@ pub(super) struct AbortBody {
 #[derive(Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RollbackBody {
-    /// A release that was live before; without it, the previous one.
-    to: Option<ReleaseDigest>,
+    /// A release that was live before: its digest, four digits of it or more, a commit, or a rollout like `r-12`. Without it: the previous
+    /// one.
+    to: Option<String>,
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -86,6 +94,43 @@ pub(super) struct SuspendBody {
 pub(super) struct ReconcileBody {
     /// Comes back as `status.lastHandledReconcileAt`.
     token: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PromoteBody {
+    /// End every wait that is still to come: pauses, soaks, the bake. Gates, approvals and windows stay.
+    #[serde(default)]
+    full: bool,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ApproveBody {
+    /// The plan that is meant: its hash, or eight digits of it or more. Refused if it is another one by now.
+    plan: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PauseBody {
+    reason: Option<String>,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PinBody {
+    /// A release that was live before, named as for `rollback`; without it, the one that is live.
+    to: Option<String>,
+    #[serde(default)]
+    reason: String,
+}
+
+#[derive(Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OverrideBody {
+    #[serde(default)]
+    reason: String,
 }
 
 /// An action was taken.
@@ -113,6 +158,19 @@ async fn take(site: &Site, key: ServiceKey, action: Action, actor: Actor) -> Ans
     Ok((StatusCode::ACCEPTED, Json(taken)))
 }
 
+/// The release that a person means, if they name one.
+async fn named(
+    site: &Site,
+    key: &ServiceKey,
+    action: &'static str,
+    name: Option<String>,
+) -> Result<Option<ReleaseDigest>, Problem> {
+    match name {
+        Some(name) => Ok(Some(site.api.handle.named(key, action, &name).await?)),
+        None => Ok(None),
+    }
+}
+
 fn checked(reason: String) -> Result<String, Problem> {
     match reason.len() {
         0..=REASON_MAX => Ok(reason),
@@ -125,7 +183,7 @@ fn checked(reason: String) -> Result<String, Problem> {
 
 /// Defines the handler of an action, and how the document tells of it.
 macro_rules! action {
-    ($name:ident, $path:literal, $body:ident, $summary:literal, |$site:ident, $given:pat_param| $action:expr) => {
+    ($name:ident, $path:literal, $body:ident, $summary:literal, |$site:ident, $key:ident, $given:pat_param| $action:expr) => {
         #[utoipa::path(
             post,
             path = $path,
@@ -145,11 +203,11 @@ macro_rules! action {
         pub(super) async fn $name(
             State($site): State<Site>,
             Who(actor): Who,
-            Key(key): Key,
+            Key($key): Key,
             Body($given): Body<$body>,
         ) -> Answer {
             let action = $action;
-            take(&$site, key, action, actor).await
+            take(&$site, $key, action, actor).await
         }
     };
 }
@@ -157,16 +215,16 @@ macro_rules! action {
 action!(
     promote,
     "/api/v1/services/{environment}/{name}/promote",
-    Plain,
-    "End the bake now, or give approval. Gates are never skipped.",
-    |site, Plain {}| Action::Promote
+    PromoteBody,
+    "End the wait that is under way, or with `full` all that are still to come. Gates are never skipped.",
+    |site, key, PromoteBody { full }| Action::Promote { full }
 );
 action!(
     abort,
     "/api/v1/services/{environment}/{name}/abort",
     AbortBody,
     "End the rollout: green is left, or blue goes back.",
-    |site, AbortBody { reason }| Action::Abort {
+    |site, key, AbortBody { reason }| Action::Abort {
         reason: reason.map(checked).transpose()?
     }
 );
@@ -175,21 +233,23 @@ action!(
     "/api/v1/services/{environment}/{name}/retry",
     Plain,
     "Try a rejected release again, or measure a paused gate again.",
-    |site, Plain {}| Action::Retry
+    |site, key, Plain {}| Action::Retry
 );
 action!(
     rollback,
     "/api/v1/services/{environment}/{name}/rollback",
     RollbackBody,
     "Go back to an earlier release, and stay there until a newer one is asked for.",
-    |site, RollbackBody { to }| Action::Rollback { to }
+    |site, key, RollbackBody { to }| Action::Rollback {
+        to: named(&site, &key, "rollback", to).await?
+    }
 );
 action!(
     suspend,
     "/api/v1/services/{environment}/{name}/suspend",
     SuspendBody,
     "No new rollout and no repair until `resume`. A reason is required.",
-    |site, SuspendBody { reason, until }| Action::Suspend {
+    |site, key, SuspendBody { reason, until }| Action::Suspend {
         reason: given(checked(reason)?)?,
         until
     }
@@ -198,15 +258,50 @@ action!(
     resume,
     "/api/v1/services/{environment}/{name}/resume",
     Plain,
-    "End a suspension, and let go of a pin.",
-    |site, Plain {}| Action::Resume
+    "End a pause and a suspension, and let go of a rollback's pin.",
+    |site, key, Plain {}| Action::Resume
+);
+action!(
+    pause,
+    "/api/v1/services/{environment}/{name}/pause",
+    PauseBody,
+    "Begin nothing more of the rollout until `resume`; a bake is watched on.",
+    |site, key, PauseBody { reason }| Action::Pause {
+        reason: reason.map(checked).transpose()?
+    }
+);
+action!(
+    pin,
+    "/api/v1/services/{environment}/{name}/pin",
+    PinBody,
+    "Stay at what is live, or at a release that was, until `unpin`. A reason is required.",
+    |site, key, PinBody { to, reason }| Action::Pin {
+        to: named(&site, &key, "pin", to).await?,
+        reason: given(checked(reason)?)?
+    }
+);
+action!(
+    unpin,
+    "/api/v1/services/{environment}/{name}/unpin",
+    Plain,
+    "Let go of a pin.",
+    |site, key, Plain {}| Action::Unpin
+);
+action!(
+    bypass,
+    "/api/v1/services/{environment}/{name}/override",
+    OverrideBody,
+    "Let the rollout that is under way be promoted outside its windows. A reason is required.",
+    |site, key, OverrideBody { reason }| Action::Override {
+        reason: given(checked(reason)?)?
+    }
 );
 action!(
     reconcile,
     "/api/v1/services/{environment}/{name}/reconcile",
     ReconcileBody,
     "Look now: at the repositories and at the clouds.",
-    |site, ReconcileBody { token }| {
+    |site, key, ReconcileBody { token }| {
         (site.api.wake_sources)();
         Action::Reconcile {
             token: token.map(checked).transpose()?,
@@ -216,9 +311,9 @@ action!(
 action!(
     approve,
     "/api/v1/services/{environment}/{name}/approve",
-    Plain,
-    "Give approval to the rollout that waits for it.",
-    |site, Plain {}| Action::Approve
+    ApproveBody,
+    "Give a word for the plan of the rollout that waits for it.",
+    |site, key, ApproveBody { plan }| Action::Approve { plan }
 );
 
 fn given(reason: String) -> Result<String, Problem> {

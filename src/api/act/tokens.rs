@@ -23,7 +23,15 @@ const LENGTH_MIN: usize = 20;
 
 /// The tokens that may act, by the digest of each: comparing digests takes the same time whatever was sent.
 #[derive(Clone)]
-pub struct Tokens(Vec<(String, [u8; 32])>);
+pub struct Tokens(Vec<Known>);
+
+/// One token: whose it is, and what they may approve as.
+#[derive(Clone)]
+struct Known {
+    name: String,
+    roles: Vec<String>,
+    digest: [u8; 32],
+}
 
 /// A token file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -32,7 +40,7 @@ pub enum TokenError {
     File { path: PathBuf, source: io::Error },
     #[error("others can read the token file `{}`: `chmod 600` it", path.display())]
     Exposed { path: PathBuf },
-    #[error("line {line} of the token file `{}` must read `TOKEN` or `NAME TOKEN`, with a token of at least {LENGTH_MIN} characters", path.display())]
+    #[error("line {line} of the token file `{}` must read `TOKEN`, `NAME TOKEN` or `NAME ROLE,ROLE TOKEN`, with a token of at least {LENGTH_MIN} characters", path.display())]
     Line { path: PathBuf, line: usize },
     #[error("the machine gave no random numbers for a token")]
     NoRandom,
@@ -41,16 +49,16 @@ pub enum TokenError {
 impl Tokens {
     /// Named tokens.
     pub fn new<'a>(tokens: impl IntoIterator<Item = (&'a str, &'a SecretString)>) -> Self {
-        let digest = |(name, token): (&str, &SecretString)| {
-            (
-                name.to_owned(),
-                Sha256::digest(token.expose_secret()).into(),
-            )
+        let known = |(name, token): (&str, &SecretString)| Known {
+            name: name.to_owned(),
+            roles: Vec::new(),
+            digest: Sha256::digest(token.expose_secret()).into(),
         };
-        Self(tokens.into_iter().map(digest).collect())
+        Self(tokens.into_iter().map(known).collect())
     }
 
-    /// Reads a token file, or makes one with a random token. Each line reads `TOKEN` or `NAME TOKEN`; `#` begins a comment.
+    /// Reads a token file, or makes one with a random token. Each line reads `TOKEN`, `NAME TOKEN` or `NAME ROLE,ROLE TOKEN`; `#` begins a
+    /// comment.
     ///
     /// # Errors
     ///
@@ -78,10 +86,11 @@ impl Tokens {
         for (index, line) in text.lines().enumerate() {
             let line = line.split('#').next().unwrap_or_default();
             let words: Vec<&str> = line.split_whitespace().collect();
-            let (name, token) = match words[..] {
+            let (name, roles, token) = match words[..] {
                 [] => continue,
-                [token] if token.len() >= LENGTH_MIN => (OPERATOR, token),
-                [name, token] if token.len() >= LENGTH_MIN => (name, token),
+                [token] if token.len() >= LENGTH_MIN => (OPERATOR, "", token),
+                [name, token] if token.len() >= LENGTH_MIN => (name, "", token),
+                [name, roles, token] if token.len() >= LENGTH_MIN => (name, roles, token),
                 _ => {
                     return Err(TokenError::Line {
                         path: path.to_owned(),
@@ -89,18 +98,23 @@ impl Tokens {
                     });
                 }
             };
-            tokens.push((name.to_owned(), Sha256::digest(token).into()));
+            let roles = roles.split(',').filter(|role| !role.is_empty());
+            tokens.push(Known {
+                name: name.to_owned(),
+                roles: roles.map(str::to_owned).collect(),
+                digest: Sha256::digest(token).into(),
+            });
         }
         Ok(Self(tokens))
     }
 
-    /// The name of a token; every known one is compared, so that time tells nothing.
-    fn name_of(&self, token: &str) -> Option<&str> {
+    /// Whose token it is; every known one is compared, so that time tells nothing.
+    fn owner_of(&self, token: &str) -> Option<&Known> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;
-        for (name, known) in &self.0 {
-            if bool::from(known.ct_eq(&digest)) {
-                found = Some(name.as_str());
+        for known in &self.0 {
+            if bool::from(known.digest.ct_eq(&digest)) {
+                found = Some(known);
             }
         }
         found
@@ -149,9 +163,12 @@ pub(in crate::api) fn actor(tokens: &Tokens, headers: &HeaderMap) -> Result<Acto
             "send `authorization: Bearer TOKEN`; the token is in the file that the daemon names at its start",
         ));
     };
-    let name = tokens.name_of(token.trim());
-    match name.filter(|_| scheme.eq_ignore_ascii_case("bearer")) {
-        Some(name) => Ok(Actor::person(name)),
+    let owner = tokens.owner_of(token.trim());
+    match owner.filter(|_| scheme.eq_ignore_ascii_case("bearer")) {
+        Some(Known { name, roles, .. }) => Ok(Actor {
+            roles: roles.clone(),
+            ..Actor::person(name)
+        }),
         None => Err(Problem::unauthorized("this token is not known")),
     }
 }
@@ -159,6 +176,10 @@ pub(in crate::api) fn actor(tokens: &Tokens, headers: &HeaderMap) -> Result<Acto
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn name_of<'t>(tokens: &'t Tokens, token: &str) -> Option<&'t str> {
+        tokens.owner_of(token).map(|known| known.name.as_str())
+    }
 
     #[test]
     fn a_first_start_makes_a_token_that_only_its_owner_reads_and_a_second_finds_it() {
@@ -169,8 +190,8 @@ mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let token = fs::read_to_string(&path).unwrap();
         let again = Tokens::open(&path).unwrap();
-        assert_eq!(again.name_of(token.trim()), Some("operator"));
-        assert_eq!(again.name_of("vg_other"), None);
+        assert_eq!(name_of(&again, token.trim()), Some("operator"));
+        assert_eq!(name_of(&again, "vg_other"), None);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         assert!(matches!(
             Tokens::open(&path),
@@ -179,11 +200,13 @@ mod tests {
     }
 
     #[test]
-    fn tokens_may_have_names() {
-        let text = "# who may act\nana 0123456789abcdef0123\nfedcba98765432100123 # mine\n";
+    fn tokens_may_have_names_and_roles() {
+        let text = "# who may act\nana 0123456789abcdef0123\nfedcba98765432100123 # mine\nbo release-manager,ops abcdefghij0123456789\n";
         let tokens = Tokens::parse(Path::new("f"), text).unwrap();
-        assert_eq!(tokens.name_of("0123456789abcdef0123"), Some("ana"));
-        assert_eq!(tokens.name_of("fedcba98765432100123"), Some("operator"));
+        assert_eq!(name_of(&tokens, "0123456789abcdef0123"), Some("ana"));
+        assert_eq!(name_of(&tokens, "fedcba98765432100123"), Some("operator"));
+        let bo = tokens.owner_of("abcdefghij0123456789").unwrap();
+        assert_eq!(bo.roles, ["release-manager", "ops"]);
         let wrong = Tokens::parse(Path::new("f"), "\nshort\n").err().unwrap();
         assert!(
             wrong

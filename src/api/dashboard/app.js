@@ -54,11 +54,11 @@ async function show(place, key) {
   const path = `/api/v1/services/${key}`;
   const none = () => null;
   try {
-    const [report, rollout, past] = await Promise.all([
-      get(path), get(`${path}/rollout`).catch(none), get(`${path}/history`, { limit: 8 }).catch(none)]);
+    const [report, rollout, past, why] = await Promise.all([
+      get(path), get(`${path}/rollout`).catch(none), get(`${path}/history`, { limit: 8 }).catch(none), get(`${path}/why`).catch(none)]);
     if (open.get(key) !== place) return;
     const shut = new Map([...place.querySelectorAll("details")].map((it) => [it.querySelector("b")?.textContent, it.open]));
-    const shown = detail(report, rollout, past?.items ?? [], (verb, label) => act(key, verb, label));
+    const shown = detail(report, rollout, past?.items ?? [], why, (verb, label) => act(key, verb, label));
     for (const it of shown.querySelectorAll("details")) it.open = shut.get(it.querySelector("b")?.textContent) ?? it.open;
     place.querySelector(":scope > .detail")?.remove();
     place.append(shown);
@@ -129,10 +129,11 @@ function changed(data) {
 
 function summarize(sum) {
   const other = sum.services - sum.ready;
+  const unread = sum.sourcesFailing ? `, and ${sum.sourcesFailing} ${sum.sourcesFailing === 1 ? "repository is" : "repositories are"} not read` : "";
   const text = !sum.services ? "No services yet"
     : sum.attention ? `${sum.attention} of ${sum.services} services ${sum.attention === 1 ? "needs" : "need"} a look`
       : other ? `${other} of ${sum.services} services under way` : `All ${sum.services} services are live`;
-  at("hero").textContent = text;
+  at("hero").textContent = text + unread;
   document.title = sum.attention ? `(${sum.attention}) Verdigris` : "Verdigris";
   const pick = (name, value) => ({
     "aria-pressed": String(name ? filter[name] === value : !isFiltered()),
@@ -180,8 +181,12 @@ function linked(state) {
 // === acting ===
 
 const ASKS = {
-  approve: "The rollout goes on to blue once enough people approved.", promote: "The bake ends now. Gates are never skipped.",
-  retry: "The release is tried again, with all of its gates.", resume: "The suspension or the pin is let go of.",
+  approve: "The rollout goes on to blue once enough people approved. Your word counts for the plan as it is now.",
+  promote: "The wait that is under way ends now: a pause, a soak or the bake. Gates are never skipped.",
+  retry: "The release is tried again, with all of its gates.", resume: "The pause, the suspension or the rollback's pin is let go of.",
+  pause: "Nothing more of this rollout begins until somebody resumes. A bake is watched on.",
+  pin: "The service stays at what is live, whatever is merged, until somebody unpins it.", unpin: "The newest commit may be rolled out again.",
+  override: "This rollout may be promoted outside its windows. Who and why is kept in events and history.",
   reconcile: "The repositories and both clouds are looked at now.", suspend: "No new rollout and no repair until somebody resumes.",
   rollback: "Both clouds go back to the previous release, and stay there until a newer one is asked for.",
   abort: "The rollout ends. Before a promotion blue is not touched; after it, blue goes back on both clouds.",
@@ -207,7 +212,7 @@ function ask(title, text, withReason, needsReason) {
 }
 
 async function act(key, verb, label) {
-  const reason = await ask(`${label}: ${key}`, ASKS[verb], ["suspend", "abort"].includes(verb), verb === "suspend");
+  const reason = await ask(`${label}: ${key}`, ASKS[verb], ["suspend", "abort", "pause", "pin", "override"].includes(verb), ["suspend", "pin", "override"].includes(verb));
   if (reason === null) return;
   await send(`/api/v1/services/${key}/${verb}`, reason ? { reason } : {}, `${label} was taken for ${key}`);
 }

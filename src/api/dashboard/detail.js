@@ -7,26 +7,45 @@ const ACTIVE = ["Queued", "Building", "Staging", "Gating", "Paused", "AwaitingAp
 // Which actions fit; the daemon has the last word.
 const ACTIONS = [
   ["approve", "Approve", (it) => it.phase === "AwaitingApproval", "primary"],
-  ["promote", "Promote now", (it) => it.phase === "Baking", "primary"],
+  ["promote", "Promote now", (it) => ["Baking", "Promoting"].includes(it.phase), "primary"],
+  ["override", "Override window", (it) => it.waiting.some((on) => on.on === "window"), "grave"],
   ["retry", "Retry", (it) => ["Rejected", "RolledBack", "Paused", "Stalled"].includes(it.phase), "primary"],
-  ["resume", "Resume", (it) => it.suspension || it.pin, "primary"],
+  ["resume", "Resume", (it) => it.suspension || it.rollout?.paused || it.pin?.kind === "rollback", "primary"],
+  ["unpin", "Unpin", (it) => it.pin?.kind === "person", "primary"],
+  ["pause", "Pause", (it) => ACTIVE.includes(it.phase) && !it.rollout?.paused && it.rollout?.trigger !== "Rollback"],
   ["reconcile", "Reconcile", () => true],
   ["suspend", "Suspend", (it) => !it.suspension],
+  ["pin", "Pin", (it) => it.releases.live && it.pin?.kind !== "person" && !["Promoting", "Baking", "RollingBack"].includes(it.phase)],
   ["rollback", "Roll back", (it) => it.releases.previous && !ACTIVE.includes(it.phase), "grave"],
   ["abort", "Abort", (it) => ACTIVE.includes(it.phase), "grave"],
 ];
 
-export function detail(report, rollout, history, act) {
+export function detail(report, rollout, history, why, act) {
   const { status } = report;
   return el("div", { class: "detail" },
     el("p", { class: "sentence" }, readable(status.why)),
     el("div", { class: "actions" }, ACTIONS.filter(([, , fits]) => fits(status)).map(([verb, label, , kind]) =>
       el("button", { type: "button", class: kind, onclick: () => act(verb, label) }, label))),
-    waiting(status),
+    why?.obstacles.length ? explained(why) : waiting(status),
     el("div", { class: "grid" }, status.targets.map(target)),
     rollout && progress(rollout),
     el("div", { class: "grid" }, conditions(status), facts(report)),
     history.length > 0 && past(history));
+}
+
+const NEEDS = { person: ["bad", "needs a person"], commit: ["bad", "needs a commit"], cloud: ["wait", "needs a cloud"], time: ["move", "needs time"], later: ["calm", "still to come"] };
+
+// What stands between the newest commit and users, the most pressing first.
+function explained(why) {
+  return el("section", {}, el("h3", {}, "Why it is not live"),
+    el("ol", { class: "obstacles" }, why.obstacles.map((it) => {
+      const [kind, needs] = NEEDS[it.needs] ?? ["calm", it.needs];
+      return el("li", {},
+        el("p", {}, el("span", { class: `pill ${kind}` }, needs), " ", readable(it.what),
+          it.since && el("span", { class: "holding" }, " since ", time(it.since)), it.until && el("span", { class: "holding" }, ` until ${readable(it.until)}`)),
+        it.evidence.length > 0 && el("ul", { class: "holding" }, it.evidence.map((line) => el("li", {}, readable(line)))),
+        it.ways.map((way) => el("p", { class: "way" }, way.command && el("code", {}, way.command), way.command ? ` ${way.text}` : readable(way.text))));
+    })));
 }
 
 function waiting(status) {
@@ -69,7 +88,7 @@ function progress(rollout) {
 function gate(gate) {
   const counts = [["ok", gate.successful], ["failed", gate.failed], ["error", gate.error], ["unclear", gate.inconclusive]];
   const tally = counts.filter(([, count]) => count).map(([word, count]) => `${count} ${word}`).join(", ");
-  const approved = gate.approvals.map((it) => it.username).join(", ");
+  const approved = gate.approvals.map((it) => it.voidSince ? `${it.username} (void)` : it.username).join(", ");
   const open = gate.phase !== "Successful" && gate.measurements.length > 0;
   return el("details", { class: "gate", open },
     el("summary", {}, pill(gate.phase), el("b", {}, gate.name), el("span", {}, gate.type),
@@ -109,7 +128,7 @@ function facts(report) {
   const all = [
     ["Newest commit", shortRevision(status.revisions.desired)], ["Live commit", shortRevision(status.revisions.live)],
     ["Runtime", spec?.runtime], ["Source", spec?.source], ["Functions", functions],
-    ["Gates", spec?.gates.map((it) => it.name).join(", ")], ["Across", spec?.across],
+    ["Gates", spec?.gates.map((it) => it.name).join(", ")], ["Across", spec?.across], ["Windows", spec?.windows.join("; ")],
     ["Bake", spec && spec.bakeSeconds > 0 && `${spec.bakeSeconds} s`], ["Drift", spec?.drift], ["Generation", String(metadata.generation)],
   ];
   return el("section", { class: "box" }, el("h3", {}, "Asked for"),

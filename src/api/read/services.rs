@@ -21,6 +21,7 @@ use crate::{
             phase::ServicePhase,
             rollout::{RolloutDetail, detail},
         },
+        why::Explanation,
     },
 };
 
@@ -293,4 +294,23 @@ pub(in crate::api) async fn plan(
     let plan = site.api.handle.plan(&key).await;
     let plan = plan.ok_or_else(|| Problem::no_service(&key))?;
     Ok(Json(PlanReport::from(&plan)))
+}
+
+#[utoipa::path(
+    get,
+    path = "/api/v1/services/{environment}/{name}/why",
+    summary = "What stands between the newest commit and users, the most pressing first, and what would unblock it.",
+    tag = "services",
+    params(("environment" = EnvironmentName, Path), ("name" = crate::name::ServiceName, Path)),
+    responses(
+        (status = 200, body = Explanation),
+        (status = "default", body = ProblemDocument, content_type = "application/problem+json")
+    )
+)]
+pub(in crate::api) async fn why(
+    State(site): State<Site>,
+    Key(key): Key,
+) -> Result<Json<Explanation>, Problem> {
+    let why = site.api.handle.why(&key).await;
+    Ok(Json(why.ok_or_else(|| Problem::no_service(&key))?))
 }

@@ -64,6 +64,7 @@ fn service(screen: &Screen, plan: &ServicePlan) {
         revision,
         wanted,
         live,
+        hash,
         orders,
         gates,
         notes,
@@ -83,6 +84,10 @@ fn service(screen: &Screen, plan: &ServicePlan) {
         "{name}  {}  {change}",
         screen.paint(Tone::Quiet, &at)
     ));
+    if let Some(hash) = hash {
+        let hash = screen.paint(Tone::Quiet, &hash.short());
+        screen.line(&format!("  # plan {hash}"));
+    }
     let mut reason_before = None;
     let mut gates_told = gates.is_empty();
     for planned in orders {

@@ -6,28 +6,40 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::{
-    client::{Client, Server, understand},
+    client::{Server, understand},
     sources, tone,
     wait::{Patience, Wish, wait},
 };
 use crate::{
     cli::{
-        exit::{CliError, Exit, Result},
+        exit::{Exit, Result},
         output::Output,
         screen::{Screen, Tone},
     },
     clock::{Clock, SystemClock},
     manifest,
-    name::{ReleaseDigest, ServiceKey},
-    status::{ServiceReport, record::HistoryReport},
+    name::ServiceKey,
+    status::ServiceReport,
 };
 
 #[derive(Debug, Subcommand)]
 pub(in crate::cli) enum Act {
-    /// Ends the bake now, or gives an approval; gates are never skipped
-    Promote(Common),
+    /// Ends the wait that is under way: a pause, an approval, a soak or the bake; gates are never skipped
+    Promote {
+        /// End every wait that is still to come; approvals, gates and windows stay
+        #[arg(long)]
+        full: bool,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Gives an approval to the rollout that waits for it
-    Approve(Common),
+    Approve {
+        /// The plan that is meant, as `plan` and `status` show it; refused if it is another one by now
+        #[arg(long, value_name = "HASH")]
+        plan: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Ends the rollout: green is left, or blue goes back
     Abort {
         /// Why, for those who ask later
@@ -40,7 +52,7 @@ pub(in crate::cli) enum Act {
     Retry(Common),
     /// Goes back to an earlier release, and stays there until a newer one is asked for
     Rollback {
-        /// The release: its digest or the first digits of it, or a rollout like r-12; the one before where unsaid
+        /// The release: its digest, four digits of it or more, a commit, or a rollout like r-12; the one before where unsaid
         #[arg(long, value_name = "RELEASE")]
         to: Option<String>,
         #[command(flatten)]
@@ -57,8 +69,37 @@ pub(in crate::cli) enum Act {
         #[command(flatten)]
         common: Common,
     },
-    /// Ends a suspension, and lets go of a pin
+    /// Begins nothing more of the rollout until `resume`; a bake is watched on
+    Pause {
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: Option<String>,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Ends a pause and a suspension, and lets go of a rollback's pin
     Resume(Common),
+    /// Stays at what is live, or at a release that was, until `unpin`
+    Pin {
+        /// The release: as for `rollback`; what is live where unsaid
+        #[arg(long, value_name = "RELEASE")]
+        to: Option<String>,
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        common: Common,
+    },
+    /// Lets go of a pin
+    Unpin(Common),
+    /// Lets the rollout be promoted outside its windows, for an emergency; who and why is kept
+    Override {
+        /// Why, for those who ask later
+        #[arg(long)]
+        reason: String,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Looks now, at the repositories and at the clouds
     Reconcile(Common),
 }
@@ -81,8 +122,27 @@ pub(in crate::cli) struct Common {
 impl Act {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit> {
         match self {
-            Self::Promote(common) => common.act(screen, "promote", &json!({})).await,
-            Self::Approve(common) => common.act(screen, "approve", &json!({})).await,
+            Self::Promote { full, common } => {
+                let body = json!({ "full": full });
+                common.act(screen, "promote", &body).await
+            }
+            Self::Approve { plan, common } => {
+                let body = json!({ "plan": plan });
+                common.act(screen, "approve", &body).await
+            }
+            Self::Pause { reason, common } => {
+                let body = json!({ "reason": reason });
+                common.act(screen, "pause", &body).await
+            }
+            Self::Unpin(common) => common.act(screen, "unpin", &json!({})).await,
+            Self::Override { reason, common } => {
+                let body = json!({ "reason": reason });
+                common.act(screen, "override", &body).await
+            }
+            Self::Pin { to, reason, common } => {
+                let body = json!({ "to": to, "reason": reason });
+                common.act(screen, "pin", &body).await
+            }
             Self::Retry(common) => common.act(screen, "retry", &json!({})).await,
             Self::Resume(common) => common.act(screen, "resume", &json!({})).await,
             Self::Abort { reason, common } => {
@@ -100,16 +160,8 @@ impl Act {
             }
             Self::Reconcile(common) => common.reconcile(screen).await,
             Self::Rollback { to, common } => {
-                let client = common.server.connect()?;
-                let key = client.key(&common.name).await?;
-                let to = match to {
-                    Some(to) => Some(release(&client, &key, &to).await?),
-                    None => None,
-                };
                 let body = json!({ "to": to });
-                common
-                    .act_on(&client, &key, screen, "rollback", &body)
-                    .await
+                common.act(screen, "rollback", &body).await
             }
         }
     }
@@ -135,24 +187,13 @@ impl Common {
     async fn act(&self, screen: &Screen, verb: &str, body: &Value) -> Result<Exit> {
         let client = self.server.connect()?;
         let key = client.key(&self.name).await?;
-        self.act_on(&client, &key, screen, verb, body).await
-    }
-
-    async fn act_on(
-        &self,
-        client: &Client,
-        key: &ServiceKey,
-        screen: &Screen,
-        verb: &str,
-        body: &Value,
-    ) -> Result<Exit> {
         let path = format!("/api/v1/services/{key}/{verb}");
         let taken = client.post(&path, body).await?;
         if !self.wait {
-            tell(screen, &taken, key, self.output)?;
+            tell(screen, &taken, &key, self.output)?;
             return Ok(Exit::Done);
         }
-        wait(client, screen, key, &Wish::Rest, &self.patience).await
+        wait(&client, screen, &key, &Wish::Rest, &self.patience).await
     }
 }
 
@@ -175,36 +216,3 @@ fn tell(screen: &Screen, taken: &Value, key: &ServiceKey, output: Output) -> Res
     }
     Ok(())
 }
-
-/// The release that a person means.
-async fn release(client: &Client, key: &ServiceKey, to: &str) -> Result<ReleaseDigest> {
-    if let Ok(digest) = to.parse() {
-        return Ok(digest);
-    }
-    let items = client
-        .first(&format!("/api/v1/services/{key}/history"), usize::MAX)
-        .await?;
-    let digits = to.strip_prefix("sha256:").unwrap_or(to);
-    let mut found = std::collections::BTreeSet::new();
-    for item in &items {
-        let entry: HistoryReport = understand(item)?;
-        let is_digits = digits.len() >= DIGITS_MIN && entry.release.hex().starts_with(digits);
-        if entry.id == to || is_digits {
-            found.insert(entry.release);
-        }
-    }
-    let help = format!("`verdigris history {key} -o wide` lists the releases that were live");
-    let mut found = found.into_iter();
-    match (found.next(), found.next()) {
-        (Some(release), None) => Ok(release),
-        (None, _) => {
-            Err(CliError::wrong(format!("no release of {key} is called `{to}`")).help(help))
-        }
-        (Some(_), Some(_)) => {
-            Err(CliError::wrong(format!("`{to}` could be several releases")).help(help))
-        }
-    }
-}
-
-/// Fewer digits are a slip of the finger.
-const DIGITS_MIN: usize = 4;

@@ -11,7 +11,7 @@ use crate::{
         screen::{Screen, Tone},
         table::{Cell, Table},
     },
-    status::record::HistoryReport,
+    status::{record::HistoryReport, service::word::WordReport},
 };
 
 /// Shows the ended rollouts of a service, newest first
@@ -86,13 +86,14 @@ fn cells(entry: &HistoryReport, is_wide: bool) -> Vec<Cell> {
         started_at,
         ended_at,
         transitions: _,
+        overridden,
     } = entry;
     let tone = match outcome.as_str() {
         "Live" => Tone::Good,
         "Rejected" | "RolledBack" => Tone::Bad,
         _ => Tone::Busy,
     };
-    // `rollback --to` takes the whole digest.
+    // Wide shows the whole digest; `rollback --to` takes either.
     let release = if is_wide {
         release.to_string()
     } else {
@@ -106,6 +107,21 @@ fn cells(entry: &HistoryReport, is_wide: bool) -> Vec<Cell> {
         Cell::plain(started_at.to_string()),
         Cell::plain(format!("{:.1}s", ended_at.since(*started_at).as_secs_f64())),
         Cell::plain(format!("{} ({})", actor.username, trigger.to_lowercase())),
-        Cell::plain(message),
+        Cell::plain(told(message, overridden.as_ref())),
     ]
+}
+
+/// What it ended with; and who promoted it outside its windows.
+fn told(message: &str, overridden: Option<&WordReport>) -> String {
+    let Some(word) = overridden else {
+        return message.to_owned();
+    };
+    let by = format!(
+        "outside its windows, by {}: {}",
+        word.actor.username, word.reason
+    );
+    match message {
+        "" => by,
+        message => format!("{message} ({by})"),
+    }
 }

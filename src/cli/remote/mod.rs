@@ -9,6 +9,7 @@ mod sources;
 mod status;
 mod token;
 mod wait;
+mod why;
 
 use clap::Subcommand;
 
@@ -24,6 +25,7 @@ use crate::{
 #[derive(Debug, Subcommand)]
 pub(super) enum Remote {
     Status(status::Status),
+    Why(why::Why),
     Get(get::Get),
     History(history::History),
     Events(events::Events),
@@ -36,6 +38,7 @@ impl Remote {
     pub(super) async fn run(self, screen: &Screen) -> Result<Exit> {
         match self {
             Self::Status(status) => status.run(screen).await,
+            Self::Why(why) => why.run(screen).await,
             Self::Get(get) => get.run(screen).await,
             Self::History(history) => history.run(screen).await,
             Self::Events(events) => events.run(screen).await,

@@ -325,9 +325,15 @@ impl Cloud for FakeCloud {
 
     async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
         let retract = |state: &mut State| {
-            if let Some(service) = state.services.get_mut(&scope.service)
-                && holds(service.blue.as_ref(), release)
-            {
+            let service = state.services.get_mut(&scope.service);
+            // A blue of which functions are missing goes, too.
+            let is_of = |service: &&mut Service| {
+                service
+                    .blue
+                    .as_ref()
+                    .is_some_and(|it| it.release == release)
+            };
+            if let Some(service) = service.filter(is_of) {
                 let held = service.blue.take();
                 service.canary = None;
                 service.green = service.green.take().or(held);

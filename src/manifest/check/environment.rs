@@ -4,10 +4,13 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::super::{
-    raw::{At, AwsText, AzureText, EnvironmentDocument, FollowsLong, FollowsText, Report},
-    spec::{AwsTarget, AzurePlan, AzureTarget, Environment, Follows},
-    yaml::Place,
+use super::{
+    super::{
+        raw::{At, AwsText, AzureText, EnvironmentDocument, FollowsLong, FollowsText, Report},
+        spec::{AwsTarget, AzurePlan, AzureTarget, Environment, Follows},
+        yaml::Place,
+    },
+    window::windows,
 };
 use crate::name::EnvironmentName;
 
@@ -26,6 +29,7 @@ pub(in crate::manifest) fn environment(
     let known_name = name.as_ref().map(|name| &name.value);
     let azure = spec.value.azure.as_ref();
     let azure = azure.map(|azure| azure_target(azure, known_name, report));
+    let windows = windows(&spec.value.windows, report);
     let follows = spec.value.follows.as_ref();
     let (follows, place) = match follows.map(follows_of) {
         None => (None, None),
@@ -42,6 +46,7 @@ pub(in crate::manifest) fn environment(
         name: name?.value,
         aws: transpose(aws)?,
         azure: transpose(azure)?,
+        windows: windows?,
         follows,
     };
     Some((environment, place))

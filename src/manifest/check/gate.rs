@@ -303,18 +303,36 @@ fn command(text: &At<CommandText>, report: &mut Report) -> Option<CommandGate> {
 }
 
 fn approval(text: &ApprovalText, report: &mut Report) -> Option<ApprovalGate> {
-    let ApprovalText { by, quorum } = text;
-    let names = by.as_ref().map_or(&[][..], |by| &by.value);
-    let by: Vec<Option<String>> = names.iter().map(|name| filled(name, report)).collect();
+    let ApprovalText {
+        by,
+        roles,
+        quorum,
+        expires,
+    } = text;
+    let by_all = names(by, report);
+    let roles = names(roles, report);
     let needed = at_least_one(quorum, report)?;
-    if let Some(quorum) = quorum.as_ref().filter(|_| !by.is_empty())
-        && usize::try_from(needed).is_ok_and(|needed| needed > by.len())
+    let count = by.as_ref().map_or(0, |by| by.value.len());
+    if let Some(quorum) = quorum.as_ref().filter(|_| count > 0)
+        && roles.as_ref().is_none_or(Vec::is_empty)
+        && usize::try_from(needed).is_ok_and(|needed| needed > count)
     {
-        let message = format!("{needed} must approve, but `by` names {}", by.len());
+        let message = format!("{needed} must approve, but `by` names {count}");
         report.fault(&quorum.place, message, "");
     }
+    if let Some(expires) = expires.as_ref().filter(|at| at.value.0.is_zero()) {
+        report.fault(&expires.place, "leaves nobody any time", "such as `24h`");
+    }
     Some(ApprovalGate {
-        by: by.into_iter().collect::<Option<_>>()?,
+        by: by_all?,
+        roles: roles?,
         quorum: needed,
+        expires: value(expires).map(|length| length.0),
     })
+}
+
+fn names(names: &Option<At<Vec<At<String>>>>, report: &mut Report) -> Option<Vec<String>> {
+    let names = names.as_ref().map_or(&[][..], |names| &names.value);
+    let filled: Vec<Option<String>> = names.iter().map(|name| filled(name, report)).collect();
+    filled.into_iter().collect()
 }

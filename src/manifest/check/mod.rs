@@ -13,6 +13,7 @@ mod request;
 mod service;
 mod strategy;
 mod timing;
+mod window;
 
 pub(super) use self::{
     environment::environment,

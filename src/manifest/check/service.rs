@@ -15,6 +15,7 @@ use super::{
     gate::{GateDraft, gates},
     strategy::{step_gates, strategy},
     value,
+    window::windows,
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName};
 
@@ -169,11 +170,14 @@ fn rollout_of(
         Some(across) => across_of(across, report),
     };
     let bake = written.and_then(|text| value(&text.bake));
+    let no_windows = None;
+    let windows = windows(written.map_or(&no_windows, |text| &text.windows), report);
     let drafts = drafts?;
     let mut spec = RolloutSpec {
         gates: own_gates(&drafts).unwrap_or_default(),
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
+        windows: windows?,
         strategy: strategy?,
         group: written.and_then(|text| value(&text.group)),
     };

@@ -283,7 +283,8 @@ const CRON: [CronField; 5] = [
 ];
 
 pub(super) fn cron(text: &str) -> Result<String, Refusal> {
-    let example = "write five fields in UTC: minute, hour, day of month, month, day of week, such as `*/15 * * * *`";
+    let example =
+        "write five fields: minute, hour, day of month, month, day of week, such as `*/15 * * * *`";
     let parts: Vec<&str> = text.split_whitespace().collect();
     if parts.len() != CRON.len() {
         return refused(format!("has {} fields", parts.len()), example);

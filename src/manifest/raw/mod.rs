@@ -27,6 +27,7 @@ pub(super) use self::{
         CanaryLong, CanaryText, PauseLong, PauseText, Share, StepLong, StepText, StrategyLong,
         StrategyText, StrategyWord,
     },
+    window::WindowText,
 };
 use super::{
     spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
@@ -65,6 +66,7 @@ macro_rules! record {
 mod aws;
 mod measured;
 mod steps;
+mod window;
 
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
@@ -191,6 +193,8 @@ record! {
         "bake" bake: Length,
         /// `together` (the default), `[aws, azure]` (first one, then the other) or `{ order: [aws, azure], soak: 10m }`.
         "across" across: AcrossText,
+        /// When the service may be promoted. Outside of them builds, staging and gates go on, and the promotion waits.
+        "windows" windows: Vec<At<WindowText>>,
         /// `blueGreen` (the default: all at once), `{ canary: [10, 5m, 50, 5m] }`, or a name of CodeDeploy's such as
         /// `Canary10Percent5Minutes`.
         "strategy" strategy: StrategyText,
@@ -283,10 +287,14 @@ record! {
 record! {
     /// Waits for people.
     ApprovalText needs [] {
-        /// Who may approve. Without it: everyone whose token may act.
+        /// Who may approve, by the name of their token. Without it and without `roles`: everyone whose token may act.
         "by" by: Vec<At<String>>,
+        /// Who may approve, by a role of their token.
+        "roles" roles: Vec<At<String>>,
         /// How many of them must; 1 without it.
         "quorum" quorum: u32,
+        /// The rollout is rejected when nobody has approved by then. Without it: it waits.
+        "expires" expires: Length,
     }
 }
 
@@ -294,6 +302,8 @@ record! {
     EnvironmentSpec needs [] {
         "aws" aws: AwsText,
         "azure" azure: AzureText,
+        /// When anything in this environment may be promoted.
+        "windows" windows: Vec<At<WindowText>>,
         /// An environment, or `{ environment: staging, after: 30m }`: releases come here once they were live there for that long.
         "follows" follows: FollowsText,
     }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::super::gates::{LoadGate, MetricGate, ParityGate};
-use crate::name::GateName;
+use crate::name::{Actor, GateName};
 
 /// A test that a rollout must pass.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -135,8 +135,23 @@ pub struct CommandGate {
 /// Waits for people.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct ApprovalGate {
-    /// Who may approve; empty means anyone whose token may act.
+    /// Who may approve, by name. Where neither names nor roles stand: anyone whose token may act.
     pub by: Vec<String>,
+    /// Who may approve, by a role of their token.
+    #[serde(default)]
+    pub roles: Vec<String>,
     /// How many of them must. At least 1.
     pub quorum: u32,
+    /// How long it is waited for; the rollout is rejected then. For ever where it is not said.
+    #[serde(default)]
+    pub expires: Option<Duration>,
+}
+
+impl ApprovalGate {
+    /// Whether this person's word counts.
+    pub fn takes(&self, actor: &Actor) -> bool {
+        let is_named = self.by.contains(&actor.username);
+        let has_role = self.roles.iter().any(|role| actor.roles.contains(role));
+        (self.by.is_empty() && self.roles.is_empty()) || is_named || has_role
+    }
 }

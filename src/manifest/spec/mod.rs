@@ -11,6 +11,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 pub use self::gate::{ApprovalGate, CommandGate, Gate, GateKind, GateStage, HttpGate, Measure};
+pub use super::window::{Window, WindowEffect};
 use super::{aws::AwsFunction, strategy::Strategy};
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
@@ -189,6 +190,9 @@ pub struct RolloutSpec {
     /// How long blue is watched after a promotion.
     pub bake: Duration,
     pub across: Across,
+    /// When it may be promoted, as far as the service says; its environment may say more.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     /// Services of one group in one environment are promoted together or not at all.
     #[serde(default)]
     pub group: Option<GroupName>,
@@ -225,6 +229,9 @@ pub struct Environment {
     /// At least one of the two clouds is there.
     pub aws: Option<AwsTarget>,
     pub azure: Option<AzureTarget>,
+    /// When anything in it may be promoted.
+    #[serde(default)]
+    pub windows: Vec<Window>,
     #[serde(default)]
     pub follows: Option<Follows>,
 }

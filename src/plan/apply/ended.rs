@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::Write;
 use crate::{
     name::{ReleaseDigest, Timestamp},
-    plan::state::{HistoryEntry, Pin, Rejection, ServiceState},
+    plan::state::{HistoryEntry, Memory, Pin, PinKind, Rejection, ServiceState},
     rollout::{
         Rollout, Trigger,
         phase::{Phase, StopReason},
@@ -29,13 +29,7 @@ pub(super) fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp)
             }
             memory.rejected.remove(&rollout.release);
             if let Trigger::Rollback { held } = rollout.trigger {
-                let pin = Pin {
-                    release: rollout.release,
-                    held,
-                    actor: rollout.actor.clone(),
-                    at: now,
-                };
-                memory.pin = (held != Some(rollout.release)).then_some(pin);
+                pinned(memory, rollout, held, now);
             }
             if let Some(record) = state.releases.get_mut(&rollout.release) {
                 record.promoted_at.get_or_insert(now);
@@ -57,9 +51,8 @@ pub(super) fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp)
             memory.rejected.insert(rollout.release, rejection);
             forget_oldest_rejections(&mut memory.rejected);
         }
-        Phase::Rejected { .. }
-        | Phase::RolledBack { .. }
-        | Phase::Superseded { .. }
+        Phase::Rejected { .. } | Phase::RolledBack { .. } => pinned_in_vain(memory, rollout),
+        Phase::Superseded { .. }
         | Phase::Queued
         | Phase::Building
         | Phase::Staging
@@ -72,6 +65,35 @@ pub(super) fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp)
         | Phase::RollingBack { .. } => {}
     }
     writes
+}
+
+/// A rollback holds the service where it went.
+fn pinned(memory: &mut Memory, rollout: &Rollout, held: Option<ReleaseDigest>, now: Timestamp) {
+    let release = rollout.release;
+    let by_person = |pin: &&mut Pin| pin.kind == PinKind::Person;
+    if let Some(pin) = memory.pin.as_mut().filter(by_person) {
+        // Whoever pinned it wants it pinned; this is where.
+        pin.release = release;
+        return;
+    }
+    let pin = Pin {
+        release,
+        held,
+        actor: rollout.actor.clone(),
+        at: now,
+        kind: PinKind::Rollback,
+        reason: String::new(),
+    };
+    memory.pin = (held != Some(release)).then_some(pin);
+}
+
+/// A pin to a release that could not be gone back to holds what is live.
+fn pinned_in_vain(memory: &mut Memory, rollout: &Rollout) {
+    let pin = memory.pin.as_mut();
+    let pin = pin.filter(|pin| pin.kind == PinKind::Person && pin.release == rollout.release);
+    if let Some((pin, live)) = pin.zip(memory.promoted) {
+        pin.release = live;
+    }
 }
 
 /// Rejected releases remembered for each service; a repository that goes through more of them than this has other troubles.
@@ -105,5 +127,6 @@ fn history(rollout: &Rollout, now: Timestamp) -> HistoryEntry {
         started_at: rollout.started_at,
         ended_at: now,
         transitions: rollout.transitions.clone(),
+        bypass: rollout.bypass.clone(),
     }
 }

@@ -1,16 +1,19 @@
 //! Takes steps and outcomes into the state, and says what must be written down before anything is sent.
 
 mod ended;
+mod note;
 mod outcome;
 mod together;
 
+use self::note::drop_intents;
 pub use self::{
+    note::{date, note},
     outcome::{measured, not_in_the_future, seen, settle},
     together::together,
 };
 use super::{
-    state::{EventRecord, HistoryEntry, InFlight, Memory, ServiceState, Severity},
-    step::{Note, Sending},
+    state::{EventRecord, HistoryEntry, ServiceState, Severity},
+    step::Sending,
 };
 use crate::{
     manifest::{
@@ -47,7 +50,8 @@ pub enum Write {
 #[error("release {} is not known: it is neither in git nor in the store", .0.short())]
 pub struct UnknownRelease(pub ReleaseDigest);
 
-/// A rollout begins. Orders of the one before it are dropped: they are settled, or their slots will be staged anew.
+/// A rollout begins. Orders of the one before it are dropped: they are settled, or their slots will be staged anew. What is at work still
+/// keeps its record until it comes back: an order that no record tells of must not reach a cloud.
 ///
 /// # Errors
 ///
@@ -76,6 +80,7 @@ pub fn begin(
         gates: Vec::new(),
         bake: std::time::Duration::ZERO,
         across: Across::Together,
+        windows: Vec::new(),
         strategy: Strategy::BlueGreen,
         group: None,
     };
@@ -104,10 +109,14 @@ pub fn begin(
         }],
         gates: Vec::new(),
         approvals: Vec::new(),
+        pause: None,
+        hurry: None,
+        bypass: None,
         pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
-    let mut writes = drop_intents(state, |_| true);
+    let at_work = state.in_flight.orders.clone();
+    let mut writes = drop_intents(state, |key| !at_work.contains_key(key));
     state.rollout = Some(rollout);
     writes.extend([
         Write::Memory,
@@ -213,6 +222,7 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
             order: order.clone(),
             recorded_at: now,
             state: open,
+            reason: reason.to_string(),
         };
         state.intents.insert(key.clone(), intent);
         writes.push(Write::Intent(key.clone()));
@@ -249,70 +259,6 @@ fn gate_asked(
     let run = rollout.gates.iter_mut().find(|run| run.gate == *name)?;
     run.rounds = round;
     Some(Write::Rollout)
-}
-
-/// Takes in what needs no order.
-pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> {
-    match note {
-        Note::Learn { promoted } => {
-            state.memory.promoted = Some(promoted);
-            state.memory.live_since = Some(now);
-            let message = format!("blue holds {} on every target", promoted.short());
-            vec![
-                Write::Memory,
-                event(state, Severity::Info, "LiveStateLearnt", message, now),
-            ]
-        }
-        Note::Unpin => {
-            state.memory.pin = None;
-            let message = "something newer than the rollback is asked for".to_owned();
-            vec![
-                Write::Memory,
-                event(state, Severity::Info, "Unpinned", message, now),
-            ]
-        }
-        Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
-        Note::Redo { key, message } => {
-            let mut writes = drop_intents(state, |it| *it == key);
-            writes.push(event(
-                state,
-                Severity::Warning,
-                "DriftDetected",
-                message,
-                now,
-            ));
-            writes
-        }
-        Note::Forget => {
-            let message = "removed from git and from every cloud".to_owned();
-            let mut writes = drop_intents(state, |_| true);
-            writes.extend(state.releases.keys().copied().map(Write::DropRelease));
-            writes.extend([
-                event(state, Severity::Info, "Pruned", message, now),
-                Write::Forget,
-            ]);
-            let created_at = state.memory.created_at;
-            state.memory = Memory::new(state.key.clone(), created_at);
-            state.live.clear();
-            state.releases.clear();
-            state.in_flight = InFlight::default();
-            state.rollout = None;
-            writes
-        }
-    }
-}
-
-fn drop_intents(state: &mut ServiceState, is_dropped: impl Fn(&IntentKey) -> bool) -> Vec<Write> {
-    let keys: Vec<IntentKey> = state
-        .intents
-        .keys()
-        .filter(|key| is_dropped(key))
-        .cloned()
-        .collect();
-    for key in &keys {
-        state.intents.remove(key);
-    }
-    keys.into_iter().map(Write::DropIntent).collect()
 }
 
 /// An event of this service. Its sequence number is given when it is written.

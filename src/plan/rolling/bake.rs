@@ -15,7 +15,7 @@ use crate::{
 
 impl View<'_> {
     pub(super) fn bake(&self) -> Duration {
-        if self.rollout.trigger.is_rollback() {
+        if self.rollout.trigger.is_rollback() || self.rollout.is_in_full() {
             Duration::ZERO
         } else {
             self.rollout.spec.bake
@@ -33,7 +33,9 @@ impl View<'_> {
                 Step::Send(_) | Step::Observe(_) => return step,
                 step => Some(step.no_later_than(Some(until))),
             },
-            Gates::Passed | Gates::Watching { .. } if until == since => {
+            Gates::Passed | Gates::Watching { .. }
+                if until == since && self.rollout.pause.is_none() =>
+            {
                 return Step::Move(Event::Baked);
             }
             Gates::Passed | Gates::Watching { .. } => None,
@@ -50,7 +52,11 @@ impl View<'_> {
                 wait(WaitingOn::Bake { until }, wake)
             }
             (None, Some(target)) => wait(self.waiting_to_see(target), next_watch),
-            (None, None) => Step::Move(Event::Baked),
+            (None, None) => match self.paused() {
+                // Blue is watched on, and goes back if it must.
+                Some(step) => step.no_later_than(next_watch),
+                None => Step::Move(Event::Baked),
+            },
         }
     }
 

@@ -9,7 +9,6 @@ use crate::{
         step::{Sending, Step, is_sendable, wait, waiting_for},
     },
     rollout::{
-        Approval,
         gate_run::GateRun,
         intent::{IntentState, Order},
         phase::{Phase, StopReason, Why},
@@ -151,36 +150,6 @@ impl View<'_> {
             gate: gate.name.clone(),
         };
         self.sending(format!("gate/{}/{round}", gate.name), order, reason)
-    }
-
-    /// The first approval gate that is not satisfied.
-    pub(super) fn missing_approval(&self) -> Option<WaitingOn> {
-        if self.rollout.trigger.is_rollback() {
-            return None;
-        }
-        self.rollout
-            .spec
-            .gates
-            .iter()
-            .find_map(|gate| match &gate.kind {
-                GateKind::Http(_)
-                | GateKind::Command(_)
-                | GateKind::Load(_)
-                | GateKind::Parity(_)
-                | GateKind::Metric(_) => None,
-                GateKind::Approval(approval) => {
-                    let counts = |by: &&Approval| {
-                        approval.by.is_empty() || approval.by.contains(&by.actor.username)
-                    };
-                    let given = u32::try_from(self.rollout.approvals.iter().filter(counts).count())
-                        .unwrap_or(u32::MAX);
-                    (given < approval.quorum).then(|| WaitingOn::Approval {
-                        gate: gate.name.clone(),
-                        given,
-                        quorum: approval.quorum,
-                    })
-                }
-            })
     }
 }
 

@@ -4,12 +4,13 @@ mod bake;
 mod gates;
 mod last;
 mod orders;
+mod people;
 pub(in crate::plan) mod shifting;
 
 use super::{
     around::Around,
     reason::WaitingOn,
-    state::{Ask, Policy, ServiceState},
+    state::{Ask, PinKind, Policy, ServiceState},
     step::{
         Step, Waiting,
         look::{hindrance, look_at},
@@ -33,7 +34,18 @@ pub(super) fn step(
     policy: Policy,
     now: Timestamp,
 ) -> Step {
+    let view = View {
+        state,
+        rollout,
+        around,
+        policy,
+        now,
+    };
     if rollout.phase.is_before_promotion() {
+        if let Some(step) = view.paused() {
+            // A newer commit waits, too: whoever paused this did so to think, and not to see the next one go by.
+            return step;
+        }
         if let Some(step) = superseded(state, rollout) {
             return step;
         }
@@ -44,13 +56,6 @@ pub(super) fn step(
     if let Some(step) = look_again(state, rollout, policy, now) {
         return step;
     }
-    let view = View {
-        state,
-        rollout,
-        around,
-        policy,
-        now,
-    };
     match &rollout.phase {
         Phase::Queued => Step::Move(Event::Started),
         Phase::Building => view.building(),
@@ -62,11 +67,13 @@ pub(super) fn step(
             },
             None,
         ),
-        Phase::AwaitingApproval { .. } => view.awaiting_approval(),
-        Phase::Shifting { step, since } => match preempted(state, rollout) {
-            Some(step) => step,
-            None => view.shifting(*step, *since),
-        },
+        Phase::AwaitingApproval { since } => view.awaiting_approval(*since),
+        Phase::Shifting { step, since } => {
+            match preempted(state, rollout).filter(|_| rollout.pause.is_none()) {
+                Some(step) => step,
+                None => view.shifting(*step, *since),
+            }
+        }
         Phase::Promoting => view.promoting(),
         Phase::Baking { since, until } => view.baking(*since, *until),
         Phase::RollingBack { why } => view.rolling_back(why),
@@ -114,9 +121,17 @@ fn newer(state: &ServiceState, rollout: &Rollout) -> Option<Option<ReleaseDigest
         } => {}
     }
     let wanted = state.wanted();
+    let is_pinned = state
+        .memory
+        .pin
+        .as_ref()
+        .is_some_and(|pin| pin.kind == PinKind::Person);
     let is_current = match rollout.trigger {
+        // Whoever pins or goes back by hand ends such a rollout themselves, so none is under way beside a pin.
         Trigger::Commit | Trigger::Retry => wanted == Some(rollout.release),
-        Trigger::Rollback { held } => wanted == held || wanted == Some(rollout.release),
+        Trigger::Rollback { held } => {
+            is_pinned || wanted == held || wanted == Some(rollout.release)
+        }
     };
     (!is_current).then_some(wanted)
 }
@@ -199,20 +214,11 @@ struct View<'a> {
 impl View<'_> {
     fn gating(&self) -> Step {
         match self.gates(GateStage::Staging) {
-            gates::Gates::Passed if self.missing_approval().is_some() => {
-                Step::Move(Event::ApprovalNeeded)
-            }
+            gates::Gates::Passed if self.is_approval_missing() => Step::Move(Event::ApprovalNeeded),
             gates::Gates::Passed => self.onward(Event::GatesPassed),
             gates::Gates::Failed(why) => Step::Move(Event::Refused(why)),
             gates::Gates::Unclear(why) => Step::Move(Event::GatesUnclear(why)),
             gates::Gates::Pending(step) | gates::Gates::Watching { step, .. } => step,
-        }
-    }
-
-    fn awaiting_approval(&self) -> Step {
-        match self.missing_approval() {
-            Some(on) => wait(on, None),
-            None => self.onward(Event::Approved),
         }
     }
 }

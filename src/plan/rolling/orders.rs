@@ -31,6 +31,10 @@ const STAGED_AGAIN_MAX: usize = 2;
 
 impl View<'_> {
     pub(super) fn building(&self) -> Step {
+        // What lies in a slot was built long ago, and its source may be lost by now.
+        if self.is_ready_somewhere() {
+            return Step::Move(Event::Built);
+        }
         let order = Order::Build {
             release: self.rollout.release,
         };
@@ -96,40 +100,46 @@ impl View<'_> {
             return step;
         }
         let release = self.rollout.release;
-        let is_missing = |target: &CloudName| match self.state.seen(*target) {
-            Some(seen) if self.rollout.trigger.is_rollback() => {
-                !seen.observed.blue.holds(release) && !seen.observed.green.holds(release)
-            }
-            Some(seen) => !seen.observed.blue.holds(release),
-            None => true,
-        };
         let step_of = |target: &CloudName| format!("stage/{target}");
         let has_intent = |target: &CloudName| {
             let key = self.key(&step_of(target));
             self.state.intents.contains_key(&key)
         };
         let targets = self.rollout.targets.iter();
-        let needed = targets.filter(|target| has_intent(target) || is_missing(target));
+        let needed = targets.filter(|target| has_intent(target) || self.is_missing(**target));
         let order = |target: CloudName| Order::Stage { target, release };
         let sendings: Vec<Sending> = needed
             .map(|target| self.sending(step_of(target), order(*target), self.reason()))
             .collect();
         match self.group(&sendings) {
             Group::Done => Step::Move(Event::Staged),
+            // On the way back no target waits for another.
+            Group::Failed(_) | Group::Pending(Step::Wait(_)) if self.is_ready_somewhere() => {
+                Step::Move(Event::Staged)
+            }
             Group::Failed(intent) => {
                 Step::Move(Event::Refused(why(StopReason::StageFailed, intent)))
-            }
-            // On the way back no target waits for another.
-            Group::Pending(Step::Wait(_)) if self.is_ready_somewhere(&is_missing) => {
-                Step::Move(Event::Staged)
             }
             Group::Pending(step) => step,
         }
     }
 
-    fn is_ready_somewhere(&self, is_missing: &impl Fn(&CloudName) -> bool) -> bool {
+    /// A rollback that can go ahead on some target: no target waits for another.
+    fn is_ready_somewhere(&self) -> bool {
         let mut targets = self.rollout.targets.iter();
-        self.rollout.trigger.is_rollback() && targets.any(|target| !is_missing(target))
+        self.rollout.trigger.is_rollback() && targets.any(|target| !self.is_missing(*target))
+    }
+
+    /// The release must be staged there first.
+    fn is_missing(&self, target: CloudName) -> bool {
+        let release = self.rollout.release;
+        match self.state.seen(target) {
+            Some(seen) if self.rollout.trigger.is_rollback() => {
+                !seen.observed.blue.holds(release) && !seen.observed.green.holds(release)
+            }
+            Some(seen) => !seen.observed.blue.holds(release),
+            None => true,
+        }
     }
 
     pub(super) fn promoting(&self) -> Step {
@@ -197,7 +207,14 @@ impl View<'_> {
             IntentState::Done { at } => Some(*at),
             IntentState::Open { .. } | IntentState::Failed { .. } => None,
         };
-        let until = before.iter().filter_map(done_at).max()?.after(*soak);
+        let began = before.iter().filter_map(done_at).max()?;
+        if let Some(step) = self.paused() {
+            return Some(step);
+        }
+        if self.rollout.is_hurried(began) {
+            return None;
+        }
+        let until = began.after(*soak);
         let on = WaitingOn::Soak {
             target: *first,
             until,

@@ -56,6 +56,9 @@ fn have_common_functions(state: &ServiceState, one: ReleaseDigest, other: Releas
 impl View<'_> {
     /// Everything before blue is touched has passed: the canary comes next, where there is one.
     pub(super) fn onward(&self, blue: Event) -> Step {
+        if let Some(step) = self.closed() {
+            return step;
+        }
         let has_canary = !self.rollout.spec.strategy.steps().is_empty();
         if has_canary && !self.rollout.trigger.is_rollback() {
             self.to_promotion(Event::CanaryStarted)
@@ -98,7 +101,7 @@ impl View<'_> {
         }
     }
 
-    /// A suspension keeps the share from growing, and blue from moving. A share that was asked for already is brought about.
+    /// A pause or a suspension keeps the share from growing, and blue from moving. A share that was asked for already is brought about.
     fn held(&self, at: usize) -> Option<Step> {
         let is_asked = |target: &CloudName| {
             let key = self.key(&shift_key(at, *target));
@@ -107,7 +110,8 @@ impl View<'_> {
         if self.weighers().iter().any(is_asked) {
             return None;
         }
-        suspended(self.state, self.rollout, self.now)
+        self.paused()
+            .or_else(|| suspended(self.state, self.rollout, self.now))
     }
 
     /// Brings about the share of this step, and keeps it. Nothing where it is as it should be.
@@ -178,6 +182,7 @@ impl View<'_> {
         let until = length.map(|length| since.after(length));
         // Before a first promotion nobody is served, so that there is nothing to wait and see.
         let is_over = until.is_some_and(|until| until <= self.now);
+        let is_over = is_over || self.rollout.is_hurried(since);
         if is_over || self.rollout.previous.is_none() {
             return Step::Move(Event::CanaryStepped);
         }
@@ -259,6 +264,7 @@ fn unclear(why: Why) -> Step {
         | StopReason::SlotReverted
         | StopReason::GroupFailed
         | StopReason::Superseded
+        | StopReason::ApprovalExpired
         | StopReason::Aborted => Step::Move(Event::Failed(why)),
     }
 }

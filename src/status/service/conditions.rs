@@ -124,7 +124,7 @@ fn gates_passed(view: &View<'_>) -> Option<Said> {
 fn judged(why: &Why) -> Option<Said> {
     let say = |status, reason: &str| Some(Said::new(GatesPassed, status, reason, &why.message));
     match why.reason {
-        StopReason::GateFailed => say(Truth::False, "Failed"),
+        StopReason::GateFailed | StopReason::ApprovalExpired => say(Truth::False, "Failed"),
         StopReason::GateError => say(Truth::Unknown, "Error"),
         StopReason::GateInconclusive => say(Truth::Unknown, "Inconclusive"),
         StopReason::BuildFailed

@@ -7,6 +7,7 @@ pub mod rollout;
 pub mod spec;
 pub mod target;
 pub mod waiting;
+pub mod word;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -26,7 +27,7 @@ use crate::{
     name::{Actor, EnvironmentName, ReleaseDigest, Revision, ServiceKey, ServiceName, Timestamp},
     plan::{
         reason::WaitingOn,
-        state::{Pin, Rejection, ServiceState, Suspension},
+        state::{Pin, PinKind, Rejection, ServiceState, Suspension},
     },
 };
 
@@ -111,7 +112,7 @@ pub struct RejectedReport {
     pub at: Timestamp,
 }
 
-/// A rollback holds the service here.
+/// A rollback or a person holds the service here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PinReport {
     pub release: ReleaseDigest,
@@ -119,6 +120,12 @@ pub struct PinReport {
     pub held: Option<ReleaseDigest>,
     pub actor: Actor,
     pub at: Timestamp,
+    /// `rollback`: until something newer is asked for; `person`: until `unpin`.
+    #[schema(value_type = String)]
+    #[serde(default)]
+    pub kind: PinKind,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -293,12 +300,16 @@ fn pin(pin: &Pin) -> PinReport {
         held,
         actor,
         at,
+        kind,
+        reason,
     } = pin;
     PinReport {
         release: *release,
         held: *held,
         actor: actor.clone(),
         at: *at,
+        kind: *kind,
+        reason: reason.clone(),
     }
 }
 

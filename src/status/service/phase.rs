@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     name::{ReleaseDigest, Revision, Timestamp},
-    plan::state::{Ask, Rejection, ServiceState},
+    plan::state::{Ask, PinKind, Rejection, ServiceState},
     rollout::phase::Phase,
 };
 
@@ -209,7 +209,7 @@ impl View<'_> {
             ServicePhase::CloudUnknown
         } else if self.is_drifted() {
             ServicePhase::Drifted
-        } else if state.memory.pin.is_some() {
+        } else if self.is_pinned() {
             ServicePhase::Pinned
         } else if self.rejection().is_some() {
             self.how_rejected()
@@ -218,6 +218,15 @@ impl View<'_> {
         } else {
             ServicePhase::Pending
         }
+    }
+
+    /// A person may pin what Git asks for; nothing is held back then.
+    fn is_pinned(&self) -> bool {
+        let memory = &self.state.memory;
+        memory.pin.as_ref().is_some_and(|pin| match pin.kind {
+            PinKind::Rollback => true,
+            PinKind::Person => memory.promoted != self.state.wanted(),
+        })
     }
 
     fn how_rejected(&self) -> ServicePhase {

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     name::Revision,
+    plan::state::PinKind,
     rollout::phase::{Phase, Why},
     status::condition::{ConditionKind::Ready, Said, Truth},
 };
@@ -74,9 +75,11 @@ fn rolling(view: &View<'_>, phase: ServicePhase, serving: &str) -> Said {
     Said::new(Ready, Truth::Unknown, progress(view), message)
 }
 
-/// Whether it goes on by itself, or waits for another service.
+/// Whether it goes on by itself, or what it waits for.
 fn progress(view: &View<'_>) -> &'static str {
     match view.waiting.first().map(|waiting| waiting.on.as_str()) {
+        Some("window") => "WindowClosed",
+        Some("paused") => "Paused",
         Some("dependency") => "DependencyNotReady",
         Some("group") => "GroupNotReady",
         Some("environment") => "EnvironmentNotReady",
@@ -127,6 +130,13 @@ fn pinned(view: &View<'_>, newest: &str) -> String {
         .map(|revision| revision.short());
     let at = at.unwrap_or_else(|| pin.release.short());
     let by = &pin.actor.username;
+    if pin.kind == PinKind::Person {
+        let because = match pin.reason.as_str() {
+            "" => String::new(),
+            reason => format!(" because {reason}"),
+        };
+        return format!("{newest} is held back: pinned at {at} by {by}{because}, until `unpin`");
+    }
     match pin.held == Some(pin.release) {
         true => format!("pinned at {at} by {by}'s rollback"),
         false => format!(
@@ -240,12 +250,36 @@ fn serving(view: &View<'_>) -> String {
         .state
         .active()
         .is_some_and(|rollout| matches!(rollout.phase, Phase::Baking { .. }));
+    if let Some(apart) = apart(view) {
+        return apart;
+    }
     match view.live_revision() {
         _ if is_baking => String::new(),
         Some(live) => format!("; {} stays live", live.short()),
         None if view.state.memory.promoted.is_none() => "; nothing is live yet".to_owned(),
         None => String::new(),
     }
+}
+
+/// What each cloud serves, while blue moves on one and not yet on the other: a cloud that is ill must not hide what the other does.
+fn apart(view: &View<'_>) -> Option<String> {
+    let rollout = view.state.active()?;
+    if !matches!(rollout.phase, Phase::Promoting | Phase::RollingBack { .. }) {
+        return None;
+    }
+    let blue = |target: &TargetReport| {
+        let revision = target.blue.revision.as_ref()?;
+        Some((target.cloud, revision.short()))
+    };
+    let blues: Vec<_> = view.targets.iter().filter_map(blue).collect();
+    let (_, first) = blues.first()?;
+    if blues.iter().all(|(_, revision)| revision == first) {
+        return None;
+    }
+    let told = blues
+        .iter()
+        .map(|(cloud, revision)| format!("{cloud} serves {revision}"));
+    Some(format!("; {}", told.collect::<Vec<_>>().join(", ")))
 }
 
 fn why<'a>(view: &View<'a>) -> (&'static str, &'a str) {

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::word::{Consent, WordReport};
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage, Measure},
     name::{Actor, CloudName, GateName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{
-        Approval, Rollout, Transition,
+        Rollout, Transition,
         evidence::{Measurement, Outcome},
         gate_run::GateRun,
         phase::Phase,
@@ -43,6 +44,15 @@ pub struct RolloutReport {
     pub reason: Option<String>,
     pub message: Option<String>,
     pub gates: GateCount,
+    /// Who holds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<WordReport>,
+    /// Who skips the rest of its waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promoted_in_full: Option<WordReport>,
+    /// Who opened the windows to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub overridden: Option<WordReport>,
     /// While it takes a share of blue's requests, and before that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<CanaryReport>,
@@ -120,13 +130,6 @@ pub struct GateReport {
     pub measurements: Vec<Measurement>,
 }
 
-/// A person's word for an approval gate.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Consent {
-    pub username: String,
-    pub at: Timestamp,
-}
-
 #[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 pub enum GatePhase {
     /// Its turn has not come.
@@ -170,6 +173,9 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         transitions: _,
         gates: _,
         approvals: _,
+        pause,
+        hurry,
+        bypass,
         pact: _,
     } = rollout;
     let why = phase.why();
@@ -188,6 +194,9 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         reason: why.map(|why| why.reason.word().to_owned()),
         message: why.map(|why| why.message.clone()),
         gates: count(rollout),
+        paused: pause.as_ref().map(WordReport::of),
+        promoted_in_full: hurry.as_ref().and_then(WordReport::in_full),
+        overridden: bypass.as_ref().map(WordReport::of),
         canary: canary(rollout),
     }
 }
@@ -222,7 +231,7 @@ fn count(rollout: &Rollout) -> GateCount {
     }
 }
 
-pub(super) fn newest_gates(rollout: &Rollout) -> Vec<GateReport> {
+pub(in crate::status) fn newest_gates(rollout: &Rollout) -> Vec<GateReport> {
     gates(rollout, MEASUREMENTS_TOLD, EVIDENCE_TOLD)
 }
 
@@ -246,14 +255,10 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
         let made = all.iter().filter(|made| is(&made.outcome)).count();
         u32::try_from(made).unwrap_or(u32::MAX)
     };
-    let consent = |Approval { actor, at }: &Approval| Consent {
-        username: actor.username.clone(),
-        at: *at,
-    };
     let (needed, approvals) = match &gate.kind {
         GateKind::Approval(approval) => (
             approval.quorum,
-            rollout.approvals.iter().map(consent).collect(),
+            rollout.approvals.iter().map(Consent::of).collect(),
         ),
         GateKind::Http(_)
         | GateKind::Command(_)

@@ -33,6 +33,9 @@ pub struct SpecReport {
     #[serde(default)]
     pub strategy: String,
     pub bake_seconds: u64,
+    /// When it may be promoted: the environment's windows, then its own.
+    #[serde(default)]
+    pub windows: Vec<String>,
     /// Services of the same environment that must be live first.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub depends_on: BTreeSet<ServiceName>,
@@ -71,7 +74,7 @@ pub struct GateSpec {
 pub(super) fn spec(desired: &DesiredService) -> SpecReport {
     let DesiredService {
         release,
-        environment: _,
+        environment,
         rollout,
         depends_on,
         drift,
@@ -95,6 +98,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         gates,
         bake,
         across,
+        windows,
         group,
         strategy,
     } = rollout;
@@ -111,6 +115,12 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         },
         strategy: strategy.told(),
         bake_seconds: bake.as_secs(),
+        windows: environment
+            .windows
+            .iter()
+            .chain(windows)
+            .map(ToString::to_string)
+            .collect(),
         depends_on: depends_on.clone(),
         group: group.clone(),
         drift: *drift,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp},
+    name::{CloudName, GateName, PlanHash, ReleaseDigest, ServiceKey, Timestamp},
     plan::reason::WaitingOn,
     rollout::intent::{Failure, Response},
 };
@@ -13,8 +13,8 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
-    /// `drift`, `prune`, `dependency`, `group` or `environment`.
+    /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`,
+    /// `canary`, `suspended`, `pinned`, `rejected`, `drift`, `prune`, `dependency`, `group` or `environment`.
     pub on: String,
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,6 +23,10 @@ pub struct Waiting {
     pub gate: Option<GateName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseDigest>,
+    /// What is to be approved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>)]
+    pub plan: Option<PlanHash>,
     /// The other service that is waited for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<ServiceKey>,
@@ -66,32 +70,24 @@ impl Trouble {
 
 impl Waiting {
     pub(in crate::status) fn of(waiting: &WaitingOn) -> Self {
-        let text = waiting.to_string();
-        let plain = |on: &str| Self {
-            on: on.to_owned(),
-            text: text.clone(),
+        let plain = Self {
+            on: waiting.word().to_owned(),
+            text: waiting.to_string(),
             ..Self::default()
         };
-        let until = |on: &str, until: Option<Timestamp>| Self { until, ..plain(on) };
-        let about = |on: &str, release: ReleaseDigest| Self {
-            release: Some(release),
-            ..plain(on)
-        };
-        let at_gate = |on: &str, gate: &GateName, until: Option<Timestamp>| Self {
-            gate: Some(gate.clone()),
-            until,
-            ..plain(on)
-        };
         match waiting {
-            WaitingOn::Nothing => plain("nothing"),
-            WaitingOn::Git => plain("git"),
-            WaitingOn::Manifest { faults: _ } => plain("manifest"),
-            WaitingOn::Cloud { target, failure } => plain("cloud").at(*target, failure.as_ref()),
-            WaitingOn::LastHealthy {
-                target: _,
+            WaitingOn::Nothing
+            | WaitingOn::Git
+            | WaitingOn::Manifest { .. }
+            | WaitingOn::Person { .. }
+            | WaitingOn::Paused { .. }
+            | WaitingOn::Prune { .. } => plain,
+            WaitingOn::Cloud { target, failure }
+            | WaitingOn::LastHealthy {
                 ill: target,
                 failure,
-            } => plain("lastHealthy").at(*target, failure.as_ref()),
+                ..
+            } => plain.at(*target, failure.as_ref()),
             WaitingOn::Order {
                 order,
                 failure,
@@ -101,56 +97,63 @@ impl Waiting {
                 release: order.release(),
                 until: *next_at,
                 failure: failure.as_ref().map(Trouble::of),
-                ..plain("order")
+                ..plain
             },
-            WaitingOn::Gate { gate, next_at } => at_gate("gate", gate, *next_at),
+            WaitingOn::Gate { gate, next_at } => Self {
+                gate: Some(gate.clone()),
+                until: *next_at,
+                ..plain
+            },
             WaitingOn::Approval {
                 gate,
-                given: _,
-                quorum: _,
-            } => at_gate("approval", gate, None),
-            WaitingOn::Person { message: _ } => plain("person"),
-            WaitingOn::Soak { target, until: end } => Self {
+                plan,
+                expires,
+                ..
+            } => Self {
+                gate: Some(gate.clone()),
+                plan: Some(*plan),
+                until: *expires,
+                ..plain
+            },
+            WaitingOn::Soak { target, until } => Self {
                 target: Some(*target),
-                ..until("soak", Some(*end))
+                until: Some(*until),
+                ..plain
             },
-            WaitingOn::Bake { until: end } => until("bake", Some(*end)),
-            WaitingOn::CanaryPause {
-                weight: _,
-                until: end,
-                whole: _,
-            } => until("canary", *end),
-            WaitingOn::Suspended {
-                reason: _,
-                until: end,
-            } => until("suspended", *end),
-            WaitingOn::Pinned { release, held: _ } => about("pinned", *release),
-            WaitingOn::Rejected {
-                release,
-                message: _,
-            } => about("rejected", *release),
-            WaitingOn::Drift { target, message: _ } => plain("drift").at(*target, None),
-            WaitingOn::Prune { message: _ } => plain("prune"),
-            WaitingOn::Dependency { service, standing } => Self {
+            WaitingOn::Bake { until } => Self {
+                until: Some(*until),
+                ..plain
+            },
+            WaitingOn::Window { opens: until, .. }
+            | WaitingOn::CanaryPause { until, .. }
+            | WaitingOn::Suspended { until, .. } => Self {
+                until: *until,
+                ..plain
+            },
+            WaitingOn::Pinned { release, .. } | WaitingOn::Rejected { release, .. } => Self {
+                release: Some(*release),
+                ..plain
+            },
+            WaitingOn::Drift { target, .. } => Self {
+                target: Some(*target),
+                ..plain
+            },
+            WaitingOn::Dependency { service, standing }
+            | WaitingOn::Group { service, standing } => Self {
                 service: Some(service.clone()),
                 release: standing.release(),
-                ..plain("dependency")
-            },
-            WaitingOn::Group { service, standing } => Self {
-                service: Some(service.clone()),
-                release: standing.release(),
-                ..plain("group")
+                ..plain
             },
             WaitingOn::Environment {
                 service,
-                after: _,
                 until,
                 standing,
+                ..
             } => Self {
                 service: Some(service.clone()),
                 release: standing.release(),
                 until: *until,
-                ..plain("environment")
+                ..plain
             },
         }
     }

@@ -177,7 +177,11 @@ impl Fleet {
     }
 
     /// Starts as the daemon does; follows nothing yet.
-    pub(crate) async fn start(data: &Path, store: disk::DiskStore, world: QuickWorld) -> Self {
+    pub(crate) async fn start(
+        data: &Path,
+        store: disk::DiskStore,
+        world: impl World + 'static,
+    ) -> Self {
         let clock = Arc::new(SystemClock);
         let store = Arc::new(store);
         let parts = Parts {

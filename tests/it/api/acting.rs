@@ -208,8 +208,8 @@ async fn what_does_not_fit_is_told_by_a_stable_code() {
         (
             &format!("{service}/rollback"),
             json!({ "to": "v1" }),
-            400,
-            "bad-body",
+            409,
+            "action-refused",
         ),
         (
             &format!("{service}/suspend"),
@@ -241,4 +241,64 @@ async fn what_does_not_fit_is_told_by_a_stable_code() {
             "{path}: {problem}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_rollout_is_held_hurried_pinned_and_explained() {
+    let rig = Rig::new().await;
+    let path = "/api/v1/services/prod/inventory";
+    let reason = |text: &str| Some(json!({ "reason": text }));
+    for number in [1, 2] {
+        let asked = desired("prod/inventory", number, vec![answers()]);
+        rig.bring(asked, ServicePhase::Live).await;
+    }
+    let mut asked = desired("prod/inventory", 3, vec![answers()]);
+    asked.rollout.bake = std::time::Duration::from_secs(900);
+    rig.bring(asked, ServicePhase::Baking).await;
+    let (status, taken) = rig.post(&format!("{path}/pause"), reason("lunch")).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let paused = &taken["service"]["status"]["rollout"]["paused"];
+    assert_eq!(paused["actor"]["username"], "ana");
+    assert_eq!(paused["reason"], "lunch");
+    let (status, problem) = rig.post(&format!("{path}/override"), reason("now")).await;
+    assert_eq!(status, StatusCode::CONFLICT, "{problem}");
+    let full = Some(json!({ "full": true }));
+    let (status, _) = rig.post(&format!("{path}/promote"), full).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let is_live = |it: &verdigris::status::ServiceReport| it.status.phase == ServicePhase::Live;
+    rig.wait(&key("prod/inventory"), is_live).await;
+
+    // By a rollout, by what begins its digest, and by what nobody is called.
+    let (status, _) = rig
+        .post(&format!("{path}/rollback"), Some(json!({ "to": "r-1" })))
+        .await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let is_pinned = |it: &verdigris::status::ServiceReport| it.status.phase == ServicePhase::Pinned;
+    let pinned = rig.wait(&key("prod/inventory"), is_pinned).await;
+    let (_, why) = rig.get(&format!("{path}/why")).await;
+    assert_eq!(why["isLive"], false, "{why}");
+    assert_eq!(why["obstacles"][0]["kind"], "pinned", "{why}");
+    assert!(why["obstacles"][0]["since"].is_string(), "{why}");
+    let (status, problem) = rig
+        .post(&format!("{path}/rollback"), Some(json!({ "to": "r-9" })))
+        .await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    assert!(
+        problem["detail"]
+            .as_str()
+            .unwrap()
+            .contains("no release that is kept is called `r-9`")
+    );
+    let digits = &pinned.status.releases.live.unwrap().hex()[..8];
+    let here = Some(json!({ "to": digits, "reason": "audit" }));
+    let (status, taken) = rig.post(&format!("{path}/pin"), here).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{taken}");
+    assert_eq!(taken["service"]["status"]["pin"]["kind"], "person");
+    let (status, _) = rig.post(&format!("{path}/unpin"), None).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let (status, problem) = rig.post(&format!("{path}/unpin"), None).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::CONFLICT, &json!("action-refused"))
+    );
 }

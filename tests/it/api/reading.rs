@@ -30,6 +30,7 @@ async fn each_endpoint_reads_as_people_see_it() {
         ("rollout", &format!("{service}/rollout")),
         ("history", &format!("{service}/history")),
         ("plan", &format!("{service}/plan")),
+        ("why", &format!("{service}/why")),
         ("rollouts", "/api/v1/rollouts"),
         ("plans", "/api/v1/plan"),
         ("sources", "/api/v1/sources"),

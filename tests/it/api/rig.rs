@@ -373,6 +373,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
             gates,
             bake: Duration::ZERO,
             across: Across::Together,
+            windows: Vec::new(),
             group: None,
             strategy: Strategy::BlueGreen,
         },
@@ -396,6 +397,7 @@ fn environment(name: EnvironmentName) -> Environment {
             plan: AzurePlan("EP1".to_owned()),
             prefix: "shop".to_owned(),
         }),
+        windows: Vec::new(),
     }
 }
 
@@ -424,6 +426,8 @@ pub(super) fn approval() -> Gate {
         kind: GateKind::Approval(ApprovalGate {
             by: Vec::new(),
             quorum: 1,
+            roles: Vec::new(),
+            expires: None,
         }),
         after: GateStage::Staging,
         measure: Measure::default(),
@@ -458,6 +462,7 @@ fn redact(value: &mut Value) {
                 match name.as_str() {
                     "resourceVersion" | "seq" | "next" => *value = Value::from("[number]"),
                     "watch" => *value = Value::from("[place]"),
+                    "hash" if value.is_string() => *value = Value::from("[plan]"),
                     _ => redact(value),
                 }
             }

@@ -106,10 +106,9 @@ async fn gating_and_waiting_for_approval() {
     insta::assert_snapshot!("gating", phase(&rig, ServicePhase::Gating, "order").await);
     rig.world.gates_find(&key(NAME), Finds::Good);
     rig.ask(desired(NAME, 3, vec![answers(), approval()])).await;
-    insta::assert_snapshot!(
-        "awaiting_approval",
-        phase(&rig, ServicePhase::AwaitingApproval, "approval").await
-    );
+    let told = phase(&rig, ServicePhase::AwaitingApproval, "approval").await;
+    let plan = rig.handle.plan(&key(NAME)).await.unwrap().hash.unwrap();
+    insta::assert_snapshot!("awaiting_approval", told.replace(&plan.short(), "[plan]"));
 }
 
 #[tokio::test]

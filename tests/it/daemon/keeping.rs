@@ -67,6 +67,7 @@ async fn old_history_is_dropped() {
             started_at: Timestamp::default(),
             ended_at: Timestamp::default(),
             transitions: Vec::new(),
+            bypass: None,
         });
     }
     let store: Arc<_> = stage.store.clone();

@@ -373,7 +373,7 @@ fn queues_and_schedules_are_well_formed() {
 "#,
         r#"
 a.yaml:8:35: spec.functions.a.queue: is no name of a queue on both clouds (help: 3 to 63 lower-case letters, digits and single hyphens)
-a.yaml:9:38: spec.functions.b.schedule: has 4 fields (help: write five fields in UTC: minute, hour, day of month, month, day of week, such as `*/15 * * * *`)
+a.yaml:9:38: spec.functions.b.schedule: has 4 fields (help: write five fields: minute, hour, day of month, month, day of week, such as `*/15 * * * *`)
 a.yaml:10:38: spec.functions.c.schedule: `61` is no minute (help: 0 to 59, with `*`, `a-b`, `*/n` and `,`)
 a.yaml:12:38: spec.functions.e.schedule: `5-3` is no hour (help: 0 to 23, with `*`, `a-b`, `*/n` and `,`)
 a.yaml:13:5: warning: spec.functions.f: nothing calls this function (help: add `http`, `queue` or `schedule`)
@@ -864,7 +864,7 @@ a.yaml:6:64: spec.azure.location: is no location (help: the short form, such as 
 a.yaml:6:83: spec.azure.plan: this plan has no slots, so no green (help: plans with slots: Y1, EP1, EP2, EP3, S1, S2, S3, P0v3, P1v2, P2v2, P3v2, P1v3, P2v3, P3v3, I1v2, I2v2)
 a.yaml:6:95: spec.azure.prefix: is no prefix (help: at most 16 lower-case letters, digits and hyphens, starting and ending with a letter or digit)
 a.yaml:11:1: spec: has no cloud (help: add `aws: { region, role }`, `azure: { … }` or both)
-a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure, follows)
+a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure, windows, follows)
 a.yaml:16:18: spec.azure: `subscription` is missing
 a.yaml:16:18: spec.azure: `resourceGroup` is missing
 a.yaml:16:18: spec.azure: `location` is missing

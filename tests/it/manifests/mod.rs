@@ -8,6 +8,7 @@ mod schemas;
 mod sets;
 mod specs;
 mod texts;
+mod windows;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 

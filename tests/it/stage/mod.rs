@@ -366,6 +366,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
             gates: vec![gate("smoke")],
             bake: Duration::from_secs(10),
             across: Across::Together,
+            windows: Vec::new(),
             group: None,
             strategy: Strategy::BlueGreen,
         },
@@ -440,5 +441,6 @@ fn environment() -> Environment {
             plan: AzurePlan("EP1".to_owned()),
             prefix: "shop".to_owned(),
         }),
+        windows: Vec::new(),
     }
 }

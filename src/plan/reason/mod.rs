@@ -1,5 +1,7 @@
 //! Why an order exists, and what a pause waits on. Shown unchanged by CLI and API.
 
+mod words;
+
 use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
@@ -7,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::around::Standing;
 use crate::{
     diff::{Change, FieldDrift},
-    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, ServiceKey, Timestamp},
+    name::{Actor, CloudName, GateName, Percent, PlanHash, ReleaseDigest, ServiceKey, Timestamp},
+    plan::state::PinKind,
     rollout::intent::{Failure, Order},
 };
 
@@ -124,6 +127,23 @@ pub enum WaitingOn {
         gate: GateName,
         given: u32,
         quorum: u32,
+        /// What is to be approved; words for another plan do not count.
+        plan: PlanHash,
+        /// Words that no longer count, since the plan became another one.
+        void: u32,
+        /// When the rollout is rejected for want of them.
+        expires: Option<Timestamp>,
+    },
+    /// A person holds the rollout.
+    Paused {
+        actor: Actor,
+        reason: String,
+    },
+    /// A closed window holds the promotion.
+    Window {
+        /// The window that denies, or what allows.
+        message: String,
+        opens: Option<Timestamp>,
     },
     /// A gate could not be judged.
     Person {
@@ -151,6 +171,8 @@ pub enum WaitingOn {
     Pinned {
         release: ReleaseDigest,
         held: Option<ReleaseDigest>,
+        kind: PinKind,
+        actor: Actor,
     },
     Rejected {
         release: ReleaseDigest,
@@ -191,6 +213,8 @@ impl WaitingOn {
     pub fn until(&self) -> Option<Timestamp> {
         match self {
             Self::Environment { until, .. }
+            | Self::Window { opens: until, .. }
+            | Self::Approval { expires: until, .. }
             | Self::Suspended { until, .. }
             | Self::CanaryPause { until, .. } => *until,
             Self::Order { next_at, .. } | Self::Gate { next_at, .. } => *next_at,
@@ -200,7 +224,7 @@ impl WaitingOn {
             | Self::Manifest { .. }
             | Self::Cloud { .. }
             | Self::LastHealthy { .. }
-            | Self::Approval { .. }
+            | Self::Paused { .. }
             | Self::Person { .. }
             | Self::Pinned { .. }
             | Self::Rejected { .. }
@@ -212,116 +236,60 @@ impl WaitingOn {
     }
 }
 
-impl fmt::Display for WaitingOn {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let because = |failure: &Option<Failure>| {
-            failure
-                .as_ref()
-                .map(|failure| format!(": {}", failure.message))
-                .unwrap_or_default()
-        };
+impl WaitingOn {
+    /// A stable word for each kind.
+    pub fn word(&self) -> &'static str {
         match self {
-            Self::Nothing => f.write_str("nothing: live state is as asked for"),
-            Self::Git => f.write_str("the first read of the repository"),
-            Self::Manifest { faults } => write!(f, "a correct manifest: {}", faults.join("; ")),
-            Self::Cloud { target, failure } => write!(f, "a look at {target}{}", because(failure)),
-            Self::LastHealthy {
-                target,
-                ill,
-                failure,
-            } => write!(
-                f,
-                "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{}",
-                because(failure)
-            ),
-            Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure)),
-            Self::Gate { gate, .. } => write!(f, "gate {gate}"),
-            Self::Approval {
-                gate,
-                given,
-                quorum,
-            } => write!(f, "approval {gate}: {given} of {quorum} given"),
-            Self::Person { message } => write!(f, "a person's `retry` or `abort`: {message}"),
-            Self::Soak { target, until } => write!(f, "{target} to soak until {until}"),
-            Self::Bake { until } => write!(f, "the bake to end at {until}"),
-            Self::CanaryPause {
-                weight,
-                until,
-                whole,
-            } => canary_pause(f, *weight, *until, whole),
-            Self::Suspended {
-                reason,
-                until: Some(until),
-            } => write!(f, "`resume`, or {until}: suspended because {reason}"),
-            Self::Suspended {
-                reason,
-                until: None,
-            } => write!(f, "`resume`: suspended because {reason}"),
-            Self::Pinned { release, .. } => {
-                write!(
-                    f,
-                    "a newer release, or `resume`: pinned at {} by a rollback",
-                    release.short()
-                )
-            }
-            Self::Rejected { release, message } => {
-                write!(
-                    f,
-                    "a newer release, or `retry`: {} was rejected: {message}",
-                    release.short()
-                )
-            }
-            Self::Drift { target, message } => {
-                write!(f, "a person: drift on {target} is only told: {message}")
-            }
-            Self::Prune { message } => f.write_str(message),
-            Self::Dependency { service, standing } => {
-                write!(f, "{service}, which it depends on: it {standing}")
-            }
-            Self::Group { service, standing } => {
-                write!(f, "{service}, which is promoted with it: it {standing}")
-            }
-            Self::Environment {
-                service,
-                after,
-                until,
-                standing,
-            } => {
-                write!(f, "{service} to hold this release live")?;
-                if !after.is_zero() {
-                    write!(f, " for {}", spelt(*after))?;
-                }
-                if let Some(until) = until {
-                    write!(f, ", until {until}")?;
-                }
-                write!(f, ": it {standing}")
-            }
+            Self::Nothing => "nothing",
+            Self::Git => "git",
+            Self::Manifest { .. } => "manifest",
+            Self::Cloud { .. } => "cloud",
+            Self::LastHealthy { .. } => "lastHealthy",
+            Self::Order { .. } => "order",
+            Self::Gate { .. } => "gate",
+            Self::Approval { .. } => "approval",
+            Self::Paused { .. } => "paused",
+            Self::Window { .. } => "window",
+            Self::Person { .. } => "person",
+            Self::Soak { .. } => "soak",
+            Self::Bake { .. } => "bake",
+            Self::CanaryPause { .. } => "canary",
+            Self::Suspended { .. } => "suspended",
+            Self::Pinned { .. } => "pinned",
+            Self::Rejected { .. } => "rejected",
+            Self::Drift { .. } => "drift",
+            Self::Prune { .. } => "prune",
+            Self::Dependency { .. } => "dependency",
+            Self::Group { .. } => "group",
+            Self::Environment { .. } => "environment",
         }
     }
-}
 
-fn canary_pause(
-    f: &mut fmt::Formatter<'_>,
-    weight: Percent,
-    until: Option<Timestamp>,
-    whole: &[CloudName],
-) -> fmt::Result {
-    match until {
-        None => f.write_str("a person's `promote` or `abort`: ")?,
-        Some(until) => write!(f, "the canary's pause to end at {until}: ")?,
-    }
-    if weight.is_none() {
-        f.write_str("it takes no share yet")?;
-    } else {
-        write!(f, "it takes {weight}")?;
-    }
-    let whole: Vec<&str> = whole.iter().map(|target| target.as_str()).collect();
-    match whole.as_slice() {
-        [] => Ok(()),
-        whole => write!(
-            f,
-            "; blue on {} moves at once, with the promotion",
-            whole.join(" and ")
-        ),
+    /// Under what name the memory of a service keeps since when it is waited for; none where another record says so.
+    pub fn dated_by_memory(&self) -> Option<String> {
+        match self {
+            Self::Manifest { .. } | Self::Window { .. } | Self::Prune { .. } => {
+                Some(self.word().to_owned())
+            }
+            Self::Drift { target, .. } => Some(format!("{}/{target}", self.word())),
+            Self::Dependency { service, .. }
+            | Self::Group { service, .. }
+            | Self::Environment { service, .. } => Some(format!("{}/{service}", self.word())),
+            Self::Nothing
+            | Self::Git
+            | Self::Cloud { .. }
+            | Self::LastHealthy { .. }
+            | Self::Order { .. }
+            | Self::Gate { .. }
+            | Self::Approval { .. }
+            | Self::Paused { .. }
+            | Self::Person { .. }
+            | Self::Soak { .. }
+            | Self::Bake { .. }
+            | Self::CanaryPause { .. }
+            | Self::Suspended { .. }
+            | Self::Pinned { .. }
+            | Self::Rejected { .. } => None,
+        }
     }
 }

@@ -1,0 +1,127 @@
+//! What would unblock an obstacle: a command to type, or what to do.
+
+use super::Way;
+use crate::{
+    name::ServiceKey,
+    plan::{
+        reason::WaitingOn,
+        state::{PinKind, ServiceState},
+    },
+    rollout::intent::{Failure, Response},
+};
+
+pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
+    let verb = |verb: &str, text: &str| command(format!("verdigris {verb} {}", state.key), text);
+    let is_rolling = state.active().is_some();
+    let abort = || {
+        verb(
+            "abort",
+            "ends the rollout; what is live stays, or comes back",
+        )
+    };
+    match on {
+        WaitingOn::Nothing => Vec::new(),
+        WaitingOn::Git => vec![unread()],
+        WaitingOn::Manifest { .. } => wrong_manifest(),
+        WaitingOn::Cloud { failure, .. } | WaitingOn::LastHealthy { failure, .. } => {
+            let again = verb("reconcile", "looks again now");
+            person(failure.as_ref())
+                .into_iter()
+                .chain([again])
+                .collect()
+        }
+        WaitingOn::Order { failure, .. } => {
+            let tries = failure.as_ref().map(|_| verb("events", "shows every try"));
+            let end = is_rolling.then(abort);
+            let ways = person(failure.as_ref()).into_iter();
+            ways.chain(tries).chain(end).collect()
+        }
+        WaitingOn::Gate { .. } => vec![abort()],
+        WaitingOn::Approval { plan, .. } => vec![
+            command(
+                format!("verdigris approve {} --plan {}", state.key, plan.short()),
+                "gives your word for this plan",
+            ),
+            verb("status", "shows what would change"),
+            abort(),
+        ],
+        WaitingOn::Paused { .. } => vec![verb("resume", "lets it go on"), abort()],
+        WaitingOn::Window { .. } => vec![command(
+            format!("verdigris override {} --reason WHY", state.key),
+            "lets this one rollout go now; who and why is kept",
+        )],
+        WaitingOn::Person { .. } => vec![verb("retry", "measures again"), abort()],
+        WaitingOn::Soak { .. } => vec![verb("promote", "ends the soak now"), abort()],
+        WaitingOn::Bake { .. } => vec![verb("promote", "ends the bake now"), abort()],
+        WaitingOn::CanaryPause { .. } => {
+            vec![verb("promote", "goes to the canary's next step"), abort()]
+        }
+        WaitingOn::Suspended { .. } => vec![verb("resume", "ends the suspension")],
+        WaitingOn::Pinned {
+            kind: PinKind::Person,
+            ..
+        } => vec![verb("unpin", "lets the newest commit be rolled out")],
+        WaitingOn::Pinned { .. } => vec![
+            plainly("merge a commit that changes what is deployed"),
+            verb("resume", "rolls the newest commit out again"),
+        ],
+        WaitingOn::Rejected { .. } => vec![
+            plainly("merge a commit that mends it"),
+            verb("retry", "tries the same release again"),
+        ],
+        WaitingOn::Drift { .. } => {
+            vec![plainly("undo it on the cloud, or write `drift: enforce`")]
+        }
+        WaitingOn::Dependency { service, .. }
+        | WaitingOn::Group { service, .. }
+        | WaitingOn::Environment { service, .. } => vec![other(service)],
+        WaitingOn::Prune { .. } => vec![plainly(
+            "look whether it is meant to go; the configuration's `prune` and `pruneShare` let it",
+        )],
+    }
+}
+
+/// What the other service waits for stands in its own explanation.
+fn other(service: &ServiceKey) -> Way {
+    let text = "says why that one is not there yet";
+    command(format!("verdigris why {service}"), text)
+}
+
+fn unread() -> Way {
+    command(
+        "verdigris status".to_owned(),
+        "shows which repository is not read, and why",
+    )
+}
+
+fn wrong_manifest() -> Vec<Way> {
+    let validate = command(
+        "verdigris validate .".to_owned(),
+        "shows each fault in its place, in a checkout of the repository",
+    );
+    let merge = "merge a commit that mends them; the last good one stands meanwhile";
+    vec![validate, plainly(merge)]
+}
+
+fn command(command: String, text: &str) -> Way {
+    Way {
+        command: Some(command),
+        text: text.to_owned(),
+    }
+}
+
+fn plainly(text: &str) -> Way {
+    Way {
+        command: None,
+        text: text.to_owned(),
+    }
+}
+
+/// What only a person can mend.
+fn person(failure: Option<&Failure>) -> Option<Way> {
+    let needed = failure.filter(|failure| failure.response == Response::CallPerson)?;
+    Some(plainly(&format!(
+        "mend what the cloud says: {}",
+        needed.message
+    )))
+}

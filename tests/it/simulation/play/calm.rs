@@ -1,0 +1,205 @@
+//! All troubles end: things must come to rest where Git and people want them, and stay there without a call.
+
+use std::{sync::atomic::Ordering, time::Duration};
+
+use verdigris::{
+    name::{CloudName, Slot},
+    plan::act::Action,
+};
+
+use super::{
+    Play,
+    checker::{Rest, Told},
+    fleet::Quality,
+    realm::site_of,
+};
+
+/// Within this all must have come to rest, in the world's time. An order that hangs is given up after a quarter of an hour, and what a
+/// cloud put off comes back after five minutes.
+const REST_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// How often it is looked whether things are at rest.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// The last swap may yet undo itself.
+const REVERSION_MAX: Duration = Duration::from_secs(210);
+
+/// Longer than any look is away from the next.
+const QUIET: Duration = Duration::from_secs(130);
+
+impl Play {
+    pub(crate) async fn calm(&mut self) {
+        self.realm.step("calm", || "all troubles end".to_owned());
+        self.end_troubles();
+        if self.daemon.life.is_dead() {
+            self.revive().await;
+        }
+        self.git.is_whole = true;
+        self.mend_manifests();
+        self.tell_git().await;
+        for service in 0..self.realm.fleet.members.len() {
+            self.act_so(service, Action::Resume, "ana").await;
+        }
+        if std::mem::take(&mut self.reverts) {
+            tokio::time::sleep(REVERSION_MAX).await;
+        }
+        let began = tokio::time::Instant::now();
+        while let Err((law, told)) = self.is_at_rest() {
+            if self.realm.is_broken() {
+                return;
+            }
+            if began.elapsed() > REST_MAX {
+                return self
+                    .realm
+                    .broke(law, format!("{told}, after {REST_MAX:?} of calm"));
+            }
+            self.nudge().await;
+            tokio::time::sleep(LOOK).await;
+        }
+        self.is_quiet().await;
+        self.keeps_secrets().await;
+    }
+
+    fn end_troubles(&mut self) {
+        for site in &self.realm.sites {
+            site.hung.send_replace(false);
+            site.cloud.revert_promotions_after(None);
+            let mut mood = site.mood.lock().unwrap();
+            mood.storm = 0;
+            mood.outage = None;
+            (mood.is_stale, mood.is_slow) = (false, false);
+            mood.foreign.fill(false);
+        }
+        self.realm.builds_fail.store(false, Ordering::Relaxed);
+        self.daemon.life.fuse.store(0, Ordering::Relaxed);
+        self.daemon.disk.fuse.store(0, Ordering::Relaxed);
+    }
+
+    /// People do their part: what waits for them goes on.
+    async fn nudge(&mut self) {
+        for service in 0..self.realm.fleet.members.len() {
+            let Some(report) = self
+                .daemon
+                .handle
+                .report(&self.realm.fleet.members[service].key)
+            else {
+                continue;
+            };
+            let Some(rollout) = report.status.rollout.as_ref().filter(|it| it.active) else {
+                continue;
+            };
+            let is_unclear = self.realm.qualities().of(rollout.release) == Quality::Unclear;
+            match rollout.phase.as_str() {
+                "AwaitingApproval" => {
+                    self.act_so(service, Action::Approve { plan: None }, "ana")
+                        .await;
+                    self.act_so(service, Action::Approve { plan: None }, "bo")
+                        .await;
+                }
+                // What green held may be gone: then asking again does not help.
+                // A pause of a canary may wait for a person.
+                "Shifting" => {
+                    self.act_so(service, Action::Promote { full: false }, "ana")
+                        .await
+                }
+                "Paused" if is_unclear || self.realm.one_in_hundred(50) => {
+                    self.act_so(service, Action::Abort { reason: None }, "ana")
+                        .await;
+                }
+                "Paused" => self.act_so(service, Action::Retry, "ana").await,
+                _ => {}
+            }
+        }
+    }
+
+    /// Everything is where it should be.
+    ///
+    /// # Errors
+    ///
+    /// The first that is not.
+    fn is_at_rest(&self) -> Result<(), (&'static str, String)> {
+        let settles = "everything settles";
+        if self.realm.checker().is_writing() {
+            return Err((settles, "an order is under way".to_owned()));
+        }
+        for (service, member) in self.realm.fleet.members.iter().enumerate() {
+            let told = self.told(service);
+            let rest = self.realm.checker().rest(service, &told)?;
+            if told.is_rolling {
+                return Err((settles, format!("{} has a rollout under way", member.key)));
+            }
+            for target in &member.targets {
+                self.stands_so(service, *target, &rest)?;
+            }
+            if let Rest::Blue(blue) = rest
+                && told.live != blue
+            {
+                return Err((
+                    "status is true",
+                    format!("{} is told to be at {:?}", member.key, told.live),
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn stands_so(
+        &self,
+        service: usize,
+        target: CloudName,
+        rest: &Rest,
+    ) -> Result<(), (&'static str, String)> {
+        let member = &self.realm.fleet.members[service];
+        let site = &self.realm.sites[site_of(member.environment, target)];
+        let held = |slot| site.cloud.held(&member.key, slot);
+        let (blue, green) = (held(Slot::Blue), held(Slot::Green));
+        match rest {
+            Rest::Open => Ok(()),
+            Rest::Blue(wanted) if *wanted == blue && site.cloud.share(&member.key).is_some() => {
+                let told = format!("{} on {target} still shares its requests", member.key);
+                Err(("all targets serve what git asks for", told))
+            }
+            Rest::Blue(wanted) if *wanted == blue => Ok(()),
+            Rest::Blue(wanted) => {
+                let told = format!("{} on {target} holds {blue:?}, not {wanted:?}", member.key);
+                Err(("all targets serve what git asks for", told))
+            }
+            Rest::Gone if blue.or(green).is_none() => Ok(()),
+            Rest::Gone => {
+                let told = format!("{} is still on {target}", member.key);
+                Err(("what git drops is pruned", told))
+            }
+        }
+    }
+
+    fn told(&self, service: usize) -> Told {
+        let key = &self.realm.fleet.members[service].key;
+        let Some(report) = self.daemon.handle.report(key) else {
+            return Told::default();
+        };
+        let status = &report.status;
+        Told {
+            is_rolling: status.rollout.as_ref().is_some_and(|it| it.active),
+            rejected: status.rejected.iter().map(|it| it.release).collect(),
+            pin: status.pin.as_ref().map(|pin| pin.release),
+            live: status.releases.live,
+        }
+    }
+
+    /// With nothing new, nothing is written to any cloud, whoever asks for another look.
+    async fn is_quiet(&mut self) {
+        for service in 0..self.realm.fleet.members.len() {
+            self.act_so(service, Action::Reconcile { token: None }, "ana")
+                .await;
+        }
+        let before = self.realm.checker().writes;
+        tokio::time::sleep(QUIET).await;
+        let after = self.realm.checker().writes;
+        if after != before {
+            let told = format!("{} orders with nothing new", after - before);
+            self.realm.broke("a second pass is quiet", told);
+        }
+        let rest = self.is_at_rest();
+        self.realm.hold(rest);
+    }
+}

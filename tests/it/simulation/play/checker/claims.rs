@@ -1,0 +1,222 @@
+//! What the daemon wrote down as done: every claim is held against what was seen from outside.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tokio::time::Instant;
+use verdigris::{
+    manifest::spec::GateStage,
+    name::{CloudName, ReleaseDigest},
+};
+
+use super::{Checker, Facts, Held, Run, side_of};
+
+/// A rollout as it stands on the disk, as far as it matters here.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct RolloutRow {
+    pub(crate) id: u64,
+    pub(crate) release: ReleaseDigest,
+    pub(crate) trigger: serde_json::Value,
+}
+
+/// An event as it stands on the disk, as far as it matters here.
+#[derive(Clone, Debug, serde::Deserialize)]
+pub(crate) struct EventRow {
+    pub(crate) seq: u64,
+    pub(crate) service: Option<String>,
+    pub(crate) reason: String,
+    pub(crate) message: String,
+    pub(crate) rollout: Option<u64>,
+}
+
+impl Checker {
+    /// A rollout that began reached the disk.
+    pub(crate) fn began(&mut self, service: usize, row: RolloutRow) -> Held {
+        let jumps = self.jumps;
+        self.services[service].began(row, jumps)
+    }
+
+    /// Any other event reached the disk, about a rollout or about none.
+    pub(crate) fn claimed(&mut self, service: usize, event: &EventRow) -> Held {
+        let jumps = self.jumps;
+        let facts = &mut self.services[service];
+        let is_of_run = facts.run.as_ref().map(|run| run.id) == event.rollout;
+        match event.reason.as_str() {
+            "Stalled" | "Panicked" => {
+                let told = format!("{} says `{}`: {}", facts.name, event.reason, event.message);
+                return Err(("no evaluation goes wrong", told));
+            }
+            "Pruned" => facts.forget(),
+            "Live" if is_of_run => return facts.claims_live(jumps),
+            "RollingBack" if is_of_run => facts.fail(),
+            "Staging" if is_of_run => facts.run.iter_mut().for_each(Run::again),
+            "Rejected" | "RolledBack" if is_of_run => {
+                facts.fail();
+                facts.end();
+                facts.reject();
+            }
+            "Superseded" if is_of_run => {
+                facts.fail();
+                facts.end();
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The daemon says that every blue holds this release, and takes it for what is live.
+    pub(crate) fn learnt(&mut self, service: usize, release: ReleaseDigest) -> Held {
+        let facts = &mut self.services[service];
+        let is_held = facts.sides.iter().any(|side| side.held.contains(&release));
+        facts.live = Some(release);
+        facts.was_live.insert(release);
+        let told = format!(
+            "{} learns {}, which no blue held",
+            facts.name,
+            release.short()
+        );
+        is_held.then_some(()).ok_or(("claims are true", told))
+    }
+}
+
+impl Facts {
+    fn began(&mut self, row: RolloutRow, jumps: u64) -> Held {
+        let is_rollback = row.trigger.get("rollback").is_some();
+        let known = self
+            .run
+            .as_ref()
+            .filter(|run| !run.is_over && run.id != row.id);
+        let overlap = known.map(|run| run.id);
+        let wanted = self.ways.get(&row.release).cloned();
+        self.run = Some(Run {
+            id: row.id,
+            release: row.release,
+            is_rollback,
+            wanted,
+            held: self.asked.wanted().map(|wanted| wanted.release),
+            began: Instant::now(),
+            jumps,
+            answers: BTreeMap::new(),
+            approvals: std::collections::BTreeSet::new(),
+            moved: [None, None],
+            is_shared: false,
+            is_cut_short: false,
+            failed: None,
+            is_over: false,
+        });
+        self.excuses.remove(&row.release);
+        self.may_begin(&row)?;
+        self.rejected.remove(&row.release);
+        if let Some(before) = overlap.filter(|_| !self.is_forgetful) {
+            let told = format!("{}: r-{} begins before r-{before} ended", self.name, row.id);
+            return Err(("one rollout at a time", told));
+        }
+        if is_rollback && !self.was_live.contains(&row.release) {
+            let told = format!(
+                "{} goes back to {}, which was never live",
+                self.name,
+                row.release.short()
+            );
+            return Err(("blue serves only what passed", told));
+        }
+        Ok(())
+    }
+
+    /// The loop by itself begins nothing that was rejected, and nothing that a person's rollback holds back.
+    fn may_begin(&self, row: &RolloutRow) -> Held {
+        if row.trigger != "commit" || self.is_forgetful {
+            return Ok(());
+        }
+        let (name, release) = (&self.name, row.release.short());
+        if self.rejected.contains(&row.release) {
+            let told = format!("{name} tries {release} again, which did not pass");
+            return Err(("what was rejected is not tried again", told));
+        }
+        if self.held == Some(row.release) {
+            let told = format!("{name} begins {release}, which a rollback holds back");
+            return Err(("a rollback holds", told));
+        }
+        Ok(())
+    }
+
+    fn reject(&mut self) {
+        if let Some(run) = self.run.as_ref().filter(|run| !run.is_rollback) {
+            self.rejected.insert(run.release);
+        }
+    }
+
+    fn claims_live(&mut self, jumps: u64) -> Held {
+        let Some(run) = &mut self.run else {
+            return Ok(());
+        };
+        run.is_over = true;
+        let (name, release) = (&self.name, run.release);
+        let holds = |target: CloudName| self.sides[side_of(target)].held.contains(&release);
+        if let Some(target) = self.targets.iter().find(|target| !holds(**target)) {
+            let told = format!(
+                "{name}: {} is live, and {target} never held it",
+                release.short()
+            );
+            return Err(("claims are true", told));
+        }
+        if !run.is_rollback {
+            if let Some(missing) = run.missing(&self.targets, GateStage::Promotion) {
+                let told = format!("{name}: {} is live, but {missing}", release.short());
+                return Err(("blue serves only what passed", told));
+            }
+            run.has_baked(jumps)
+                .map_err(|told| ("blue is watched for its bake", format!("{name}: {told}")))?;
+        }
+        if run.is_rollback {
+            self.held = run.held.filter(|held| *held != release);
+        }
+        self.is_edited = false;
+        self.live = Some(release);
+        self.was_live.insert(release);
+        self.rejected.remove(&release);
+        Ok(())
+    }
+
+    fn fail(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.failed.get_or_insert_with(Instant::now);
+        }
+    }
+
+    fn end(&mut self) {
+        if let Some(run) = &mut self.run {
+            run.is_over = true;
+        }
+    }
+
+    fn forget(&mut self) {
+        self.is_known = false;
+        self.live = None;
+        self.run = None;
+        self.suspended = None;
+        self.is_rolled_back = false;
+        self.was_live.clear();
+        self.rejected.clear();
+        self.held = None;
+        self.excuses.clear();
+    }
+}
+
+impl Run {
+    fn has_baked(&self, jumps: u64) -> Result<(), String> {
+        let Some(wanted) = &self.wanted else {
+            return Ok(());
+        };
+        if self.is_cut_short || self.jumps != jumps {
+            return Ok(());
+        }
+        let last = self.moved.iter().flatten().max();
+        let since = last.map_or_else(|| self.began.elapsed(), Instant::elapsed);
+        if since + Duration::from_millis(5) >= wanted.bake {
+            return Ok(());
+        }
+        Err(format!(
+            "live {since:?} after its promotion, and should bake {:?}",
+            wanted.bake
+        ))
+    }
+}

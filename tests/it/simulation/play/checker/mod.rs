@@ -1,0 +1,421 @@
+//! The eyes that watch: what must always hold, judged from outside.
+//!
+//! Nothing here is the planner's: it sees what commits ask, what people were granted, what gates answered, every call at the clouds' door,
+//! and what the daemon wrote down as told (events and intents). From these alone it knows which call may be made, and where things must
+//! end.
+
+mod claims;
+mod orders;
+mod rest;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tokio::time::Instant;
+use verdigris::{
+    desired::DesiredService,
+    manifest::spec::{Across, ApprovalGate, Gate, GateKind, GateStage, Measure},
+    name::{CloudName, ReleaseDigest, Timestamp},
+    rollout::evidence::Outcome,
+};
+
+pub(crate) use self::{
+    claims::{EventRow, RolloutRow},
+    orders::Sent,
+    rest::{Rest, Told},
+};
+use super::fleet::Fleet;
+
+/// A law that does not hold, and the sentence that says so.
+pub(crate) type Held = Result<(), (&'static str, String)>;
+
+/// What nobody can know at the same instant: an order may be on its way to the door when something changes.
+const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(1);
+
+pub(crate) struct Checker {
+    pub(crate) services: Vec<Facts>,
+    /// How often somebody set the clock.
+    pub(crate) jumps: u64,
+    /// Ever one more.
+    pub(crate) writes: u64,
+}
+
+/// What Git says of a service.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Asked {
+    #[default]
+    Never,
+    Wanted(Wanted),
+    /// Its manifest is wrong; what was asked for before stands.
+    Invalid(Option<Wanted>),
+    Absent,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) release: ReleaseDigest,
+    gates: Vec<Gate>,
+    bake: std::time::Duration,
+    across: Across,
+}
+
+/// One service, as far as it can be known from outside.
+pub(crate) struct Facts {
+    pub(crate) name: String,
+    pub(crate) environment: usize,
+    pub(crate) targets: Vec<CloudName>,
+    pub(crate) asked: Asked,
+    /// The newest words about each release that any commit asked for.
+    ways: BTreeMap<ReleaseDigest, Wanted>,
+    run: Option<Run>,
+    /// What the daemon said was live last.
+    pub(crate) live: Option<ReleaseDigest>,
+    was_live: BTreeSet<ReleaseDigest>,
+    /// Releases that did not pass, and must not be tried again by the loop.
+    rejected: BTreeSet<ReleaseDigest>,
+    /// What a person's rollback holds back.
+    held: Option<ReleaseDigest>,
+    /// Why a release may be rejected.
+    excuses: BTreeMap<ReleaseDigest, &'static str>,
+    /// A person asked for a rollback, and it was taken.
+    is_rolled_back: bool,
+    suspended: Option<Suspended>,
+    /// Somebody edited a slot by hand since a release was live.
+    is_edited: bool,
+    /// Some record of it rotted: the daemon may have forgotten what it said.
+    is_forgetful: bool,
+    /// The daemon has a record of it.
+    pub(crate) is_known: bool,
+    built_at: Option<Instant>,
+    sides: [Side; 2],
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Suspended {
+    since: Instant,
+    until: Option<Timestamp>,
+}
+
+/// One service on one cloud.
+#[derive(Default)]
+struct Side {
+    /// A look at it was answered to a daemon that has kept its store since.
+    is_seen: bool,
+    /// The newest look that was answered showed something that is not ours, since then.
+    foreign_since: Option<Instant>,
+    writing: Option<u64>,
+    held: BTreeSet<ReleaseDigest>,
+}
+
+/// The rollout that the daemon said it began.
+struct Run {
+    id: u64,
+    release: ReleaseDigest,
+    is_rollback: bool,
+    wanted: Option<Wanted>,
+    /// What Git asked for when it began.
+    held: Option<ReleaseDigest>,
+    began: Instant,
+    jumps: u64,
+    /// Answers since it began, and since a person asked for them anew.
+    answers: BTreeMap<(String, Option<CloudName>), Tally>,
+    approvals: BTreeSet<String>,
+    /// When blue was first told to hold the release.
+    moved: [Option<Instant>; 2],
+    /// It was given a share of blue's requests.
+    is_shared: bool,
+    is_cut_short: bool,
+    /// Since when it may not go on.
+    failed: Option<Instant>,
+    is_over: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    /// All but errors.
+    made: u32,
+    successful: u32,
+    failed: u32,
+    /// Successes since the last answer that was none.
+    in_row: u32,
+}
+
+pub(crate) fn side_of(cloud: CloudName) -> usize {
+    usize::from(cloud == CloudName::Azure)
+}
+
+impl Checker {
+    pub(crate) fn new(fleet: &Fleet) -> Self {
+        let facts = |member: &super::fleet::Member| Facts {
+            name: member.key.to_string(),
+            environment: member.environment,
+            targets: member.targets.clone(),
+            asked: Asked::Never,
+            ways: BTreeMap::new(),
+            run: None,
+            live: None,
+            was_live: BTreeSet::new(),
+            rejected: BTreeSet::new(),
+            held: None,
+            excuses: BTreeMap::new(),
+            is_rolled_back: false,
+            suspended: None,
+            is_edited: false,
+            is_forgetful: false,
+            is_known: false,
+            built_at: None,
+            sides: Default::default(),
+        };
+        Self {
+            services: fleet.members.iter().map(facts).collect(),
+            jumps: 0,
+            writes: 0,
+        }
+    }
+
+    // === what the world tells ===
+
+    /// A commit reached the daemon.
+    pub(crate) fn asked(&mut self, service: usize, desired: &DesiredService) {
+        let facts = &mut self.services[service];
+        let wanted = Wanted {
+            release: desired.release.digest,
+            gates: desired.rollout.gates.clone(),
+            bake: desired.rollout.bake,
+            across: desired.rollout.across.clone(),
+        };
+        facts.held = facts.held.filter(|held| *held == wanted.release);
+        facts.ways.insert(wanted.release, wanted.clone());
+        facts.asked = Asked::Wanted(wanted);
+        facts.is_known = true;
+    }
+
+    pub(crate) fn asked_wrongly(&mut self, service: usize) {
+        let facts = &mut self.services[service];
+        facts.is_known = true;
+        facts.asked = Asked::Invalid(facts.asked.wanted().cloned());
+    }
+
+    pub(crate) fn no_longer_asked(&mut self, service: usize) {
+        self.services[service].asked = Asked::Absent;
+    }
+
+    /// Something went wrong that may end the rollout under way.
+    pub(crate) fn trouble(&mut self, service: usize, what: &'static str) {
+        let facts = &mut self.services[service];
+        if let Some(run) = facts.run.as_ref().filter(|run| !run.is_over) {
+            facts.excuses.entry(run.release).or_insert(what);
+        }
+    }
+
+    /// The same, for whatever it hits.
+    pub(crate) fn trouble_everywhere(&mut self, what: &'static str) {
+        for service in 0..self.services.len() {
+            self.trouble(service, what);
+        }
+    }
+
+    pub(crate) fn built(&mut self, service: usize) {
+        self.services[service].built_at = Some(Instant::now());
+    }
+
+    /// The store is lost: what was seen and promoted is to be found out anew.
+    pub(crate) fn store_lost(&mut self) {
+        for facts in &mut self.services {
+            facts.sides.iter_mut().for_each(|side| side.is_seen = false);
+            facts.live = None;
+            facts.run = None;
+            facts.suspended = None;
+            facts.is_rolled_back = false;
+            facts.rejected.clear();
+            facts.held = None;
+            facts.is_known = matches!(facts.asked, Asked::Wanted(_) | Asked::Invalid(_));
+            if let Asked::Invalid(wanted) = &mut facts.asked {
+                *wanted = None;
+            }
+        }
+    }
+
+    pub(crate) fn rotted(&mut self, service: usize) {
+        self.services[service].is_forgetful = true;
+    }
+
+    /// A daemon starts: what did not reach the disk is lost to it.
+    pub(crate) fn revived(&mut self) {
+        let sides = self.services.iter_mut().flat_map(|facts| &mut facts.sides);
+        sides.for_each(|side| side.foreign_since = None);
+        for run in self
+            .services
+            .iter_mut()
+            .filter_map(|facts| facts.run.as_mut())
+        {
+            run.forgive();
+        }
+    }
+
+    pub(crate) fn jumped(&mut self) {
+        self.jumps += 1;
+    }
+
+    pub(crate) fn edited(&mut self, service: usize) {
+        self.trouble(service, "edited by hand");
+        self.services[service].is_edited = true;
+    }
+
+    // === what people were granted ===
+
+    pub(crate) fn aborted(&mut self, service: usize, is_sure: bool) {
+        let facts = &mut self.services[service];
+        let Some(run) = &mut facts.run else { return };
+        facts.excuses.entry(run.release).or_insert("aborted");
+        if is_sure {
+            run.failed.get_or_insert_with(Instant::now);
+        }
+    }
+
+    /// Gates are asked anew; where that is not sure, older answers may count or not.
+    pub(crate) fn retried(&mut self, service: usize, is_sure: bool) {
+        let Some(run) = &mut self.services[service].run else {
+            return;
+        };
+        if is_sure {
+            run.answers.clear();
+        }
+        run.forgive();
+    }
+
+    pub(crate) fn approved(&mut self, service: usize, who: &str) {
+        if let Some(run) = &mut self.services[service].run {
+            run.approvals.insert(who.to_owned());
+        }
+    }
+
+    pub(crate) fn cut_short(&mut self, service: usize) {
+        if let Some(run) = &mut self.services[service].run {
+            run.is_cut_short = true;
+        }
+    }
+
+    pub(crate) fn rolled_back(&mut self, service: usize) {
+        // During a bake it is an abort.
+        self.aborted(service, false);
+        self.services[service].is_rolled_back = true;
+    }
+
+    pub(crate) fn suspended(&mut self, service: usize, until: Option<Timestamp>) {
+        let since = Instant::now();
+        self.services[service].suspended = Some(Suspended { since, until });
+    }
+
+    pub(crate) fn resumed(&mut self, service: usize) {
+        self.services[service].suspended = None;
+        self.services[service].held = None;
+    }
+
+    // === what gates answered ===
+
+    pub(crate) fn measured(
+        &mut self,
+        service: usize,
+        release: ReleaseDigest,
+        gate: &Gate,
+        target: Option<CloudName>,
+        outcome: &Outcome,
+    ) {
+        let facts = &mut self.services[service];
+        let run = facts.run.as_mut().filter(|run| run.release == release);
+        let Some(run) = run else { return };
+        let key = (gate.name.to_string(), target);
+        run.answers.entry(key).or_default().add(outcome);
+        if *outcome != Outcome::Successful {
+            facts.excuses.entry(release).or_insert("a gate said so");
+        }
+    }
+}
+
+impl Asked {
+    pub(crate) fn wanted(&self) -> Option<&Wanted> {
+        match self {
+            Self::Wanted(wanted) | Self::Invalid(Some(wanted)) => Some(wanted),
+            Self::Never | Self::Invalid(None) | Self::Absent => None,
+        }
+    }
+}
+
+impl Tally {
+    fn add(&mut self, outcome: &Outcome) {
+        self.made += u32::from(!matches!(outcome, Outcome::Error { .. }));
+        self.in_row += 1;
+        match outcome {
+            Outcome::Successful => self.successful += 1,
+            Outcome::Failed { .. } => self.failed += 1,
+            Outcome::Error { .. } | Outcome::Inconclusive { .. } => {}
+        }
+        if *outcome != Outcome::Successful {
+            self.in_row = 0;
+        }
+    }
+}
+
+impl Run {
+    /// Users meet it already.
+    fn is_met(&self) -> bool {
+        self.is_shared || self.moved.iter().any(Option::is_some)
+    }
+
+    /// A slot lost the release: it goes to green anew, and passes anew.
+    fn again(&mut self) {
+        if self.failed.is_some() {
+            self.failed = None;
+            self.moved = [None, None];
+            self.is_shared = false;
+            self.answers.clear();
+        }
+    }
+
+    fn forgive(&mut self) {
+        self.answers.values_mut().for_each(|tally| tally.failed = 0);
+    }
+
+    /// Which of the gates of a stage has not passed, counted afresh.
+    fn missing(&self, targets: &[CloudName], stage: GateStage) -> Option<String> {
+        let wanted = self.wanted.as_ref()?;
+        let gates = wanted.gates.iter();
+        let mut gates = gates.filter(|gate| !gate.measure.dry_run);
+        gates.find_map(|gate| match &gate.kind {
+            GateKind::Approval(approval) => self.unapproved(gate, approval),
+            _ if gate.after != stage => None,
+            GateKind::Command(_) => {
+                (!self.has_passed(gate, None)).then(|| format!("{} has not passed", gate.name))
+            }
+            _ => {
+                let short = |target: &&CloudName| !self.has_passed(gate, Some(**target));
+                let target = targets.iter().find(short)?;
+                Some(format!("{} has not passed on {target}", gate.name))
+            }
+        })
+    }
+
+    fn has_passed(&self, gate: &Gate, target: Option<CloudName>) -> bool {
+        let key = (gate.name.to_string(), target);
+        let tally = self.answers.get(&key).copied().unwrap_or_default();
+        let Measure {
+            count,
+            failure_limit,
+            success_limit,
+            ..
+        } = &gate.measure;
+        let is_enough = match success_limit {
+            Some(limit) => tally.in_row >= *limit,
+            None => count.is_none_or(|count| tally.made >= count),
+        };
+        let is_forgiven = failure_limit.is_none_or(|limit| tally.failed <= limit);
+        tally.successful > 0 && is_enough && is_forgiven
+    }
+
+    fn unapproved(&self, gate: &Gate, approval: &ApprovalGate) -> Option<String> {
+        let counts = |who: &&String| approval.by.is_empty() || approval.by.contains(who);
+        let given = self.approvals.iter().filter(counts).count();
+        let told = || format!("{} has {given} of {} approvals", gate.name, approval.quorum);
+        (given < approval.quorum as usize).then(told)
+    }
+}
