@@ -8,12 +8,19 @@ use verdigris::{
         fake::{Fault, HandEdit, Operation},
     },
     desired::DesiredService,
+    guard,
     manifest::{
         spec::{Across, Gate, GateStage},
         strategy::{CanaryStep, Strategy},
     },
     name::{CloudName, Percent, ReleaseDigest, Slot},
-    plan::act::Action,
+    plan::{
+        act::Action,
+        around::Around,
+        preview::preview,
+        state::{Policy, ServiceState},
+    },
+    rollout::{Rollout, intent::Order, phase::Phase},
 };
 
 use crate::stage::{Stage, gate, key, version};
@@ -372,4 +379,85 @@ async fn a_release_that_is_lost_again_and_again_is_given_up() {
     assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
     let told = moves(&stage).await.join(" ");
     assert_eq!(told.matches("Staging").count(), 3, "{told}");
+}
+
+/// What the guard says of a share of version 2 on AWS.
+fn opinion(state: &ServiceState, percent: u8) -> String {
+    let order = Order::Shift {
+        target: CloudName::Aws,
+        release: two().release.digest,
+        weight: Percent::new(percent).unwrap(),
+    };
+    let said = guard::check(&order, state, &Around::default(), 50);
+    said.map_or_else(|alarm| alarm.to_string(), |()| "may be given".to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_guard_refuses_a_share_that_no_step_allows_or_whose_gates_did_not_pass() {
+    let mut stage = stage().await;
+    let two = two();
+    stage.commit(std::slice::from_ref(&two)).await;
+    until_share(&stage, 10).await;
+    let state = stage.state().await;
+    let refused = format!(
+        "refused to give {} a share of aws blue: its rollout has not passed the gates before that",
+        two.release.digest.short()
+    );
+    assert_eq!(opinion(&state, 10), "may be given");
+    assert_eq!(opinion(&state, 50), refused, "more than its step says");
+    assert_eq!(opinion(&state, 0), refused, "it is not on its way back");
+    let changed = |change: fn(&mut Rollout)| {
+        let mut state = state.clone();
+        change(state.rollout.as_mut().unwrap());
+        state
+    };
+    let skipped = changed(|rollout| {
+        let since = rollout.started_at;
+        rollout.phase = Phase::Shifting { step: 3, since };
+    });
+    assert_eq!(opinion(&skipped, 50), refused, "past a gate");
+    let unmeasured = changed(|rollout| rollout.gates.clear());
+    assert_eq!(opinion(&unmeasured, 10), refused, "staging's gates");
+    let early = changed(|rollout| {
+        let since = rollout.started_at;
+        rollout.phase = Phase::Gating { since };
+    });
+    assert_eq!(opinion(&early, 10), refused, "not shifting");
+    let other = changed(|rollout| rollout.release = version("3").release.digest);
+    assert_eq!(opinion(&other, 10), refused, "another release");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_plan_shows_each_share_and_the_cloud_that_takes_none() {
+    let mut stage = stage().await;
+    let suspend = Action::Suspend {
+        reason: "the test".to_owned(),
+        until: None,
+    };
+    stage.act(suspend).await;
+    let two = two();
+    stage.commit(std::slice::from_ref(&two)).await;
+    stage.pass(Duration::from_secs(5)).await;
+    let mut state = stage.state().await;
+    state.memory.suspension = None;
+    let plan = preview(
+        &state,
+        &Around::default(),
+        Policy::default(),
+        stage.clock.now(),
+    );
+    let orders = plan.orders.iter().map(|planned| planned.order.to_string());
+    let told: Vec<String> = orders.chain(plan.notes).collect();
+    let told = told.join("\n");
+    let told = told.replace(&two.release.digest.short(), "v2");
+    insta::assert_snapshot!(told, @r"
+    build v2
+    stage v2 on aws green
+    stage v2 on azure green
+    shift 10 % of aws blue to v2
+    shift 50 % of aws blue to v2
+    promote v2 to aws blue
+    promote v2 to azure blue
+    no canary on azure: it cannot share requests between two releases, so its blue moves at once, with the promotion
+    ");
 }

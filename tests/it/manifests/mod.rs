@@ -7,6 +7,7 @@ mod order;
 mod schemas;
 mod sets;
 mod specs;
+mod strategies;
 mod texts;
 mod windows;
 
