@@ -158,7 +158,7 @@ async fn a_dependency_that_is_rejected_holds_its_dependants_and_says_so() {
     fails(&stage, &b);
     stage.commit(&[a.clone(), b]).await;
     stage.pass(SETTLED).await;
-    assert_snapshot!(waits_on(&stage, "prod/a").await, @"prod/b, which it depends on: it is waiting for a newer release or `retry`: e1bf5a56ed27 was rejected: gate smoke failed: aws: 1 failed measurement, 0 forgiven; status is 500, not 200");
+    assert_snapshot!(waits_on(&stage, "prod/a").await, @"prod/b, which it depends on: it is waiting for a newer release or `retry`: ea6cde6fbb87 was rejected: gate smoke failed: aws: 1 failed measurement, 0 forgiven; status is 500, not 200");
     assert_eq!(blues(&stage, "prod/a"), [None; 2]);
     stage.commit(&[a.clone(), needing("b", "3", &[])]).await;
     stage.pass(SETTLED).await;
@@ -188,7 +188,7 @@ async fn what_others_depend_on_is_deleted_last() {
 async fn group() -> Stage {
     let mut stage = Stage::new().await;
     stage.commit(&members(["1", "1", "1"])).await;
-    stage.pass(SETTLED).await;
+    stage.pass(Duration::from_secs(30)).await;
     stage
 }
 
@@ -229,7 +229,7 @@ async fn a_member_that_fails_its_gates_keeps_the_others_from_blue() {
     stage.pass(SETTLED).await;
     assert_eq!(live(&stage), "1 1 1");
     assert_eq!(phase(&stage, "prod/cart").await, "Gating");
-    assert_snapshot!(waits_on(&stage, "prod/cart").await);
+    assert_snapshot!(waits_on(&stage, "prod/cart").await, @"prod/pay, which is promoted with it: it is waiting for a newer release or `retry`: a18de4328bf6 was rejected: gate smoke failed: aws: 1 failed measurement, 0 forgiven; status is 500, not 200");
     stage.commit(&members(["2", "3", "2"])).await;
     stage.pass(SETTLED).await;
     assert_eq!(live(&stage), "2 3 2", "a newer release lets all go");
@@ -287,7 +287,7 @@ async fn a_member_that_a_person_rolled_back_keeps_its_group_waiting() {
     stage.commit(&members(["3", "2", "2"])).await;
     stage.pass(SETTLED).await;
     assert_eq!(live(&stage), "2 1 2");
-    assert_snapshot!(waits_on(&stage, "prod/cart").await);
+    assert_snapshot!(waits_on(&stage, "prod/cart").await, @"prod/pay, which is promoted with it: it is waiting for a newer release or `resume`: a rollback holds it at 72a806584d45");
     act(&stage, "prod/pay", Action::Resume).await;
     stage.pass(SETTLED).await;
     assert_eq!(live(&stage), "3 2 2");
@@ -297,7 +297,8 @@ async fn a_member_that_a_person_rolled_back_keeps_its_group_waiting() {
 async fn a_group_is_whole_wherever_the_daemon_stops() {
     for is_bad in [false, true] {
         let mut crashes = 0;
-        for at in 0..60 {
+        // Every write of a promotion that succeeds, and every third of one that is taken back.
+        for at in (0..60).step_by(if is_bad { 3 } else { 1 }) {
             let mut stage = group().await;
             for cloud in CloudName::ALL {
                 stage.cloud(cloud).slow(Duration::from_millis(20));
@@ -319,7 +320,9 @@ async fn a_group_is_whole_wherever_the_daemon_stops() {
             }
             crashes += 1;
             let stage = stage.crash().await;
-            stage.pass(Duration::from_secs(900)).await;
+            stage
+                .pass(Duration::from_secs(if is_bad { 300 } else { 60 }))
+                .await;
             let told = live(&stage);
             let may_be: &[&str] = if is_bad {
                 &["1 1 1", "2 2 1"]
@@ -331,7 +334,7 @@ async fn a_group_is_whole_wherever_the_daemon_stops() {
                 "{is_bad}, commit {at}: {told}"
             );
         }
-        assert!(crashes >= 15, "only {crashes} places to crash at");
+        assert!(crashes >= 12, "only {crashes} places to crash at");
     }
 }
 
@@ -339,11 +342,11 @@ async fn a_group_is_whole_wherever_the_daemon_stops() {
 async fn a_disk_that_fails_parts_no_group() {
     use verdigris::store::memory::Fault as DiskFault;
     for fault in [DiskFault::BeforeEffect, DiskFault::AfterEffect] {
-        for nth in 2..40 {
+        for nth in (2..40).step_by(3) {
             let mut stage = group().await;
             stage.store.fail_commit(nth, fault);
             stage.commit(&members(["2", "2", "1"])).await;
-            stage.pass(Duration::from_secs(600)).await;
+            stage.pass(Duration::from_secs(60)).await;
             assert_eq!(live(&stage), "2 2 1", "{fault:?} at {nth}");
         }
     }
@@ -383,9 +386,9 @@ async fn production_follows_what_was_live_in_staging_for_a_while_with_the_same_b
             "staging/shop to hold this release live for 30m, until {until}: it is live since {since}"
         )
     );
-    let waited = stage.until(&key("prod/shop"), "Live").await;
-    assert!(waited < Duration::from_secs(1800), "{waited:?}");
-    assert!(stage.clock.now() >= until);
+    stage.pass(until.since(stage.clock.now())).await;
+    assert_eq!(blues(&stage, "prod/shop"), [None; 2]);
+    stage.pass(SETTLED).await;
     assert_eq!(blues(&stage, "prod/shop"), holds(&prod));
     let mut codes = BTreeMap::new();
     for name in ["staging/shop", "prod/shop"] {
