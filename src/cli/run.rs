@@ -182,6 +182,7 @@ fn start_error(error: &run::StartError, data: &Path) -> CliError {
         run::StartError::Data { .. } => told.help("--data names another folder"),
         run::StartError::Config(_)
         | run::StartError::Gates(_)
+        | run::StartError::Prometheus(_)
         | run::StartError::Watch(_)
         | run::StartError::Stopped => told,
     }

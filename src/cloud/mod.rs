@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desired::Release,
-    name::{CloudName, CodeDigest, Percent, ReleaseDigest},
+    manifest::gates::MetricSource,
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceName, Slot, Timestamp},
     observed::{Fields, Observed, Owned, Scope},
     rollout::intent::Response,
 };
@@ -73,6 +74,29 @@ pub trait Cloud: fmt::Debug + Send + Sync {
 
     /// Deletes everything of ours that belongs to the service.
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError>;
+
+    /// One number of the cloud's own monitoring up to a moment; None where it has none. No writing call.
+    async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
+        Err(CloudError::Invalid {
+            cloud: self.name(),
+            operation: "a metric".to_owned(),
+            message: format!(
+                "{} is not what this cloud is asked by",
+                question.source.word()
+            ),
+        })
+    }
+}
+
+/// What is asked of a cloud's monitoring.
+#[derive(Clone, Copy, Debug)]
+pub struct MetricQuestion<'a> {
+    /// Without placeholders.
+    pub source: &'a MetricSource,
+    /// Whose slot is meant where the source names no resource.
+    pub service: &'a ServiceName,
+    pub slot: Slot,
+    pub until: Timestamp,
 }
 
 /// Why a cloud did not do what it was asked to, sorted by what happens next.

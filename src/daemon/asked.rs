@@ -9,7 +9,7 @@ use crate::{
     manifest::fault::Fault,
     name::{RepositoryName, ServiceKey},
     reconcile::handle::Asked,
-    store::{Batch, Record, Store, StoreError, StoreExt, Tree},
+    store::{Batch, Record, SetAside, Store, StoreError, StoreExt, Tree},
 };
 
 /// What is kept of a repository over a restart.
@@ -53,16 +53,18 @@ pub(super) struct Gathered {
 }
 
 impl Ledger {
-    pub(super) async fn load(store: &dyn Store) -> Result<Self, StoreError> {
+    /// As on the disk, and what could not be read of it.
+    pub(super) async fn load(store: &dyn Store) -> Result<(Self, Vec<SetAside>), StoreError> {
         let mut ledger = Self::default();
-        for record in store.load_all::<SourceRecord>().await?.records {
+        let found = store.load_all::<SourceRecord>().await?;
+        for record in found.records {
             let owned = record.services.iter().cloned();
             ledger
                 .owners
                 .extend(owned.map(|service| (service, record.repository.clone())));
             ledger.records.insert(record.repository.clone(), record);
         }
-        Ok(ledger)
+        Ok((ledger, found.set_aside))
     }
 
     /// Whether the repository of this name was another one when it was read last.

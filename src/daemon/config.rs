@@ -1,7 +1,7 @@
 //! The daemon's own configuration: `verdigris.yaml`. Everything has a working default.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -13,6 +13,7 @@ use serde::Deserialize;
 use url::Url;
 
 use crate::{
+    gates::metric::prometheus::Access,
     git::{
         credentials::Credentials,
         source::{Limits, Reference, RemoteUrl, Source},
@@ -45,6 +46,10 @@ pub struct Config {
     pub build_timeout: Duration,
     pub aws: AwsAccess,
     pub azure: AzureAccess,
+    /// Requests of `load` gates that may be under way at once, over all of them.
+    pub load_requests: u32,
+    /// Prometheus servers that `metric` gates may ask, by name.
+    pub prometheus: BTreeMap<String, PrometheusAccess>,
 }
 
 /// A repository to follow.
@@ -71,6 +76,14 @@ pub struct AwsAccess {
 pub struct AzureAccess {
     pub endpoint: Option<Url>,
     pub authority: Option<Url>,
+    pub ca_file: Option<PathBuf>,
+}
+
+/// How a Prometheus server is reached.
+#[derive(Clone, Debug)]
+pub struct PrometheusAccess {
+    pub url: Url,
+    pub access: Access,
     pub ca_file: Option<PathBuf>,
 }
 
@@ -117,6 +130,8 @@ impl Default for Config {
             build_timeout: Duration::from_secs(600),
             aws: AwsAccess::default(),
             azure: AzureAccess::default(),
+            load_requests: 256,
+            prometheus: BTreeMap::new(),
         }
     }
 }
@@ -212,6 +227,7 @@ struct Raw {
     prune_share: Option<usize>,
     build: RawBuild,
     clouds: RawClouds,
+    gates: RawGates,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -268,6 +284,24 @@ struct RawClouds {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct RawGates {
+    load_requests: Option<u32>,
+    prometheus: Vec<RawPrometheus>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct RawPrometheus {
+    name: Option<String>,
+    url: Url,
+    token: Option<RawSecret>,
+    username: Option<String>,
+    password: Option<RawSecret>,
+    ca_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct RawAws {
     endpoint: Option<Url>,
     profile: Option<String>,
@@ -295,6 +329,7 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
         prune_share,
         build,
         clouds,
+        gates,
     } = raw;
     let secret_of =
         |raw: &RawSecret| secret(raw, env).map_err(|message| format!("webhooks.secret: {message}"));
@@ -349,7 +384,66 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
             authority: azure.authority,
             ca_file: azure.ca_file,
         },
+        load_requests: load_requests(gates.load_requests, standard.load_requests)?,
+        prometheus: prometheus(gates.prometheus, env)?,
     })
+}
+
+fn load_requests(written: Option<u32>, standard: u32) -> Result<u32, String> {
+    match written {
+        None => Ok(standard),
+        Some(number @ 1..=100_000) => Ok(number),
+        Some(number) => Err(format!(
+            "gates.loadRequests: {number} must be between 1 and 100000"
+        )),
+    }
+}
+
+fn prometheus(
+    servers: Vec<RawPrometheus>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, PrometheusAccess>, String> {
+    let mut checked = BTreeMap::new();
+    for server in servers {
+        let RawPrometheus {
+            name,
+            url,
+            token,
+            username,
+            password,
+            ca_file,
+        } = server;
+        let name = name.unwrap_or_else(|| "main".to_owned());
+        let told = |message: String| format!("gates.prometheus: server `{name}`: {message}");
+        if !matches!(url.scheme(), "http" | "https") || !url.username().is_empty() {
+            let message = "write an http(s) address without a user in it";
+            return Err(told(message.to_owned()));
+        }
+        let secret = |raw: &RawSecret| secret(raw, env).map_err(told);
+        let access = match (&token, username, &password) {
+            (None, None, None) => Access::Open,
+            (Some(token), None, None) => Access::Bearer(secret(token)?),
+            (None, Some(username), Some(password)) => Access::Basic {
+                username,
+                password: secret(password)?,
+            },
+            _ => {
+                let message = "write `token`, or `username` and `password`, or none of them";
+                return Err(told(message.to_owned()));
+            }
+        };
+        let access = PrometheusAccess {
+            url,
+            access,
+            ca_file,
+        };
+        if checked.insert(name.clone(), access).is_some() {
+            return Err(format!(
+                "gates.prometheus: two servers are called `{name}`: give one another `name`"
+            ));
+        }
+    }
+    Ok(checked)
 }
 
 fn at_least(

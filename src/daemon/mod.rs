@@ -3,6 +3,7 @@
 mod asked;
 pub mod clouds;
 pub mod config;
+pub mod measure;
 pub mod packages;
 pub mod reader;
 mod reload;

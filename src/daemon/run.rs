@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     clouds::Clouds,
     config::{Config, ConfigError, Repository},
+    measure::{self, Gates},
     packages::Packages,
     reload,
     sources::Sources,
@@ -23,7 +24,7 @@ use crate::{
     build::{Builder, Limits},
     clock::Clock,
     cloud::azure::AzureIdentity,
-    gates::http,
+    gates::{http, load::Room, metric::prometheus::ServerError},
     plan::state::Policy,
     reconcile::{Parts, Reconciler, handle::Handle},
     store::{Store, StoreError, disk},
@@ -66,6 +67,8 @@ pub enum StartError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Gates(#[from] http::ClientError),
+    #[error(transparent)]
+    Prometheus(#[from] ServerError),
     #[error("failed to watch the configuration")]
     Watch(#[from] notify::Error),
     #[error("the store could not be opened: its thread ended")]
@@ -112,7 +115,11 @@ pub async fn start(options: Options) -> Result<Daemon, StartError> {
         )),
         packages: packages.clone(),
         mirrors: mirrors.clone(),
-        gates: http::Client::new()?,
+        gates: Gates {
+            client: http::Client::new()?,
+            room: Room::new(config.load_requests),
+            prometheus: measure::servers(&config.prometheus)?,
+        },
         clock: clock.clone(),
     };
     let policy = Policy {

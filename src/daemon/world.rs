@@ -6,9 +6,8 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures_util::future::join_all;
 
-use super::{clouds::Clouds, packages::Packages};
+use super::{clouds::Clouds, measure::Gates, packages::Packages};
 use crate::{
     build::{
         BuildError,
@@ -17,18 +16,17 @@ use crate::{
     clock::Clock,
     cloud::SharedCloud,
     desired::Release,
-    gates::{address, command, http},
     git::{
         GitError,
         mirror::Mirror,
         tree::{ReadLimits, Snapshot},
     },
-    manifest::spec::{self, CommandGate, Environment, Function, Gate, GateKind, HttpGate},
+    manifest::spec::{self, Environment, Function, Gate},
     name::{CloudName, ObjectId, RepositoryName},
     plan::state::PackageRecord,
     reconcile::world::{Question, World},
     rollout::{
-        evidence::{Evidence, Measurement, Outcome},
+        evidence::Measurement,
         intent::{Failure, Response},
     },
 };
@@ -41,7 +39,7 @@ pub struct DaemonWorld {
     pub clouds: Arc<Clouds>,
     pub packages: Arc<Packages>,
     pub mirrors: Mirrors,
-    pub gates: http::Client,
+    pub gates: Gates,
     pub clock: Arc<dyn Clock>,
 }
 
@@ -81,27 +79,13 @@ impl World for DaemonWorld {
     }
 
     async fn measure(&self, gate: &Gate, question: &Question) -> Vec<Measurement> {
-        match &gate.kind {
-            GateKind::Http(http) => {
-                let each = question
-                    .targets
-                    .iter()
-                    .map(|target| self.ask(gate, http, question, *target));
-                join_all(each).await
-            }
-            GateKind::Command(command) => vec![self.run(gate, command, question).await],
-            GateKind::Load(_) | GateKind::Parity(_) | GateKind::Metric(_) => {
-                let why = format!("{} gates cannot be measured here", gate.kind.word());
-                vec![self.unasked(why)]
-            }
-            GateKind::Approval(_) => Vec::new(),
-        }
+        self.ask_gate(gate, question).await
     }
 }
 
 impl DaemonWorld {
     /// Reads a commit from whichever mirror holds it.
-    async fn at_commit<F>(&self, commit: &ObjectId, read: F) -> Result<(), Failure>
+    pub(super) async fn at_commit<F>(&self, commit: &ObjectId, read: F) -> Result<(), Failure>
     where
         F: Fn(&Snapshot) -> Result<(), GitError> + Clone + Send + 'static,
     {
@@ -124,78 +108,6 @@ impl DaemonWorld {
             }
         }
         Err(first_error.map_or_else(|| commit_missing(commit), |error| git_failure(&error)))
-    }
-
-    async fn ask(
-        &self,
-        gate: &Gate,
-        http: &HttpGate,
-        question: &Question,
-        target: CloudName,
-    ) -> Measurement {
-        let found = match question.slots.get(&target) {
-            Some(addresses) => address::of_gate(http, &question.release.content, addresses)
-                .map_err(|error| error.to_string()),
-            None => Err(format!("no slot on {target} holds the release")),
-        };
-        match found {
-            Ok(address) => {
-                let timeout = gate.measure.timeout;
-                let asked = http::Question {
-                    gate: http,
-                    address,
-                    timeout,
-                    release: Some(question.release.digest),
-                };
-                http::measure(&self.gates, &asked, &*self.clock)
-                    .await
-                    .on(target)
-            }
-            Err(why) => self.unasked(why).on(target),
-        }
-    }
-
-    async fn run(&self, gate: &Gate, command: &CommandGate, question: &Question) -> Measurement {
-        let Ok(folder) = tempfile::tempdir() else {
-            return self.unasked("there is no room for a temporary folder".to_owned());
-        };
-        let into = folder.path().join("repository");
-        let target = into.clone();
-        let export = move |snapshot: &Snapshot| {
-            snapshot
-                .export("", &target, &ReadLimits::SERVICE)
-                .map(|_| ())
-        };
-        if let Err(failure) = self.at_commit(&question.revision.commit, export).await {
-            return self.unasked(failure.message);
-        }
-        let env = command::environment(
-            &question.release.service,
-            question.release.digest,
-            &question.revision,
-            &question.slots,
-        );
-        let timeout = gate.measure.timeout;
-        let script = command::Script {
-            run: &command.run,
-            folder: &into,
-            env: &env,
-            timeout,
-            secrets: &[],
-        };
-        command::measure(&script, &*self.clock).await
-    }
-
-    /// There was nothing to ask: an error, which says nothing about the release.
-    fn unasked(&self, why: String) -> Measurement {
-        let now = self.clock.now();
-        Measurement {
-            target: None,
-            started_at: now,
-            finished_at: now,
-            outcome: Outcome::Error { why },
-            evidence: Evidence::None,
-        }
     }
 }
 

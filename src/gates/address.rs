@@ -25,10 +25,24 @@ pub fn of_gate<'a>(
     content: &ReleaseContent,
     addresses: &'a Addresses,
 ) -> Result<&'a Url, AddressError> {
-    let path = gate.path.split('?').next().unwrap_or_default();
-    let function = content.route(&gate.method, path);
+    of_request(&gate.method, &gate.path, content, addresses)
+}
+
+/// The slot's address of the function that answers a request.
+///
+/// # Errors
+///
+/// Says which function is missing, in the release or in the slot.
+pub fn of_request<'a>(
+    method: &str,
+    path: &str,
+    content: &ReleaseContent,
+    addresses: &'a Addresses,
+) -> Result<&'a Url, AddressError> {
+    let path = path.split('?').next().unwrap_or_default();
+    let function = content.route(method, path);
     let function = function.ok_or_else(|| AddressError::NoFunction {
-        method: gate.method.clone(),
+        method: method.to_owned(),
         path: path.to_owned(),
     })?;
     let address = addresses.get(function);

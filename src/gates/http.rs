@@ -58,6 +58,31 @@ impl Client {
             .build()?;
         Ok(Self(client))
     }
+
+    /// A request to a slot, by method and path.
+    pub(super) fn build(
+        &self,
+        (method, path): (&str, &str),
+        headers: &BTreeMap<String, String>,
+        body: Option<&str>,
+        address: &Url,
+    ) -> Result<reqwest::Request, String> {
+        let url = address::join(address, path).map_err(|error| error.to_string())?;
+        let parsed = method.parse::<reqwest::Method>();
+        let method = parsed.map_err(|_| format!("`{method}` is no HTTP method"))?;
+        let mut request = self.0.request(method, url).headers(self::headers(headers)?);
+        if let Some(body) = body {
+            request = request.body(body.to_owned());
+        }
+        request.build().map_err(|error| no_answer(&error))
+    }
+
+    pub(super) async fn send(
+        &self,
+        request: reqwest::Request,
+    ) -> Result<reqwest::Response, reqwest::Error> {
+        self.0.execute(request).await
+    }
 }
 
 /// What is asked, and where.
@@ -110,7 +135,9 @@ async fn ask(client: &Client, question: &Question<'_>) -> (Outcome, HttpEvidence
         checks: Vec::new(),
         tries: 0,
     };
-    let request = match build(client, gate, address) {
+    let sent = (gate.method.as_str(), gate.path.as_str());
+    let built = client.build(sent, &gate.headers, gate.body.as_deref(), address);
+    let request = match built {
         Ok(request) => request,
         Err(why) => return (Outcome::Error { why }, evidence),
     };
@@ -207,20 +234,6 @@ fn somebody_else(reply: &Reply, wanted: Option<ReleaseDigest>) -> Option<String>
     }
 }
 
-fn build(client: &Client, gate: &HttpGate, address: &Url) -> Result<reqwest::Request, String> {
-    let url = address::join(address, &gate.path).map_err(|error| error.to_string())?;
-    let method = gate.method.parse::<reqwest::Method>();
-    let method = method.map_err(|_| format!("`{}` is no HTTP method", gate.method))?;
-    let mut request = client
-        .0
-        .request(method, url)
-        .headers(headers(&gate.headers)?);
-    if let Some(body) = &gate.body {
-        request = request.body(body.clone());
-    }
-    request.build().map_err(|error| no_answer(&error))
-}
-
 fn headers(wanted: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     for (name, value) in wanted {
@@ -252,7 +265,7 @@ fn shown_request(gate: &HttpGate, address: &Url) -> HttpRequest {
 }
 
 /// The whole chain of causes, without the address, whose query may hold a key.
-fn no_answer(error: &reqwest::Error) -> String {
+pub(super) fn no_answer(error: &reqwest::Error) -> String {
     let word = if error.is_connect() {
         "cannot connect"
     } else if error.is_timeout() {

@@ -5,5 +5,9 @@
 pub mod address;
 pub mod command;
 pub mod http;
+pub mod load;
+pub mod metric;
 mod output;
+pub mod parity;
 mod reply;
+pub mod shadow;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tokio::time::Instant;
 use url::Url;
 
+use super::parity::compare::Answer;
 use crate::{
     manifest::spec::HttpGate,
     rollout::evidence::{Check, HttpAnswer, cut_end},
@@ -24,10 +25,10 @@ const HEADER_BYTES_MAX: usize = 512;
 const SHOWN_MAX: usize = 500;
 
 /// Every answer of a release names it.
-const RELEASE_HEADER: &str = "x-verdigris-release";
+pub(super) const RELEASE_HEADER: &str = "x-verdigris-release";
 
 /// What is shown in the place of a secret.
-const HIDDEN: &str = "(hidden)";
+pub(super) const HIDDEN: &str = "(hidden)";
 
 /// Parts of names whose values are for nobody's eyes.
 const SECRET_NAMES: [&str; 10] = [
@@ -111,6 +112,19 @@ pub(super) async fn read(mut response: reqwest::Response, started: Instant, end:
     }
 }
 
+/// Reads an answer to its end, or as much as is ever read. False where the connection was lost.
+pub(super) async fn drain(mut response: reqwest::Response) -> bool {
+    let mut read = 0;
+    while read < READ_MAX {
+        match response.chunk().await {
+            Ok(Some(chunk)) => read += chunk.len(),
+            Ok(None) => return true,
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
 impl Reply {
     /// Compares the answer with everything that the gate wants.
     pub(super) fn check(mut self, gate: &HttpGate) -> Self {
@@ -155,6 +169,27 @@ impl Reply {
             .map(told)
             .collect();
         faults.join("; ")
+    }
+
+    /// For a comparison with another answer, which takes whole answers only.
+    pub(super) fn into_compared(self) -> Result<Answer, String> {
+        if let Some(why) = self.broken_off {
+            return Err(format!("the answer broke off: {why}"));
+        }
+        if !self.is_whole {
+            return Err(format!("its answer has more than {READ_MAX} bytes"));
+        }
+        let text = |value: &reqwest::header::HeaderValue| {
+            String::from_utf8_lossy(value.as_bytes()).into_owned()
+        };
+        let headers = self.headers.iter();
+        Ok(Answer {
+            status: self.answer.status,
+            headers: headers
+                .map(|(name, value)| (name.as_str().to_owned(), text(value)))
+                .collect(),
+            body: self.body,
+        })
     }
 
     fn check_header(&self, name: &str, wanted: &str) -> Check {
@@ -231,7 +266,7 @@ fn check(what: &str, wanted: String, got: String) -> Check {
 }
 
 /// Numbers are the same by value: 1 and 1.0 are, in JSON.
-fn is_same(one: &Value, other: &Value) -> bool {
+pub(super) fn is_same(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
         (Value::Array(a), Value::Array(b)) => {
@@ -266,14 +301,26 @@ pub(super) fn shown_url(url: &Url) -> String {
     let Some(query) = url.query() else {
         return url.to_string();
     };
+    let mut bare = url.clone();
+    bare.set_query(None);
+    format!("{bare}?{}", shown_query(query))
+}
+
+/// A path with its query, whose secrets are hidden.
+pub(super) fn shown_path(path: &str) -> String {
+    match path.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", shown_query(query)),
+        None => path.to_owned(),
+    }
+}
+
+fn shown_query(query: &str) -> String {
     let hide = |pair: &str| match pair.split_once('=') {
         Some((name, _)) if is_secret_parameter(name) => format!("{name}={HIDDEN}"),
         Some(_) | None => pair.to_owned(),
     };
     let query: Vec<String> = query.split('&').map(hide).collect();
-    let mut bare = url.clone();
-    bare.set_query(None);
-    format!("{bare}?{}", query.join("&"))
+    query.join("&")
 }
 
 pub(super) fn shown_body(body: &str) -> String {
@@ -292,7 +339,7 @@ fn shown(value: &str) -> String {
     shown
 }
 
-fn is_secret(name: &str) -> bool {
+pub(super) fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase().replace('_', "-");
     SECRET_NAMES.iter().any(|part| name.contains(part))
 }

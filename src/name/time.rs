@@ -31,6 +31,15 @@ impl Timestamp {
         )
     }
 
+    /// The earlier moment; stays at the beginning of time rather than overflow.
+    #[must_use]
+    pub fn before(self, time: Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(time.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// Time from `earlier` to this moment; zero where the clock went back.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

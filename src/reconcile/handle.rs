@@ -22,7 +22,7 @@ use crate::{
     },
     rollout::Rollout,
     status::ServiceReport,
-    store::{Scan, StoreError, StoreExt, typed::seq_key},
+    store::{Scan, SetAside, StoreError, StoreExt, typed::seq_key},
 };
 
 /// A running loop. Cheap to clone.
@@ -257,6 +257,15 @@ impl Handle {
     /// A store that cannot be written.
     pub async fn tell(&self, event: EventRecord) -> Result<(), StoreError> {
         self.shared.tell_all(vec![event]).await
+    }
+
+    /// Writes and tells of records that could not be read.
+    ///
+    /// # Errors
+    ///
+    /// A store that cannot be written.
+    pub async fn tell_set_aside(&self, set_aside: Vec<SetAside>) -> Result<(), StoreError> {
+        self.shared.tell_set_aside(set_aside).await
     }
 
     /// Wakes a service: something may have happened to it.

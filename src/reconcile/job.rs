@@ -180,7 +180,13 @@ impl Ask {
                 .filter(|holding| holding.release == rollout.release)?;
             Some((*target, holding.addresses.clone()))
         });
+        let blue = due.iter().filter_map(|target| {
+            let observed = &state.seen(*target)?.observed;
+            Some((*target, observed.blue.holding()?.clone()))
+        });
         let question = Question {
+            blue: blue.collect(),
+            environment: state.at_work_in().cloned(),
             revision: rollout.revision.clone(),
             after,
             slots: slots.collect(),

@@ -153,6 +153,7 @@ impl Reconciler {
                 None => self.shared.rest(now, &stop).await,
             }
         }
+        self.shared.stop_measuring().await;
         self.shared.tasks.close();
         let _ = tokio::time::timeout(DRAIN_MAX, self.shared.tasks.wait()).await;
     }

@@ -284,6 +284,23 @@ impl Shared {
     }
 
     /// Tells of a service. A report that panics is told in place of one; the rest of the board stands.
+    /// Gates are asked again at the next start, so nobody waits for them now; least of all for a long load.
+    pub(super) async fn stop_measuring(&self) {
+        let entries: Vec<_> = lock(&self.entries).values().cloned().collect();
+        for entry in entries {
+            let mut entry = entry.lock().await;
+            let is_measure = |order: &Order| matches!(order, Order::Measure { .. });
+            let under_way = entry.state.in_flight.orders.iter();
+            let measured = under_way.filter(|(_, order)| is_measure(order));
+            let measured: Vec<IntentKey> = measured.map(|(key, _)| key.clone()).collect();
+            for key in measured {
+                if let Some(task) = entry.tasks.remove(&key) {
+                    task.abort();
+                }
+            }
+        }
+    }
+
     pub(super) fn publish(&self, entry: &Entry) {
         let made = catch_unwind(AssertUnwindSafe(|| self.put_up(entry)));
         if made.is_err() {

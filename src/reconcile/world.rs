@@ -9,7 +9,7 @@ use crate::{
     desired::Release,
     manifest::spec::{Environment, Gate, GateStage},
     name::{CloudName, Revision},
-    observed::Addresses,
+    observed::{Addresses, Holding},
     plan::state::PackageRecord,
     rollout::{evidence::Measurement, intent::Failure},
 };
@@ -47,4 +47,8 @@ pub struct Question {
     pub targets: Vec<CloudName>,
     /// Where the release answers, on each target.
     pub slots: BTreeMap<CloudName, Addresses>,
+    /// What blue holds meanwhile, where it holds something.
+    pub blue: BTreeMap<CloudName, Holding>,
+    /// Where the rollout is at work; none where that is not known any more.
+    pub environment: Option<Environment>,
 }

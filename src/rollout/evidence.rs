@@ -81,6 +81,18 @@ impl Outcome {
     }
 }
 
+impl Evidence {
+    /// The figures of gates that measure, in one line for people; None where the outcome says it all.
+    pub fn summary(&self) -> Option<String> {
+        match self {
+            Self::Load(load) => Some(load.summary()),
+            Self::Parity(parity) => Some(parity.summary()),
+            Self::Metric(metric) => Some(metric.summary()),
+            Self::Http(_) | Self::Command(_) | Self::None => None,
+        }
+    }
+}
+
 /// What there is to show for an outcome. Bounded, and without secrets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "lowercase")]

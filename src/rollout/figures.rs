@@ -107,12 +107,54 @@ pub struct MetricEvidence {
 }
 
 impl LoadEvidence {
+    /// `50/s (49.9 answered), p50 3 ms, p95 8 ms, p99 21 ms, 0 of 1000 wrong`
+    pub(super) fn summary(&self) -> String {
+        let told = format!(
+            "{}/s ({} answered), p50 {} ms, p95 {} ms, p99 {} ms, {} of {} wrong",
+            self.rate,
+            self.achieved,
+            self.p50_ms,
+            self.p95_ms,
+            self.p99_ms,
+            self.errors,
+            self.count
+        );
+        if self.unsent + self.late == 0 {
+            return told;
+        }
+        format!(
+            "{told}, {} sent late, {} never sent",
+            self.late, self.unsent
+        )
+    }
+
     pub(super) fn shorten(&mut self, max: usize) {
         self.requests.iter_mut().for_each(|it| cut_end(it, max));
     }
 }
 
 impl ParityEvidence {
+    /// `aws green = azure green: 12 alike; azure: nothing is on blue yet …`
+    pub(super) fn summary(&self) -> String {
+        let pair = |pair: &Pair| {
+            let Pair {
+                one,
+                other,
+                compared,
+                different,
+            } = pair;
+            match different {
+                0 => format!("{one} = {other}: {compared} alike"),
+                _ => format!("{one} ≠ {other}: {different} of {compared} differ"),
+            }
+        };
+        let pairs = self.pairs.iter().map(pair);
+        pairs
+            .chain(self.notes.iter().cloned())
+            .collect::<Vec<_>>()
+            .join("; ")
+    }
+
     /// Cuts each text, and keeps as many differences as fit into a few times `max`.
     pub(super) fn shorten(&mut self, max: usize) {
         let each = (max / 4).max(64);
@@ -132,6 +174,17 @@ impl ParityEvidence {
 }
 
 impl MetricEvidence {
+    /// `0.02 (blue 0.01)`
+    pub(super) fn summary(&self) -> String {
+        let number =
+            |number: Option<f64>| number.map_or_else(|| "no value".to_owned(), |it| it.to_string());
+        let own = number(self.value);
+        match self.baseline_query {
+            None => own,
+            Some(_) => format!("{own} (blue {})", number(self.baseline)),
+        }
+    }
+
     pub(super) fn shorten(&mut self, max: usize) {
         cut_end(&mut self.query, max);
         self.baseline_query

@@ -15,8 +15,9 @@ use crate::stage::real::{Clouds, Site, is_live, until};
 
 const ROUNDS: usize = 5;
 
-/// On a machine that does other things, too. On an idle one it takes a few hundred milliseconds.
-const WAY_BACK_MAX: Duration = Duration::from_secs(2);
+/// An idle machine needs less than two seconds, of which Azure's clients wait one before they ask again: `tests/bench/run swaps` measures it.
+/// This is for a machine that does many other things at once.
+const WAY_BACK_MAX: Duration = Duration::from_secs(8);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn no_request_is_lost_while_blue_moves_and_none_is_answered_by_what_did_not_pass() {

@@ -108,11 +108,50 @@ function measurement(made) {
 
 function evidence(found) {
   if (found.kind === "command") return [el("p", { class: "checks" }, el("code", {}, `$ ${found.run}`), ` ended with ${found.exit ?? "no exit code"}`), el("pre", {}, found.output)];
+  if (found.kind === "load") return load(found);
+  if (found.kind === "parity") return parity(found);
+  if (found.kind === "metric") return metric(found);
   if (found.kind !== "http") return [];
-  const checks = found.checks.map((check) => el("li", { class: check.passed ? "yes" : "no" },
-    `${check.passed ? "✓" : "✗"} ${check.what}: wanted ${check.wanted}, got ${check.got}`));
+  const checks = checklist(found.checks);
   const answer = found.answer ? `${found.answer.status} in ${found.answer.latencyMs} ms\n${found.answer.body}${found.answer.isCut ? "…" : ""}` : "no answer";
-  return [el("ul", { class: "checks" }, checks), el("pre", {}, `${found.request.method} ${found.request.url}\n→ ${answer}`)];
+  return [checks, el("pre", {}, `${found.request.method} ${found.request.url}\n→ ${answer}`)];
+}
+
+function checklist(checks) {
+  return el("ul", { class: "checks" }, checks.map((check) => el("li", { class: check.passed ? "yes" : "no" },
+    `${check.passed ? "✓" : "✗"} ${check.what}: wanted ${check.wanted}, got ${check.got}`)));
+}
+
+function table(heads, rows) {
+  return el("table", {}, el("thead", {}, el("tr", {}, heads.map((head) => el("th", { scope: "col" }, head)))),
+    el("tbody", {}, rows.map((row) => el("tr", {}, row.map((cell) => el("td", {}, String(cell)))))));
+}
+
+function load(found) {
+  const ms = (value) => `${value} ms`;
+  const figures = table(["Rate", "Answered", "p50", "p95", "p99", "Longest", "Wrong", "Sent late", "Never sent"],
+    [[`${found.rate}/s`, `${found.achieved}/s`, ms(found.p50Ms), ms(found.p95Ms), ms(found.p99Ms), ms(found.maxMs),
+      `${found.errors} of ${found.count}`, found.late, found.unsent]]);
+  const reasons = Object.entries(found.reasons).map(([why, count]) => `${count} × ${why}`).join("\n");
+  const ramp = found.rampCount > 0 ? `\nramp: ${found.rampCount} requests, ${found.rampErrors} wrong, not judged` : "";
+  return [checklist(found.checks), figures,
+    el("pre", {}, `${found.requests.join("\n")}${ramp}\nat most ${found.maxInFlight} at once, ${found.inFlight} were${reasons && `\n${reasons}`}`)];
+}
+
+function parity(found) {
+  const pairs = found.pairs.map((it) => el("li", { class: it.different === 0 ? "yes" : "no" },
+    `${it.different === 0 ? "✓" : "✗"} ${it.one} and ${it.other}: ${it.different} of ${it.compared} differ`));
+  const notes = found.notes.map((note) => el("li", {}, note));
+  const shown = found.differences.map((it) => [it.request, it.what, `${it.one.name}: ${it.one.value}`, `${it.other.name}: ${it.other.value}`]);
+  const more = found.differenceCount - found.differences.length;
+  return [el("ul", { class: "checks" }, pairs, notes), shown.length > 0 && table(["Request", "What", "One", "Other"], shown),
+    more > 0 && el("p", {}, `${more} more differences`)];
+}
+
+function metric(found) {
+  const value = (number) => number ?? "no value";
+  const blue = found.baselineQuery ? `\n${found.baselineQuery}\n→ ${value(found.baseline)}` : "";
+  return [checklist(found.checks), el("pre", {}, `${found.query}\n→ ${value(found.value)}${blue}`)];
 }
 
 function conditions(status) {

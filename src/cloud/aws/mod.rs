@@ -9,6 +9,7 @@
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
 mod lambda;
+mod metrics;
 mod promote;
 mod remove;
 mod settings;
@@ -33,7 +34,7 @@ use self::{
     survey::{Details, Standing},
 };
 use crate::{
-    cloud::{Cloud, CloudError, Package},
+    cloud::{Cloud, CloudError, MetricQuestion, Package},
     desired::Release,
     manifest::spec::AwsTarget,
     name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest},
@@ -180,5 +181,10 @@ impl Cloud for AwsCloud {
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
         self.prune_service(scope).await
+    }
+
+    /// One call of `GetMetricData`.
+    async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
+        self.metric_data(question).await
     }
 }

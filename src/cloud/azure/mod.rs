@@ -10,6 +10,7 @@
 
 mod arm;
 mod deploy;
+mod metrics;
 mod names;
 mod observe;
 mod settings;
@@ -23,7 +24,7 @@ use url::Url;
 
 pub use self::arm::{AzureIdentity, AzureLimiter, AzureRates, CredentialChoice};
 use self::{arm::Arm, names::Names, observe::RUNNING};
-use super::{Cloud, CloudError, Package};
+use super::{Cloud, CloudError, MetricQuestion, Package};
 use crate::{
     desired::Release,
     manifest::spec::AzureTarget,
@@ -193,5 +194,10 @@ impl Cloud for AzureCloud {
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
         self.delete(scope).await
+    }
+
+    /// One call.
+    async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
+        self.metric_value(question).await
     }
 }

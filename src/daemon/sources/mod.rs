@@ -79,7 +79,8 @@ impl Sources {
         folder: PathBuf,
         mirrors: Mirrors,
     ) -> Result<Self, StoreError> {
-        let ledger = Ledger::load(&*store).await?;
+        let (ledger, set_aside) = Ledger::load(&*store).await?;
+        handle.tell_set_aside(set_aside).await?;
         let shared = Shared {
             handle,
             clock,

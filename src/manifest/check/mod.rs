@@ -8,7 +8,7 @@ pub(super) mod limits;
 mod load;
 mod measure;
 mod metric;
-pub(crate) mod parity;
+mod parity;
 mod request;
 mod service;
 mod strategy;

@@ -12,7 +12,7 @@ use super::{
 const RULES_MAX: usize = 100;
 
 /// A pattern that grows beyond this when it is compiled is not one that people meant.
-pub(crate) const PATTERN_BYTES_MAX: usize = 1 << 20;
+const PATTERN_BYTES_MAX: usize = 1 << 20;
 
 pub(super) fn parity(text: &ParityText, report: &mut Report) -> Option<ParityGate> {
     let ParityText {

@@ -105,7 +105,7 @@ pub struct Move {
 #[serde(rename_all = "camelCase")]
 pub struct GateReport {
     pub name: GateName,
-    /// `http`, `command` or `approval`.
+    /// `http`, `load`, `parity`, `metric`, `command` or `approval`.
     #[serde(rename = "type")]
     pub kind: String,
     /// `staging`: before a promotion, on green; `canary`: at a step of one, on green; `promotion`: after it, on blue.

@@ -55,7 +55,7 @@ fn options(endpoint: &str) -> AzureOptions {
     }
 }
 
-fn cloud(endpoint: &str) -> AzureCloud {
+pub(crate) fn cloud(endpoint: &str) -> AzureCloud {
     AzureCloud::new(options(endpoint)).unwrap()
 }
 

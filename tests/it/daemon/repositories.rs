@@ -10,10 +10,11 @@ use verdigris::{
     daemon::{
         clouds::Clouds,
         config::{AwsAccess, AzureAccess},
+        measure::Gates,
         packages::Packages,
         world::DaemonWorld,
     },
-    gates::http,
+    gates::{http, load::Room},
     git::{
         mirror::Mirror,
         source::{Reference, Source},
@@ -39,7 +40,11 @@ fn world(yard: &Yard, mirrors: BTreeMap<verdigris::name::RepositoryName, Mirror>
         )),
         packages: Arc::new(Packages::new(builder)),
         mirrors: Arc::new(Mutex::new(mirrors)),
-        gates: http::Client::new().unwrap(),
+        gates: Gates {
+            client: http::Client::new().unwrap(),
+            room: Room::new(64),
+            prometheus: BTreeMap::new(),
+        },
         clock: Arc::new(SystemClock),
     }
 }

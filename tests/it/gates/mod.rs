@@ -2,6 +2,10 @@
 
 mod command;
 mod http;
+mod load;
+mod metric;
+mod parity;
+mod rollout;
 
 use verdigris::rollout::evidence::Outcome;
 

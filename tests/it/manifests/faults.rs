@@ -455,6 +455,53 @@ a.yaml:21:79: spec.rollout.gates[9].after: `lunch` is not known (help: write one
 }
 
 #[test]
+fn gates_that_measure_say_what_is_wrong_with_them() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: services/stock
+  functions:
+    api: { handler: app:app, http: / }
+  rollout:
+    gates:
+      - load: { rate: 50, for: 20s, p95: 300ms, errors: 0.1 }
+      - load: { rate: 50/s, for: 20s }
+      - { load: { path: /, rate: 1000/s, for: 1h, max: 0 } }
+      - { load: { path: /, rate: 5/s, for: 1m }, timeout: 30s }
+      - parity: { requests: ../x.http, against: everyone }
+      - parity: { requests: a.http, ignore: [$.at], replace: [{ pattern: '(' }], unsafe: yes }
+      - { parity: { requests: a.http, against: blue }, after: promotion }
+      - metric: { prometheus: { query: 'up{release="${relase}"}' } }
+      - metric: { max: 1 }
+      - metric: { cloudwatch: { metric: Errors, statistic: sum, over: 90s }, min: 2, max: 1, tolerance: 10% }
+      - metric: { azureMonitor: { metric: x, aggregation: Sum, resource: /a/../b }, against: blue }
+"#,
+        r#"
+a.yaml:11:23: spec.rollout.gates[0].load.rate: `50` is no rate (help: write it like `50/s`, `300/m` or `10/h`)
+a.yaml:11:57: spec.rollout.gates[0].load.errors: `0.1` is no share (help: write it like `0.1%`)
+a.yaml:12:9: spec.rollout.gates[1]: this load has no path, and no `http` gate has one that it could take (help: add `path`, such as `/stock/42`)
+a.yaml:13:56: spec.rollout.gates[2].load.max: must be between 1 and 1000
+a.yaml:14:59: spec.rollout.gates[3].timeout: the load takes up to 70s (help: leave `timeout` out)
+a.yaml:15:29: spec.rollout.gates[4].parity.requests: path `../x.http` must be relative to the repository's root, without `.`, `..`, `.git` or backslashes (help: write it like `services/stock`)
+a.yaml:15:49: spec.rollout.gates[4].parity.against: `everyone` is not known (help: write one of: clouds, blue, both)
+a.yaml:16:46: spec.rollout.gates[5].parity.ignore[0]: a JSON pointer starts with `/` (help: write `/at`)
+a.yaml:16:74: spec.rollout.gates[5].parity.replace[0].pattern: is no regular expression: unclosed group
+a.yaml:16:90: spec.rollout.gates[5].parity.unsafe: `yes` is not known (help: write one of: allow)
+a.yaml:17:63: spec.rollout.gates[6].after: after the promotion there is no other blue to compare with (help: leave `after` out)
+a.yaml:18:9: spec.rollout.gates[7].metric: nothing is asked of this metric (help: add one of: max, min, `against: blue`)
+a.yaml:18:40: spec.rollout.gates[7].metric.prometheus.query: `${relase}` is not known (help: known here: ${service}, ${environment}, ${release}, ${revision}, ${slot}, ${cloud})
+a.yaml:19:9: spec.rollout.gates[8].metric: this metric has no source (help: add one of: prometheus, cloudwatch, azureMonitor)
+a.yaml:20:60: spec.rollout.gates[9].metric.cloudwatch.statistic: is no statistic of CloudWatch (help: write one of: Sum, Average, Minimum, Maximum, SampleCount, p99)
+a.yaml:20:71: spec.rollout.gates[9].metric.cloudwatch.over: must be whole minutes, and at most a day (help: such as `5m`)
+a.yaml:20:83: spec.rollout.gates[9].metric.min: no number is above `min` and below `max`
+a.yaml:20:94: spec.rollout.gates[9].metric.tolerance: `tolerance` means something together with `against: blue` only
+a.yaml:21:59: spec.rollout.gates[10].metric.azureMonitor.aggregation: is no aggregation of Azure Monitor (help: write one of: Total, Average, Minimum, Maximum, Count)
+a.yaml:21:74: spec.rollout.gates[10].metric.azureMonitor.resource: is no id of a resource (help: write its id: `/subscriptions/…/resourceGroups/…/providers/…`)
+"#,
+    );
+}
+
+#[test]
 fn limits_let_a_gate_end_and_let_nothing_pass_that_never_succeeded() {
     check_service(
         r#"

@@ -1,5 +1,7 @@
 //! One service with everything that is known of it.
 
+use std::collections::BTreeMap;
+
 use crate::{
     cli::{
         exit::Result,
@@ -246,11 +248,29 @@ fn gates(screen: &Screen, gates: &[GateReport]) {
             Cell::new(tone, word),
             Cell::plain(gate.successful.to_string()),
             Cell::plain((gate.failed + gate.error).to_string()),
-            Cell::plain(gate.message.as_deref().unwrap_or_default()),
+            Cell::plain(gate_words(gate)),
         ]);
     }
     screen.line("");
     screen.text(&table.render(screen));
+}
+
+/// Why it did not pass; or the figures of its newest measurement on each target.
+fn gate_words(gate: &GateReport) -> String {
+    if let Some(message) = &gate.message {
+        return message.clone();
+    }
+    let mut newest = BTreeMap::new();
+    for made in &gate.measurements {
+        if let Some(summary) = made.evidence.summary() {
+            newest.insert(made.target, summary);
+        }
+    }
+    let told = newest.into_iter().map(|(target, summary)| match target {
+        Some(target) => format!("{target}: {summary}"),
+        None => summary,
+    });
+    told.collect::<Vec<_>>().join("; ")
 }
 
 fn conditions(screen: &Screen, conditions: &[Condition]) {

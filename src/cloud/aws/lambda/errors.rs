@@ -11,12 +11,12 @@ use crate::{cloud::CloudError, name::CloudName};
 
 /// What a call concerns, for its error.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Asked<'a> {
+pub(in crate::cloud::aws) struct Asked<'a> {
     pub(super) operation: &'a str,
     pub(super) resource: &'a str,
 }
 
-pub(super) fn asked<'a>(operation: &'a str, resource: &'a str) -> Asked<'a> {
+pub(in crate::cloud::aws) fn asked<'a>(operation: &'a str, resource: &'a str) -> Asked<'a> {
     Asked {
         operation,
         resource,
@@ -38,7 +38,10 @@ fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
 }
 
 /// Sorts an error of the vendor's client by what happens next.
-pub(super) fn sorted<E>(asked: Asked<'_>, error: &SdkError<E, HttpResponse>) -> CloudError
+pub(in crate::cloud::aws) fn sorted<E>(
+    asked: Asked<'_>,
+    error: &SdkError<E, HttpResponse>,
+) -> CloudError
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {

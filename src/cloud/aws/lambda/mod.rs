@@ -31,6 +31,7 @@ use url::Url;
 
 pub(super) use self::{
     aliases::{Pointing, Share},
+    errors::{asked, sorted},
     functions::{Change, Function},
 };
 
@@ -165,6 +166,8 @@ pub(super) struct Lambda {
     sdk: Client,
     limits: Arc<AccountLimits>,
     pub(super) calls: Calls,
+    /// The account's monitoring.
+    pub(super) watch: aws_sdk_cloudwatch::Client,
 }
 
 impl Lambda {
@@ -201,7 +204,11 @@ impl Lambda {
             loader = loader.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
         let calls = Calls::default();
-        let config = aws_sdk_lambda::config::Builder::from(&loader.load().await)
+        let shared = loader.load().await;
+        let watch = aws_sdk_cloudwatch::config::Builder::from(&shared)
+            .interceptor(calls.clone())
+            .build();
+        let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
             .retry_classifier(ThrottlingIsOurs)
             .build();
@@ -209,6 +216,7 @@ impl Lambda {
             sdk: Client::from_conf(config),
             limits,
             calls,
+            watch: aws_sdk_cloudwatch::Client::from_conf(watch),
         }
     }
 
