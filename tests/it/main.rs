@@ -29,6 +29,7 @@ mod layers;
 mod local_arm;
 mod local_lambda;
 mod manifests;
+mod order;
 mod peers;
 mod plans;
 mod quarantine;
