@@ -47,3 +47,29 @@ fn the_same_seed_makes_the_same_story() {
         assert_eq!(told(&one), told(&untold));
     }
 }
+
+/// `tests/bench/plants/run` shows that each of them is found; here, only that they can still be planted.
+#[test]
+fn every_bug_that_is_kept_for_planting_still_fits_the_code() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let entries = std::fs::read_dir(root.join("tests/bench/plants")).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    let patches: Vec<_> = paths
+        .filter(|path| path.extension().is_some_and(|it| it == "patch"))
+        .collect();
+    assert!(patches.len() >= 10);
+    for patch in patches {
+        let git = std::process::Command::new("git")
+            .current_dir(root)
+            .args(["apply", "--check"])
+            .arg(&patch)
+            .output()
+            .unwrap();
+        let told = String::from_utf8_lossy(&git.stderr);
+        assert!(
+            git.status.success(),
+            "{} no longer fits; plant it anew:\n{told}",
+            patch.display()
+        );
+    }
+}

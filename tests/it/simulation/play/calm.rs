@@ -43,6 +43,16 @@ impl Play {
         if std::mem::take(&mut self.reverts) {
             tokio::time::sleep(REVERSION_MAX).await;
         }
+        self.come_to_rest().await;
+        // What was edited by hand a moment ago may not have been seen yet.
+        self.look_again().await;
+        tokio::time::sleep(LOOK).await;
+        self.come_to_rest().await;
+        self.is_quiet().await;
+        self.keeps_secrets().await;
+    }
+
+    async fn come_to_rest(&mut self) {
         let began = tokio::time::Instant::now();
         while let Err((law, told)) = self.is_at_rest() {
             if self.realm.is_broken() {
@@ -56,8 +66,13 @@ impl Play {
             self.nudge().await;
             tokio::time::sleep(LOOK).await;
         }
-        self.is_quiet().await;
-        self.keeps_secrets().await;
+    }
+
+    async fn look_again(&mut self) {
+        for service in 0..self.realm.fleet.members.len() {
+            self.act_so(service, Action::Reconcile { token: None }, "ana")
+                .await;
+        }
     }
 
     fn end_troubles(&mut self) {

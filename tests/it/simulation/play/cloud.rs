@@ -182,7 +182,11 @@ impl Door {
         let key = &self.realm.fleet.members[service].key;
         let blue = self.site().cloud.held(key, Slot::Blue);
         let mut checker = self.realm.checker();
-        checker.holds(service, self.site().name, blue);
+        if operation == Operation::Observe {
+            checker.found(service, self.site().name, blue);
+        } else {
+            checker.holds(service, self.site().name, blue);
+        }
         if done.is_ok() {
             checker.took_effect(service, self.site().name, operation, release);
         }
@@ -325,7 +329,9 @@ impl Door {
         drop(mood);
         if old.is_some() {
             self.realm.aside(|| "  (the answer is stale)".to_owned());
-            self.realm.checker().trouble(service, "a stale answer");
+            let mut checker = self.realm.checker();
+            checker.trouble(service, "a stale answer");
+            checker.muddle(service);
         }
         let mut told = old.unwrap_or(seen);
         if is_foreign {

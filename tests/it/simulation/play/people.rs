@@ -156,7 +156,7 @@ impl Play {
         let until = chance
             .bool()
             .then(|| now.after(Duration::from_secs(chance.u64(10..600))));
-        let action = match chance.u32(0..20) {
+        let action = match chance.u32(0..25) {
             0..3 => Action::Abort { reason: None },
             3..7 => Action::Rollback { to: None },
             7 => Action::Rollback { to: rejected },
@@ -166,8 +166,16 @@ impl Play {
                 until,
             },
             11..13 => Action::Resume,
-            13..15 => Action::Promote { full: false },
+            13..15 => Action::Promote {
+                full: chance.u32(0..3) == 0,
+            },
             15..18 => Action::Approve { plan: None },
+            18..20 => Action::Pause { reason: None },
+            20 => Action::Pin {
+                to: None,
+                reason: "a fair".to_owned(),
+            },
+            21..23 => Action::Unpin,
             _ => Action::Reconcile { token: None },
         };
         let who = PEOPLE[chance.usize(0..PEOPLE.len())];
@@ -199,15 +207,17 @@ impl Play {
     fn granted(&self, service: usize, action: &Action, who: &str, is_sure: bool) {
         let mut checker = self.realm.checker();
         match action {
-            Action::Promote { .. } => {
+            Action::Promote { full: _ } => {
                 checker.cut_short(service);
                 checker.approved(service, who);
             }
             Action::Abort { .. } => checker.aborted(service, is_sure),
             Action::Retry => checker.retried(service, is_sure),
-            Action::Rollback { .. } => checker.rolled_back(service),
+            Action::Rollback { .. } | Action::Pin { .. } => checker.rolled_back(service),
             Action::Suspend { until, .. } if is_sure => checker.suspended(service, *until),
-            Action::Resume => checker.resumed(service),
+            Action::Pause { .. } if is_sure => checker.paused(service),
+            Action::Resume => checker.resumed(service, true),
+            Action::Unpin => checker.resumed(service, false),
             Action::Approve { .. } => checker.approved(service, who),
             _ => {}
         }

@@ -44,7 +44,10 @@ impl Play {
         let is_hung = self.realm.chance().u32(0..3) == 0;
         self.realm.sites[site].hung.send_replace(is_hung);
         if is_hung {
-            self.realm.checker().trouble_everywhere("a cloud hung");
+            let mut checker = self.realm.checker();
+            checker.trouble_everywhere("a cloud hung");
+            // An order that is given up may arrive all the same.
+            checker.muddle_all();
         }
         let name = self.realm.site_name(site);
         self.realm.step("hang", || format!("{name}: {is_hung}"));
@@ -72,6 +75,8 @@ impl Play {
         if delay.is_some() {
             self.reverts = true;
         }
+        // Promotions of before may undo themselves yet.
+        self.realm.checker().muddle_all();
         let name = self.realm.site_name(site);
         self.realm.step("oddity", || {
             format!("{name}: stale {is_stale}, slow {is_slow}, reverts after {delay:?}")

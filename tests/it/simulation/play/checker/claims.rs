@@ -49,10 +49,10 @@ impl Checker {
             "Live" if is_of_run => return facts.claims_live(jumps),
             "RollingBack" if is_of_run => facts.fail(),
             "Staging" if is_of_run => facts.run.iter_mut().for_each(Run::again),
-            "Rejected" | "RolledBack" if is_of_run => {
-                facts.fail();
-                facts.end();
+            "Rejected" if is_of_run => facts.reject(),
+            "RolledBack" if is_of_run => {
                 facts.reject();
+                return facts.claims_back();
             }
             "Superseded" if is_of_run => {
                 facts.fail();
@@ -100,6 +100,8 @@ impl Facts {
             moved: [None, None],
             is_shared: false,
             is_cut_short: false,
+            paused: None,
+            is_muddled: false,
             failed: None,
             is_over: false,
         });
@@ -138,9 +140,34 @@ impl Facts {
         Ok(())
     }
 
+    /// What ends while git asks for something else may have been superseded, and be asked for again.
     fn reject(&mut self) {
-        if let Some(run) = self.run.as_ref().filter(|run| !run.is_rollback) {
+        self.fail();
+        self.end();
+        let wanted = self.asked.wanted().map(|wanted| wanted.release);
+        let run = self.run.as_ref();
+        let run = run.filter(|run| !run.is_rollback && wanted == Some(run.release));
+        if let Some(run) = run {
             self.rejected.insert(run.release);
+        }
+    }
+
+    /// No blue holds the release that was taken back, unless somebody or something put it there again.
+    fn claims_back(&self) -> Held {
+        let Some(run) = self.run.as_ref().filter(|run| !run.is_muddled) else {
+            return Ok(());
+        };
+        let holds = |target: &&CloudName| self.sides[side_of(**target)].blue == Some(run.release);
+        match self.targets.iter().find(holds) {
+            None => Ok(()),
+            Some(target) => {
+                let told = format!(
+                    "{} is rolled back, and {target} holds {}",
+                    self.name,
+                    run.release.short()
+                );
+                Err(("claims are true", told))
+            }
         }
     }
 

@@ -103,6 +103,8 @@ struct Side {
     /// The newest look that was answered showed something that is not ours, since then.
     foreign_since: Option<Instant>,
     writing: Option<u64>,
+    /// What blue holds now, and all that it ever held.
+    blue: Option<ReleaseDigest>,
     held: BTreeSet<ReleaseDigest>,
 }
 
@@ -124,6 +126,10 @@ struct Run {
     /// It was given a share of blue's requests.
     is_shared: bool,
     is_cut_short: bool,
+    /// Since when a person holds it.
+    paused: Option<Instant>,
+    /// Since it began, a daemon died, somebody went past us, or a cloud lied: what blue holds need not be what the daemon can know.
+    is_muddled: bool,
     /// Since when it may not go on.
     failed: Option<Instant>,
     is_over: bool,
@@ -252,6 +258,16 @@ impl Checker {
         }
     }
 
+    /// Blue may not be what the daemon can know.
+    pub(crate) fn muddle(&mut self, service: usize) {
+        let run = self.services[service].run.iter_mut();
+        run.for_each(|run| run.is_muddled = true);
+    }
+
+    pub(crate) fn muddle_all(&mut self) {
+        (0..self.services.len()).for_each(|service| self.muddle(service));
+    }
+
     pub(crate) fn jumped(&mut self) {
         self.jumps += 1;
     }
@@ -259,6 +275,7 @@ impl Checker {
     pub(crate) fn edited(&mut self, service: usize) {
         self.trouble(service, "edited by hand");
         self.services[service].is_edited = true;
+        self.muddle(service);
     }
 
     // === what people were granted ===
@@ -292,6 +309,13 @@ impl Checker {
     pub(crate) fn cut_short(&mut self, service: usize) {
         if let Some(run) = &mut self.services[service].run {
             run.is_cut_short = true;
+            run.paused = None;
+        }
+    }
+
+    pub(crate) fn paused(&mut self, service: usize) {
+        if let Some(run) = &mut self.services[service].run {
+            run.paused.get_or_insert_with(Instant::now);
         }
     }
 
@@ -306,9 +330,14 @@ impl Checker {
         self.services[service].suspended = Some(Suspended { since, until });
     }
 
-    pub(crate) fn resumed(&mut self, service: usize) {
-        self.services[service].suspended = None;
-        self.services[service].held = None;
+    /// What was held may go on; an unpinning ends neither a suspension nor a pause.
+    pub(crate) fn resumed(&mut self, service: usize, is_whole: bool) {
+        let facts = &mut self.services[service];
+        facts.held = None;
+        if is_whole {
+            facts.suspended = None;
+            facts.run.iter_mut().for_each(|run| run.paused = None);
+        }
     }
 
     // === what gates answered ===

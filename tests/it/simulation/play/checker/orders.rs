@@ -60,6 +60,7 @@ impl Checker {
         facts.is_seen(sent)?;
         facts.is_ours(sent)?;
         facts.is_awake(sent)?;
+        facts.is_let_on(sent)?;
         match (sent.operation, sent.release) {
             (Operation::Stage, Some(release)) => facts.may_stage(sent, release),
             (Operation::Promote | Operation::Repair, Some(release)) => {
@@ -98,7 +99,17 @@ impl Checker {
     /// What blue holds on a cloud now.
     pub(crate) fn holds(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
         let side = &mut self.services[service].sides[side_of(cloud)];
+        side.blue = blue;
         side.held.extend(blue);
+    }
+
+    /// What blue is found to hold by a look: where nobody moved it, it moved itself.
+    pub(crate) fn found(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
+        if self.services[service].sides[side_of(cloud)].blue != blue {
+            self.trouble(service, "a promotion undid itself");
+            self.muddle(service);
+        }
+        self.holds(service, cloud, blue);
     }
 
     /// A look was answered.
@@ -176,6 +187,26 @@ impl Facts {
             return Ok(());
         }
         Err(("suspended is suspended", sent.told(self)))
+    }
+
+    /// Nothing more of a rollout begins while a person holds it; what users meet already is another matter.
+    fn is_let_on(&self, sent: &Sent) -> Held {
+        let run = self
+            .run
+            .as_ref()
+            .filter(|run| Some(run.release) == sent.release);
+        let Some((run, since)) = run.and_then(|run| Some((run, run.paused?))) else {
+            return Ok(());
+        };
+        let begins = matches!(
+            sent.operation,
+            Operation::Stage | Operation::Promote | Operation::Shift
+        );
+        let is_way_back = run.failed.is_some() || self.live == sent.release;
+        if !begins || run.is_met() || is_way_back || self.is_news(since) {
+            return Ok(());
+        }
+        Err(("a pause holds", sent.told(self)))
     }
 
     fn may_stage(&self, sent: &Sent, release: ReleaseDigest) -> Held {
@@ -259,7 +290,7 @@ impl Facts {
         let Some(Across::InOrder { first, soak }) = across else {
             return Ok(());
         };
-        if sent.cloud == *first || run.jumps != jumps {
+        if sent.cloud == *first || run.jumps != jumps || run.is_cut_short {
             return Ok(());
         }
         let moved = run.moved[side_of(*first)].map(|at| at.elapsed());

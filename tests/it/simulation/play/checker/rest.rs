@@ -70,7 +70,7 @@ impl Facts {
         if !told.rejected.contains(&wanted) {
             return Ok(Rest::Blue(Some(wanted)));
         }
-        if self.excuses.contains_key(&wanted) || self.is_forgetful {
+        if self.excuses.contains_key(&wanted) || self.is_edited || self.is_forgetful {
             // With nothing that was live there is nothing to go back to: what people put on blue, or what stood there before the store was
             // lost, is left alone.
             let is_known = self.live.is_some() || self.was_live.is_empty() && !self.is_edited;
