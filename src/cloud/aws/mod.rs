@@ -8,6 +8,7 @@
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
+mod duties;
 mod lambda;
 mod promote;
 mod remove;
@@ -28,7 +29,7 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::Lambda,
+    lambda::{Events, Lambda},
     survey::{Details, Standing},
 };
 use crate::{
@@ -81,6 +82,7 @@ impl AwsOptions {
 pub struct AwsCloud {
     options: AwsOptions,
     lambda: Lambda,
+    events: Events,
     details: Mutex<BTreeMap<String, Details>>,
 }
 
@@ -102,8 +104,10 @@ impl AwsCloud {
             options.credentials.clone(),
             Arc::clone(&options.limits),
         );
+        let lambda = lambda.await;
         Self {
-            lambda: lambda.await,
+            events: lambda.events(),
+            lambda,
             details: Mutex::default(),
             options,
         }
@@ -122,7 +126,7 @@ impl Cloud for AwsCloud {
     }
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
-        settings::expected(release, code, &self.options.target.role)
+        settings::expected(release, code, &self.options.target)
     }
 
     /// Two calls of `GetFunction` a function where nothing changed. For a function that we know nothing of, or not lately: one more,

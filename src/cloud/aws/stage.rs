@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::types::{FunctionConfiguration, LastUpdateStatus, State};
+use aws_sdk_lambda::types::{FunctionConfiguration, LastUpdateStatus, PackageType, State};
 use tokio::time::{Instant, sleep};
 
 use super::{
     AwsCloud,
-    lambda::{Change, Function},
-    settings::Settings,
+    lambda::{Change, Code, Function},
+    settings::{Marks, Settings, image},
     survey::{Seen, Standing, all, standing, tags},
 };
 use crate::{
@@ -28,7 +28,7 @@ const POLL_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Ready {
     pub(super) seen: Seen,
     pub(super) version: String,
-    pub(super) http: bool,
+    pub(super) marks: Marks,
     /// A version was looked for or made to get there; so many others are there.
     published: Option<usize>,
 }
@@ -71,17 +71,20 @@ impl AwsCloud {
     ) -> Result<Ready, CloudError> {
         let seen = self.survey_one(&release.service, function).await?;
         let seen = seen.not_foreign()?;
-        let wanted = Settings::wanted(release, function, package.code, &self.options.target.role);
+        let wanted = Settings::wanted(release, function, package.code, &self.options.target);
         // `function` is a key of the release's functions.
         let wanted = wanted.expect("a function of the release");
-        let http = wanted.marks().http;
+        let marks = wanted.marks();
         let shown = seen.slot(slot).filter(|it| it.settings.serves(&wanted));
         let (version, published) = match shown {
             Some(pointer) => (pointer.version.clone(), None),
             None => {
+                let asked = release.content.functions.get(function);
+                let image = image(asked.and_then(|it| it.aws.as_deref()));
                 let work = Publication {
                     release,
                     package,
+                    image,
                     name: &seen.name,
                     wanted: &wanted,
                     description: description(release),
@@ -96,7 +99,7 @@ impl AwsCloud {
         Ok(Ready {
             seen,
             version,
-            http,
+            marks,
             published,
         })
     }
@@ -105,10 +108,10 @@ impl AwsCloud {
         let Ready {
             seen,
             version,
-            http,
+            marks,
             published,
         } = ready;
-        self.point(seen, Slot::Green, version, *http).await?;
+        self.point(seen, Slot::Green, version, marks).await?;
         self.tag_release(release, seen).await?;
         if published.is_some_and(|others| others >= self.options.keep_versions) {
             self.delete_old_versions(&seen.name, version).await;
@@ -153,14 +156,15 @@ impl AwsCloud {
     }
 
     async fn create(&self, work: &Publication<'_>) -> Result<String, CloudError> {
-        let zip = read_zip(work.package).await?;
+        let code = work.code().await?;
         let tags = tags::of(&work.release.service, work.release.digest);
-        self.lambda.create(work.change(None), zip, tags).await
+        self.lambda.create(work.change(None), code, tags).await
     }
 
     /// Configuration first, then code: so that one release makes one version.
     async fn publish_anew(&self, work: &Publication<'_>) -> Result<String, CloudError> {
         let mut latest = self.settled(work.name, None).await?;
+        work.check_kind(&latest)?;
         if !Settings::read(&latest).configured_as(work.wanted) {
             self.lambda.configure(work.change(Some(&latest))).await?;
             latest = self.settled(work.name, None).await?;
@@ -169,8 +173,8 @@ impl AwsCloud {
         if latest.code_sha256() == Some(work.wanted.code.as_str()) {
             return self.lambda.publish(change).await;
         }
-        let zip = read_zip(work.package).await?;
-        self.lambda.upload(change, zip).await
+        let code = work.code().await?;
+        self.lambda.upload(change, code).await
     }
 
     /// Waits, by state, until the function or one of its versions can be used.
@@ -182,7 +186,12 @@ impl AwsCloud {
         let deadline = Instant::now() + self.options.settle_within;
         let mut pause = POLL_MIN;
         loop {
-            if let Some(Function { config, tags: _ }) = self.lambda.function(name, version).await? {
+            if let Some(Function {
+                config,
+                tags: _,
+                reserved: _,
+            }) = self.lambda.function(name, version).await?
+            {
                 match progress(&config) {
                     Progress::Done => return Ok(config),
                     Progress::Failed(message) => {
@@ -219,17 +228,48 @@ struct Published {
 struct Publication<'a> {
     release: &'a Release,
     package: &'a Package,
+    /// Instead of the package.
+    image: Option<&'a str>,
     name: &'a str,
     wanted: &'a Settings,
     description: String,
 }
 
 impl Publication<'_> {
+    async fn code(&self) -> Result<Code, CloudError> {
+        match self.image {
+            Some(image) => Ok(Code::Image(image.to_owned())),
+            None => read_zip(self.package).await.map(Code::Zip),
+        }
+    }
+
+    /// Lambda takes no image for a function that was made of a zip, nor the other way around.
+    fn check_kind(&self, latest: &FunctionConfiguration) -> Result<(), CloudError> {
+        let is_image = latest.package_type() == Some(&PackageType::Image);
+        if is_image == self.image.is_some() {
+            return Ok(());
+        }
+        let (now, wanted) = match is_image {
+            true => ("a container image", "a package"),
+            false => ("a package", "a container image"),
+        };
+        Err(CloudError::Invalid {
+            cloud: CloudName::Aws,
+            operation: format!("{wanted} for function `{}`", self.name),
+            message: format!(
+                "it was made of {now}, and Lambda lets nobody change that: give the function another name"
+            ),
+        })
+    }
+
     fn change(&self, latest: Option<&FunctionConfiguration>) -> Change<'_> {
         Change {
             name: self.name,
             wanted: self.wanted,
             description: &self.description,
+            before: latest
+                .map(|it| Settings::read(it).extras)
+                .unwrap_or_default(),
             revision_id: latest.and_then(|it| it.revision_id().map(str::to_owned)),
         }
     }

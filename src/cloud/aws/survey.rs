@@ -1,15 +1,18 @@
 //! Reads one function of a service: whose it is, and where its two aliases point.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::PoisonError,
+};
 
 use aws_sdk_lambda::types::AliasConfiguration;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
-use url::Url;
 
 use super::{
     AwsCloud,
-    lambda::Function,
+    duties::{Duties, Found, Known},
+    lambda::{Address, Function, permit_url},
     settings::{Access, Marks, Settings, alias},
 };
 use crate::{
@@ -71,17 +74,18 @@ pub(super) struct AliasDetail {
     pub(super) split: bool,
     /// The version that blue held before its promotion.
     pub(super) previous: Option<String>,
-    pub(super) url: Option<Url>,
+    pub(super) address: Option<Address>,
     /// Whether the alias's policy lets everyone call it by URL.
     pub(super) is_permitted: bool,
+    /// What blue has of what it should have, and of what the release in the other slot asks for.
+    pub(super) found: Option<Found>,
 }
 
 impl AliasDetail {
     pub(super) fn access(&self) -> Access {
-        match (&self.url, self.is_permitted) {
-            (None, _) => Access::None,
-            (Some(_), false) => Access::Refused,
-            (Some(_), true) => Access::Public,
+        match &self.address {
+            None => Access::None,
+            Some(address) => Access::of(&address.options, self.is_permitted),
         }
     }
 }
@@ -237,17 +241,24 @@ impl AwsCloud {
     ) -> Result<Details, CloudError> {
         let read_at = Instant::now();
         let latest = self.lambda.function(name, None).await?;
+        let reserved = latest.as_ref().and_then(|it| it.reserved);
         let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
         let mut aliases = BTreeMap::new();
         if matches!(standing, Standing::Ours { arn: _, staged: _ }) && !behind.is_empty() {
             let listed = self.lambda.aliases(name).await?;
+            let marks = |it: &Function| Settings::read(&it.config).marks();
+            let asked = behind.values().map(|it| marks(it).blue);
+            let asked = asked.fold(Duties::default(), |all, one| all.and(&one));
             for (slot, version) in behind {
                 let found = listed.iter().find(|it| it.name() == Some(alias(*slot)));
                 let mut detail = found.map(detail).unwrap_or_default();
-                if Settings::read(&version.config).marks().http {
-                    detail.url = self.lambda.url(name, alias(*slot)).await?;
-                    detail.is_permitted = self.lambda.is_url_permitted(name, alias(*slot)).await?;
-                }
+                let asking = Asking {
+                    name,
+                    has_url: marks(version).http.is_some(),
+                    asked: (*slot == Slot::Blue).then_some(&asked),
+                    reserved,
+                };
+                self.read_attached(asking, *slot, &mut detail).await?;
                 aliases.insert(*slot, detail);
             }
         }
@@ -259,6 +270,52 @@ impl AwsCloud {
         let mut known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(name.to_owned(), details.clone());
         Ok(details)
+    }
+}
+
+/// What to ask of an alias.
+#[derive(Debug)]
+struct Asking<'a> {
+    name: &'a str,
+    has_url: bool,
+    /// Of blue: what the releases in the slots want.
+    asked: Option<&'a Duties>,
+    reserved: Option<i32>,
+}
+
+impl AwsCloud {
+    /// One call for each kind of thing that should be there.
+    async fn read_attached(
+        &self,
+        asking: Asking<'_>,
+        slot: Slot,
+        detail: &mut AliasDetail,
+    ) -> Result<(), CloudError> {
+        let Asking {
+            name,
+            has_url,
+            asked,
+            reserved,
+        } = asking;
+        let alias = alias(slot);
+        let mut statements = BTreeSet::new();
+        if has_url || asked.is_some_and(Duties::permits) {
+            statements = self.lambda.statements(name, alias).await?;
+        }
+        if has_url {
+            detail.address = self.lambda.url(name, alias).await?;
+            detail.is_permitted = permit_url(&statements, alias);
+        }
+        if let Some(asked) = asked {
+            let known = Known {
+                name,
+                asked,
+                reserved,
+                statements: &statements,
+            };
+            detail.found = Some(self.found(known).await?);
+        }
+        Ok(())
     }
 }
 
@@ -336,7 +393,8 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
         revision_id: found.revision_id().map(str::to_owned),
         split: weights.is_some_and(|weights| !weights.is_empty()),
         previous: previous.map(str::to_owned),
-        url: None,
+        address: None,
         is_permitted: false,
+        found: None,
     }
 }

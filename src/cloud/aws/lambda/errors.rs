@@ -33,6 +33,13 @@ pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespo
     status(error) == Some(409)
 }
 
+/// Lambda has a word of its own for this.
+pub(super) fn is_nothing_provisioned<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> bool {
+    error.code() == Some("ProvisionedConcurrencyConfigNotFoundException")
+}
+
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|answer| answer.status().as_u16())
 }

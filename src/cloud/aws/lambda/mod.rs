@@ -1,8 +1,35 @@
 //! The vendor's client, held to the account's quota.
 
+/// Every item of a list, page after page, each in its turn.
+macro_rules! pages {
+    ($lambda:expr, $call:expr, $items:ident) => {{
+        let mut all = Vec::new();
+        let mut marker = None;
+        loop {
+            $lambda.turn(Class::Other).await;
+            match $call().set_marker(marker).send().await {
+                Ok(page) => {
+                    all.extend(page.$items.unwrap_or_default());
+                    marker = page.next_marker.filter(|marker| !marker.is_empty());
+                    if marker.is_none() {
+                        break Ok(all);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        }
+    }};
+}
+
 mod aliases;
+mod concurrency;
 mod errors;
+mod events;
 mod functions;
+mod policies;
+mod signed;
+mod sources;
+mod urls;
 
 use std::{
     collections::BTreeMap,
@@ -29,9 +56,13 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+use self::signed::Signed;
 pub(super) use self::{
     aliases::Pointing,
-    functions::{Change, Function},
+    events::Events,
+    functions::{Change, Code, Function},
+    policies::permit_url,
+    urls::Address,
 };
 
 /// Who we are to AWS.
@@ -81,6 +112,13 @@ impl AccountLimits {
             get_function: bucket(get_function),
             other: bucket(other),
         }
+    }
+}
+
+impl AccountLimits {
+    /// Other services have quotas of their own, all of them larger: keeping to Lambda's is keeping to theirs.
+    async fn wait_for_others(&self) {
+        self.other.until_ready().await;
     }
 }
 
@@ -165,6 +203,7 @@ pub(super) struct Lambda {
     sdk: Client,
     limits: Arc<AccountLimits>,
     pub(super) calls: Calls,
+    signed: Signed,
 }
 
 impl Lambda {
@@ -197,11 +236,13 @@ impl Lambda {
                 ))
             }
         };
-        if let Some(endpoint) = endpoint {
+        if let Some(endpoint) = &endpoint {
             loader = loader.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
         let calls = Calls::default();
-        let config = aws_sdk_lambda::config::Builder::from(&loader.load().await)
+        let shared = loader.load().await;
+        let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
+        let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
             .retry_classifier(ThrottlingIsOurs)
             .build();
@@ -209,7 +250,13 @@ impl Lambda {
             sdk: Client::from_conf(config),
             limits,
             calls,
+            signed,
         }
+    }
+
+    /// EventBridge, as the same person.
+    pub(super) fn events(&self) -> Events {
+        Events(self.signed.clone())
     }
 
     /// Waits until the account's quota has room for one more call.
