@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     desired::Release,
-    name::{CloudName, CodeDigest, ReleaseDigest},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest},
     observed::{Fields, Observed, Owned, Scope},
     rollout::intent::Response,
 };
@@ -33,7 +33,7 @@ pub struct Package {
 /// # Guarantees
 ///
 /// Every operation is safe to repeat: a crash or a lost reply can leave us not knowing whether it ran. What does not carry our tags is
-/// never changed or deleted. Blue is touched by `promote`, `retract`, `repair` and `prune` only.
+/// never changed or deleted. Blue is touched by `shift`, `promote`, `retract`, `repair` and `prune` only.
 #[async_trait]
 pub trait Cloud: fmt::Debug + Send + Sync {
     fn name(&self) -> CloudName;
@@ -49,6 +49,16 @@ pub trait Cloud: fmt::Debug + Send + Sync {
 
     /// Puts a release on green, and returns when green answers. Creates what is missing.
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError>;
+
+    /// Gives the release on green a share of blue's requests, and the release on blue the rest; a share of nothing takes back whatever
+    /// share there is. Promotion, retraction and repair end a share in the same move. Quietly done where it is so already. `Invalid` on a
+    /// cloud that cannot share requests (see [`can_weigh`](crate::manifest::strategy::can_weigh)).
+    async fn shift(
+        &self,
+        scope: &Scope,
+        release: ReleaseDigest,
+        weight: Percent,
+    ) -> Result<(), CloudError>;
 
     /// Makes blue hold a release that a slot holds: all functions or none. The previous blue becomes green.
     /// Serves promotion and rollback alike; quietly done where blue holds it already. A function of the scope that the release does

@@ -90,6 +90,10 @@ impl World for DaemonWorld {
                 join_all(each).await
             }
             GateKind::Command(command) => vec![self.run(gate, command, question).await],
+            GateKind::Load(_) | GateKind::Parity(_) | GateKind::Metric(_) => {
+                let why = format!("{} gates cannot be measured here", gate.kind.word());
+                vec![self.unasked(why)]
+            }
             GateKind::Approval(_) => Vec::new(),
         }
     }

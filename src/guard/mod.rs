@@ -3,8 +3,11 @@
 //! Looks at one order just before it is recorded and sent. It shares no code with the planner: a fault there should not be a fault here.
 
 use crate::{
-    manifest::spec::{Gate, GateKind, GateStage, Measure},
-    name::{CloudName, ReleaseDigest},
+    manifest::{
+        spec::{Gate, GateKind, GateStage, Measure},
+        strategy::{CanaryStep, Strategy},
+    },
+    name::{CloudName, GateName, Percent, ReleaseDigest},
     plan::state::{Ask, ServiceState},
     rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
 };
@@ -14,6 +17,11 @@ use crate::{
 pub enum Alarm {
     #[error("refused to promote {} on {target}: its rollout has not passed its gates", release.short())]
     NotPassed {
+        target: CloudName,
+        release: ReleaseDigest,
+    },
+    #[error("refused to give {} a share of {target} blue: its rollout has not passed the gates before that", release.short())]
+    NoShare {
         target: CloudName,
         release: ReleaseDigest,
     },
@@ -65,6 +73,21 @@ pub fn check(
                 release: *release,
             })
         }
+        Order::Shift {
+            target,
+            release,
+            weight,
+        } => {
+            is_ours(state, *target)?;
+            let may = match weight.is_none() {
+                true => is_going_back(state, *release),
+                false => may_share(state, *release, *weight),
+            };
+            may.then_some(()).ok_or(Alarm::NoShare {
+                target: *target,
+                release: *release,
+            })
+        }
         Order::Promote { target, release } | Order::Repair { target, release } => {
             is_ours(state, *target)?;
             may_serve(state, *release)
@@ -111,12 +134,49 @@ fn may_serve(state: &ServiceState, release: ReleaseDigest) -> bool {
         | Phase::Gating { .. }
         | Phase::Paused { .. }
         | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
         | Phase::Baking { .. }
         | Phase::Live
         | Phase::Rejected { .. }
         | Phase::Superseded { .. }
         | Phase::RolledBack { .. } => false,
     }
+}
+
+/// A canary serves only what passed every gate of staging, and those of its own earlier steps; and never more than its step says.
+fn may_share(state: &ServiceState, release: ReleaseDigest, weight: Percent) -> bool {
+    let Some(rollout) = state.rollout.as_ref().filter(|it| it.release == release) else {
+        return false;
+    };
+    let Phase::Shifting { step, .. } = &rollout.phase else {
+        return false;
+    };
+    let Strategy::Canary { steps } = &rollout.spec.strategy else {
+        return false;
+    };
+    let reached = steps.iter().take(*step as usize + 1);
+    let mut allowed = Percent::NONE;
+    let mut before: Vec<&GateName> = Vec::new();
+    for (index, step_of) in reached.enumerate() {
+        match step_of {
+            CanaryStep::Weight(weight) => allowed = *weight,
+            CanaryStep::Gates(gates) if index < *step as usize => before.extend(gates),
+            CanaryStep::Gates(_) | CanaryStep::Pause(_) => {}
+        }
+    }
+    let counts = |gate: &&Gate| match gate.after {
+        GateStage::Staging => true,
+        GateStage::Canary => before.contains(&&gate.name),
+        GateStage::Promotion => false,
+    };
+    let mut gates = rollout.spec.gates.iter().filter(counts);
+    weight <= allowed && rollout.previous.is_some() && gates.all(|gate| has_passed(rollout, gate))
+}
+
+fn is_going_back(state: &ServiceState, release: ReleaseDigest) -> bool {
+    state.rollout.as_ref().is_some_and(|rollout| {
+        rollout.release == release && matches!(rollout.phase, Phase::RollingBack { .. })
+    })
 }
 
 /// Counts what a gate found, and what people said, afresh.
@@ -131,8 +191,14 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
         has_enough(&gate.measure, &outcomes.collect::<Vec<_>>())
     };
     match &gate.kind {
-        GateKind::Http(_) => rollout.targets.iter().all(|target| count_of(Some(*target))),
-        GateKind::Command(_) => count_of(None),
+        kind if kind.asks_each_target() => {
+            rollout.targets.iter().all(|target| count_of(Some(*target)))
+        }
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Load(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_) => count_of(None),
         GateKind::Approval(approval) => {
             let may = |who: &str| approval.by.is_empty() || approval.by.iter().any(|by| by == who);
             let given = rollout.approvals.iter();

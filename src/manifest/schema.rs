@@ -124,6 +124,16 @@ mod tests {
             raw::CommandLong::KEYS,
         );
         gate(&[SPEC, "/properties/approval"], raw::ApprovalText::KEYS);
+        gate(&[SPEC, "/properties/load"], raw::LoadText::KEYS);
+        gate(&[SPEC, "/properties/parity"], raw::ParityText::KEYS);
+        let replace = "/properties/parity/properties/replace/items";
+        gate(&[SPEC, replace], raw::ReplaceText::KEYS);
+        const METRIC: &str = "/properties/metric";
+        gate(&[SPEC, METRIC], raw::MetricText::KEYS);
+        let metric = |pointer: &str, known| gate(&[SPEC, METRIC, pointer], known);
+        metric("/properties/prometheus", raw::PrometheusText::KEYS);
+        metric("/properties/cloudwatch", raw::CloudWatchText::KEYS);
+        metric("/properties/azureMonitor", raw::AzureMonitorText::KEYS);
     }
 
     #[test]

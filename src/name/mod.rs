@@ -3,6 +3,7 @@
 //! Each is a type of its own, so that two strings cannot be swapped by mistake; each is checked once, where it enters.
 
 mod digest;
+mod percent;
 mod revision;
 mod time;
 
@@ -12,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::{
     digest::{CodeDigest, InputDigest, ReleaseDigest},
+    percent::Percent,
     revision::{ObjectId, Revision},
     time::Timestamp,
 };

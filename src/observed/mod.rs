@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::name::{FunctionName, ReleaseDigest, Revision, ServiceKey};
+use crate::name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey};
 
 /// Settings of a slot by path (`stock.memory`, `stock.env.LOG_LEVEL`, `package`), in a form that can be compared and shown.
 /// Values of variables stand as the first digits of their digest, since they may be secret.
@@ -46,6 +46,18 @@ pub struct Holding {
     pub fields: Fields,
     /// The cloud's own word for it, for people: `version 41`, `production`.
     pub label: String,
+    /// What takes a share of its requests; only blue has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<Canary>,
+}
+
+/// What takes a share of blue's requests beside the release that it holds.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Canary {
+    /// None where it is no whole release that green holds, or where functions share their requests in different ways.
+    pub release: Option<ReleaseDigest>,
+    /// The largest share of any function.
+    pub weight: Percent,
 }
 
 impl SlotContent {
@@ -62,6 +74,21 @@ impl SlotContent {
 
     pub fn holds(&self, release: ReleaseDigest) -> bool {
         self.release() == Some(release)
+    }
+
+    /// What takes a share of its requests.
+    pub fn canary(&self) -> Option<&Canary> {
+        self.holding()?.canary.as_ref()
+    }
+
+    /// Whether a release takes exactly this share of its requests.
+    pub fn gives(&self, release: ReleaseDigest, weight: Percent) -> bool {
+        match self.canary() {
+            None => weight.is_none(),
+            Some(canary) => {
+                !weight.is_none() && canary.release == Some(release) && canary.weight == weight
+            }
+        }
     }
 }
 

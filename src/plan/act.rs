@@ -7,7 +7,10 @@ use super::{
     state::{ServiceState, Severity, Suspension},
 };
 use crate::{
-    manifest::spec::{Gate, GateKind},
+    manifest::{
+        spec::{Gate, GateKind},
+        strategy::CanaryStep,
+    },
     name::{Actor, ReleaseDigest, Timestamp},
     rollout::{
         Approval, Trigger,
@@ -128,9 +131,10 @@ fn told(write: Write, actor: Actor) -> Write {
 fn promote(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Vec<Write>, String> {
     match state.active().map(|rollout| rollout.phase.clone()) {
         Some(Phase::AwaitingApproval { .. }) => approve(state, actor, now),
+        Some(Phase::Shifting { step, .. }) => end_pause(state, step, now),
         Some(Phase::Baking { since, .. }) => Ok(end_bake(state, since, now)),
         Some(phase) => Err(format!(
-            "its rollout is {}; only an approval or a bake can be cut short",
+            "its rollout is {}; only an approval, a pause of a canary or a bake can be cut short",
             phase.word()
         )),
         None => Err("no rollout is under way".to_owned()),
@@ -144,6 +148,23 @@ fn end_bake(state: &mut ServiceState, since: Timestamp, now: Timestamp) -> Vec<W
         rollout.phase = Phase::Baking { since, until };
     }
     vec![Write::Rollout]
+}
+
+/// A pause of a canary is over. Its gates are never skipped, and a share that is being given is let arrive.
+fn end_pause(state: &mut ServiceState, step: u32, now: Timestamp) -> Result<Vec<Write>, String> {
+    let rollout = state.active();
+    let steps = rollout.map_or(&[][..], |rollout| rollout.spec.strategy.steps());
+    match steps.get(step as usize) {
+        Some(CanaryStep::Pause(_)) => {
+            apply::advance(state, Event::CanaryStepped, now).map_err(|illegal| illegal.to_string())
+        }
+        Some(CanaryStep::Gates(_)) => {
+            Err("its canary is at its gates, which are never skipped".to_owned())
+        }
+        Some(CanaryStep::Weight(_)) | None => {
+            Err("its canary is not at a pause; ask again when it is".to_owned())
+        }
+    }
 }
 
 fn abort(
@@ -172,6 +193,9 @@ fn abort(
 
 fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> Result<Vec<Write>, String> {
     if let Some(rollout) = state.active() {
+        if let Phase::Shifting { step, .. } = rollout.phase {
+            return measure_step_again(state, step, now);
+        }
         if !matches!(rollout.phase, Phase::Paused { .. }) {
             return Err(format!(
                 "its rollout is {}; there is nothing to try again",
@@ -197,13 +221,29 @@ fn measure_again(state: &mut ServiceState, now: Timestamp) -> Result<Vec<Write>,
     let mut writes =
         apply::advance(state, Event::Retried, now).map_err(|illegal| illegal.to_string())?;
     if let Some(rollout) = &mut state.rollout {
-        for run in &mut rollout.gates {
-            run.since = now;
-            run.measurements.clear();
-        }
+        rollout.measure_again(now);
         writes.push(Write::Rollout);
     }
     Ok(writes)
+}
+
+/// The gates of a canary's step start over. A share that waits for them stays as it is.
+fn measure_step_again(
+    state: &mut ServiceState,
+    step: u32,
+    now: Timestamp,
+) -> Result<Vec<Write>, String> {
+    let none = || "its canary is not at gates; there is nothing to try again".to_owned();
+    let rollout = state.rollout.as_mut().ok_or_else(none)?;
+    let Some(CanaryStep::Gates(names)) = rollout.spec.strategy.steps().get(step as usize) else {
+        return Err(none());
+    };
+    let runs = rollout.gates.iter_mut();
+    for run in runs.filter(|run| names.contains(&run.gate)) {
+        run.since = now;
+        run.measurements.clear();
+    }
+    Ok(vec![Write::Rollout])
 }
 
 fn rollback(
@@ -214,7 +254,9 @@ fn rollback(
 ) -> Result<Vec<Write>, String> {
     let phase = state.active().map(|rollout| rollout.phase.clone());
     let before = state.active().and_then(|rollout| rollout.previous);
-    if matches!(phase, Some(Phase::Baking { .. })) && (to.is_none() || to == before) {
+    if matches!(phase, Some(Phase::Shifting { .. } | Phase::Baking { .. }))
+        && (to.is_none() || to == before)
+    {
         return abort(state, &actor, None, now);
     }
     if let Some(phase) = phase.as_ref().filter(|it| !it.is_before_promotion()) {
@@ -302,7 +344,11 @@ fn approve(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Result<Ve
     }
     let may_approve = |gate: &Gate| match &gate.kind {
         GateKind::Approval(approval) => approval.by.is_empty() || approval.by.contains(username),
-        GateKind::Http(_) | GateKind::Command(_) => false,
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Load(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_) => false,
     };
     if !rollout.spec.gates.iter().any(may_approve) {
         return Err(format!(

@@ -52,7 +52,9 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
     for _ in 0..4 {
         match step(&state, fleet, policy, now) {
             Step::Note(Note::Forget) => break,
-            Step::Note(note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. })) => {
+            Step::Note(
+                note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. } | Note::Redo { .. }),
+            ) => {
                 super::apply::note(&mut state, note, now);
                 continue;
             }

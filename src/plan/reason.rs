@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     diff::{Change, FieldDrift},
-    name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, Timestamp},
     rollout::intent::{Failure, Order},
 };
 
@@ -114,6 +114,14 @@ pub enum WaitingOn {
     Bake {
         until: Timestamp,
     },
+    /// A step of a canary that only passes time; without an end it waits for a person.
+    CanaryPause {
+        /// Nothing where no target shares its requests.
+        weight: Percent,
+        until: Option<Timestamp>,
+        /// Targets whose blue moves at once, with the promotion.
+        whole: Vec<CloudName>,
+    },
     Suspended {
         reason: String,
         until: Option<Timestamp>,
@@ -160,6 +168,11 @@ impl fmt::Display for WaitingOn {
             Self::Person { message } => write!(f, "a person's `retry` or `abort`: {message}"),
             Self::Soak { target, until } => write!(f, "{target} to soak until {until}"),
             Self::Bake { until } => write!(f, "the bake to end at {until}"),
+            Self::CanaryPause {
+                weight,
+                until,
+                whole,
+            } => canary_pause(f, *weight, *until, whole),
             Self::Suspended {
                 reason,
                 until: Some(until),
@@ -187,5 +200,31 @@ impl fmt::Display for WaitingOn {
             }
             Self::Prune { message } => f.write_str(message),
         }
+    }
+}
+
+fn canary_pause(
+    f: &mut fmt::Formatter<'_>,
+    weight: Percent,
+    until: Option<Timestamp>,
+    whole: &[CloudName],
+) -> fmt::Result {
+    match until {
+        None => f.write_str("a person's `promote` or `abort`: ")?,
+        Some(until) => write!(f, "the canary's pause to end at {until}: ")?,
+    }
+    if weight.is_none() {
+        f.write_str("it takes no share yet")?;
+    } else {
+        write!(f, "it takes {weight}")?;
+    }
+    let whole: Vec<&str> = whole.iter().map(|target| target.as_str()).collect();
+    match whole.as_slice() {
+        [] => Ok(()),
+        whole => write!(
+            f,
+            "; blue on {} moves at once, with the promotion",
+            whole.join(" and ")
+        ),
     }
 }

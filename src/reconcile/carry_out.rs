@@ -151,6 +151,7 @@ impl Shared {
                 Ok((outcome, Ok(())))
             }
             Order::Stage { target, .. }
+            | Order::Shift { target, .. }
             | Order::Promote { target, .. }
             | Order::Retract { target, .. }
             | Order::Repair { target, .. }

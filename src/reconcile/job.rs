@@ -7,10 +7,7 @@ use crate::{
     name::{CloudName, ReleaseDigest, Timestamp},
     observed::{Observed, Scope},
     plan::state::{PackageRecord, ReleaseRecord, ServiceState},
-    rollout::{
-        intent::{Failure, Order, Response},
-        phase::Phase,
-    },
+    rollout::intent::{Failure, Order, Response},
 };
 
 /// What an order or a look needs.
@@ -106,6 +103,7 @@ impl Job {
             }
             Order::Build { .. }
             | Order::Measure { .. }
+            | Order::Shift { .. }
             | Order::Promote { .. }
             | Order::Retract { .. }
             | Order::Prune { .. } => None,
@@ -132,6 +130,9 @@ impl Job {
                 let (record, package) = self.package(*release, *target)?;
                 cloud.stage(&record.release, &package).await
             }
+            Order::Shift {
+                release, weight, ..
+            } => cloud.shift(&self.scope, *release, *weight).await,
             Order::Promote { release, .. } => cloud.promote(&self.scope, *release).await,
             Order::Retract { release, .. } => cloud.retract(&self.scope, *release).await,
             Order::Repair { target, release } => {
@@ -163,19 +164,16 @@ impl Ask {
             .find(|gate| gate.name == *name)?
             .clone();
         let release = state.releases.get(&rollout.release)?.release.clone();
-        let is_promoted = matches!(rollout.phase, Phase::Baking { .. });
-        let after = if is_promoted {
-            GateStage::Promotion
-        } else {
-            GateStage::Staging
-        };
+        let after = gate.after;
         let run = rollout.gates.iter().find(|run| run.gate == *name)?;
         let due = run.due(&gate, &rollout.targets, now);
         let slots = due.iter().filter_map(|target| {
             let observed = &state.seen(*target)?.observed;
             let slot = match after {
-                GateStage::Staging if observed.green.holds(rollout.release) => &observed.green,
-                GateStage::Staging | GateStage::Promotion => &observed.blue,
+                GateStage::Staging | GateStage::Canary if observed.green.holds(rollout.release) => {
+                    &observed.green
+                }
+                GateStage::Staging | GateStage::Canary | GateStage::Promotion => &observed.blue,
             };
             let holding = slot
                 .holding()
@@ -200,8 +198,11 @@ pub(super) fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
         Order::Stage { release, .. } => {
             observed.green.holds(*release) || observed.blue.holds(*release)
         }
+        Order::Shift {
+            release, weight, ..
+        } => observed.blue.gives(*release, *weight),
         Order::Promote { release, .. } | Order::Repair { release, .. } => {
-            observed.blue.holds(*release)
+            observed.blue.holds(*release) && observed.blue.canary().is_none()
         }
         Order::Retract { release, .. } => !observed.blue.holds(*release),
         Order::Prune { .. } => observed.resources.is_empty(),

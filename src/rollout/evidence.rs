@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::figures::{LoadEvidence, MetricEvidence, ParityEvidence};
 use crate::name::{CloudName, Timestamp};
 
 /// One asking of one gate.
@@ -43,6 +44,9 @@ impl Measurement {
                     .for_each(|answer| cut_end(&mut answer.body, max));
             }
             Evidence::Command(CommandEvidence { output, .. }) => cut_start(output, max),
+            Evidence::Load(load) => load.shorten(max),
+            Evidence::Parity(parity) => parity.shorten(max),
+            Evidence::Metric(metric) => metric.shorten(max),
             Evidence::None => {}
         }
         self
@@ -83,6 +87,9 @@ impl Outcome {
 pub enum Evidence {
     Http(HttpEvidence),
     Command(CommandEvidence),
+    Load(LoadEvidence),
+    Parity(ParityEvidence),
+    Metric(MetricEvidence),
     None,
 }
 

@@ -74,19 +74,30 @@ impl GateRun {
             GateKind::Approval(_) => Verdict::Pending {
                 next_at: Timestamp::from_millis(i64::MAX),
             },
-            GateKind::Http(_) => verdict(&gate.measure, targets, self.since, &self.measurements),
-            GateKind::Command(_) => verdict(&gate.measure, &[], self.since, &self.measurements),
+            kind if kind.asks_each_target() => {
+                verdict(&gate.measure, targets, self.since, &self.measurements)
+            }
+            GateKind::Http(_)
+            | GateKind::Command(_)
+            | GateKind::Load(_)
+            | GateKind::Parity(_)
+            | GateKind::Metric(_) => verdict(&gate.measure, &[], self.since, &self.measurements),
         }
     }
 
-    /// The targets that the next round asks; a command asks about all of them at once.
+    /// The targets that the next round asks; others than `http` and `load` mostly ask about all of them at once.
     pub fn due(&self, gate: &Gate, targets: &[CloudName], now: Timestamp) -> Vec<CloudName> {
         match &gate.kind {
-            GateKind::Approval(_) | GateKind::Command(_) => targets.to_vec(),
-            GateKind::Http(_) => {
+            kind if kind.asks_each_target() => {
                 let due = due(&gate.measure, targets, self.since, &self.measurements, now);
                 due.into_iter().flatten().collect()
             }
+            GateKind::Http(_)
+            | GateKind::Command(_)
+            | GateKind::Approval(_)
+            | GateKind::Load(_)
+            | GateKind::Parity(_)
+            | GateKind::Metric(_) => targets.to_vec(),
         }
     }
 }

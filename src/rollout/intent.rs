@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp};
+use crate::name::{CloudName, GateName, Percent, ReleaseDigest, ServiceKey, Timestamp};
 
 /// What is to be done, with nothing left to choose.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,12 @@ pub enum Order {
     Measure {
         gate: GateName,
         round: u32,
+    },
+    /// Give the release a share of blue's requests; a share of nothing takes it back.
+    Shift {
+        target: CloudName,
+        release: ReleaseDigest,
+        weight: Percent,
     },
     Promote {
         target: CloudName,
@@ -46,6 +52,7 @@ impl Order {
         match self {
             Self::Build { .. } | Self::Measure { .. } => None,
             Self::Stage { target, .. }
+            | Self::Shift { target, .. }
             | Self::Promote { target, .. }
             | Self::Retract { target, .. }
             | Self::Repair { target, .. }
@@ -57,6 +64,7 @@ impl Order {
         match self {
             Self::Build { release }
             | Self::Stage { release, .. }
+            | Self::Shift { release, .. }
             | Self::Promote { release, .. }
             | Self::Retract { release, .. }
             | Self::Repair { release, .. } => Some(*release),
@@ -72,7 +80,8 @@ impl Order {
     /// Whether it may change what users are served.
     pub fn touches_blue(&self) -> bool {
         match self {
-            Self::Promote { .. }
+            Self::Shift { .. }
+            | Self::Promote { .. }
             | Self::Retract { .. }
             | Self::Repair { .. }
             | Self::Prune { .. } => true,
@@ -89,6 +98,20 @@ impl fmt::Display for Order {
                 write!(f, "stage {} on {target} green", release.short())
             }
             Self::Measure { gate, round } => write!(f, "measure gate {gate}, round {round}"),
+            Self::Shift {
+                target,
+                release,
+                weight,
+            } if weight.is_none() => {
+                write!(f, "take the canary {} off {target} blue", release.short())
+            }
+            Self::Shift {
+                target,
+                release,
+                weight,
+            } => {
+                write!(f, "shift {weight} of {target} blue to {}", release.short())
+            }
             Self::Promote { target, release } => {
                 write!(f, "promote {} to {target} blue", release.short())
             }

@@ -4,6 +4,7 @@
 //! nothing waits, nothing is sent.
 
 pub mod evidence;
+pub mod figures;
 pub mod gate_run;
 pub mod intent;
 pub mod phase;
@@ -139,6 +140,14 @@ impl Rollout {
                 return;
             };
             run.forget_half_of_the_evidence();
+        }
+    }
+
+    /// What was measured so far no longer counts.
+    pub fn measure_again(&mut self, now: Timestamp) {
+        for run in &mut self.gates {
+            run.since = now;
+            run.measurements.clear();
         }
     }
 

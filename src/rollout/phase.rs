@@ -20,6 +20,8 @@ pub enum Phase {
     Paused { why: Why },
     /// Every gate passed but those that wait for people.
     AwaitingApproval { since: Timestamp },
+    /// The release takes a growing share of blue's requests, as the steps of its canary say. This one began at this moment.
+    Shifting { step: u32, since: Timestamp },
     /// Blue moves, on all targets or none.
     Promoting,
     /// Blue serves the release and is watched.
@@ -50,8 +52,14 @@ pub enum StopReason {
     GateFailed,
     GateError,
     GateInconclusive,
+    /// A share of blue's requests could not be given to the release.
+    ShiftFailed,
     PromotionFailed,
+    /// No slot held the release any more when it was its turn. It is staged again.
+    NotStaged,
     SlotReverted,
+    /// A newer release was asked for while it took a share of blue's requests.
+    Superseded,
     Aborted,
 }
 
@@ -64,8 +72,11 @@ impl StopReason {
             Self::GateFailed => "GateFailed",
             Self::GateError => "GateError",
             Self::GateInconclusive => "GateInconclusive",
+            Self::ShiftFailed => "ShiftFailed",
             Self::PromotionFailed => "PromotionFailed",
+            Self::NotStaged => "NotStaged",
             Self::SlotReverted => "SlotReverted",
+            Self::Superseded => "Superseded",
             Self::Aborted => "Aborted",
         }
     }
@@ -84,6 +95,12 @@ pub enum Event {
     Approved,
     /// A person asked for a paused gate to be measured again.
     Retried,
+    /// The first step of the canary begins.
+    CanaryStarted,
+    /// A step of the canary is done, and the next begins.
+    CanaryStepped,
+    /// The last step of the canary is done.
+    CanaryPassed,
     Promoted {
         bake_until: Timestamp,
     },
@@ -95,6 +112,8 @@ pub enum Event {
     },
     /// Stop after blue may have moved.
     Failed(Why),
+    /// Every target is as before, and the release is to be staged once more.
+    StagedAgain,
     Returned,
 }
 
@@ -124,6 +143,17 @@ impl Phase {
             (Self::Gating { .. }, Event::GatesUnclear(why)) => Ok(Self::Paused { why }),
             (Self::Paused { .. }, Event::Retried) => Ok(Self::Gating { since: now }),
             (Self::AwaitingApproval { .. }, Event::Approved) => Ok(Self::Promoting),
+            (Self::Gating { .. } | Self::AwaitingApproval { .. }, Event::CanaryStarted) => {
+                Ok(Self::Shifting {
+                    step: 0,
+                    since: now,
+                })
+            }
+            (Self::Shifting { step, .. }, Event::CanaryStepped) => Ok(Self::Shifting {
+                step: step.saturating_add(1),
+                since: now,
+            }),
+            (Self::Shifting { .. }, Event::CanaryPassed) => Ok(Self::Promoting),
             (Self::Promoting, Event::Promoted { bake_until }) => Ok(Self::Baking {
                 since: now,
                 until: bake_until,
@@ -135,9 +165,10 @@ impl Phase {
             (phase, Event::Superseded { by }) if phase.is_before_promotion() => {
                 Ok(Self::Superseded { by })
             }
-            (Self::Promoting | Self::Baking { .. }, Event::Failed(why)) => {
+            (Self::Shifting { .. } | Self::Promoting | Self::Baking { .. }, Event::Failed(why)) => {
                 Ok(Self::RollingBack { why })
             }
+            (Self::RollingBack { .. }, Event::StagedAgain) => Ok(Self::Staging),
             (Self::RollingBack { why }, Event::Returned) => Ok(Self::RolledBack { why }),
             (phase, event) => Err(IllegalMove {
                 phase: Box::new(phase),
@@ -155,7 +186,8 @@ impl Phase {
             | Self::Gating { .. }
             | Self::Paused { .. }
             | Self::AwaitingApproval { .. } => true,
-            Self::Promoting
+            Self::Shifting { .. }
+            | Self::Promoting
             | Self::Baking { .. }
             | Self::Live
             | Self::Rejected { .. }
@@ -178,6 +210,7 @@ impl Phase {
             | Self::Gating { .. }
             | Self::Paused { .. }
             | Self::AwaitingApproval { .. }
+            | Self::Shifting { .. }
             | Self::Promoting
             | Self::Baking { .. }
             | Self::RollingBack { .. } => false,
@@ -187,7 +220,11 @@ impl Phase {
     /// A phase that began in the future, by a clock that went back since, began just now.
     pub fn not_in_the_future(&mut self, now: Timestamp) {
         match self {
-            Self::Gating { since } | Self::AwaitingApproval { since } if *since > now => {
+            Self::Gating { since }
+            | Self::AwaitingApproval { since }
+            | Self::Shifting { step: _, since }
+                if *since > now =>
+            {
                 *since = now;
             }
             Self::Baking { since, until } if *since > now => {
@@ -200,6 +237,7 @@ impl Phase {
             | Self::Gating { .. }
             | Self::Paused { .. }
             | Self::AwaitingApproval { .. }
+            | Self::Shifting { .. }
             | Self::Promoting
             | Self::Baking { .. }
             | Self::Live
@@ -219,6 +257,7 @@ impl Phase {
             Self::Gating { .. } => "Gating",
             Self::Paused { .. } => "Paused",
             Self::AwaitingApproval { .. } => "AwaitingApproval",
+            Self::Shifting { .. } => "Shifting",
             Self::Promoting => "Promoting",
             Self::Baking { .. } => "Baking",
             Self::Live => "Live",
@@ -241,6 +280,7 @@ impl Phase {
             | Self::Staging
             | Self::Gating { .. }
             | Self::AwaitingApproval { .. }
+            | Self::Shifting { .. }
             | Self::Promoting
             | Self::Baking { .. }
             | Self::Live
@@ -260,11 +300,15 @@ impl Event {
             Self::ApprovalNeeded => "approval needed",
             Self::Approved => "approved",
             Self::Retried => "retried",
+            Self::CanaryStarted => "canary started",
+            Self::CanaryStepped => "canary stepped",
+            Self::CanaryPassed => "canary passed",
             Self::Promoted { .. } => "promoted",
             Self::Baked => "baked",
             Self::Refused(_) => "refused",
             Self::Superseded { .. } => "superseded",
             Self::Failed(_) => "failed",
+            Self::StagedAgain => "staged again",
             Self::Returned => "returned",
         }
     }
@@ -292,6 +336,10 @@ mod tests {
             Phase::Gating { since: NOW },
             Phase::Paused { why: why() },
             Phase::AwaitingApproval { since: NOW },
+            Phase::Shifting {
+                step: 0,
+                since: NOW,
+            },
             Phase::Promoting,
             Phase::Baking {
                 since: NOW,
@@ -315,11 +363,15 @@ mod tests {
             Event::ApprovalNeeded,
             Event::Approved,
             Event::Retried,
+            Event::CanaryStarted,
+            Event::CanaryStepped,
+            Event::CanaryPassed,
             Event::Promoted { bake_until: NOW },
             Event::Baked,
             Event::Refused(why()),
             Event::Superseded { by: None },
             Event::Failed(why()),
+            Event::StagedAgain,
             Event::Returned,
         ]
     }
@@ -347,18 +399,24 @@ mod tests {
         Gating --gates passed--> Promoting
         Gating --gates unclear--> Paused
         Gating --approval needed--> AwaitingApproval
+        Gating --canary started--> Shifting
         Gating --refused--> Rejected
         Gating --superseded--> Superseded
         Paused --retried--> Gating
         Paused --refused--> Rejected
         Paused --superseded--> Superseded
         AwaitingApproval --approved--> Promoting
+        AwaitingApproval --canary started--> Shifting
         AwaitingApproval --refused--> Rejected
         AwaitingApproval --superseded--> Superseded
+        Shifting --canary stepped--> Shifting
+        Shifting --canary passed--> Promoting
+        Shifting --failed--> RollingBack
         Promoting --promoted--> Baking
         Promoting --failed--> RollingBack
         Baking --baked--> Live
         Baking --failed--> RollingBack
+        RollingBack --staged again--> Staging
         RollingBack --returned--> RolledBack
         ");
     }
@@ -377,9 +435,14 @@ mod tests {
         for phase in phases() {
             for event in events() {
                 let next = phase.clone().next(event.clone(), NOW);
-                if matches!(next, Ok(Phase::Promoting)) {
+                if matches!(next, Ok(Phase::Promoting | Phase::Shifting { .. })) {
                     assert!(
-                        matches!(phase, Phase::Gating { .. } | Phase::AwaitingApproval { .. }),
+                        matches!(
+                            phase,
+                            Phase::Gating { .. }
+                                | Phase::AwaitingApproval { .. }
+                                | Phase::Shifting { .. }
+                        ),
                         "{phase:?} {event:?}"
                     );
                 }

@@ -137,7 +137,7 @@ pub struct PlanReport {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PlannedOrder {
-    /// `build`, `stage`, `measure`, `promote`, `retract`, `repair` or `prune`.
+    /// `build`, `stage`, `measure`, `shift`, `promote`, `retract`, `repair` or `prune`.
     #[serde(rename = "do")]
     pub verb: String,
     pub target: Option<CloudName>,
@@ -177,6 +177,7 @@ impl From<&Planned> for PlannedOrder {
             Order::Build { .. } => ("build", None),
             Order::Stage { .. } => ("stage", None),
             Order::Measure { gate, round: _ } => ("measure", Some(gate.clone())),
+            Order::Shift { .. } => ("shift", None),
             Order::Promote { .. } => ("promote", None),
             Order::Retract { .. } => ("retract", None),
             Order::Repair { .. } => ("repair", None),

@@ -116,7 +116,7 @@ fn sign(order: &Order) -> (&'static str, Tone) {
     match order {
         Order::Build { .. } | Order::Stage { .. } => ("+", Tone::Green),
         Order::Measure { .. } => ("?", Tone::Plain),
-        Order::Promote { .. } => ("^", Tone::Blue),
+        Order::Shift { .. } | Order::Promote { .. } => ("^", Tone::Blue),
         Order::Repair { .. } => ("~", Tone::Busy),
         Order::Retract { .. } | Order::Prune { .. } => ("-", Tone::Bad),
     }

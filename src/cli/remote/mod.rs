@@ -57,6 +57,7 @@ fn tone(phase: ServicePhase) -> Tone {
         | ServicePhase::Gating
         | ServicePhase::Paused
         | ServicePhase::AwaitingApproval
+        | ServicePhase::Shifting
         | ServicePhase::Promoting
         | ServicePhase::Baking
         | ServicePhase::Pinned

@@ -254,6 +254,7 @@ fn live(report: &ServiceReport) -> Look {
         | ServicePhase::Gating
         | ServicePhase::Paused
         | ServicePhase::AwaitingApproval
+        | ServicePhase::Shifting
         | ServicePhase::Promoting
         | ServicePhase::Baking
         | ServicePhase::Live
@@ -284,6 +285,7 @@ fn rested(phase: ServicePhase) -> Look {
         | ServicePhase::Building
         | ServicePhase::Staging
         | ServicePhase::Gating
+        | ServicePhase::Shifting
         | ServicePhase::Promoting
         | ServicePhase::Baking
         | ServicePhase::RollingBack

@@ -13,6 +13,7 @@ mod lambda;
 mod promote;
 mod remove;
 mod settings;
+mod shift;
 mod slots;
 mod stage;
 mod survey;
@@ -36,7 +37,7 @@ use crate::{
     cloud::{Cloud, CloudError, Package},
     desired::Release,
     manifest::spec::AwsTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, ReleaseDigest},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest},
     observed::{Fields, Observed, Owned, Scope},
 };
 
@@ -157,6 +158,15 @@ impl Cloud for AwsCloud {
     /// Two calls a function where green holds the release already. "Answers" means that AWS says the version is active.
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
         self.stage_release(release, package).await
+    }
+
+    async fn shift(
+        &self,
+        scope: &Scope,
+        release: ReleaseDigest,
+        weight: Percent,
+    ) -> Result<(), CloudError> {
+        self.shift_release(scope, release, weight).await
     }
 
     /// After the first promotion of a service green keeps the release, since there is no previous one.

@@ -17,9 +17,9 @@ use crate::{
 
 /// A function of the release, and the version of it that carries the release.
 #[derive(Debug)]
-struct Holder<'a> {
-    seen: &'a Seen,
-    pointer: &'a Pointer,
+pub(super) struct Holder<'a> {
+    pub(super) seen: &'a Seen,
+    pub(super) pointer: &'a Pointer,
 }
 
 impl Holder<'_> {
@@ -39,7 +39,7 @@ impl Holder<'_> {
     }
 
     fn is_on_blue(&self) -> bool {
-        let on_blue = |it: &Pointer| it.version == self.pointer.version && !it.detail.split;
+        let on_blue = |it: &Pointer| it.version == self.pointer.version && !it.detail.is_split();
         self.seen.blue.as_ref().is_some_and(on_blue)
     }
 }
@@ -239,7 +239,7 @@ impl AwsCloud {
 
     async fn place(&self, seen: &Seen, place: Place<'_>) -> Result<(), CloudError> {
         let now = seen.slot(place.slot);
-        let stands = |it: &Pointer| it.version == place.version && !it.detail.split;
+        let stands = |it: &Pointer| it.version == place.version && !it.detail.is_split();
         let access = now.map_or(Access::None, |it| it.detail.access());
         let is_reached = access == Access::wanted(place.marks.http.as_ref());
         let is_on_duty = |it: &Pointer| {
@@ -267,6 +267,7 @@ impl AwsCloud {
             alias: alias(place.slot),
             version: place.version,
             description: place.description.clone(),
+            share: None,
         };
         let now = seen.slot(place.slot);
         match now {
@@ -356,7 +357,10 @@ fn held(seen: &Seen, release: ReleaseDigest) -> Option<&Pointer> {
 }
 
 /// Every function of the release, or `NotStaged`: a release that is half there must not reach blue.
-fn holders(seen: &[Seen], release: ReleaseDigest) -> Result<Vec<Holder<'_>>, CloudError> {
+pub(super) fn holders(
+    seen: &[Seen],
+    release: ReleaseDigest,
+) -> Result<Vec<Holder<'_>>, CloudError> {
     let holders: Vec<_> = seen
         .iter()
         .filter_map(|seen| held(seen, release).map(|pointer| Holder { seen, pointer }))

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     name::{ReleaseDigest, Slot},
-    observed::{Holding, SlotContent},
+    observed::{Canary, Holding, SlotContent},
 };
 
 /// A function and where one of its aliases points.
@@ -20,7 +20,7 @@ pub(super) fn blue(seen: &[Seen]) -> SlotContent {
     let releases: BTreeSet<_> = placed.iter().map(|(_, it)| it.marks.release).collect();
     match releases.into_iter().collect::<Vec<_>>().as_slice() {
         [] => SlotContent::Empty,
-        [Some(release)] if is_complete(&placed, *release) => whole(&placed, *release),
+        [Some(release)] if is_complete(&placed, *release) => whole(&placed, *release, canary(seen)),
         _ => torn(seen, Slot::Blue),
     }
 }
@@ -40,7 +40,7 @@ pub(super) fn green(seen: &[Seen], blue: Option<ReleaseDigest>) -> SlotContent {
         (Some(*release) != blue, modified)
     };
     match complete.into_iter().max_by_key(newest) {
-        Some(release) => whole(&placed, release),
+        Some(release) => whole(&placed, release, None),
         None if placed.is_empty() => SlotContent::Empty,
         None => torn(seen, Slot::Green),
     }
@@ -69,7 +69,44 @@ fn torn(seen: &[Seen], slot: Slot) -> SlotContent {
     )
 }
 
-fn whole(placed: &[Placed<'_>], release: ReleaseDigest) -> SlotContent {
+/// What takes a share of blue's requests. It is a release where every function that both have gives the same share to the version of it
+/// that green holds.
+fn canary(seen: &[Seen]) -> Option<Canary> {
+    let shares = |it: &Seen| {
+        let blue = it.blue.as_ref()?;
+        let green = it.green.as_ref();
+        let given = blue.detail.shares.iter().next();
+        // AWS allows one other version for each alias.
+        Some(given.map(|(version, weight)| {
+            let green = green.filter(|green| green.version == *version);
+            (green.and_then(|green| green.marks.release), *weight)
+        }))
+    };
+    let shares: Vec<_> = seen
+        .iter()
+        .filter_map(|it| Some((it, shares(it)?)))
+        .collect();
+    let given: BTreeSet<_> = shares.iter().filter_map(|(_, share)| *share).collect();
+    let weight = given.iter().map(|(_, weight)| *weight).max()?;
+    let release = match given.iter().collect::<Vec<_>>().as_slice() {
+        [(release, _)] => *release,
+        _ => None,
+    };
+    let has_candidate = |it: &Seen| {
+        it.green
+            .as_ref()
+            .is_some_and(|it| it.marks.release == release)
+    };
+    let is_whole = shares
+        .iter()
+        .all(|(it, share)| share.is_some() || !has_candidate(it));
+    Some(Canary {
+        release: release.filter(|_| is_whole),
+        weight,
+    })
+}
+
+fn whole(placed: &[Placed<'_>], release: ReleaseDigest, canary: Option<Canary>) -> SlotContent {
     let of_release = || placed.iter().filter(|(_, it)| it.holds(release));
     let mut holding = Holding {
         release,
@@ -77,12 +114,13 @@ fn whole(placed: &[Placed<'_>], release: ReleaseDigest) -> SlotContent {
         addresses: BTreeMap::new(),
         fields: BTreeMap::new(),
         label: String::new(),
+        canary,
     };
     let mut versions = BTreeSet::new();
     for (seen, pointer) in of_release() {
         let name = &seen.function;
         let detail = &pointer.detail;
-        let alias = alias_fields(name, !detail.split, &detail.access());
+        let alias = alias_fields(name, !detail.is_split(), &detail.access());
         holding.fields.extend(pointer.settings.fields(name));
         holding.fields.extend(alias);
         // On green nothing is attached: what stands there is what the release will have on blue.

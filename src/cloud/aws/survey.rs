@@ -12,12 +12,12 @@ use tokio::time::Instant;
 use super::{
     AwsCloud,
     duties::{Duties, Found, Known},
-    lambda::{Address, Function, permit_url},
+    lambda::{Address, Function, Share, permit_url},
     settings::{Access, Marks, Settings, alias},
 };
 use crate::{
     cloud::CloudError,
-    name::{CloudName, FunctionName, ReleaseDigest, ServiceKey, Slot},
+    name::{CloudName, FunctionName, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::Scope,
 };
 
@@ -70,8 +70,8 @@ pub(super) struct Pointer {
 pub(super) struct AliasDetail {
     pub(super) version: String,
     pub(super) revision_id: Option<String>,
-    /// Another version takes part of the traffic.
-    pub(super) split: bool,
+    /// Other versions that take a share of the requests.
+    pub(super) shares: BTreeMap<String, Percent>,
     /// The version that blue held before its promotion.
     pub(super) previous: Option<String>,
     pub(super) address: Option<Address>,
@@ -82,6 +82,20 @@ pub(super) struct AliasDetail {
 }
 
 impl AliasDetail {
+    /// Another version takes a share of the requests.
+    pub(super) fn is_split(&self) -> bool {
+        !self.shares.is_empty()
+    }
+
+    /// Whether exactly this is shared.
+    pub(super) fn gives(&self, share: Option<Share<'_>>) -> bool {
+        let shares = self.shares.iter();
+        let wanted = share.map(|Share { version, weight }| (version, weight));
+        shares
+            .map(|(version, weight)| (version.as_str(), *weight))
+            .eq(wanted)
+    }
+
     pub(super) fn access(&self) -> Access {
         match &self.address {
             None => Access::None,
@@ -391,7 +405,11 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
     AliasDetail {
         version: found.function_version().unwrap_or_default().to_owned(),
         revision_id: found.revision_id().map(str::to_owned),
-        split: weights.is_some_and(|weights| !weights.is_empty()),
+        shares: weights
+            .into_iter()
+            .flatten()
+            .map(|(version, weight)| (version.clone(), Percent::of_fraction(*weight)))
+            .collect(),
         previous: previous.map(str::to_owned),
         address: None,
         is_permitted: false,

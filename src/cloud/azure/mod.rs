@@ -27,7 +27,7 @@ use super::{Cloud, CloudError, Package};
 use crate::{
     desired::Release,
     manifest::spec::AzureTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, ReleaseDigest, Slot},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot},
     observed::{Fields, Observed, Owned, Scope},
 };
 
@@ -165,6 +165,18 @@ impl Cloud for AzureCloud {
 
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
         self.put_on_green(release, package).await
+    }
+
+    /// Routing rules of a slot tie a user to it by a cookie, which shares users and not requests; so there is no share here.
+    async fn shift(&self, _: &Scope, _: ReleaseDigest, weight: Percent) -> Result<(), CloudError> {
+        if weight.is_none() {
+            return Ok(());
+        }
+        Err(CloudError::Invalid {
+            cloud: CloudName::Azure,
+            operation: "a share of blue's requests".to_owned(),
+            message: "slots share no requests; blue moves at once".to_owned(),
+        })
     }
 
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {

@@ -245,6 +245,7 @@ impl SlotView {
                 Slot::Blue => "production".to_owned(),
                 Slot::Green => format!("slot {GREEN}"),
             },
+            canary: None,
         })
     }
 

@@ -3,9 +3,10 @@
 //! It keeps the contract of [`Cloud`] and nothing of any vendor: it is what rollouts, crash tests and simulations run on.
 
 mod state;
+mod trouble;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -19,67 +20,14 @@ use tokio::{
 use url::Url;
 
 use self::state::{Held, Planned, Service, State, holds};
+pub use self::trouble::{Counts, Fault, HandEdit, Operation};
 use super::{Cloud, CloudError, Package};
 use crate::{
     desired::Release,
-    manifest::spec::EnvValue,
-    name::{CloudName, CodeDigest, FunctionName, ReleaseDigest, ServiceKey, Slot},
+    manifest::{spec::EnvValue, strategy::can_weigh},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::{Fields, Observed, Owned, Scope},
 };
-
-/// What a cloud can be asked to do.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub enum Operation {
-    Observe,
-    Inventory,
-    Stage,
-    Promote,
-    Retract,
-    Repair,
-    Prune,
-}
-
-/// How a call goes wrong.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Fault {
-    /// Nothing is done.
-    Fail(CloudError),
-    /// Nothing is done; ask again after this long.
-    Throttle(Duration),
-    /// The work is done, and the answer never arrives.
-    LoseReply,
-    /// The work is done after this long.
-    Slow(Duration),
-    /// Neither work nor answer, ever.
-    Hang,
-}
-
-/// Something that a person did past us.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum HandEdit {
-    /// A setting of a slot. `None` takes it away.
-    Field {
-        slot: Slot,
-        path: String,
-        value: Option<String>,
-    },
-    /// The slot holds nothing any more.
-    Empty(Slot),
-    /// One function is gone from the slot.
-    Tear { slot: Slot, function: FunctionName },
-    /// Blue and green were exchanged.
-    Swap,
-    /// A resource with this function's name that does not carry our tags.
-    Foreign(FunctionName),
-}
-
-/// Calls, and what came of them.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Counts {
-    pub calls: BTreeMap<Operation, u64>,
-    /// Calls that changed something. A call that finds all as it should be changes nothing.
-    pub changes: u64,
-}
 
 /// One cloud in memory.
 #[derive(Debug)]
@@ -149,6 +97,11 @@ impl FakeCloud {
         let mut state = self.state();
         let service = state.services.get_mut(service)?;
         service.slot(slot).as_ref().map(|held| held.release)
+    }
+
+    /// What takes a share of blue's requests, for those who judge from outside. Counts as no call.
+    pub fn share(&self, service: &ServiceKey) -> Option<(ReleaseDigest, Percent)> {
+        self.state().services.get(service)?.canary
     }
 
     pub fn counts(&self) -> Counts {
@@ -224,6 +177,14 @@ impl FakeCloud {
         }
     }
 
+    fn cannot_share(&self) -> CloudError {
+        CloudError::Invalid {
+            cloud: self.name,
+            operation: "a share of blue's requests".to_owned(),
+            message: "it cannot share requests; blue moves at once".to_owned(),
+        }
+    }
+
     fn refuse_foreign(&self, state: &State, service: &ServiceKey) -> Result<(), CloudError> {
         match state.foreign_of(service).into_iter().next() {
             None => Ok(()),
@@ -269,7 +230,7 @@ impl Cloud for FakeCloud {
         let look = |state: &mut State| {
             let service = state.services.get(key).cloned().unwrap_or_default();
             Ok(Observed {
-                blue: state.content(key, Slot::Blue, service.blue.as_ref()),
+                blue: state.shared(key, &service),
                 green: state.content(key, Slot::Green, service.green.as_ref()),
                 resources: service.resources(key),
                 foreign: state.foreign_of(key),
@@ -301,6 +262,35 @@ impl Cloud for FakeCloud {
             .await
     }
 
+    async fn shift(
+        &self,
+        scope: &Scope,
+        release: ReleaseDigest,
+        weight: Percent,
+    ) -> Result<(), CloudError> {
+        let shift = |state: &mut State| {
+            self.refuse_foreign(state, &scope.service)?;
+            let service = state.services.get_mut(&scope.service);
+            match service {
+                Some(service) if weight.is_none() => service.canary = None,
+                None if weight.is_none() => {}
+                Some(_) | None if !can_weigh(self.name) => return Err(self.cannot_share()),
+                Some(service) if holds(service.green.as_ref(), release) => {
+                    service.canary = service.blue.as_ref().map(|_| (release, weight));
+                }
+                Some(_) | None => {
+                    return Err(CloudError::NotStaged {
+                        cloud: self.name,
+                        release,
+                    });
+                }
+            }
+            Ok(())
+        };
+        self.call(Operation::Shift, Some(&scope.service), shift)
+            .await
+    }
+
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
         let promote = |state: &mut State| {
             self.refuse_foreign(state, &scope.service)?;
@@ -314,6 +304,7 @@ impl Cloud for FakeCloud {
                 .get_mut(&scope.service)
                 .ok_or(not_staged.clone())?;
             if holds(service.blue.as_ref(), release) {
+                service.canary = None;
                 return Ok(());
             }
             if !holds(service.green.as_ref(), release) {
@@ -324,6 +315,7 @@ impl Cloud for FakeCloud {
                 ..service.clone()
             });
             std::mem::swap(&mut service.blue, &mut service.green);
+            service.canary = None;
             service.reversion = revert_after.map(|delay| (Instant::now() + delay, before));
             Ok(())
         };
@@ -337,6 +329,7 @@ impl Cloud for FakeCloud {
                 && holds(service.blue.as_ref(), release)
             {
                 let held = service.blue.take();
+                service.canary = None;
                 service.green = service.green.take().or(held);
             }
             Ok(())
@@ -351,6 +344,7 @@ impl Cloud for FakeCloud {
             self.refuse_foreign(state, &release.service)?;
             let service = state.services.entry(release.service.clone()).or_default();
             service.blue = Some(held);
+            service.canary = None;
             Ok(())
         };
         self.call(Operation::Repair, Some(&release.service), repair)

@@ -10,8 +10,8 @@ use url::Url;
 
 use super::{Counts, Fault, HandEdit, Operation};
 use crate::{
-    name::{FunctionName, ReleaseDigest, Revision, ServiceKey, Slot},
-    observed::{Addresses, Fields, Holding, SlotContent},
+    name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Slot},
+    observed::{Addresses, Canary, Fields, Holding, SlotContent},
 };
 
 #[derive(Debug, Default)]
@@ -40,6 +40,8 @@ pub(super) struct Planned {
 pub(super) struct Service {
     pub(super) blue: Option<Held>,
     pub(super) green: Option<Held>,
+    /// What takes a share of blue's requests.
+    pub(super) canary: Option<(ReleaseDigest, Percent)>,
     /// When the last promotion undoes itself, and what is there then.
     pub(super) reversion: Option<(Instant, Box<Self>)>,
 }
@@ -135,7 +137,25 @@ impl State {
             addresses: self.addresses(service, slot, held),
             fields: held.fields.clone(),
             label: format!("release {}", held.release.short()),
+            canary: None,
         })
+    }
+
+    /// Blue, with what takes a share of its requests.
+    pub(super) fn shared(&self, key: &ServiceKey, service: &Service) -> SlotContent {
+        let mut content = self.content(key, Slot::Blue, service.blue.as_ref());
+        if let (SlotContent::Whole(holding), Some((release, weight))) =
+            (&mut content, service.canary)
+        {
+            let is_there = holds(service.green.as_ref(), release);
+            let fields = &mut holding.fields;
+            fields.insert("traffic".to_owned(), "split".to_owned());
+            holding.canary = Some(Canary {
+                release: is_there.then_some(release),
+                weight,
+            });
+        }
+        content
     }
 }
 
@@ -164,6 +184,7 @@ impl Service {
                 }
             }
             HandEdit::Swap => std::mem::swap(&mut self.blue, &mut self.green),
+            HandEdit::Share(canary) => self.canary = canary,
             // Kept beside the services: it is none of ours.
             HandEdit::Foreign(_) => {}
         }

@@ -5,15 +5,18 @@ use std::collections::BTreeMap;
 use super::{
     super::{
         raw::{
-            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Named,
-            Report,
+            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Report,
         },
         spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate},
         yaml::Place,
     },
     filled,
+    load::{self, borrow_requests},
     measure::measure,
-    value,
+    metric::metric,
+    parity::parity,
+    request::{headers_of, pointers, request_path, response_status, within},
+    timing, value,
 };
 use crate::name::GateName;
 
@@ -40,7 +43,7 @@ pub(in crate::manifest) fn shared_gate(
         report.fault(&extra.place.key(), "a shared gate has no second name", help);
     }
     if let Some(extra) = &spec.value.gate {
-        let help = "write its kind here: http, command or approval";
+        let help = "write its kind here: http, load, parity, metric, command or approval";
         report.fault(
             &extra.place.key(),
             "a shared gate cannot name another",
@@ -50,11 +53,17 @@ pub(in crate::manifest) fn shared_gate(
     }
     let kind = kind(spec, report);
     let measure = measure(spec, report);
+    if let Some(GateKind::Load(load)) = &kind
+        && load.requests.is_empty()
+    {
+        let help = "add `path`: a shared gate cannot take what other gates ask";
+        report.fault(&spec.place, load::NO_PATH, help);
+    }
     Some(Gate {
         name: name?,
-        kind: kind?,
         after: value(&spec.value.after).unwrap_or_default(),
-        measure: measure?,
+        measure: timing::fit(measure?, kind.as_ref()?, &spec.value, report),
+        kind: kind?,
     })
 }
 
@@ -71,9 +80,11 @@ pub(super) fn gates(specs: &[At<GateSpec>], report: &mut Report) -> Option<Vec<G
     }
     let mut drafts = Vec::new();
     for spec in specs {
-        drafts.push(draft(spec, &mut taken, report));
+        let place = spec.place.clone();
+        drafts.push((draft(spec, &mut taken, report), At { value: (), place }));
     }
-    drafts.into_iter().collect()
+    borrow_requests(&mut drafts, report);
+    drafts.into_iter().map(|(draft, _)| draft).collect()
 }
 
 fn draft(
@@ -87,6 +98,7 @@ fn draft(
     let kind = kind(spec, report);
     let measure = measure(spec, report);
     let (kind, measure) = (kind?, measure?);
+    let measure = timing::fit(measure, &kind, &spec.value, report);
     let name = match &spec.value.name {
         Some(name) => name.value.clone(),
         None => free_name(kind.word(), taken)?,
@@ -129,6 +141,9 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         http,
         command,
         approval,
+        load,
+        parity,
+        metric,
         gate: _,
         name,
         after,
@@ -146,6 +161,9 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         place(http),
         place(command),
         place(approval),
+        place(load),
+        place(parity),
+        place(metric),
         place(name),
         place(after),
         place(count),
@@ -171,6 +189,9 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
         place(&text.http),
         place(&text.command),
         place(&text.approval),
+        place(&text.load),
+        place(&text.parity),
+        place(&text.metric),
     ]
     .into_iter()
     .flatten()
@@ -184,7 +205,7 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
     }
     // What could not be read, an unknown kind for one, is told already.
     if written.is_empty() && !report.has_fault_below(&spec.place) {
-        let help = "add one of: http, command, approval, gate";
+        let help = "add one of: http, load, parity, metric, command, approval, gate";
         report.fault(&spec.place, "this gate has no kind", help);
     }
     let by_http = text.http.as_ref();
@@ -193,9 +214,18 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
     let command = command.and_then(|text| self::command(text, report));
     let by_people = text.approval.as_ref();
     let approval = by_people.and_then(|text| approval(&text.value, report));
+    let load = text.load.as_ref();
+    let load = load.and_then(|text| load::load(text, report));
+    let parity = text.parity.as_ref();
+    let parity = parity.and_then(|text| self::parity(&text.value, report));
+    let metric = text.metric.as_ref();
+    let metric = metric.and_then(|text| self::metric(text, report));
     http.map(GateKind::Http)
         .or(command.map(GateKind::Command))
         .or(approval.map(GateKind::Approval))
+        .or(load.map(GateKind::Load))
+        .or(parity.map(GateKind::Parity))
+        .or(metric.map(GateKind::Metric))
 }
 
 pub(super) fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Option<u32> {
@@ -249,81 +279,6 @@ fn http(text: &HttpText, report: &mut Report) -> Option<HttpGate> {
         latency: value(latency).map(|length| length.0),
         retries: retries?,
     })
-}
-
-fn request_path(path: &At<String>, report: &mut Report) -> Option<String> {
-    let is_plain = |c: char| c.is_ascii_graphic() && c != '#';
-    if path.value.starts_with('/') && path.value.chars().all(is_plain) {
-        return Some(path.value.clone());
-    }
-    let help = "such as `/stock/42?full=1`; the host is the slot's";
-    report.fault(
-        &path.place,
-        "must start with `/` and hold no space or fragment",
-        help,
-    );
-    None
-}
-
-fn response_status(status: &At<u32>, report: &mut Report) -> Option<u16> {
-    let code = u16::try_from(status.value)
-        .ok()
-        .filter(|code| (100..=599).contains(code));
-    if code.is_none() {
-        report.fault(
-            &status.place,
-            format!("`{}` is no HTTP status", status.value),
-            "100 to 599",
-        );
-    }
-    code
-}
-
-fn within(number: &At<u32>, max: u32, report: &mut Report) -> Option<u32> {
-    if number.value <= max {
-        return Some(number.value);
-    }
-    report.fault(&number.place, format!("must be at most {max}"), "");
-    None
-}
-
-fn headers_of(
-    headers: &Option<At<Named<String, String>>>,
-    report: &mut Report,
-) -> BTreeMap<String, String> {
-    let Some(headers) = headers else {
-        return BTreeMap::new();
-    };
-    for (name, value) in &headers.value.0 {
-        if http::HeaderName::from_bytes(name.value.as_bytes()).is_err() {
-            report.fault(
-                &name.place,
-                "is no name of a header",
-                "such as `x-request-id`",
-            );
-        }
-        if http::HeaderValue::from_str(&value.value).is_err() {
-            report.fault(
-                &value.place,
-                "is no value of a header",
-                "one line of plain text",
-            );
-        }
-    }
-    headers.value.to_map()
-}
-
-fn pointers(
-    json: &Named<String, serde_json::Value>,
-    report: &mut Report,
-) -> BTreeMap<String, serde_json::Value> {
-    for (pointer, _) in &json.0 {
-        if !pointer.value.is_empty() && !pointer.value.starts_with('/') {
-            let help = format!("write `/{}`", pointer.value.replace('.', "/"));
-            report.fault(&pointer.place, "a JSON pointer starts with `/`", help);
-        }
-    }
-    json.to_map()
 }
 
 fn command(text: &At<CommandText>, report: &mut Report) -> Option<CommandGate> {

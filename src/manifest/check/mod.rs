@@ -5,8 +5,13 @@ mod environment;
 mod function;
 mod gate;
 pub(super) mod limits;
+mod load;
 mod measure;
+mod metric;
+pub(crate) mod parity;
+mod request;
 mod service;
+mod timing;
 
 pub(super) use self::{
     environment::environment,

@@ -8,6 +8,7 @@ use super::{
             AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
         },
         spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
+        strategy::Strategy,
         yaml::Place,
     },
     filled,
@@ -156,6 +157,7 @@ fn rollout_of(
         gates: own_gates(&drafts).unwrap_or_default(),
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
+        strategy: Strategy::BlueGreen,
     };
     Some((drafts, spec))
 }

@@ -3,6 +3,7 @@
 //! A record is declared once: its struct, its reader and its JSON Schema come from the same lines and cannot disagree. Every field may
 //! be missing here, so that one fault does not hide the next; the reader has told of it where it must not.
 
+mod figure;
 mod form;
 mod read;
 mod scalar;
@@ -15,6 +16,10 @@ use schemars::JsonSchema;
 use self::read::{Entries, Read};
 pub(super) use self::{
     form::suggest,
+    measured::{
+        AzureMonitorText, CloudWatchText, LoadText, MetricText, ParityText, PrometheusText,
+        ReplaceText,
+    },
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
     short::{AcrossText, CommandText, EnvText},
@@ -52,8 +57,9 @@ macro_rules! record {
     };
 }
 
-/// Below the macro that it uses.
+/// Below the macro that they use.
 mod aws;
+mod measured;
 
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
@@ -190,12 +196,15 @@ record! {
 }
 
 record! {
-    /// A gate: exactly one of `http`, `command`, `approval` and `gate`, and how it is measured.
+    /// A gate: exactly one of `http`, `load`, `parity`, `metric`, `command`, `approval` and `gate`, and how it is measured.
     GateSpec needs [] {
         "http" http: HttpText,
         /// A command, or `{ run: command }`: run by `sh -c` in the repository's root. Exit code 0 passes.
         "command" command: CommandText,
         "approval" approval: ApprovalText,
+        "load" load: LoadText,
+        "parity" parity: ParityText,
+        "metric" metric: MetricText,
         /// Name of a `Gate` document, which is used as it is.
         "gate" gate: GateName,
         /// Name in status and history. Without it: made from the kind.
@@ -209,7 +218,7 @@ record! {
         "interval" interval: Length,
         /// Time before the first measurement.
         "initialDelay" initial_delay: Length,
-        /// Longest time that one measurement may take.
+        /// Longest time that one measurement may take; for a `load` what it takes by itself.
         "timeout" timeout: Length,
         /// Failed measurements that are forgiven; -1 forgives any number, where `successLimit` says what is enough.
         "failureLimit" failure_limit: FailureLimit,

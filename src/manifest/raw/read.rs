@@ -205,7 +205,12 @@ impl<'n> Entries<'n> {
             if !known.contains(key) {
                 let absent = known.iter().copied().filter(|known| !has(known));
                 let help = help_for_key(key, absent, known);
-                report.fault(&place.key(), "unknown key", help);
+                let message = if *key == "shadow" {
+                    "this gate needs the log of the gateway's requests, which is not kept yet"
+                } else {
+                    "unknown key"
+                };
+                report.fault(&place.key(), message, help);
             }
         }
         for needed in needed.iter().filter(|needed| !has(needed)) {
@@ -220,7 +225,9 @@ impl<'n> Entries<'n> {
 }
 
 fn help_for_key<'k>(key: &str, absent: impl Iterator<Item = &'k str>, known: &[&str]) -> String {
-    if let Some(near) = suggest(key, absent) {
+    if key != "shadow"
+        && let Some(near) = suggest(key, absent)
+    {
         return format!("did you mean `{near}`?");
     }
     match key {
@@ -228,10 +235,7 @@ fn help_for_key<'k>(key: &str, absent: impl Iterator<Item = &'k str>, known: &[&
             "both clouds get the same values here, but for what stands under a function's or service's `aws`"
                 .to_owned()
         }
-        "load" | "parity" | "metric" => {
-            "gates of this kind are not supported yet; known are http, command, approval and gate"
-                .to_owned()
-        }
+        "shadow" => "`parity` compares green with blue by recorded requests".to_owned(),
         _ => format!("known here: {}", known.join(", ")),
     }
 }

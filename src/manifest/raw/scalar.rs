@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// Reads a text by a rule.
-fn read_text<T>(
+pub(super) fn read_text<T>(
     node: &Node,
     place: &Place,
     report: &mut Report,
@@ -131,6 +131,8 @@ read_by!(
     UrlAuth => |text| one_of(text, &[("none", Self::None), ("iam", Self::Iam)]),
     Start => |text| one_of(text, &[("latest", Self::Latest), ("oldest", Self::Oldest)]),
 );
+
+pub(super) use schema_of;
 
 schema_of!(
     ServiceName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 32 },

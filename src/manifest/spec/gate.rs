@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::super::gates::{LoadGate, MetricGate, ParityGate};
 use crate::name::GateName;
 
 /// A test that a rollout must pass.
@@ -21,6 +22,9 @@ pub enum GateKind {
     Http(HttpGate),
     Command(CommandGate),
     Approval(ApprovalGate),
+    Load(LoadGate),
+    Parity(ParityGate),
+    Metric(MetricGate),
 }
 
 impl GateKind {
@@ -29,6 +33,18 @@ impl GateKind {
             Self::Http(_) => "http",
             Self::Command(_) => "command",
             Self::Approval(_) => "approval",
+            Self::Load(_) => "load",
+            Self::Parity(_) => "parity",
+            Self::Metric(_) => "metric",
+        }
+    }
+
+    /// Whether each target is measured, and judged, alone.
+    pub fn asks_each_target(&self) -> bool {
+        match self {
+            Self::Http(_) | Self::Load(_) => true,
+            Self::Command(_) | Self::Approval(_) | Self::Parity(_) => false,
+            Self::Metric(metric) => metric.asks_each_target(),
         }
     }
 }
@@ -40,6 +56,8 @@ pub enum GateStage {
     /// Against green, before any promotion.
     #[default]
     Staging,
+    /// Against green, while it takes a share of blue's requests. Only in the steps of a canary.
+    Canary,
     /// Against blue, while it bakes.
     Promotion,
 }

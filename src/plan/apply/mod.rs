@@ -1,16 +1,18 @@
 //! Takes steps and outcomes into the state, and says what must be written down before anything is sent.
 
-use std::collections::BTreeMap;
-
+mod ended;
 mod outcome;
 
 pub use self::outcome::{measured, not_in_the_future, seen, settle};
 use super::{
-    state::{EventRecord, HistoryEntry, InFlight, Memory, Pin, Rejection, ServiceState, Severity},
+    state::{EventRecord, HistoryEntry, InFlight, Memory, ServiceState, Severity},
     step::{Note, Sending},
 };
 use crate::{
-    manifest::spec::{Across, Gate, RolloutSpec},
+    manifest::{
+        spec::{Across, Gate, RolloutSpec},
+        strategy::Strategy,
+    },
     name::{Actor, CloudName, GateName, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, RolloutId, Transition, Trigger,
@@ -70,6 +72,7 @@ pub fn begin(
         gates: Vec::new(),
         bake: std::time::Duration::ZERO,
         across: Across::Together,
+        strategy: Strategy::BlueGreen,
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -121,7 +124,11 @@ pub fn advance(
     let Some(rollout) = &mut state.rollout else {
         return Ok(Vec::new());
     };
+    let is_staged_again = matches!(change, Event::StagedAgain);
     rollout.advance(change, now)?;
+    if is_staged_again {
+        rollout.measure_again(now);
+    }
     let rollout = rollout.clone();
     let message = match rollout.phase.why() {
         Some(why) => format!(
@@ -148,6 +155,7 @@ pub fn advance(
         | Phase::Building
         | Phase::Staging
         | Phase::Gating { .. }
+        | Phase::Shifting { .. }
         | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live => Severity::Info,
@@ -156,96 +164,21 @@ pub fn advance(
         Write::Rollout,
         event(state, severity, rollout.phase.word(), message, now),
     ];
+    if is_staged_again {
+        writes.extend(again(state, rollout.id));
+    }
     if rollout.phase.is_ended() {
-        writes.extend(ended(state, &rollout, now));
+        writes.extend(ended::ended(state, &rollout, now));
     }
     Ok(writes)
 }
 
-/// What a rollout's end leaves behind.
-fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Write> {
-    let memory = &mut state.memory;
-    let mut writes = vec![Write::Memory, Write::History(history(rollout, now))];
-    match &rollout.phase {
-        Phase::Live => {
-            if memory.promoted != Some(rollout.release) {
-                memory.previous = memory.promoted;
-                memory.promoted = Some(rollout.release);
-            }
-            memory.rejected.remove(&rollout.release);
-            if let Trigger::Rollback { held } = rollout.trigger {
-                let pin = Pin {
-                    release: rollout.release,
-                    held,
-                    actor: rollout.actor.clone(),
-                    at: now,
-                };
-                memory.pin = (held != Some(rollout.release)).then_some(pin);
-            }
-            if let Some(record) = state.releases.get_mut(&rollout.release) {
-                record.promoted_at.get_or_insert(now);
-                writes.push(Write::Release(rollout.release));
-            }
-        }
-        Phase::Rejected { why } | Phase::RolledBack { why } if !rollout.trigger.is_rollback() => {
-            let reason = why.reason.word().to_owned();
-            let rejection = Rejection {
-                revision: rollout.revision.clone(),
-                reason,
-                message: why.message.clone(),
-                at: now,
-            };
-            memory.rejected.insert(rollout.release, rejection);
-            forget_oldest_rejections(&mut memory.rejected);
-        }
-        Phase::Rejected { .. }
-        | Phase::RolledBack { .. }
-        | Phase::Superseded { .. }
-        | Phase::Queued
-        | Phase::Building
-        | Phase::Staging
-        | Phase::Gating { .. }
-        | Phase::Paused { .. }
-        | Phase::AwaitingApproval { .. }
-        | Phase::Promoting
-        | Phase::Baking { .. }
-        | Phase::RollingBack { .. } => {}
-    }
-    writes
-}
-
-/// Rejected releases remembered for each service; a repository that goes through more of them than this has other troubles.
-const REJECTED_MAX: usize = 200;
-
-fn forget_oldest_rejections(rejected: &mut BTreeMap<ReleaseDigest, Rejection>) {
-    while rejected.len() > REJECTED_MAX {
-        let oldest = rejected.iter().min_by_key(|(_, rejection)| rejection.at);
-        let Some(oldest) = oldest.map(|(release, _)| *release) else {
-            return;
-        };
-        rejected.remove(&oldest);
-    }
-}
-
-fn history(rollout: &Rollout, now: Timestamp) -> HistoryEntry {
-    HistoryEntry {
-        service: rollout.service.clone(),
-        rollout: rollout.id.0,
-        release: rollout.release,
-        revision: rollout.revision.clone(),
-        previous: rollout.previous,
-        outcome: rollout.phase.word().to_owned(),
-        message: rollout
-            .phase
-            .why()
-            .map(|why| why.message.clone())
-            .unwrap_or_default(),
-        trigger: rollout.trigger.word().to_owned(),
-        actor: rollout.actor.clone(),
-        started_at: rollout.started_at,
-        ended_at: now,
-        transitions: rollout.transitions.clone(),
-    }
+/// Orders of the rollout that are to be given once more: all but its build.
+fn again(state: &mut ServiceState, id: RolloutId) -> Vec<Write> {
+    let prefix = format!("{id}/");
+    drop_intents(state, |key| {
+        key.0.starts_with(&prefix) && !key.0.ends_with("/build")
+    })
 }
 
 /// Intents are noted. They are on the disk before any of them is sent.
@@ -332,6 +265,17 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             ]
         }
         Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
+        Note::Redo { key, message } => {
+            let mut writes = drop_intents(state, |it| *it == key);
+            writes.push(event(
+                state,
+                Severity::Warning,
+                "DriftDetected",
+                message,
+                now,
+            ));
+            writes
+        }
         Note::Forget => {
             let message = "removed from git and from every cloud".to_owned();
             let mut writes = drop_intents(state, |_| true);

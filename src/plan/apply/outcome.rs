@@ -65,12 +65,18 @@ fn patience(intent: &Intent, is_rollback: bool, policy: Policy) -> Patience {
         key.contains("/back/") || key.starts_with("drift/") || key.starts_with("prune/");
     match &intent.order {
         _ if is_endless => Patience::Endless,
-        Order::Promote { .. } | Order::Repair { .. } | Order::Retract { .. } if is_rollback => {
+        Order::Promote { .. }
+        | Order::Repair { .. }
+        | Order::Retract { .. }
+        | Order::Shift { .. }
+            if is_rollback =>
+        {
             Patience::Endless
         }
-        Order::Promote { .. } | Order::Repair { .. } | Order::Retract { .. } => {
-            Patience::Tries(policy.attempts_max)
-        }
+        Order::Promote { .. }
+        | Order::Repair { .. }
+        | Order::Retract { .. }
+        | Order::Shift { .. } => Patience::Tries(policy.attempts_max),
         Order::Build { .. } | Order::Stage { .. } | Order::Measure { .. } | Order::Prune { .. } => {
             Patience::Time
         }

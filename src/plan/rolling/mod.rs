@@ -3,6 +3,7 @@
 mod bake;
 mod gates;
 mod orders;
+pub(in crate::plan) mod shifting;
 
 use super::{
     reason::WaitingOn,
@@ -15,11 +16,11 @@ use super::{
 };
 use crate::{
     manifest::spec::GateStage,
-    name::{CloudName, Timestamp},
+    name::{CloudName, ReleaseDigest, Timestamp},
     rollout::{
         Rollout, Trigger,
         intent::Order,
-        phase::{Event, Phase},
+        phase::{Event, Phase, StopReason, Why},
     },
 };
 
@@ -58,6 +59,10 @@ pub(super) fn step(
             None,
         ),
         Phase::AwaitingApproval { .. } => view.awaiting_approval(),
+        Phase::Shifting { step, since } => match preempted(state, rollout) {
+            Some(step) => step,
+            None => view.shifting(*step, *since),
+        },
         Phase::Promoting => view.promoting(),
         Phase::Baking { since, until } => view.baking(*since, *until),
         Phase::RollingBack { why } => view.rolling_back(why),
@@ -70,6 +75,28 @@ pub(super) fn step(
 
 /// A newer commit takes the place of a rollout that waits; an order under way to a cloud is let finish first.
 fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
+    let by = newer(state, rollout)?;
+    Some(match state.writing() {
+        Some((_, order)) => under_way(order),
+        None => Step::Move(Event::Superseded { by }),
+    })
+}
+
+/// A newer commit ends a canary, whose shares go back first.
+fn preempted(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
+    let by = newer(state, rollout)?;
+    let by = by.map_or_else(|| "nothing".to_owned(), |by| by.short());
+    Some(match state.writing() {
+        Some((_, order)) => under_way(order),
+        None => Step::Move(Event::Failed(Why {
+            reason: StopReason::Superseded,
+            message: format!("git asks for {by} now"),
+        })),
+    })
+}
+
+/// What is asked for in the place of a rollout's release, if that is so; nothing may be what is asked for.
+fn newer(state: &ServiceState, rollout: &Rollout) -> Option<Option<ReleaseDigest>> {
     match &state.ask {
         // Nobody knows yet what Git asks for, or asked for before it went wrong: what was begun goes on.
         Ask::Unknown
@@ -87,13 +114,7 @@ fn superseded(state: &ServiceState, rollout: &Rollout) -> Option<Step> {
         Trigger::Commit | Trigger::Retry => wanted == Some(rollout.release),
         Trigger::Rollback { held } => wanted == held || wanted == Some(rollout.release),
     };
-    if is_current {
-        return None;
-    }
-    Some(match state.writing() {
-        Some((_, order)) => under_way(order),
-        None => Step::Move(Event::Superseded { by: wanted }),
-    })
+    (!is_current).then_some(wanted)
 }
 
 /// A suspension holds what the loop would do. A person who asks for a rollback means it, suspended or not.
@@ -150,7 +171,7 @@ impl View<'_> {
             gates::Gates::Passed if self.missing_approval().is_some() => {
                 Step::Move(Event::ApprovalNeeded)
             }
-            gates::Gates::Passed => Step::Move(Event::GatesPassed),
+            gates::Gates::Passed => self.onward(Event::GatesPassed),
             gates::Gates::Failed(why) => Step::Move(Event::Refused(why)),
             gates::Gates::Unclear(why) => Step::Move(Event::GatesUnclear(why)),
             gates::Gates::Pending(step) | gates::Gates::Watching { step, .. } => step,
@@ -160,7 +181,7 @@ impl View<'_> {
     fn awaiting_approval(&self) -> Step {
         match self.missing_approval() {
             Some(on) => wait(on, None),
-            None => Step::Move(Event::Approved),
+            None => self.onward(Event::Approved),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::View;
 use crate::{
     manifest::spec::Across,
-    name::{CloudName, Timestamp},
+    name::{CloudName, Percent, Timestamp},
     plan::{
         reason::{Reason, WaitingOn},
         step::{
@@ -14,16 +14,19 @@ use crate::{
     },
     rollout::{
         intent::{Intent, IntentKey, IntentState, Order},
-        phase::{Event, StopReason, Why},
+        phase::{Event, Phase, StopReason, Why},
     },
 };
 
 /// How a group of orders stands.
-enum Group<'a> {
+pub(super) enum Group<'a> {
     Done,
     Failed(&'a Intent),
     Pending(Step),
 }
+
+/// How often a release whose slot was lost is staged again, before its rollout gives up.
+const STAGED_AGAIN_MAX: usize = 2;
 
 impl View<'_> {
     pub(super) fn building(&self) -> Step {
@@ -80,7 +83,7 @@ impl View<'_> {
             match self.group(&sendings) {
                 Group::Done => {}
                 Group::Failed(intent) => {
-                    return Step::Move(Event::Failed(why(StopReason::PromotionFailed, intent)));
+                    return self.failed(StopReason::PromotionFailed, intent);
                 }
                 Group::Pending(step) => return step,
             }
@@ -134,22 +137,53 @@ impl View<'_> {
         (until > self.now).then(|| wait(on, Some(until)))
     }
 
-    /// Every target that was sent a promotion goes back. A way back is never given up, and no target waits for another.
-    pub(super) fn rolling_back(&self, why: &Why) -> Step {
-        let was_sent = |target: &&CloudName| {
-            let key = self.key(&format!("promote/{target}"));
-            self.state.intents.contains_key(&key)
+    /// What an order that was given up means for the rollout: a slot that lost its release can be filled again.
+    pub(super) fn failed(&self, reason: StopReason, intent: &Intent) -> Step {
+        let reason = if is_not_staged(intent) {
+            StopReason::NotStaged
+        } else {
+            reason
         };
-        let targets = self.rollout.targets.iter().filter(was_sent);
-        let sendings: Vec<Sending> = targets.map(|target| self.way_back(*target, why)).collect();
+        Step::Move(Event::Failed(why(reason, intent)))
+    }
+
+    /// Every target that was sent a promotion or gave a share goes back. A way back is never given up, and no target waits for another.
+    pub(super) fn rolling_back(&self, why: &Why) -> Step {
+        let targets = self.rollout.targets.iter();
+        let ways = targets.filter_map(|target| self.way_back(*target, why));
+        let sendings: Vec<Sending> = ways.collect();
         match self.group(&sendings) {
+            Group::Done if self.may_stage_again(why) => Step::Move(Event::StagedAgain),
             Group::Done => Step::Move(Event::Returned),
             Group::Failed(intent) => waiting_for(self.state, intent),
             Group::Pending(step) => step,
         }
     }
 
-    fn way_back(&self, target: CloudName, why: &Why) -> Sending {
+    fn may_stage_again(&self, why: &Why) -> bool {
+        let word = Phase::Staging.word();
+        let moves = self.rollout.transitions.iter();
+        let staged = moves.filter(|it| it.phase == word).count();
+        why.reason == StopReason::NotStaged
+            && !self.rollout.trigger.is_rollback()
+            && staged <= STAGED_AGAIN_MAX
+    }
+
+    /// Nothing for a target whose blue was not touched.
+    fn way_back(&self, target: CloudName, why: &Why) -> Option<Sending> {
+        let was_sent = |prefix: &str, suffix: &str| {
+            let prefix = self.key(prefix).0;
+            let mut keys = self.state.intents.keys();
+            keys.any(|key| key.0.starts_with(&prefix) && key.0.ends_with(suffix))
+        };
+        if was_sent(&format!("promote/{target}"), "") {
+            return Some(self.unpromotion(target, why));
+        }
+        let has_shared = was_sent("shift/", &format!("/{target}"));
+        has_shared.then(|| self.shift(format!("back/{target}"), target, Percent::NONE))
+    }
+
+    fn unpromotion(&self, target: CloudName, why: &Why) -> Sending {
         let step = format!("back/{target}");
         let reason = Reason::Failed {
             message: why.message.clone(),
@@ -169,10 +203,8 @@ impl View<'_> {
 
     /// No slot holds the release any more: it must be put there anew.
     fn is_gone(&self, step: &str) -> bool {
-        let failure = self.state.intents.get(&self.key(step));
-        failure
-            .and_then(Intent::failure)
-            .is_some_and(|failure| failure.reason == "NotStaged")
+        let intent = self.state.intents.get(&self.key(step));
+        intent.is_some_and(is_not_staged)
     }
 
     pub(super) fn key(&self, step: &str) -> IntentKey {
@@ -187,13 +219,13 @@ impl View<'_> {
         }
     }
 
-    fn reason(&self) -> Reason {
+    pub(super) fn reason(&self) -> Reason {
         let rollout = self.rollout;
         reason_for(self.state, rollout.release, rollout.trigger, &rollout.actor)
     }
 
     /// Sends what can be sent; then waits for all, so that nothing is under way when the rollout turns.
-    fn group(&self, sendings: &[Sending]) -> Group<'_> {
+    pub(super) fn group(&self, sendings: &[Sending]) -> Group<'_> {
         let mut due = Vec::new();
         let mut waits = Vec::new();
         let mut failed = None;
@@ -209,7 +241,7 @@ impl View<'_> {
                 {
                     waits.push(waiting_for(self.state, intent));
                 }
-                Some((_, IntentState::Open { .. })) | None => match self.held(sending) {
+                Some((_, IntentState::Open { .. })) | None => match self.hindered(sending) {
                     Some(wait) => waits.push(wait),
                     None => due.push(sending.clone()),
                 },
@@ -227,7 +259,7 @@ impl View<'_> {
     }
 
     /// Why an order that is due cannot be sent now, if that is so.
-    fn held(&self, sending: &Sending) -> Option<Step> {
+    fn hindered(&self, sending: &Sending) -> Option<Step> {
         let target = sending.order.target()?;
         let on = hindrance(self.state, target, Some(&sending.key))?;
         let is_looking = self.state.in_flight.observing.contains(&target);
@@ -235,6 +267,12 @@ impl View<'_> {
         let next_look: Timestamp = look_at(self.state, target, self.policy.resync);
         Some(wait(on, is_look_needed.then_some(next_look)))
     }
+}
+
+/// No slot held the release when its order came.
+fn is_not_staged(intent: &Intent) -> bool {
+    let failure = intent.failure();
+    failure.is_some_and(|failure| failure.reason == "NotStaged")
 }
 
 fn why(reason: StopReason, intent: &Intent) -> Why {

@@ -51,6 +51,8 @@ pub enum Note {
     Unpin,
     /// Orders about drift that are done with.
     Clear { keys: Vec<IntentKey> },
+    /// Somebody undid what an order had done: it is to be given again.
+    Redo { key: IntentKey, message: String },
     /// Nothing is left of the service, here or on any cloud.
     Forget,
 }

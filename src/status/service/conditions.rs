@@ -45,6 +45,7 @@ fn reconciling(view: &View<'_>, phase: ServicePhase) -> Option<Said> {
         | ServicePhase::Building
         | ServicePhase::Staging
         | ServicePhase::Gating
+        | ServicePhase::Shifting
         | ServicePhase::Promoting
         | ServicePhase::Baking
         | ServicePhase::RollingBack
@@ -108,6 +109,7 @@ fn gates_passed(view: &View<'_>) -> Option<Said> {
         Phase::Gating { since: _ } => say(Truth::Unknown, "Running", ""),
         Phase::AwaitingApproval { since: _ } => say(Truth::Unknown, "AwaitingApproval", ""),
         Phase::Superseded { by: _ } => say(Truth::Unknown, "Superseded", ""),
+        Phase::Shifting { step: _, since: _ } => say(Truth::Unknown, "Running", ""),
         Phase::Promoting | Phase::Baking { since: _, until: _ } | Phase::Live => passed(),
         Phase::Paused { why } | Phase::Rejected { why } => {
             judged(why).unwrap_or_else(|| say(Truth::Unknown, "NotRun", &why.message))
@@ -127,8 +129,11 @@ fn judged(why: &Why) -> Option<Said> {
         StopReason::GateInconclusive => say(Truth::Unknown, "Inconclusive"),
         StopReason::BuildFailed
         | StopReason::StageFailed
+        | StopReason::ShiftFailed
         | StopReason::PromotionFailed
+        | StopReason::NotStaged
         | StopReason::SlotReverted
+        | StopReason::Superseded
         | StopReason::Aborted => None,
     }
 }
@@ -151,6 +156,7 @@ fn moved(rollout: &Rollout) -> (Truth, &'static str, &str) {
         | Phase::Gating { since: _ }
         | Phase::Promoting => (Truth::Unknown, "Progressing", ""),
         Phase::AwaitingApproval { since: _ } => (Truth::Unknown, "AwaitingApproval", ""),
+        Phase::Shifting { step: _, since: _ } => (Truth::Unknown, "Shifting", ""),
         Phase::Paused { why } => (Truth::Unknown, "Paused", &why.message),
         Phase::Baking { since: _, until: _ } => (Truth::Unknown, "Baking", ""),
         Phase::Live => (Truth::True, "Promoted", ""),

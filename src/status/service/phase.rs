@@ -28,6 +28,8 @@ pub enum ServicePhase {
     Gating,
     Paused,
     AwaitingApproval,
+    /// A canary takes a share of blue's requests.
+    Shifting,
     Promoting,
     Baking,
     Live,
@@ -52,7 +54,7 @@ pub enum ServicePhase {
 }
 
 impl ServicePhase {
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Unknown,
         Self::Invalid,
         Self::Pending,
@@ -62,6 +64,7 @@ impl ServicePhase {
         Self::Gating,
         Self::Paused,
         Self::AwaitingApproval,
+        Self::Shifting,
         Self::Promoting,
         Self::Baking,
         Self::Live,
@@ -88,6 +91,7 @@ impl ServicePhase {
             Self::Gating => "Gating",
             Self::Paused => "Paused",
             Self::AwaitingApproval => "AwaitingApproval",
+            Self::Shifting => "Shifting",
             Self::Promoting => "Promoting",
             Self::Baking => "Baking",
             Self::Live => "Live",
@@ -123,6 +127,7 @@ impl ServicePhase {
             | Self::Building
             | Self::Staging
             | Self::Gating
+            | Self::Shifting
             | Self::Promoting
             | Self::Baking
             | Self::Live
@@ -141,6 +146,7 @@ impl ServicePhase {
             Phase::Gating { since: _ } => Self::Gating,
             Phase::Paused { why: _ } => Self::Paused,
             Phase::AwaitingApproval { since: _ } => Self::AwaitingApproval,
+            Phase::Shifting { step: _, since: _ } => Self::Shifting,
             Phase::Promoting => Self::Promoting,
             Phase::Baking { since: _, until: _ } => Self::Baking,
             Phase::Live => Self::Live,

@@ -22,6 +22,7 @@ pub(super) fn ready(view: &View<'_>, phase: ServicePhase) -> Said {
         | ServicePhase::Building
         | ServicePhase::Staging
         | ServicePhase::Gating
+        | ServicePhase::Shifting
         | ServicePhase::Promoting
         | ServicePhase::Baking
         | ServicePhase::AwaitingApproval => rolling(view, phase, &serving),
@@ -171,6 +172,7 @@ fn doing(phase: ServicePhase) -> &'static str {
         ServicePhase::Building => "being built",
         ServicePhase::Staging => "going to green",
         ServicePhase::Gating => "at its gates",
+        ServicePhase::Shifting => "a canary",
         ServicePhase::Promoting => "being promoted",
         ServicePhase::Baking => "live and baking",
         ServicePhase::Paused => "paused",

@@ -218,7 +218,11 @@ fn gate(rollout: &Rollout, gate: &Gate, measurements: usize, bytes: usize) -> Ga
             approval.quorum,
             rollout.approvals.iter().map(consent).collect(),
         ),
-        GateKind::Http(_) | GateKind::Command(_) => (needed(&gate.measure), Vec::new()),
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Load(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_) => (needed(&gate.measure), Vec::new()),
     };
     GateReport {
         name: gate.name.clone(),
@@ -248,6 +252,7 @@ fn needed(measure: &Measure) -> u32 {
 pub(super) fn stage(stage: GateStage) -> &'static str {
     match stage {
         GateStage::Staging => "staging",
+        GateStage::Canary => "canary",
         GateStage::Promotion => "promotion",
     }
 }
@@ -277,7 +282,8 @@ fn judged(rollout: &Rollout, gate: &Gate, run: Option<&GateRun>) -> (GatePhase, 
 fn approval(phase: &Phase) -> GatePhase {
     match phase {
         Phase::AwaitingApproval { since: _ } => GatePhase::Running,
-        Phase::Promoting
+        Phase::Shifting { .. }
+        | Phase::Promoting
         | Phase::Baking { .. }
         | Phase::Live
         | Phase::RollingBack { .. }

@@ -29,6 +29,9 @@ pub struct SpecReport {
     pub gates: Vec<GateSpec>,
     /// `together`, or the order of the clouds.
     pub across: String,
+    /// `blueGreen`, or the steps of the canary.
+    #[serde(default)]
+    pub strategy: String,
     pub bake_seconds: u64,
     /// `enforce` or `observe`.
     #[schema(value_type = String)]
@@ -85,6 +88,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         gates,
         bake,
         across,
+        strategy,
     } = rollout;
     SpecReport {
         runtime: runtime.to_string(),
@@ -97,6 +101,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
             Across::Together => "together".to_owned(),
             Across::InOrder { first, soak } => format!("{first} first, {}s soak", soak.as_secs()),
         },
+        strategy: strategy.told(),
         bake_seconds: bake.as_secs(),
         drift: *drift,
     }

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 use super::waiting::Trouble;
 use crate::{
     manifest::spec::Environment,
-    name::{CloudName, FunctionName, ReleaseDigest, Revision, Timestamp},
-    observed::{Holding, SlotContent},
+    name::{CloudName, FunctionName, Percent, ReleaseDigest, Revision, Timestamp},
+    observed::{Canary, Holding, SlotContent},
     plan::state::{Problem, Seen, ServiceState},
     status::condition::{Condition, ConditionKind, Said, Truth},
 };
@@ -77,6 +77,19 @@ pub struct SlotReport {
     /// Where each HTTP function answers.
     #[schema(value_type = BTreeMap<String, String>)]
     pub addresses: BTreeMap<FunctionName, url::Url>,
+    /// What takes a share of blue's requests beside its release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryShare>,
+}
+
+/// What takes a share of blue's requests.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CanaryShare {
+    /// None where it is no whole release of this service.
+    pub release: Option<ReleaseDigest>,
+    /// In percent.
+    #[schema(value_type = u8)]
+    pub weight: Percent,
 }
 
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -213,12 +226,19 @@ fn slot(content: &SlotContent) -> SlotReport {
             addresses,
             fields: _,
             label,
+            canary,
         }) => SlotReport {
             state: SlotState::Whole,
             release: Some(*release),
             revision: revision.clone(),
             label: label.clone(),
             addresses: addresses.clone(),
+            canary: canary
+                .as_ref()
+                .map(|Canary { release, weight }| CanaryShare {
+                    release: *release,
+                    weight: *weight,
+                }),
         },
     }
 }

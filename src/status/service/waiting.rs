@@ -13,7 +13,7 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `suspended`, `pinned`, `rejected`,
+    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
     /// `drift` or `prune`.
     pub on: String,
     pub text: String,
@@ -69,6 +69,16 @@ impl Waiting {
             text: text.clone(),
             ..Self::default()
         };
+        let until = |on: &str, until: Option<Timestamp>| Self { until, ..plain(on) };
+        let about = |on: &str, release: ReleaseDigest| Self {
+            release: Some(release),
+            ..plain(on)
+        };
+        let at_gate = |on: &str, gate: &GateName, until: Option<Timestamp>| Self {
+            gate: Some(gate.clone()),
+            until,
+            ..plain(on)
+        };
         match waiting {
             WaitingOn::Nothing => plain("nothing"),
             WaitingOn::Git => plain("git"),
@@ -89,44 +99,32 @@ impl Waiting {
                 failure: failure.as_ref().map(Trouble::of),
                 ..plain("order")
             },
-            WaitingOn::Gate { gate, next_at } => Self {
-                gate: Some(gate.clone()),
-                until: *next_at,
-                ..plain("gate")
-            },
+            WaitingOn::Gate { gate, next_at } => at_gate("gate", gate, *next_at),
             WaitingOn::Approval {
                 gate,
                 given: _,
                 quorum: _,
-            } => Self {
-                gate: Some(gate.clone()),
-                ..plain("approval")
-            },
+            } => at_gate("approval", gate, None),
             WaitingOn::Person { message: _ } => plain("person"),
-            WaitingOn::Soak { target, until } => Self {
+            WaitingOn::Soak { target, until: end } => Self {
                 target: Some(*target),
-                until: Some(*until),
-                ..plain("soak")
+                ..until("soak", Some(*end))
             },
-            WaitingOn::Bake { until } => Self {
-                until: Some(*until),
-                ..plain("bake")
-            },
-            WaitingOn::Suspended { reason: _, until } => Self {
-                until: *until,
-                ..plain("suspended")
-            },
-            WaitingOn::Pinned { release, held: _ } => Self {
-                release: Some(*release),
-                ..plain("pinned")
-            },
+            WaitingOn::Bake { until: end } => until("bake", Some(*end)),
+            WaitingOn::CanaryPause {
+                weight: _,
+                until: end,
+                whole: _,
+            } => until("canary", *end),
+            WaitingOn::Suspended {
+                reason: _,
+                until: end,
+            } => until("suspended", *end),
+            WaitingOn::Pinned { release, held: _ } => about("pinned", *release),
             WaitingOn::Rejected {
                 release,
                 message: _,
-            } => Self {
-                release: Some(*release),
-                ..plain("rejected")
-            },
+            } => about("rejected", *release),
             WaitingOn::Drift { target, message: _ } => Self {
                 target: Some(*target),
                 ..plain("drift")

@@ -16,7 +16,7 @@ use verdigris::{
     daemon::{config::Repository, sources::Sources},
     desired::Release,
     manifest::spec::{Environment, Gate},
-    name::{CloudName, CodeDigest, ReleaseDigest, ServiceKey},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey},
     observed::{Fields, Observed, Owned, Scope},
     plan::state::{Live, PackageRecord, Policy},
     reconcile::{
@@ -139,6 +139,10 @@ impl Cloud for RecordedCloud {
 
     async fn stage(&self, _: &Release, _: &Package) -> Result<(), CloudError> {
         self.refused("stage")
+    }
+
+    async fn shift(&self, _: &Scope, _: ReleaseDigest, _: Percent) -> Result<(), CloudError> {
+        self.refused("shift")
     }
 
     async fn promote(&self, _: &Scope, _: ReleaseDigest) -> Result<(), CloudError> {

@@ -25,10 +25,13 @@ use verdigris::{
     clock::{Clock, SystemClock},
     cloud::{SharedCloud, fake::FakeCloud},
     desired::{DesiredService, Release, ReleaseContent},
-    manifest::spec::{
-        Across, ApprovalGate, AwsTarget, AzurePlan, AzureTarget, DriftMode, EnvValue, Environment,
-        Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, Measure, Megabytes, PathPattern,
-        RepoPath, RolloutSpec, Runtime,
+    manifest::{
+        spec::{
+            Across, ApprovalGate, AwsTarget, AzurePlan, AzureTarget, DriftMode, EnvValue,
+            Environment, Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, Measure,
+            Megabytes, PathPattern, RepoPath, RolloutSpec, Runtime,
+        },
+        strategy::Strategy,
     },
     name::{
         CloudName, CodeDigest, EnvironmentName, FunctionName, GateName, ObjectId, Revision,
@@ -370,6 +373,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
             gates,
             bake: Duration::ZERO,
             across: Across::Together,
+            strategy: Strategy::BlueGreen,
         },
         drift: DriftMode::Enforce,
     }

@@ -32,7 +32,11 @@ async fn run_with(
         .unwrap();
     match measurement.evidence {
         Evidence::Command(evidence) => (read(&measurement.outcome), evidence),
-        Evidence::Http(_) | Evidence::None => panic!("{:?}", measurement.evidence),
+        Evidence::Http(_)
+        | Evidence::Load(_)
+        | Evidence::Parity(_)
+        | Evidence::Metric(_)
+        | Evidence::None => panic!("{:?}", measurement.evidence),
     }
 }
 

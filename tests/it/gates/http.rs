@@ -135,7 +135,11 @@ async fn ask(gate: &HttpGate, address: &Url) -> Measurement {
 fn http_evidence(measurement: &Measurement) -> &HttpEvidence {
     match &measurement.evidence {
         Evidence::Http(evidence) => evidence,
-        Evidence::Command(_) | Evidence::None => panic!("{measurement:?}"),
+        Evidence::Command(_)
+        | Evidence::Load(_)
+        | Evidence::Parity(_)
+        | Evidence::Metric(_)
+        | Evidence::None => panic!("{measurement:?}"),
     }
 }
 

@@ -423,6 +423,7 @@ fn gates_have_one_kind_and_sensible_values() {
       - http: { path: /, status: 200 }
         command: ./smoke.sh
       - load: { rate: 50/s }
+      - shadow: { share: 5% }
       - htpp: { path: / }
       - http: { path: stock, method: FETCH, status: 1000, retries: 1000, headers: { 'a b': x }, expect: { json: { a.b: 1 } } }
       - command: ''
@@ -431,23 +432,24 @@ fn gates_have_one_kind_and_sensible_values() {
       - { approval: {}, count: 10001, failureLimit: -2, dryRun: 'yes', after: lunch }
 "#,
         r#"
-a.yaml:11:9: spec.rollout.gates[0]: this gate has no kind (help: add one of: http, command, approval, gate)
+a.yaml:11:9: spec.rollout.gates[0]: this gate has no kind (help: add one of: http, load, parity, metric, command, approval, gate)
 a.yaml:13:9: spec.rollout.gates[1].command: a gate has one kind only (help: make it a gate of its own)
-a.yaml:14:9: spec.rollout.gates[2].load: unknown key (help: gates of this kind are not supported yet; known are http, command, approval and gate)
-a.yaml:15:9: spec.rollout.gates[3].htpp: unknown key (help: did you mean `http`?)
-a.yaml:16:23: spec.rollout.gates[4].http.path: must start with `/` and hold no space or fragment (help: such as `/stock/42?full=1`; the host is the slot's)
-a.yaml:16:38: spec.rollout.gates[4].http.method: no HTTP method `FETCH` (help: write one of: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS)
-a.yaml:16:53: spec.rollout.gates[4].http.status: `1000` is no HTTP status (help: 100 to 599)
-a.yaml:16:68: spec.rollout.gates[4].http.retries: must be at most 100
-a.yaml:16:85: spec.rollout.gates[4].http.headers."a b": is no name of a header (help: such as `x-request-id`)
-a.yaml:16:115: spec.rollout.gates[4].http.expect.json."a.b": a JSON pointer starts with `/` (help: write `/a/b`)
-a.yaml:17:18: spec.rollout.gates[5].command: is empty (help: give it a value, or remove the key)
-a.yaml:18:25: spec.rollout.gates[6].command.run: must be text, but is a list
-a.yaml:19:40: spec.rollout.gates[7].approval.quorum: 2 must approve, but `by` names 1
-a.yaml:20:32: spec.rollout.gates[8].count: must be at most 10000 (help: 0 goes on until the bake ends)
-a.yaml:20:53: spec.rollout.gates[8].failureLimit: `-2` is no whole number from 0 on
-a.yaml:20:65: spec.rollout.gates[8].dryRun: must be true or false, but is text
-a.yaml:20:79: spec.rollout.gates[8].after: `lunch` is not known (help: write one of: staging, promotion)
+a.yaml:14:9: spec.rollout.gates[2].load: `for` is missing
+a.yaml:15:9: spec.rollout.gates[3].shadow: this gate needs the log of the gateway's requests, which is not kept yet (help: `parity` compares green with blue by recorded requests)
+a.yaml:16:9: spec.rollout.gates[4].htpp: unknown key (help: did you mean `http`?)
+a.yaml:17:23: spec.rollout.gates[5].http.path: must start with `/` and hold no space or fragment (help: such as `/stock/42?full=1`; the host is the slot's)
+a.yaml:17:38: spec.rollout.gates[5].http.method: no HTTP method `FETCH` (help: write one of: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS)
+a.yaml:17:53: spec.rollout.gates[5].http.status: `1000` is no HTTP status (help: 100 to 599)
+a.yaml:17:68: spec.rollout.gates[5].http.retries: must be at most 100
+a.yaml:17:85: spec.rollout.gates[5].http.headers."a b": is no name of a header (help: such as `x-request-id`)
+a.yaml:17:115: spec.rollout.gates[5].http.expect.json."a.b": a JSON pointer starts with `/` (help: write `/a/b`)
+a.yaml:18:18: spec.rollout.gates[6].command: is empty (help: give it a value, or remove the key)
+a.yaml:19:25: spec.rollout.gates[7].command.run: must be text, but is a list
+a.yaml:20:40: spec.rollout.gates[8].approval.quorum: 2 must approve, but `by` names 1
+a.yaml:21:32: spec.rollout.gates[9].count: must be at most 10000 (help: 0 goes on until the bake ends)
+a.yaml:21:53: spec.rollout.gates[9].failureLimit: `-2` is no whole number from 0 on
+a.yaml:21:65: spec.rollout.gates[9].dryRun: must be true or false, but is text
+a.yaml:21:79: spec.rollout.gates[9].after: `lunch` is not known (help: write one of: staging, promotion)
 "#,
     );
 }

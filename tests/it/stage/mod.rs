@@ -20,10 +20,13 @@ use verdigris::{
     clock::Clock,
     cloud::{SharedCloud, fake::FakeCloud},
     desired::{DesiredService, Release},
-    manifest::spec::{
-        Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
-        GateKind, GateStage, HttpGate, HttpRoute, Measure, Megabytes, PathPattern, RepoPath,
-        RolloutSpec, Runtime, Service,
+    manifest::{
+        spec::{
+            Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
+            GateKind, GateStage, HttpGate, HttpRoute, Measure, Megabytes, PathPattern, RepoPath,
+            RolloutSpec, Runtime, Service,
+        },
+        strategy::Strategy,
     },
     name::{
         Actor, CloudName, CodeDigest, FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey,
@@ -363,6 +366,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
             gates: vec![gate("smoke")],
             bake: Duration::from_secs(10),
             across: Across::Together,
+            strategy: Strategy::BlueGreen,
         },
         drift: DriftMode::Enforce,
     };

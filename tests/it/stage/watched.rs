@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use verdigris::{
     cloud::{Cloud, CloudError, Package, fake::FakeCloud},
     desired::Release,
-    name::{CloudName, CodeDigest, ReleaseDigest, ServiceKey},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey},
     observed::{Fields, Observed, Owned, Scope},
 };
 
@@ -101,6 +101,19 @@ impl Cloud for Watched {
 
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
         write!(self, &release.service, self.cloud.stage(release, package))
+    }
+
+    async fn shift(
+        &self,
+        scope: &Scope,
+        release: ReleaseDigest,
+        weight: Percent,
+    ) -> Result<(), CloudError> {
+        write!(
+            self,
+            &scope.service,
+            self.cloud.shift(scope, release, weight)
+        )
     }
 
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {

@@ -6,7 +6,7 @@ use super::{
     Class, Lambda,
     errors::{asked, is_missing, sorted},
 };
-use crate::cloud::CloudError;
+use crate::{cloud::CloudError, name::Percent};
 
 /// Where an alias should point.
 #[derive(Debug)]
@@ -15,12 +15,22 @@ pub(in crate::cloud::aws) struct Pointing<'a> {
     pub(in crate::cloud::aws) alias: &'a str,
     pub(in crate::cloud::aws) version: &'a str,
     pub(in crate::cloud::aws) description: String,
+    /// Another version that takes a share of its requests.
+    pub(in crate::cloud::aws) share: Option<Share<'a>>,
 }
 
-/// No weights: all traffic goes to the one version.
-fn whole_traffic() -> AliasRoutingConfiguration {
+/// A version and its share of an alias's requests.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::cloud::aws) struct Share<'a> {
+    pub(in crate::cloud::aws) version: &'a str,
+    pub(in crate::cloud::aws) weight: Percent,
+}
+
+/// No weights where nothing is shared: all traffic goes to the one version.
+fn traffic(share: Option<Share<'_>>) -> AliasRoutingConfiguration {
+    let weight = |Share { version, weight }| (String::from(version), Percent::as_fraction(weight));
     AliasRoutingConfiguration::builder()
-        .set_additional_version_weights(Some(Default::default()))
+        .set_additional_version_weights(Some(share.into_iter().map(weight).collect()))
         .build()
 }
 
@@ -46,6 +56,7 @@ impl Lambda {
             alias,
             version,
             description,
+            share,
         } = pointing;
         self.turn(Class::Other).await;
         let answer = self
@@ -55,6 +66,7 @@ impl Lambda {
             .name(alias)
             .function_version(version)
             .description(description)
+            .set_routing_config(share.map(|share| traffic(Some(share))))
             .send()
             .await;
         answer
@@ -62,7 +74,7 @@ impl Lambda {
             .map_err(|error| sorted(asked("CreateAlias", name), &error))
     }
 
-    /// Points an alias at one version, with no weights beside it, unless somebody else was faster.
+    /// Points an alias at one version, with no other share beside it than the one that is asked for, unless somebody else was faster.
     pub(in crate::cloud::aws) async fn update_alias(
         &self,
         pointing: Pointing<'_>,
@@ -73,6 +85,7 @@ impl Lambda {
             alias,
             version,
             description,
+            share,
         } = pointing;
         self.turn(Class::Other).await;
         let answer = self
@@ -82,7 +95,7 @@ impl Lambda {
             .name(alias)
             .function_version(version)
             .description(description)
-            .routing_config(whole_traffic())
+            .routing_config(traffic(share))
             .set_revision_id(revision_id)
             .send()
             .await;

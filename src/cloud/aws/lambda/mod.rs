@@ -58,7 +58,7 @@ use url::Url;
 
 use self::signed::Signed;
 pub(super) use self::{
-    aliases::Pointing,
+    aliases::{Pointing, Share},
     events::Events,
     functions::{Change, Code, Function},
     policies::permit_url,

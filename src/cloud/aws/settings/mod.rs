@@ -351,7 +351,7 @@ mod tests {
     use super::*;
     use crate::{
         desired::ReleaseContent,
-        manifest::spec::{Function, Megabytes, RepoPath},
+        manifest::spec::{Megabytes, RepoPath},
         name::{EnvironmentName, ObjectId, ServiceKey, ServiceName},
     };
 
