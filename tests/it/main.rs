@@ -9,6 +9,8 @@ mod api;
 mod build;
 mod cli;
 mod cloud_aws;
+mod cloud_aws_calls;
+mod cloud_aws_duties;
 mod cloud_aws_faults;
 mod cloud_azure;
 mod cloud_contract;

@@ -10,6 +10,7 @@
 
 mod duties;
 mod lambda;
+mod package;
 mod promote;
 mod remove;
 mod settings;
@@ -30,7 +31,7 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::{Events, Lambda},
+    lambda::{Events, Lambda, LogGroups},
     survey::{Details, Standing},
 };
 use crate::{
@@ -51,6 +52,8 @@ pub struct AwsOptions {
     pub credentials: AwsCredentials,
     /// One for all targets in the same account and region.
     pub limits: Arc<AccountLimits>,
+    /// Where packages go that are too large for a request; in the target's region.
+    pub bucket: Option<String>,
     /// Versions of ours that are kept beyond those in use.
     pub keep_versions: usize,
     /// How long a function may take to become active before it counts as busy.
@@ -72,6 +75,7 @@ impl AwsOptions {
             endpoint: None,
             credentials: AwsCredentials::Chain { profile: None },
             limits,
+            bucket: None,
             keep_versions: 5,
             settle_within: Duration::from_secs(300),
             details_for: Duration::from_secs(300),
@@ -84,7 +88,10 @@ pub struct AwsCloud {
     options: AwsOptions,
     lambda: Lambda,
     events: Events,
+    log_groups: LogGroups,
     details: Mutex<BTreeMap<String, Details>>,
+    /// Large packages go one after the other.
+    uploads: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for AwsCloud {
@@ -108,8 +115,10 @@ impl AwsCloud {
         let lambda = lambda.await;
         Self {
             events: lambda.events(),
+            log_groups: lambda.log_groups(),
             lambda,
             details: Mutex::default(),
+            uploads: tokio::sync::Mutex::default(),
             options,
         }
     }

@@ -38,8 +38,14 @@ impl Holder<'_> {
         on_green.or_else(|| blue.detail.previous.clone())
     }
 
+    /// With all that blue should have: an earlier promotion may have come no further than the alias.
     fn is_on_blue(&self) -> bool {
-        let on_blue = |it: &Pointer| it.version == self.pointer.version && !it.detail.is_split();
+        let on_blue = |it: &Pointer| {
+            let found = it.detail.found.as_ref();
+            it.version == self.pointer.version
+                && !it.detail.is_split()
+                && found.is_none_or(|found| found.serves(&self.pointer.marks.blue))
+        };
         self.seen.blue.as_ref().is_some_and(on_blue)
     }
 }

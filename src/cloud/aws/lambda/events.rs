@@ -2,11 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use reqwest::Method;
 use serde_json::{Value, json};
 
-use super::signed::{Asking, Said, Signed};
-use crate::{cloud::CloudError, name::CloudName};
+use super::{json::Json, signed::Signed};
+use crate::cloud::CloudError;
 
 /// Of a rule, the one target that is ours.
 const TARGET: &str = "blue";
@@ -84,67 +83,18 @@ impl Events {
         resource: &str,
         body: &Value,
     ) -> Result<Option<Value>, CloudError> {
-        let asking = Asking {
+        let asking = Json {
             service: "events",
+            protocol: "AWSEvents",
             operation,
             resource,
-            method: Method::POST,
-            path: "/",
-            headers: vec![
-                ("content-type", "application/x-amz-json-1.1".to_owned()),
-                ("x-amz-target", format!("AWSEvents.{operation}")),
-            ],
-            body: body.to_string().into(),
+            body,
         };
-        let Said { status, text: said } = self.0.ask(asking).await?;
-        let told: Value = serde_json::from_str(&said).unwrap_or_default();
-        if status == 200 {
-            return Ok(Some(told));
+        match self.0.ask_json(asking).await? {
+            Ok(told) => Ok(Some(told)),
+            Err(refusal) if refusal.kind == "ResourceNotFoundException" => Ok(None),
+            Err(refusal) => Err(refusal.sorted(operation, resource)),
         }
-        let kind = text(&told, "__type");
-        let kind = kind.rsplit('#').next().unwrap_or_default().to_owned();
-        if kind == "ResourceNotFoundException" {
-            return Ok(None);
-        }
-        let message = [text(&told, "message"), text(&told, "Message")].concat();
-        Err(refused(status, &kind, &message, (operation, resource)))
-    }
-}
-
-fn refused(status: u16, kind: &str, message: &str, asked: (&str, &str)) -> CloudError {
-    let cloud = CloudName::Aws;
-    let (operation, resource) = asked;
-    let operation = format!("{operation} of `{resource}`");
-    let message = format!("{kind}: {message}");
-    match (status, kind) {
-        (_, "ThrottlingException" | "TooManyRequestsException") | (429, _) => {
-            CloudError::Throttled {
-                cloud,
-                retry_after: std::time::Duration::from_secs(1),
-            }
-        }
-        (_, "ConcurrentModificationException") => CloudError::Busy {
-            cloud,
-            resource: resource.to_owned(),
-            message,
-        },
-        (401 | 403, _) | (_, "AccessDeniedException" | "LimitExceededException") => {
-            CloudError::Denied {
-                cloud,
-                operation,
-                message,
-            }
-        }
-        (500.., _) | (_, "") => CloudError::Unreachable {
-            cloud,
-            operation,
-            message: format!("{status} {message}"),
-        },
-        _ => CloudError::Invalid {
-            cloud,
-            operation,
-            message,
-        },
     }
 }
 

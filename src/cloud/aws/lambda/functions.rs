@@ -31,6 +31,11 @@ pub(in crate::cloud::aws) enum Code {
     Zip(Vec<u8>),
     /// By its digest.
     Image(String),
+    /// A zip in S3.
+    Object {
+        bucket: String,
+        key: String,
+    },
 }
 
 impl Code {
@@ -39,6 +44,7 @@ impl Code {
         match self {
             Self::Zip(zip) => builder.zip_file(Blob::new(zip)).build(),
             Self::Image(uri) => builder.image_uri(uri).build(),
+            Self::Object { bucket, key } => builder.s3_bucket(bucket).s3_key(key).build(),
         }
     }
 }
@@ -146,7 +152,7 @@ impl Lambda {
         } = change;
         let parts = wanted.extras.parts(&before);
         let kind = match &code {
-            Code::Zip(_) => None,
+            Code::Zip(_) | Code::Object { bucket: _, key: _ } => None,
             Code::Image(_) => Some(PackageType::Image),
         };
         self.turn(Class::Other).await;
@@ -240,6 +246,7 @@ impl Lambda {
         let call = match code {
             Code::Zip(zip) => call.zip_file(Blob::new(zip)),
             Code::Image(uri) => call.image_uri(uri),
+            Code::Object { bucket, key } => call.s3_bucket(bucket).s3_key(key),
         };
         let answer = call
             .set_architectures(architectures(wanted))

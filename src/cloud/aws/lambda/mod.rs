@@ -26,6 +26,8 @@ mod concurrency;
 mod errors;
 mod events;
 mod functions;
+mod json;
+mod log_groups;
 mod policies;
 mod signed;
 mod sources;
@@ -56,12 +58,13 @@ use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use self::signed::Signed;
 pub(super) use self::{
     aliases::{Pointing, Share},
     events::Events,
     functions::{Change, Code, Function},
+    log_groups::LogGroups,
     policies::permit_url,
+    signed::{Asking, Said, Signed},
     urls::Address,
 };
 
@@ -254,9 +257,19 @@ impl Lambda {
         }
     }
 
+    /// Any other service, as the same person.
+    pub(super) fn signed(&self) -> Signed {
+        self.signed.clone()
+    }
+
     /// EventBridge, as the same person.
     pub(super) fn events(&self) -> Events {
         Events(self.signed.clone())
+    }
+
+    /// CloudWatch Logs, as the same person.
+    pub(super) fn log_groups(&self) -> LogGroups {
+        LogGroups(self.signed.clone())
     }
 
     /// Waits until the account's quota has room for one more call.

@@ -46,7 +46,7 @@ pub(in crate::cloud::aws) struct Asking<'a> {
     pub(in crate::cloud::aws) resource: &'a str,
     pub(in crate::cloud::aws) method: reqwest::Method,
     /// From the service's root on, with its query.
-    pub(in crate::cloud::aws) path: &'a str,
+    pub(in crate::cloud::aws) path: String,
     pub(in crate::cloud::aws) headers: Vec<(&'static str, String)>,
     pub(in crate::cloud::aws) body: Bytes,
 }
