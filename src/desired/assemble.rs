@@ -167,6 +167,7 @@ fn desired(
         release: Release::new(service, environment, tree.clone(), revision.clone()),
         environment: environment.clone(),
         rollout: service.rollout.clone(),
+        depends_on: service.depends_on.clone(),
         drift: service.drift,
     }
 }
@@ -182,11 +183,13 @@ fn is_as(
         release,
         environment: runs_in,
         rollout,
+        depends_on,
         drift,
     } = before;
     let service = &placed.service;
     runs_in == environment
         && *rollout == service.rollout
+        && *depends_on == service.depends_on
         && *drift == service.drift
         && release.is_of(service, environment, tree)
 }

@@ -3,7 +3,10 @@
 mod assemble;
 mod release;
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +16,7 @@ pub use self::{
 };
 use crate::{
     manifest::spec::{DriftMode, Environment, RolloutSpec},
-    name::ServiceKey,
+    name::{ServiceKey, ServiceName},
 };
 
 /// One service as a commit asks for it, in one environment.
@@ -23,6 +26,9 @@ pub struct DesiredService {
     pub environment: Environment,
     /// How it gets there. Not part of the release: changing a gate deploys nothing.
     pub rollout: RolloutSpec,
+    /// Services of the same environment.
+    #[serde(default)]
+    pub depends_on: BTreeSet<ServiceName>,
     pub drift: DriftMode,
 }
 

@@ -104,6 +104,16 @@ impl ReleaseContent {
         ReleaseDigest::of(&json.expect("a release has a JSON form"))
     }
 
+    /// The digest without what belongs to its environment: what is the same in two environments is the same code, configured alike.
+    pub fn carried(&self) -> ReleaseDigest {
+        let role = None;
+        Self {
+            role,
+            ..self.clone()
+        }
+        .digest()
+    }
+
     /// The variables of one function: the service's, then its own.
     pub fn env_of(&self, function: &FunctionName) -> BTreeMap<String, EnvValue> {
         let mut env = self.env.clone();

@@ -2,13 +2,19 @@
 //!
 //! Looks at one order just before it is recorded and sent. It shares no code with the planner: a fault there should not be a fault here.
 
+mod standing;
+
 use crate::{
     manifest::{
         spec::{Gate, GateKind, GateStage, Measure},
         strategy::{CanaryStep, Strategy},
     },
-    name::{CloudName, GateName, Percent, ReleaseDigest},
-    plan::state::{Ask, ServiceState},
+    name::{CloudName, GateName, Percent, ReleaseDigest, ServiceKey},
+    plan::{
+        around::{Around, Stage},
+        state::{Ask, ServiceState},
+        step::Fleet,
+    },
     rollout::{Rollout, evidence::Outcome, intent::Order, phase::Phase},
 };
 
@@ -45,8 +51,25 @@ pub enum Alarm {
         target: CloudName,
         release: ReleaseDigest,
     },
+    #[error("refused to promote {} on {target}: {mate}, which goes with it, does not", release.short())]
+    LeavesItsGroup {
+        target: CloudName,
+        release: ReleaseDigest,
+        mate: ServiceKey,
+    },
     #[error("refused to write to {target}: it was never seen")]
     Unseen { target: CloudName },
+    #[error("refused to promote on {target}: {ill} is ill, and {target} is the last healthy cloud")]
+    LastHealthy { target: CloudName, ill: CloudName },
+    #[error("refused an order for {}: {} is asked for now", release.short(), named(*.by))]
+    Superseded {
+        release: ReleaseDigest,
+        by: Option<ReleaseDigest>,
+    },
+}
+
+fn named(release: Option<ReleaseDigest>) -> String {
+    release.map_or_else(|| "nothing".to_owned(), |release| release.short())
 }
 
 /// Looks at one order once more.
@@ -57,14 +80,18 @@ pub enum Alarm {
 pub fn check(
     order: &Order,
     state: &ServiceState,
-    known: usize,
-    absent: usize,
+    around: &Around,
     share: usize,
 ) -> Result<(), Alarm> {
     match order {
-        Order::Build { .. } | Order::Measure { .. } => Ok(()),
+        Order::Build { release } => standing::is_current(state, *release),
+        Order::Measure { .. } => match &state.rollout {
+            Some(rollout) => standing::is_current(state, rollout.release),
+            None => Ok(()),
+        },
         Order::Stage { target, release } => {
             is_ours(state, *target)?;
+            standing::is_current(state, *release)?;
             let is_asked = state.rollout.as_ref().is_some_and(|rollout| {
                 rollout.release == *release && matches!(rollout.phase, Phase::Staging)
             });
@@ -90,12 +117,13 @@ pub fn check(
         }
         Order::Promote { target, release } | Order::Repair { target, release } => {
             is_ours(state, *target)?;
-            may_serve(state, *release)
-                .then_some(())
-                .ok_or(Alarm::NotPassed {
-                    target: *target,
-                    release: *release,
-                })
+            let (target, release) = (*target, *release);
+            standing::is_current(state, release)?;
+            standing::is_not_the_last(state, target, release)?;
+            if !may_serve(state, release) {
+                return Err(Alarm::NotPassed { target, release });
+            }
+            with_its_group(state, around, target, release)
         }
         Order::Retract { target, release } => {
             is_ours(state, *target)?;
@@ -104,7 +132,7 @@ pub fn check(
                 release: *release,
             })
         }
-        Order::Prune { target } => may_prune(state, *target, known, absent, share),
+        Order::Prune { target } => may_prune(state, *target, around.fleet, share),
     }
 }
 
@@ -208,6 +236,33 @@ fn has_passed(rollout: &Rollout, gate: &Gate) -> bool {
     }
 }
 
+/// A member of a group takes no blue while another that it goes with has stopped, or has not come so far.
+fn with_its_group(
+    state: &ServiceState,
+    around: &Around,
+    target: CloudName,
+    release: ReleaseDigest,
+) -> Result<(), Alarm> {
+    let rollout = state.rollout.as_ref();
+    let promoting = rollout.filter(|it| matches!(it.phase, Phase::Promoting));
+    let mates = promoting.into_iter().flat_map(|rollout| &rollout.pact);
+    for (mate, id) in mates {
+        let other = around.others.get(mate);
+        let facts = other.and_then(|other| other.facts.as_ref());
+        let theirs = facts.and_then(|facts| facts.rollout.as_ref());
+        let goes_along = theirs
+            .is_some_and(|it| it.id == *id && matches!(it.stage, Stage::Moving | Stage::Live));
+        if !goes_along {
+            return Err(Alarm::LeavesItsGroup {
+                target,
+                release,
+                mate: mate.clone(),
+            });
+        }
+    }
+    Ok(())
+}
+
 /// Not one more failed than is forgiven, and as much succeeded as is asked for.
 fn has_enough(measure: &Measure, outcomes: &[&Outcome]) -> bool {
     let number = |is: fn(&Outcome) -> bool| outcomes.iter().filter(|it| is(it)).count();
@@ -257,12 +312,19 @@ fn is_ours(state: &ServiceState, target: CloudName) -> Result<(), Alarm> {
 fn may_prune(
     state: &ServiceState,
     target: CloudName,
-    known: usize,
-    absent: usize,
+    fleet: Fleet,
     share: usize,
 ) -> Result<(), Alarm> {
+    let Fleet { known, absent } = fleet;
     if !matches!(state.ask, Ask::Absent) {
         return Err(Alarm::StillWanted { target });
+    }
+    if state
+        .live
+        .get(&target)
+        .is_none_or(|live| live.seen.is_none())
+    {
+        return Err(Alarm::Unseen { target });
     }
     if absent * 100 > known * share {
         return Err(Alarm::PrunesTooMuch {

@@ -88,6 +88,8 @@ mod tests {
     const FUNCTION: &str = "/properties/functions/additionalProperties";
     const SECRET: &str = "/properties/env/additionalProperties/anyOf/1";
     const ACROSS: &str = "/properties/rollout/properties/across/anyOf/2";
+    const STRATEGY: &str = "/properties/rollout/properties/strategy/anyOf/1";
+    const CANARY: &str = "/properties/canary";
     const GATE: &str = "/properties/rollout/properties/gates/items";
 
     #[track_caller]
@@ -107,10 +109,18 @@ mod tests {
         service(&[SPEC, SECRET], raw::SecretText::KEYS);
         service(&[SPEC, "/properties/rollout"], raw::RolloutText::KEYS);
         service(&[SPEC, ACROSS], raw::AcrossLong::KEYS);
+        service(&[SPEC, STRATEGY], raw::StrategyLong::KEYS);
+        let canary = |pointer: &str, known| service(&[SPEC, STRATEGY, CANARY, pointer], known);
+        canary("/anyOf/1", raw::CanaryLong::KEYS);
+        canary("/anyOf/0/items/anyOf/2", raw::StepLong::KEYS);
+        const PAUSE: &str = "/anyOf/0/items/anyOf/2/properties/pause/anyOf/1";
+        canary(PAUSE, raw::PauseLong::KEYS);
         service(&[SPEC, GATE], raw::GateSpec::KEYS);
         let environment = |pointer: &[&str], known| check(Kind::Environment, pointer, known);
         environment(&[], raw::EnvironmentDocument::KEYS);
         environment(&[SPEC], raw::EnvironmentSpec::KEYS);
+        let follows = "/properties/follows/anyOf/1";
+        environment(&[SPEC, follows], raw::FollowsLong::KEYS);
         environment(&[SPEC, "/properties/aws"], raw::AwsText::KEYS);
         environment(&[SPEC, "/properties/azure"], raw::AzureText::KEYS);
         let gate = |pointer: &[&str], known| check(Kind::Gate, pointer, known);

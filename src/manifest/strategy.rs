@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::spec::Across;
+use super::spec::{Across, GateStage, RolloutSpec};
 use crate::name::{CloudName, GateName, Percent};
 
 /// How users come to a new release.
@@ -95,6 +95,43 @@ pub fn short(length: Duration) -> String {
         format!("{}m", seconds / 60)
     } else {
         format!("{seconds}s")
+    }
+}
+
+impl RolloutSpec {
+    /// Gates that a step of a canary names are asked there.
+    pub(super) fn claim_gates(&mut self) {
+        let steps = self.strategy.steps().iter();
+        let named = |step: &CanaryStep| match step {
+            CanaryStep::Gates(names) => names.clone(),
+            CanaryStep::Weight(_) | CanaryStep::Pause(_) => Vec::new(),
+        };
+        let claimed: Vec<GateName> = steps.flat_map(named).collect();
+        for gate in &mut self.gates {
+            if claimed.contains(&gate.name) {
+                gate.after = GateStage::Canary;
+            }
+        }
+    }
+
+    /// Targets whose blue moves at once although a canary is asked for, each with why.
+    pub fn moved_at_once(&self, targets: &[CloudName]) -> Vec<(CloudName, String)> {
+        if self.strategy == Strategy::BlueGreen {
+            return Vec::new();
+        }
+        let first = self.across.first_of(targets);
+        let why = |target: CloudName| {
+            let why = match (can_weigh(target), first.contains(&target)) {
+                (true, true) => return None,
+                (true, false) => "it follows the cloud that goes first, after the soak",
+                (false, _) => "it cannot share requests between two releases",
+            };
+            let told = format!(
+                "no canary on {target}: {why}, so its blue moves at once, with the promotion"
+            );
+            Some((target, told))
+        };
+        targets.iter().copied().filter_map(why).collect()
     }
 }
 

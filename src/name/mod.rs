@@ -98,6 +98,10 @@ name_type!(
     GateName, "gate name", 63
 );
 name_type!(
+    /// Services of one environment that are promoted together or not at all.
+    GroupName, "group name", 63
+);
+name_type!(
     /// A repository in the daemon's configuration.
     RepositoryName, "repository name", 63
 );

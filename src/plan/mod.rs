@@ -6,6 +6,7 @@
 
 pub mod act;
 pub mod apply;
+pub mod around;
 pub mod preview;
 pub mod reason;
 mod rolling;

@@ -3,12 +3,15 @@
 use serde::Serialize;
 
 use super::{
+    around::{self, Around},
     reason::{Planned, Reason, WaitingOn},
+    rolling::shifting::weighers,
     state::{Policy, ServiceState},
-    step::{Fleet, Note, Step, reason_for, step},
+    step::{Note, Step, reason_for, step},
 };
 use crate::{
-    name::{Actor, CloudName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    manifest::{spec::RolloutSpec, strategy::CanaryStep},
+    name::{Actor, CloudName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{Trigger, intent::Order},
 };
 
@@ -23,6 +26,9 @@ pub struct ServicePlan {
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<Planned>,
     pub gates: Vec<String>,
+    /// What people should know of it, such as a cloud that takes no share of a canary.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub waiting: Vec<WaitingOn>,
 }
 
@@ -34,7 +40,12 @@ impl ServicePlan {
 }
 
 /// What would be done for a service whose targets were looked at.
-pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> ServicePlan {
+pub fn preview(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> ServicePlan {
     let mut plan = ServicePlan {
         service: state.key.clone(),
         revision: state
@@ -45,12 +56,13 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
         live: state.memory.promoted,
         orders: Vec::new(),
         gates: Vec::new(),
+        notes: Vec::new(),
         waiting: Vec::new(),
     };
     let mut state = state.clone();
     // Two notes at most come before something that is done or waited for: what is learnt, and a pin that is let go.
     for _ in 0..4 {
-        match step(&state, fleet, policy, now) {
+        match step(&state, around, policy, now) {
             Step::Note(Note::Forget) => break,
             Step::Note(
                 note @ (Note::Learn { .. } | Note::Unpin | Note::Clear { .. } | Note::Redo { .. }),
@@ -62,7 +74,10 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
                 release,
                 trigger,
                 actor,
-            } => rollout(&mut plan, &state, release, trigger, &actor),
+            } => {
+                rollout(&mut plan, &state, release, trigger, &actor);
+                plan.waiting = ahead(&state, around, now);
+            }
             Step::Send(sendings) => {
                 plan.orders = sendings
                     .into_iter()
@@ -77,7 +92,7 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
                 state.in_flight.observing.extend(targets);
                 continue;
             }
-            Step::Move(_) => {
+            Step::Move(_) | Step::Together(_) => {
                 if let Some(active) = state.active() {
                     let (release, trigger, actor) =
                         (active.release, active.trigger, active.actor.clone());
@@ -90,6 +105,24 @@ pub fn preview(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestam
     }
     plan.live = state.memory.promoted;
     plan
+}
+
+/// A service that was never looked at before, with what the look says of it.
+pub fn learnt(state: &ServiceState, now: Timestamp) -> ServiceState {
+    let mut state = state.clone();
+    let next = step(&state, &Around::default(), Policy::default(), now);
+    if let Step::Note(note @ Note::Learn { .. }) = next {
+        super::apply::note(&mut state, note, now);
+    }
+    state
+}
+
+/// Whom a rollout that begins now will have to wait for.
+fn ahead(state: &ServiceState, around: &Around, now: Timestamp) -> Vec<WaitingOn> {
+    let waiting = around::ahead(state, around, now);
+    let mut on = waiting.map(|waiting| waiting.on).unwrap_or_default();
+    on.extend(around::mates(around));
+    on
 }
 
 /// The orders of a whole rollout.
@@ -123,6 +156,21 @@ fn rollout(
             &reason,
         );
     }
+    let active = state.active().map(|active| &active.spec);
+    let spec = active.or_else(|| state.ask.desired().map(|desired| &desired.rollout));
+    let spec = spec.filter(|_| !trigger.is_rollback());
+    for (target, weight) in
+        spec.map_or_else(Vec::new, |spec| shares(state, spec, &targets, release))
+    {
+        add(
+            Order::Shift {
+                target,
+                release,
+                weight,
+            },
+            &reason,
+        );
+    }
     for target in targets.iter().filter(|target| !holds(target)) {
         add(
             Order::Promote {
@@ -138,4 +186,27 @@ fn rollout(
         .map(|desired| desired.rollout.gates.as_slice())
         .unwrap_or_default();
     plan.gates = gates.iter().map(|gate| gate.name.to_string()).collect();
+    let whole = spec.map_or_else(Vec::new, |spec| spec.moved_at_once(&targets));
+    plan.notes = whole.into_iter().map(|(_, told)| told).collect();
+}
+
+/// The shares that a canary gives, in the order of its steps.
+fn shares(
+    state: &ServiceState,
+    spec: &RolloutSpec,
+    targets: &[CloudName],
+    release: ReleaseDigest,
+) -> Vec<(CloudName, Percent)> {
+    let previous = state.memory.promoted.filter(|it| *it != release);
+    let weighers = weighers(state, spec, targets, previous, release);
+    let mut shares = Vec::new();
+    for step in spec.strategy.steps() {
+        match step {
+            CanaryStep::Weight(weight) => {
+                shares.extend(weighers.iter().map(|target| (*target, *weight)));
+            }
+            CanaryStep::Pause(_) | CanaryStep::Gates(_) => {}
+        }
+    }
+    shares
 }

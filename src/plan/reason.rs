@@ -1,12 +1,13 @@
 //! Why an order exists, and what a pause waits on. Shown unchanged by CLI and API.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use super::around::Standing;
 use crate::{
     diff::{Change, FieldDrift},
-    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, ServiceKey, Timestamp},
     rollout::intent::{Failure, Order},
 };
 
@@ -74,6 +75,21 @@ fn join<T: fmt::Display>(items: &[T]) -> String {
         .join(", ")
 }
 
+/// `1h30m`, as it is written in manifests.
+fn spelt(length: Duration) -> String {
+    let seconds = length.as_secs();
+    let parts = [
+        (seconds / 3600, "h"),
+        (seconds / 60 % 60, "m"),
+        (seconds % 60, "s"),
+        (u64::from(length.subsec_millis()), "ms"),
+    ];
+    let written = parts.iter().filter(|(count, _)| *count > 0);
+    written
+        .map(|(count, unit)| format!("{count}{unit}"))
+        .collect()
+}
+
 /// What stands between now and the next order.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", tag = "on")]
@@ -87,6 +103,12 @@ pub enum WaitingOn {
     /// A target that was not seen, so nothing may be decided about it.
     Cloud {
         target: CloudName,
+        failure: Option<Failure>,
+    },
+    /// A promotion that would touch the last cloud that serves users well.
+    LastHealthy {
+        target: CloudName,
+        ill: CloudName,
         failure: Option<Failure>,
     },
     Order {
@@ -143,6 +165,51 @@ pub enum WaitingOn {
     Prune {
         message: String,
     },
+    /// A service that it depends on is not live at what Git asks for.
+    Dependency {
+        service: ServiceKey,
+        standing: Standing,
+    },
+    /// A member of its group is not ready to go with it.
+    Group {
+        service: ServiceKey,
+        standing: Standing,
+    },
+    /// The environment that its own one follows has not proven the release.
+    Environment {
+        service: ServiceKey,
+        /// How long it must be live there.
+        after: Duration,
+        /// When it will have been, if nothing happens.
+        until: Option<Timestamp>,
+        standing: Standing,
+    },
+}
+
+impl WaitingOn {
+    /// When it ends by itself, where that is known.
+    pub fn until(&self) -> Option<Timestamp> {
+        match self {
+            Self::Environment { until, .. }
+            | Self::Suspended { until, .. }
+            | Self::CanaryPause { until, .. } => *until,
+            Self::Order { next_at, .. } | Self::Gate { next_at, .. } => *next_at,
+            Self::Soak { until, .. } | Self::Bake { until } => Some(*until),
+            Self::Nothing
+            | Self::Git
+            | Self::Manifest { .. }
+            | Self::Cloud { .. }
+            | Self::LastHealthy { .. }
+            | Self::Approval { .. }
+            | Self::Person { .. }
+            | Self::Pinned { .. }
+            | Self::Rejected { .. }
+            | Self::Drift { .. }
+            | Self::Prune { .. }
+            | Self::Dependency { .. }
+            | Self::Group { .. } => None,
+        }
+    }
 }
 
 impl fmt::Display for WaitingOn {
@@ -158,6 +225,15 @@ impl fmt::Display for WaitingOn {
             Self::Git => f.write_str("the first read of the repository"),
             Self::Manifest { faults } => write!(f, "a correct manifest: {}", faults.join("; ")),
             Self::Cloud { target, failure } => write!(f, "a look at {target}{}", because(failure)),
+            Self::LastHealthy {
+                target,
+                ill,
+                failure,
+            } => write!(
+                f,
+                "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{}",
+                because(failure)
+            ),
             Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure)),
             Self::Gate { gate, .. } => write!(f, "gate {gate}"),
             Self::Approval {
@@ -199,6 +275,27 @@ impl fmt::Display for WaitingOn {
                 write!(f, "a person: drift on {target} is only told: {message}")
             }
             Self::Prune { message } => f.write_str(message),
+            Self::Dependency { service, standing } => {
+                write!(f, "{service}, which it depends on: it {standing}")
+            }
+            Self::Group { service, standing } => {
+                write!(f, "{service}, which is promoted with it: it {standing}")
+            }
+            Self::Environment {
+                service,
+                after,
+                until,
+                standing,
+            } => {
+                write!(f, "{service} to hold this release live")?;
+                if !after.is_zero() {
+                    write!(f, " for {}", spelt(*after))?;
+                }
+                if let Some(until) = until {
+                    write!(f, ", until {until}")?;
+                }
+                write!(f, ": it {standing}")
+            }
         }
     }
 }

@@ -14,7 +14,8 @@ use crate::{
     diff::FieldDrift,
     manifest::spec::Environment,
     name::{
-        Actor, CloudName, CodeDigest, FunctionName, ReleaseDigest, Revision, ServiceKey, Timestamp,
+        Actor, CloudName, CodeDigest, FunctionName, ReleaseDigest, Revision, ServiceKey,
+        ServiceName, Timestamp,
     },
     observed::{Observed, Scope},
     rollout::{
@@ -107,6 +108,9 @@ pub struct Memory {
     pub asked_revision: Option<Revision>,
     /// What blue is meant to hold on every target: the release that was promoted last.
     pub promoted: Option<ReleaseDigest>,
+    /// Since when it is live without a break.
+    #[serde(default)]
+    pub live_since: Option<Timestamp>,
     /// What was promoted before it: where `rollback` goes.
     pub previous: Option<ReleaseDigest>,
     pub pin: Option<Pin>,
@@ -118,6 +122,9 @@ pub struct Memory {
     pub next_repair: u64,
     /// Every function that the service has, or had since it was pruned last.
     pub functions: BTreeSet<FunctionName>,
+    /// What it depends on: deleted after it, when Git names neither any more.
+    #[serde(default)]
+    pub depends_on: BTreeSet<ServiceName>,
     /// Where it runs; needed still when Git no longer names it.
     pub environment: Option<Environment>,
     /// Echo of the newest `reconcile` token.
@@ -133,6 +140,7 @@ impl Memory {
             asked: None,
             asked_revision: None,
             promoted: None,
+            live_since: None,
             previous: None,
             pin: None,
             suspension: None,
@@ -140,6 +148,7 @@ impl Memory {
             next_rollout: 1,
             next_repair: 1,
             functions: BTreeSet::new(),
+            depends_on: BTreeSet::new(),
             environment: None,
             handled: None,
             created_at: now,

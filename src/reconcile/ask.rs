@@ -113,6 +113,7 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
         release,
         environment,
         rollout: _,
+        depends_on,
         drift: _,
     } = desired;
     let memory = &mut state.memory;
@@ -122,6 +123,7 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
     }
     memory.asked_revision = Some(release.revision.clone());
     memory.environment = Some(environment.clone());
+    memory.depends_on.clone_from(depends_on);
     memory
         .functions
         .extend(release.content.functions.keys().cloned());

@@ -174,10 +174,10 @@ impl Handle {
     pub async fn plan(&self, key: &ServiceKey) -> Option<ServicePlan> {
         let entry = self.shared.entry(key)?;
         let entry = entry.lock().await;
-        let fleet = lock(&self.shared.fleets).of(key);
+        let around = lock(&self.shared.around).of(&entry.state);
         Some(preview(
             &entry.state,
-            fleet,
+            &around,
             self.shared.policy,
             self.shared.clock.now(),
         ))
@@ -273,12 +273,20 @@ impl Handle {
         // Before any name is woken: a pass must not delete on a count that is too old.
         let named = asked.keys().map(|key| (key, false));
         let all = named.chain(unnamed.iter().map(|key| (key, true)));
-        *lock(&self.shared.fleets) = Fleets::count(all);
-        for (key, ask) in asked {
-            if !told.get(key).is_some_and(|before| ask.is_same(before)) {
-                self.take_in(key, Some(ask)).await;
-                told.insert(key.clone(), ask.clone());
-            }
+        let is_news = |(key, ask): &(&ServiceKey, &Asked)| {
+            !told.get(*key).is_some_and(|before| ask.is_same(before))
+        };
+        let news: Vec<(&ServiceKey, &Asked)> = asked.iter().filter(is_news).collect();
+        let gone = unnamed.iter().filter(|_| is_whole).map(|key| (key, None));
+        {
+            let mut around = lock(&self.shared.around);
+            around.count(Fleets::count(all));
+            let named = news.iter().map(|(key, ask)| (*key, Some(*ask)));
+            around.asked(named.chain(gone));
+        }
+        for (key, ask) in news {
+            self.take_in(key, Some(ask)).await;
+            told.insert(key.clone(), ask.clone());
         }
         if told.len() > asked.len() {
             told.retain(|key, _| asked.contains_key(key));
@@ -298,6 +306,7 @@ impl Handle {
     /// Takes in what the newest commit asks of one service; `None` if nothing names it any more.
     pub async fn ask_one(&self, key: &ServiceKey, asked: Option<&Asked>) {
         self.shared.told.lock().await.remove(key);
+        lock(&self.shared.around).asked(std::iter::once((key, asked)));
         self.take_in(key, asked).await;
     }
 
@@ -318,5 +327,7 @@ impl Handle {
         self.shared.publish(&entry);
         drop(entry);
         self.shared.wake(key.clone());
+        let lookers = lock(&self.shared.around).lookers(key);
+        self.shared.wake_all(lookers);
     }
 }

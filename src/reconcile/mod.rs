@@ -4,6 +4,7 @@
 //! and only then sends orders. What was sent comes back as a wake-up of the same name. After a crash there is nothing special to do: the
 //! intents on the disk are open, nothing is in flight, and an ordinary pass sends them again.
 
+pub mod around;
 mod ask;
 mod board;
 mod carry_out;
@@ -16,6 +17,8 @@ pub mod points;
 mod quarantine;
 mod queue;
 mod records;
+mod save;
+mod together;
 pub mod world;
 
 use std::{
@@ -28,6 +31,7 @@ use tokio::sync::{Mutex as AsyncMutex, Notify, OwnedMutexGuard, broadcast};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    around::Surroundings,
     board::Board,
     handle::{Asked, Handle},
     journal::Journal,
@@ -39,10 +43,7 @@ use self::{
 use crate::{
     clock::Clock,
     name::{ServiceKey, Timestamp},
-    plan::{
-        state::{EventRecord, Policy, ServiceState},
-        step::Fleets,
-    },
+    plan::state::{EventRecord, Policy, ServiceState},
     store::{Store, StoreError, StoreExt, Tree},
 };
 
@@ -69,7 +70,8 @@ struct Shared {
     /// Tells the loop that the queue changed.
     nudge: Notify,
     board: Board,
-    fleets: Mutex<Fleets>,
+    /// What services know of one another.
+    around: Mutex<Surroundings>,
     /// What was asked of every service last.
     told: AsyncMutex<BTreeMap<ServiceKey, Asked>>,
     events: broadcast::Sender<Arc<EventRecord>>,
@@ -114,7 +116,7 @@ impl Reconciler {
             queue: Mutex::default(),
             nudge: Notify::new(),
             board: Board::default(),
-            fleets: Mutex::default(),
+            around: Mutex::default(),
             told: AsyncMutex::default(),
             events: broadcast::channel(EVENTS_MAX).0,
             journal: Journal::starting_at(next_event),
@@ -124,6 +126,7 @@ impl Reconciler {
             let key = state.key.clone();
             let entry = Entry::new(state);
             shared.publish(&entry);
+            shared.tell_of(&entry);
             lock(&shared.entries).insert(key.clone(), Arc::new(AsyncMutex::new(entry)));
             lock(&shared.queue).wake(key);
         }
@@ -169,6 +172,12 @@ impl Shared {
     fn wake(&self, key: ServiceKey) {
         lock(&self.queue).wake(key);
         self.nudge.notify_one();
+    }
+
+    fn wake_all(&self, keys: impl IntoIterator<Item = ServiceKey>) {
+        for key in keys {
+            self.wake(key);
+        }
     }
 
     fn entry(&self, key: &ServiceKey) -> Option<Arc<AsyncMutex<Entry>>> {

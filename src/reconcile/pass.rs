@@ -13,20 +13,19 @@ use super::{
     Shared, lock,
     points::{self, Part},
     quarantine::Quarantine,
-    records,
 };
 use crate::{
     guard,
     name::{CloudName, ServiceKey, Timestamp},
     plan::{
         apply::{self, Write, event},
+        around::{Around, Facts, Joint},
         reason::WaitingOn,
-        state::{EventRecord, ServiceState, Severity},
-        step::{Fleet, Sending, Step, Waiting, step},
+        state::{ServiceState, Severity},
+        step::{Sending, Step, Waiting, step, turn},
     },
     rollout::intent::{IntentKey, Order},
     status,
-    store::{Batch, SetAside, StoreError},
 };
 
 /// A rollout takes fewer than twenty steps from beginning to end; a planner that takes more goes in circles.
@@ -57,6 +56,15 @@ enum Start {
     Order(IntentKey, Order),
 }
 
+/// What comes of a pass.
+#[derive(Default)]
+struct Decision {
+    starts: Vec<Start>,
+    /// A move that others make, too.
+    joint: Option<Joint>,
+    wake: Option<Timestamp>,
+}
+
 impl Entry {
     pub(super) fn new(state: ServiceState) -> Self {
         Self {
@@ -71,12 +79,12 @@ impl Entry {
 }
 
 /// A name that is being worked on. However the pass ends, the name can be worked on again.
-struct Turn<'a> {
+struct Hold<'a> {
     shared: &'a Shared,
     key: &'a ServiceKey,
 }
 
-impl Drop for Turn<'_> {
+impl Drop for Hold<'_> {
     fn drop(&mut self) {
         lock(&self.shared.queue).done(self.key);
         self.shared.nudge.notify_one();
@@ -85,7 +93,7 @@ impl Drop for Turn<'_> {
 
 impl Shared {
     pub(super) async fn pass(self: Arc<Self>, key: ServiceKey) {
-        let _turn = Turn {
+        let _hold = Hold {
             shared: &self,
             key: &key,
         };
@@ -100,10 +108,17 @@ impl Shared {
         if entry.quarantine.is_some() {
             return;
         }
-        let (starts, mut wake) = self.decide(&mut entry);
+        let Decision {
+            starts,
+            joint,
+            mut wake,
+        } = self.decide(&mut entry);
         match self.save(&mut entry).await {
             Ok(()) if entry.state.is_forgotten() => return self.forget(&entry),
-            Ok(()) => self.start_all(&mut entry, starts),
+            Ok(()) => {
+                self.start_all(&mut entry, starts);
+                self.tell_of(&entry);
+            }
             Err(error) => {
                 tracing::error!(service = %key, error = %error, "the store could not be written; nothing is sent");
                 take_back(&mut entry, &starts);
@@ -114,6 +129,13 @@ impl Shared {
         // A wake-up in the past would be a pass without a pause.
         let soonest = self.clock.now().after(PASS_PAUSE);
         lock(&self.queue).wake_at(key, wake.map(|at| at.max(soonest)));
+        drop(entry);
+        if let Some(joint) = joint
+            && !self.together(&joint).await
+        {
+            let again = self.clock.now().after(STORE_RETRY);
+            lock(&self.queue).wake_at(key, Some(again));
+        }
     }
 
     /// Nothing is left of the service, here or on any cloud: its name is free again.
@@ -122,34 +144,54 @@ impl Shared {
         lock(&self.entries).remove(key);
         self.board.put(key, |_, _| None);
         lock(&self.queue).wake_at(key, None);
+        let lookers = lock(&self.around).forget(key);
+        self.wake_all(lookers);
+    }
+
+    /// Brings what others may need to know of a service up to date, and wakes those whom it concerns.
+    pub(super) fn tell_of(&self, entry: &Entry) {
+        let state = &entry.state;
+        let now = self.clock.now();
+        let stalled = entry.stalled.as_deref();
+        let around = lock(&self.around).of(state);
+        let turn = match stalled {
+            None => turn(state, &around, self.policy, now),
+            Some(_) => None,
+        };
+        let lookers = lock(&self.around).tell(&state.key, |before| {
+            Facts::of(state, stalled, turn.map(|(turn, _)| turn), before, now)
+        });
+        self.wake_all(lookers);
     }
 
     /// Takes steps until the answer is to wait.
-    fn decide(&self, entry: &mut Entry) -> (Vec<Start>, Option<Timestamp>) {
-        let mut starts = Vec::new();
+    fn decide(&self, entry: &mut Entry) -> Decision {
+        let mut decision = Decision::default();
         if entry.stalled.is_some() {
-            return (starts, None);
+            return decision;
         }
-        let fleet = lock(&self.fleets).of(&entry.state.key);
+        let around = lock(&self.around).of(&entry.state);
         apply::not_in_the_future(&mut entry.state, self.clock.now());
         for _ in 0..STEPS_MAX {
             let now = self.clock.now();
             points::part(&entry.state.key, Part::Plan);
-            let step = step(&entry.state, fleet, self.policy, now);
-            match self.take(entry, step, fleet, now, &mut starts) {
+            let planted = points::instead(&entry.state.key);
+            let step = planted.unwrap_or_else(|| step(&entry.state, &around, self.policy, now));
+            match self.take(entry, step, &around, now, &mut decision) {
                 Ok(None) => {}
                 Ok(Some(Waiting { on, wake })) => {
                     entry.waiting = on;
-                    return (starts, wake);
+                    decision.wake = wake;
+                    return decision;
                 }
                 Err(message) => {
                     self.stall(entry, message);
-                    return (starts, None);
+                    return decision;
                 }
             }
         }
         self.stall(entry, format!("planning took more than {STEPS_MAX} steps"));
-        (starts, None)
+        decision
     }
 
     /// Takes one step into the state.
@@ -157,11 +199,12 @@ impl Shared {
         &self,
         entry: &mut Entry,
         step: Step,
-        fleet: Fleet,
+        around: &Around,
         now: Timestamp,
-        starts: &mut Vec<Start>,
+        decision: &mut Decision,
     ) -> Result<Option<Waiting>, String> {
         let state = &mut entry.state;
+        let starts = &mut decision.starts;
         points::part(&state.key, Part::Step);
         let writes = match step {
             Step::Begin {
@@ -181,14 +224,8 @@ impl Shared {
             }
             Step::Send(sendings) => {
                 for Sending { order, .. } in &sendings {
-                    guard::check(
-                        order,
-                        state,
-                        fleet.known,
-                        fleet.absent,
-                        self.policy.prune_share,
-                    )
-                    .map_err(|alarm| alarm.to_string())?;
+                    guard::check(order, state, around, self.policy.prune_share)
+                        .map_err(|alarm| alarm.to_string())?;
                 }
                 let writes = apply::record(state, &sendings, now);
                 starts.extend(
@@ -197,6 +234,11 @@ impl Shared {
                         .map(|sending| Start::Order(sending.key, sending.order)),
                 );
                 writes
+            }
+            Step::Together(joint) => {
+                decision.joint = Some(joint);
+                let (on, wake) = (Vec::new(), None);
+                return Ok(Some(Waiting { on, wake }));
             }
             Step::Wait(waiting) => return Ok(Some(waiting)),
         };
@@ -219,80 +261,6 @@ impl Shared {
             message: message.clone(),
         }];
         entry.stalled = Some(message);
-    }
-
-    /// Brings what changed to the disk, all of it or nothing.
-    pub(super) async fn save(&self, entry: &mut Entry) -> Result<(), StoreError> {
-        if entry.unsaved.is_empty() {
-            return Ok(());
-        }
-        let mut told = Vec::new();
-        for write in &mut entry.unsaved {
-            if let Write::Event(record) = write {
-                if record.seq == 0 {
-                    record.seq = self.journal.number();
-                }
-                told.push(record.clone());
-            }
-        }
-        points::part(&entry.state.key, Part::Save);
-        let mut batch = Batch::new();
-        records::add(&mut batch, &entry.state, &entry.unsaved);
-        self.store.commit(batch).await?;
-        points::written(&entry.state, &entry.unsaved);
-        entry.unsaved.clear();
-        self.journal.written(told, |record| self.tell(record));
-        Ok(())
-    }
-
-    pub(super) fn tell(&self, record: Arc<EventRecord>) {
-        let service = record.service.as_ref().map(ToString::to_string);
-        let (service, reason) = (service.unwrap_or_default(), &record.reason);
-        tracing::info!(service, reason, "{}", record.message);
-        // An error says that nobody listens, which is fine.
-        self.events.send(record).ok();
-    }
-
-    /// Writes and tells events that belong to no service.
-    pub(super) async fn tell_all(&self, mut events: Vec<EventRecord>) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        let mut batch = Batch::new();
-        for record in &mut events {
-            record.seq = self.journal.number();
-            record.at = self.clock.now();
-            batch.put(record);
-        }
-        let written = self.store.commit(batch).await;
-        match &written {
-            Ok(()) => self.journal.written(events, |record| self.tell(record)),
-            Err(_) => {
-                let numbers = events.iter().map(|record| record.seq);
-                self.journal.given_up(numbers, |record| self.tell(record));
-            }
-        }
-        written
-    }
-
-    pub(super) async fn tell_set_aside(&self, set_aside: Vec<SetAside>) -> Result<(), StoreError> {
-        let now = self.clock.now();
-        let record = |SetAside { tree, key, why }| EventRecord {
-            seq: 0,
-            at: now,
-            severity: Severity::Warning,
-            service: None,
-            reason: "RecordSetAside".to_owned(),
-            message: format!(
-                "{} record `{key}` could not be read and was set aside: {why}",
-                tree.name()
-            ),
-            actor: crate::name::Actor::daemon(),
-            revision: None,
-            rollout: None,
-        };
-        self.tell_all(set_aside.into_iter().map(record).collect())
-            .await
     }
 
     fn start_all(self: &Arc<Self>, entry: &mut Entry, starts: Vec<Start>) {

@@ -5,11 +5,11 @@
 #[cfg(not(debug_assertions))]
 pub use self::released::from_environment;
 #[cfg(not(debug_assertions))]
-pub(super) use self::released::{answered, part, written};
+pub(super) use self::released::{answered, instead, part, written};
 #[cfg(debug_assertions)]
-pub(super) use self::tested::{answered, part, written};
+pub(super) use self::tested::{answered, instead, part, written};
 #[cfg(debug_assertions)]
-pub use self::tested::{from_environment, panic_at};
+pub use self::tested::{from_environment, panic_at, plan_instead};
 
 /// A part of the work for one service.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -53,13 +53,17 @@ mod released {
     use super::Part;
     use crate::{
         name::ServiceKey,
-        plan::{apply::Write, state::ServiceState},
+        plan::{apply::Write, state::ServiceState, step::Step},
         rollout::intent::IntentKey,
     };
 
     pub fn from_environment(_: fn(&str) -> Option<String>) {}
 
     pub(in crate::reconcile) fn part(_: &ServiceKey, _: Part) {}
+
+    pub(in crate::reconcile) fn instead(_: &ServiceKey) -> Option<Step> {
+        None
+    }
 
     pub(in crate::reconcile) fn written(_: &ServiceState, _: &[Write]) {}
 
@@ -81,7 +85,7 @@ mod tested {
     use super::Part;
     use crate::{
         name::ServiceKey,
-        plan::{apply::Write, state::ServiceState},
+        plan::{apply::Write, state::ServiceState, step::Step},
         reconcile::lock,
         rollout::intent::{IntentKey, IntentState},
     };
@@ -93,6 +97,7 @@ mod tested {
     const KILL_AT: &str = "VERDIGRIS_TEST_KILL_AT";
 
     static PANICS: Mutex<BTreeMap<(ServiceKey, Part), u32>> = Mutex::new(BTreeMap::new());
+    static STEPS: Mutex<BTreeMap<ServiceKey, Step>> = Mutex::new(BTreeMap::new());
     static WATCH: OnceLock<Watch> = OnceLock::new();
 
     struct Watch {
@@ -128,6 +133,15 @@ mod tested {
         });
         drop(panics);
         assert!(!is_due, "a test asked for a panic at {part:?} of {service}");
+    }
+
+    /// In the next pass over this service its planner says this once, whatever it should say.
+    pub fn plan_instead(service: &ServiceKey, step: Step) {
+        lock(&STEPS).insert(service.clone(), step);
+    }
+
+    pub(in crate::reconcile) fn instead(service: &ServiceKey) -> Option<Step> {
+        lock(&STEPS).remove(service)
     }
 
     /// Intents and outcomes that are on the disk now.

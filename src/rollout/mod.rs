@@ -10,7 +10,7 @@ pub mod intent;
 pub mod phase;
 pub mod verdict;
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -89,6 +89,9 @@ pub struct Rollout {
     pub transitions: Vec<Transition>,
     pub gates: Vec<GateRun>,
     pub approvals: Vec<Approval>,
+    /// Rollouts of its group that are promoted with it, or go back with it.
+    #[serde(default)]
+    pub pact: BTreeMap<ServiceKey, RolloutId>,
 }
 
 /// One move of a rollout.
@@ -124,6 +127,9 @@ impl Rollout {
             message,
         });
         self.phase = phase;
+        if self.phase.is_before_promotion() {
+            self.pact.clear();
+        }
         Ok(())
     }
 

@@ -58,6 +58,8 @@ pub enum StopReason {
     /// No slot held the release any more when it was its turn. It is staged again.
     NotStaged,
     SlotReverted,
+    /// Another member of its group did not come through.
+    GroupFailed,
     /// A newer release was asked for while it took a share of blue's requests.
     Superseded,
     Aborted,
@@ -76,6 +78,7 @@ impl StopReason {
             Self::PromotionFailed => "PromotionFailed",
             Self::NotStaged => "NotStaged",
             Self::SlotReverted => "SlotReverted",
+            Self::GroupFailed => "GroupFailed",
             Self::Superseded => "Superseded",
             Self::Aborted => "Aborted",
         }

@@ -130,6 +130,9 @@ pub struct PlanReport {
     /// In the order they would be sent; gates stand between staging and promotion.
     pub orders: Vec<PlannedOrder>,
     pub gates: Vec<String>,
+    /// What people should know of it, such as a cloud that takes no share of a canary.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     pub waiting: Vec<Waiting>,
 }
 
@@ -156,6 +159,7 @@ impl From<&ServicePlan> for PlanReport {
             live,
             orders,
             gates,
+            notes,
             waiting,
         } = plan;
         Self {
@@ -165,6 +169,7 @@ impl From<&ServicePlan> for PlanReport {
             live: *live,
             orders: orders.iter().map(PlannedOrder::from).collect(),
             gates: gates.clone(),
+            notes: notes.clone(),
             waiting: waiting.iter().map(Waiting::of).collect(),
         }
     }

@@ -11,8 +11,8 @@ use utoipa::{
 };
 
 use crate::name::{
-    Actor, CloudName, EnvironmentName, FunctionName, GateName, ReleaseDigest, RepositoryName,
-    Revision, ServiceKey, ServiceName, Timestamp,
+    Actor, CloudName, EnvironmentName, FunctionName, GateName, GroupName, ReleaseDigest,
+    RepositoryName, Revision, ServiceKey, ServiceName, Timestamp,
 };
 
 /// Says that a type is written as text, and what the text is like.
@@ -37,6 +37,7 @@ text_schema! {
     EnvironmentName, "Where services run.", "prod";
     FunctionName, "One function of a service.", "stock";
     GateName, "A gate.", "answers";
+    GroupName, "Services that are promoted together.", "checkout";
     ReleaseDigest, "What is deployed: code, configuration, environment and permissions.", "sha256:77b1…";
     RepositoryName, "A repository of the configuration.", "shop";
     Revision, "The commit that a release came from.", "main@sha1:4f2a…";

@@ -38,6 +38,7 @@ use verdigris::{
     git::mirror::Mirror,
     name::{Revision, ServiceKey},
     plan::{
+        around::Around,
         state::{Ask, ServiceState},
         step::{Fleet as Count, Step, step},
     },
@@ -181,12 +182,15 @@ impl Steps {
         let ask = started.elapsed();
         // What the first pass finds.
         settled.ask = Ask::Wanted(reading.services[key].clone());
-        let count = Count {
-            known: reading.services.len(),
-            absent: 0,
+        let around = Around {
+            fleet: Count {
+                known: reading.services.len(),
+                absent: 0,
+            },
+            ..Around::default()
         };
         let started = Instant::now();
-        let next = step(&settled, count, policy(), SystemClock.now());
+        let next = step(&settled, &around, policy(), SystemClock.now());
         let plan = started.elapsed();
         assert!(!matches!(next, Step::Wait(_)), "{next:?}");
         self.read.add(read);

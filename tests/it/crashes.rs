@@ -7,7 +7,8 @@ use verdigris::{
         CloudError,
         fake::{Fault, HandEdit, Operation},
     },
-    name::{CloudName, ReleaseDigest, Slot},
+    manifest::strategy::{CanaryStep, Strategy},
+    name::{CloudName, Percent, ReleaseDigest, Slot},
     plan::act::Action,
     store::{Scan, Store as _, Tree, memory},
 };
@@ -24,14 +25,18 @@ const LONG: Duration = Duration::from_secs(600);
 enum Story {
     Promotion,
     FailedPromotion,
+    Canary,
+    FailedCanary,
     Rollback,
     Prune,
     DriftRepair,
 }
 
-const STORIES: [Story; 5] = [
+const STORIES: [Story; 7] = [
     Story::Promotion,
     Story::FailedPromotion,
+    Story::Canary,
+    Story::FailedCanary,
     Story::Rollback,
     Story::Prune,
     Story::DriftRepair,
@@ -61,6 +66,14 @@ impl Story {
                 }
                 stage.commit(&all("3")).await;
             }
+            Self::Canary => stage.commit(&canaries()).await,
+            Self::FailedCanary => {
+                for nth in 1..=8 {
+                    let azure = stage.cloud(CloudName::Azure);
+                    azure.fault(Operation::Promote, nth, unreachable());
+                }
+                stage.commit(&canaries()).await;
+            }
             Self::Rollback => stage.act(Action::Rollback { to: None }).await,
             Self::Prune => stage.commit(&all("2")[1..]).await,
             Self::DriftRepair => {
@@ -74,8 +87,8 @@ impl Story {
     /// What both blues hold in the end.
     fn end(self) -> Option<ReleaseDigest> {
         let number = match self {
-            Self::Promotion => "3",
-            Self::FailedPromotion | Self::DriftRepair => "2",
+            Self::Promotion | Self::Canary => "3",
+            Self::FailedPromotion | Self::FailedCanary | Self::DriftRepair => "2",
             Self::Rollback => "1",
             Self::Prune => return None,
         };
@@ -89,6 +102,17 @@ fn all(number: &str) -> [verdigris::desired::DesiredService; 3] {
         service_version("cart", "1"),
         service_version("price", "1"),
     ]
+}
+
+/// Version 3 comes in two steps.
+fn canaries() -> [verdigris::desired::DesiredService; 3] {
+    let mut all = all("3");
+    let pause = CanaryStep::Pause(Some(Duration::from_secs(2)));
+    let weight = |percent| CanaryStep::Weight(Percent::new(percent).unwrap());
+    all[0].rollout.strategy = Strategy::Canary {
+        steps: vec![weight(10), pause.clone(), weight(50), pause],
+    };
+    all
 }
 
 fn unreachable() -> Fault {
@@ -124,6 +148,8 @@ async fn a_stop_after_any_write_to_the_disk_changes_nothing_about_where_we_end_u
             stage.pass(LONG).await;
             let blues = stage.blues().await;
             assert_eq!(blues, [story.end(); 2], "{story:?}, commit {at}");
+            let share = stage.cloud(CloudName::Aws).share(&key());
+            assert_eq!(share, None, "{story:?}, commit {at}");
         }
         // A prune writes least: two intents, their outcomes, and the end.
         assert!(crashes >= 3, "{story:?}: only {crashes} places to crash at");
@@ -141,6 +167,8 @@ async fn a_disk_that_fails_at_any_write_changes_nothing_about_where_we_end_up() 
                 stage.pass(LONG).await;
                 let blues = stage.blues().await;
                 assert_eq!(blues, [story.end(); 2], "{story:?}, {fault:?} at {nth}");
+                let share = stage.cloud(CloudName::Aws).share(&key());
+                assert_eq!(share, None, "{story:?}, {fault:?} at {nth}");
             }
         }
     }

@@ -7,6 +7,8 @@
 mod actions;
 mod api;
 mod build;
+mod canary;
+mod canary_end_to_end;
 mod cli;
 mod cloud_aws;
 mod cloud_aws_calls;
@@ -21,6 +23,7 @@ mod demo;
 mod end_to_end;
 mod gates;
 mod git;
+mod guard;
 mod laws;
 mod layers;
 mod local_arm;

@@ -73,12 +73,15 @@ async fn plan(before: Before<'_>, git: Option<DesiredService>) -> String {
 }
 
 fn read(state: &verdigris::plan::state::ServiceState, now: verdigris::name::Timestamp) -> String {
-    use verdigris::plan::{preview::preview, state::Policy, step::Fleet};
-    let fleet = Fleet {
-        known: 3,
-        absent: 1,
+    use verdigris::plan::{around::Around, preview::preview, state::Policy, step::Fleet};
+    let around = Around {
+        fleet: Fleet {
+            known: 3,
+            absent: 1,
+        },
+        ..Around::default()
     };
-    let plan = preview(state, fleet, Policy::default(), now);
+    let plan = preview(state, &around, Policy::default(), now);
     let mut told = String::new();
     for planned in &plan.orders {
         told += &format!("{} ({})\n", planned.order, planned.reason);

@@ -86,6 +86,7 @@ fn fresh(key: ServiceKey, ask: Ask, clock: &dyn Clock) -> ServiceState {
             release,
             environment,
             rollout: _,
+            depends_on: _,
             drift: _,
         } = &**desired;
         state.memory.environment = Some(environment.clone());

@@ -20,6 +20,7 @@ use crate::{
         state::{Policy, ServiceState},
         step::Fleets,
     },
+    reconcile::around::Surroundings,
 };
 
 /// Shows what the newest commit would change on both clouds, and why; changes nothing
@@ -78,11 +79,11 @@ async fn plan(config: &Config, asked: read::Asked, screen: &Screen) -> Planned {
     };
     let faults = asked.faults.clone();
     let states = look::look(&clouds, &clock, asked, screen).await;
-    let fleets = fleets(&states);
     let now = clock.now();
+    let around = Surroundings::at_first_sight(&states, fleets(&states), now);
     let plans = states
         .iter()
-        .map(|state| preview(state, fleets.of(&state.key), policy, now))
+        .map(|state| preview(state, &around.of(state), policy, now))
         .collect();
     Planned { plans, faults }
 }

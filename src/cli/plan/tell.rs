@@ -66,6 +66,7 @@ fn service(screen: &Screen, plan: &ServicePlan) {
         live,
         orders,
         gates,
+        notes,
         waiting,
     } = plan;
     let name = screen.paint(Tone::Strong, &service.to_string());
@@ -105,6 +106,9 @@ fn service(screen: &Screen, plan: &ServicePlan) {
             screen.paint(Tone::Plain, &planned.order.to_string()),
         ));
         reason_before = Some(reason);
+    }
+    for note in notes {
+        screen.line(&format!("  ! {}", screen.paint(Tone::Busy, note)));
     }
     for waiting in waiting {
         let text = screen.paint(Tone::Busy, &waiting.to_string());

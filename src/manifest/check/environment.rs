@@ -1,17 +1,21 @@
 //! Environments: forms of regions, roles, subscriptions and plans.
 
+use std::time::Duration;
+
 use sha2::{Digest, Sha256};
 
 use super::super::{
-    raw::{At, AwsText, AzureText, EnvironmentDocument, Report},
-    spec::{AwsTarget, AzurePlan, AzureTarget, Environment},
+    raw::{At, AwsText, AzureText, EnvironmentDocument, FollowsLong, FollowsText, Report},
+    spec::{AwsTarget, AzurePlan, AzureTarget, Environment, Follows},
+    yaml::Place,
 };
 use crate::name::EnvironmentName;
 
+/// An environment whose own document is right, and where it says whom it follows.
 pub(in crate::manifest) fn environment(
     document: &EnvironmentDocument,
     report: &mut Report,
-) -> Option<Environment> {
+) -> Option<(Environment, Option<Place>)> {
     let name = document.metadata.as_ref()?.value.name.clone();
     let spec = document.spec.as_ref()?;
     if spec.value.aws.is_none() && spec.value.azure.is_none() && report.drafts.is_empty() {
@@ -22,11 +26,43 @@ pub(in crate::manifest) fn environment(
     let known_name = name.as_ref().map(|name| &name.value);
     let azure = spec.value.azure.as_ref();
     let azure = azure.map(|azure| azure_target(azure, known_name, report));
-    Some(Environment {
+    let follows = spec.value.follows.as_ref();
+    let (follows, place) = match follows.map(follows_of) {
+        None => (None, None),
+        Some(followed) => {
+            let followed = followed?;
+            let follows = Follows {
+                environment: followed.environment.value,
+                after: followed.after,
+            };
+            (Some(follows), Some(followed.environment.place))
+        }
+    };
+    let environment = Environment {
         name: name?.value,
         aws: transpose(aws)?,
         azure: transpose(azure)?,
-    })
+        follows,
+    };
+    Some((environment, place))
+}
+
+struct Followed {
+    environment: At<EnvironmentName>,
+    after: Duration,
+}
+
+fn follows_of(follows: &At<FollowsText>) -> Option<Followed> {
+    match &follows.value {
+        FollowsText::Short(environment) => Some(Followed {
+            environment: environment.clone(),
+            after: Duration::ZERO,
+        }),
+        FollowsText::Long(FollowsLong { environment, after }) => Some(Followed {
+            environment: environment.clone()?,
+            after: after.as_ref().map_or(Duration::ZERO, |at| at.value.0),
+        }),
+    }
 }
 
 /// None where a target was written and is wrong.

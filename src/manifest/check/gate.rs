@@ -27,6 +27,16 @@ pub(in crate::manifest) enum GateDraft {
     Shared(At<GateName>),
 }
 
+impl GateDraft {
+    /// In status and history.
+    pub(super) fn name(&self) -> &GateName {
+        match self {
+            Self::Own(gate) => &gate.name,
+            Self::Shared(reference) => &reference.value,
+        }
+    }
+}
+
 /// More would hold a rollout for good.
 pub(super) const COUNT_MAX: u32 = 10_000;
 const RETRIES_MAX: u32 = 100;

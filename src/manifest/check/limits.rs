@@ -2,7 +2,7 @@
 
 use super::super::aws::EventSource;
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
-use crate::name::{EnvironmentName, FunctionName, ServiceName, Slot};
+use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
 
 const LAMBDA_NAME_MAX: usize = 64;
 /// A host name's label is 63 long; the slot's name takes a part of it.
@@ -41,7 +41,7 @@ pub(in crate::manifest) fn host_id(app: &str) -> &str {
 }
 
 pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) -> Vec<Limit> {
-    let mut limits = Vec::new();
+    let mut limits = unshared(service, environment);
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
         limits.extend(unwired(service, environment));
@@ -51,6 +51,23 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
         limits.extend(plan_limits(service, &azure.plan));
     }
     limits
+}
+
+/// A canary that a cloud cannot have is told now, and not when it moves.
+fn unshared(service: &Service, environment: &Environment) -> Vec<Limit> {
+    let targets = environment.targets();
+    let whole = service.rollout.moved_at_once(&targets);
+    let help = match whole.len() == targets.len() {
+        true => "no cloud takes a share here: the steps are waits and gates against green",
+        false => "its steps still wait and ask their gates before that",
+    };
+    let told = |(_, message): (CloudName, String)| Limit {
+        of: Subject::Service,
+        is_error: false,
+        message,
+        help: help.to_owned(),
+    };
+    whole.into_iter().map(told).collect()
 }
 
 fn lambda_names<'a>(

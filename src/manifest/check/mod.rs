@@ -11,6 +11,7 @@ mod metric;
 pub(crate) mod parity;
 mod request;
 mod service;
+mod strategy;
 mod timing;
 
 pub(super) use self::{

@@ -8,12 +8,12 @@ use super::{
             AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
         },
         spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
-        strategy::Strategy,
         yaml::Place,
     },
     filled,
     function::{self, Defaults},
     gate::{GateDraft, gates},
+    strategy::{step_gates, strategy},
     value,
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName};
@@ -26,6 +26,7 @@ pub(in crate::manifest) struct ServiceDraft {
     pub(in crate::manifest) service: Arc<Service>,
     pub(in crate::manifest) gates: Vec<GateDraft>,
     pub(in crate::manifest) environments: Vec<At<EnvironmentName>>,
+    pub(in crate::manifest) depends_on: Vec<At<ServiceName>>,
     pub(in crate::manifest) functions: BTreeMap<FunctionName, Place>,
     pub(in crate::manifest) source: Place,
 }
@@ -45,6 +46,7 @@ pub(in crate::manifest) fn service(
         memory,
         timeout,
         env,
+        depends_on,
         rollout,
         drift,
         aws,
@@ -55,7 +57,9 @@ pub(in crate::manifest) fn service(
     let checked = named.and_then(|named| checked_functions(named, runtime, &defaults, report));
     let build = build.as_ref().map(|build| filled(build, report));
     let rollout = rollout_of(rollout, report);
-    let environments = distinct(environments, report);
+    let environments = distinct_environments(environments, report);
+    let depends_on = depends_on.as_ref();
+    let depends_on = depends_on.map_or_else(Vec::new, |written| distinct(&written.value, report));
     let (functions, name, source) = (checked?, name?, source.clone()?);
     function::check_routes(&functions, named?, report);
     function::check_env_sizes(&functions, &env, named?, report);
@@ -71,6 +75,7 @@ pub(in crate::manifest) fn service(
         },
         functions,
         env,
+        depends_on: depends_on.iter().map(|at| at.value.clone()).collect(),
         rollout,
         drift: value(drift).unwrap_or_default(),
     };
@@ -80,6 +85,7 @@ pub(in crate::manifest) fn service(
         service: Arc::new(service),
         gates,
         environments,
+        depends_on,
         functions: places
             .map(|(name, at)| (name.value.clone(), at.place.clone()))
             .collect(),
@@ -118,7 +124,7 @@ fn checked_functions(
     all_good.then_some(functions)
 }
 
-fn distinct(
+fn distinct_environments(
     environments: &Option<At<Vec<At<EnvironmentName>>>>,
     report: &mut Report,
 ) -> Vec<At<EnvironmentName>> {
@@ -129,12 +135,17 @@ fn distinct(
         let help = "remove the key to run in every environment";
         report.fault(&written.place.key(), "names no environment", help);
     }
-    let mut kept: Vec<At<EnvironmentName>> = Vec::new();
-    for environment in &written.value {
-        if kept.iter().any(|known| known.value == environment.value) {
-            report.fault(&environment.place, "stands here twice", "keep one");
+    distinct(&written.value, report)
+}
+
+/// Names that must not stand in a list twice.
+fn distinct<N: Clone + PartialEq>(written: &[At<N>], report: &mut Report) -> Vec<At<N>> {
+    let mut kept: Vec<At<N>> = Vec::new();
+    for name in written {
+        if kept.iter().any(|known| known.value == name.value) {
+            report.fault(&name.place, "stands here twice", "keep one");
         } else {
-            kept.push(environment.clone());
+            kept.push(name.clone());
         }
     }
     kept
@@ -145,20 +156,28 @@ fn rollout_of(
     report: &mut Report,
 ) -> Option<(Vec<GateDraft>, RolloutSpec)> {
     let written = rollout.as_ref().map(|at| &at.value);
+    let way = written.and_then(|text| text.strategy.as_ref());
     let specs = written.and_then(|text| text.gates.as_ref());
-    let drafts = gates(specs.map_or(&[][..], |specs| &specs.value), report);
+    let mut specs = specs.map_or_else(Vec::new, |specs| specs.value.clone());
+    let plain = specs.len();
+    specs.extend(step_gates(way));
+    let drafts = gates(&specs, report);
+    let named = drafts.as_deref().unwrap_or_default().iter().skip(plain);
+    let strategy = strategy(way, named.map(GateDraft::name).cloned().collect(), report);
     let across = match written.and_then(|text| text.across.as_ref()) {
         None => Some(Across::Together),
         Some(across) => across_of(across, report),
     };
     let bake = written.and_then(|text| value(&text.bake));
     let drafts = drafts?;
-    let spec = RolloutSpec {
+    let mut spec = RolloutSpec {
         gates: own_gates(&drafts).unwrap_or_default(),
         bake: bake.map_or(Duration::ZERO, |length| length.0),
         across: across?,
-        strategy: Strategy::BlueGreen,
+        strategy: strategy?,
+        group: written.and_then(|text| value(&text.group)),
     };
+    spec.claim_gates();
     Some((drafts, spec))
 }
 

@@ -22,13 +22,17 @@ pub(super) use self::{
     },
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
-    short::{AcrossText, CommandText, EnvText},
+    short::{AcrossText, CommandText, EnvText, FollowsText},
+    steps::{
+        CanaryLong, CanaryText, PauseLong, PauseText, Share, StepLong, StepText, StrategyLong,
+        StrategyText, StrategyWord,
+    },
 };
 use super::{
     spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
     yaml::{Node, Place},
 };
-use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName};
+use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName};
 
 /// Declares a record: `"key" field: Type`, and which keys must be there.
 macro_rules! record {
@@ -60,6 +64,7 @@ macro_rules! record {
 /// Below the macro that they use.
 mod aws;
 mod measured;
+mod steps;
 
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
@@ -142,6 +147,8 @@ record! {
         "timeout" timeout: Length,
         /// Variables of every function.
         "env" env: Named<VariableName, EnvText>,
+        /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
+        "dependsOn" depends_on: Vec<At<ServiceName>>,
         "rollout" rollout: RolloutText,
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
         "drift" drift: DriftMode,
@@ -184,6 +191,11 @@ record! {
         "bake" bake: Length,
         /// `together` (the default), `[aws, azure]` (first one, then the other) or `{ order: [aws, azure], soak: 10m }`.
         "across" across: AcrossText,
+        /// `blueGreen` (the default: all at once), `{ canary: [10, 5m, 50, 5m] }`, or a name of CodeDeploy's such as
+        /// `Canary10Percent5Minutes`.
+        "strategy" strategy: StrategyText,
+        /// Services of one group in one environment are promoted together or not at all.
+        "group" group: GroupName,
     }
 }
 
@@ -282,6 +294,16 @@ record! {
     EnvironmentSpec needs [] {
         "aws" aws: AwsText,
         "azure" azure: AzureText,
+        /// An environment, or `{ environment: staging, after: 30m }`: releases come here once they were live there for that long.
+        "follows" follows: FollowsText,
+    }
+}
+
+record! {
+    FollowsLong needs ["environment"] {
+        "environment" environment: EnvironmentName,
+        /// How long a release must have been live there; without it, it follows at once.
+        "after" after: Length,
     }
 }
 

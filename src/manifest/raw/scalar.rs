@@ -15,7 +15,7 @@ use crate::{
         spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
         yaml::{Node, Place},
     },
-    name::{CloudName, EnvironmentName, FunctionName, GateName, ServiceName},
+    name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName},
 };
 
 /// Reads a text by a rule.
@@ -114,6 +114,7 @@ read_by!(
     EnvironmentName => form::name,
     FunctionName => form::name,
     GateName => form::name,
+    GroupName => form::name,
     RepoPath => |text| Self::new(text).map_err(|error| (error.to_string(), "write it like `services/stock`".to_owned())),
     Runtime => form::runtime,
     HttpRoute => form::route,
@@ -139,6 +140,7 @@ schema_of!(
     EnvironmentName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 24 },
     FunctionName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 40 },
     GateName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63 },
+    GroupName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63 },
     RepoPath => { "type": "string" },
     Runtime => { "type": "string", "enum": ["python3.10", "python3.11", "python3.12", "python3.13", "nodejs20", "nodejs20.x", "nodejs22", "nodejs22.x", "executable"] },
     HttpRoute => { "type": "string", "pattern": "^([A-Z]+(, ?[A-Z]+)* )?/", "examples": ["GET /stock/{sku}"] },

@@ -3,12 +3,12 @@
 use schemars::JsonSchema;
 
 use super::{
-    AcrossLong, CommandLong, SecretText,
+    AcrossLong, CommandLong, FollowsLong, SecretText,
     read::{At, Read, Report},
 };
 use crate::{
     manifest::yaml::{Node, Place},
-    name::CloudName,
+    name::{CloudName, EnvironmentName},
 };
 
 /// A value, or the name of a secret in each cloud's own store.
@@ -52,6 +52,14 @@ pub(in crate::manifest) enum CommandText {
     Long(CommandLong),
 }
 
+/// The environment that another one follows.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::manifest) enum FollowsText {
+    Short(At<EnvironmentName>),
+    Long(FollowsLong),
+}
+
 // === impl Read ===
 
 impl Read for EnvText {
@@ -87,6 +95,19 @@ impl Read for CommandText {
             Node::Map(_) => CommandLong::read(node, place, report).map(Self::Long),
             Node::Null | Node::Bool(_) | Node::Number(_) | Node::List(_) => {
                 report.wrong_type(place, "a command or `{ run: COMMAND }`", node)
+            }
+        }
+    }
+}
+
+impl Read for FollowsText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(_) => At::read(node, place, report).map(Self::Short),
+            Node::Map(_) => FollowsLong::read(node, place, report).map(Self::Long),
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::List(_) => {
+                let wanted = "an environment or `{ environment: NAME, after: 30m }`";
+                report.wrong_type(place, wanted, node)
             }
         }
     }

@@ -9,7 +9,7 @@ use super::{
     super::{
         check::{
             GateDraft, ServiceDraft,
-            limits::{Limit, Subject, app_name, host_id, limits},
+            limits::{Limit, Subject, limits},
         },
         fault::{Fault, Severity},
         raw::{At, suggest},
@@ -23,40 +23,54 @@ use crate::name::{EnvironmentName, GateName, ServiceName};
 
 /// Puts files together. `files` are all manifest files of the commit, by path.
 pub fn assemble(files: &BTreeMap<String, Arc<FileDocs>>) -> Set {
-    let mut work = Assembly::default();
-    for (path, file) in files {
-        work.collect(path, file);
-    }
-    work.drop_duplicates();
-    let drafts = std::mem::take(&mut work.services);
-    for (name, (document, draft)) in drafts {
-        work.place(name, document, draft);
-    }
-    work.check_host_ids();
+    let mut work = Assembly::of(files);
+    work.check_order();
     work.finish()
 }
 
+/// The same for some of the files, whose services stand to others as they did before: what they depend on need not be among them.
+pub(super) fn assemble_part(files: &BTreeMap<String, Arc<FileDocs>>) -> Set {
+    Assembly::of(files).finish()
+}
+
 /// A value, the document that it is from, and where its name stands there.
-struct Found<'f, T> {
-    document: &'f Document,
+pub(super) struct Found<'f, T> {
+    pub(super) document: &'f Document,
     name: Place,
-    value: T,
+    pub(super) value: T,
 }
 
 #[derive(Default)]
-struct Assembly<'f> {
-    environments: BTreeMap<EnvironmentName, Found<'f, Arc<Environment>>>,
+pub(super) struct Assembly<'f> {
+    pub(super) environments: BTreeMap<EnvironmentName, Found<'f, Arc<Environment>>>,
+    /// Where an environment says whom it follows.
+    pub(super) follows: BTreeMap<EnvironmentName, &'f Place>,
     gates: BTreeMap<GateName, Found<'f, Gate>>,
-    services: BTreeMap<ServiceName, (&'f Document, &'f ServiceDraft)>,
+    pub(super) services: BTreeMap<ServiceName, (&'f Document, &'f ServiceDraft)>,
     /// Names that stand in two documents, in any of which may be what is meant.
     doubled_gates: BTreeSet<GateName>,
     broken_gates: BTreeSet<GateName>,
-    held: Held,
-    placed: BTreeMap<ServiceName, PlacedService>,
-    faults: Vec<Fault>,
+    pub(super) held: Held,
+    pub(super) placed: BTreeMap<ServiceName, PlacedService>,
+    pub(super) faults: Vec<Fault>,
 }
 
 impl<'f> Assembly<'f> {
+    fn of(files: &'f BTreeMap<String, Arc<FileDocs>>) -> Self {
+        let mut work = Self::default();
+        for (path, file) in files {
+            work.collect(path, file);
+        }
+        work.drop_duplicates();
+        work.check_follows();
+        let drafts = work.services.clone();
+        for (name, (document, draft)) in drafts {
+            work.place(name, document, draft);
+        }
+        work.check_host_ids();
+        work
+    }
+
     fn collect(&mut self, path: &str, file: &'f FileDocs) {
         self.faults.extend_from_slice(&file.faults);
         if file.is_unreadable {
@@ -70,8 +84,14 @@ impl<'f> Assembly<'f> {
                         self.held.services.insert(draft.name.value.clone());
                     }
                 }
-                Content::Environment(name, environment) => {
+                Content::Environment {
+                    name,
+                    environment,
+                    follows,
+                } => {
                     self.add_environment(document, name, environment);
+                    let follows = follows.as_ref().map(|place| (name.value.clone(), place));
+                    self.follows.extend(follows);
                 }
                 Content::Gate(name, gate) => self.add_gate(document, name, gate),
                 Content::Broken(suspects) => self.hold(suspects),
@@ -221,6 +241,7 @@ impl<'f> Assembly<'f> {
                 self.faults
                     .push(fault(document, &environment.place, message, &help));
             }
+            self.check_runs_where_proven(document, draft, environment);
         }
         known
     }
@@ -242,6 +263,7 @@ impl<'f> Assembly<'f> {
         }
         let mut service = (*draft.service).clone();
         service.rollout.gates = gates;
+        service.rollout.claim_gates();
         Arc::new(service)
     }
 
@@ -294,51 +316,10 @@ impl<'f> Assembly<'f> {
         }
     }
 
-    /// Apps that share prefix and storage must differ in the part of their names that Azure's host takes for its id.
-    fn check_host_ids(&mut self) {
-        let mut owners: BTreeMap<String, ServiceName> = BTreeMap::new();
-        let mut clashes = Vec::new();
-        for (name, placed) in &self.placed {
-            for environment in &placed.environments {
-                let found = self.environments.get(environment);
-                let Some(azure) = found.and_then(|found| found.value.azure.as_ref()) else {
-                    continue;
-                };
-                let app = app_name(azure, environment, name);
-                let id = host_id(&app).to_owned();
-                let key = format!("{}/{}/{id}", azure.subscription, azure.resource_group);
-                match owners.get(&key) {
-                    Some(owner) if owner != name => {
-                        clashes.push((name.clone(), owner.clone(), id));
-                    }
-                    Some(_) | None => {
-                        owners.insert(key, name.clone());
-                    }
-                }
-            }
-        }
-        for (name, owner, id) in clashes {
-            self.tell_clash(&name, &owner, &id);
-        }
-    }
-
-    /// The later name of the two is stopped; the other may be live already.
-    fn tell_clash(&mut self, name: &ServiceName, owner: &ServiceName, id: &str) {
-        let Some(placed) = self.placed.remove(name) else {
-            return;
-        };
-        let message = format!(
-            "its Function App and that of `{owner}` both start with `{id}`, so Azure's host gives both one id"
-        );
-        let help = "rename one, or shorten the environment's prefix";
-        self.faults
-            .push(placed.name_fault(message, Some(help.to_owned())));
-        self.held.services.insert(name.clone());
-    }
-
     fn finish(self) -> Set {
         let Self {
             environments,
+            follows: _,
             gates: _,
             services: _,
             doubled_gates: _,
@@ -358,7 +339,7 @@ impl<'f> Assembly<'f> {
     }
 }
 
-fn help_for<'n>(wanted: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
+pub(super) fn help_for<'n>(wanted: &str, known: impl Iterator<Item = &'n str> + Clone) -> String {
     if let Some(near) = suggest(wanted, known.clone()) {
         return format!("did you mean `{near}`?");
     }
@@ -370,11 +351,11 @@ fn help_for<'n>(wanted: &str, known: impl Iterator<Item = &'n str> + Clone) -> S
     }
 }
 
-fn line_of(document: &Document, place: &Place) -> String {
+pub(super) fn line_of(document: &Document, place: &Place) -> String {
     format!("{}:{}", document.file, document.spot(place).line)
 }
 
-fn fault(document: &Document, place: &Place, message: String, help: &str) -> Fault {
+pub(super) fn fault(document: &Document, place: &Place, message: String, help: &str) -> Fault {
     let spot = document.spot(place);
     Fault {
         file: document.file.to_string(),

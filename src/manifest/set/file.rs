@@ -1,5 +1,7 @@
 //! One file: cut, parsed, read and checked, with every fault that can be found without the others.
 
+use std::sync::Arc;
+
 use super::super::{
     check::{self, ServiceDraft},
     fault::{Fault, Severity},
@@ -34,7 +36,12 @@ pub(super) enum Content {
         /// False where something is wrong already, and the draft only serves to find what else is.
         is_good: bool,
     },
-    Environment(At<EnvironmentName>, std::sync::Arc<Environment>),
+    Environment {
+        name: At<EnvironmentName>,
+        environment: Arc<Environment>,
+        /// Where it says whom it follows.
+        follows: Option<Place>,
+    },
     Gate(At<GateName>, Box<Gate>),
     /// Something is wrong, and these are the things that it may have been about.
     Broken(Suspects),
@@ -219,9 +226,12 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
         }
         Some("Environment") => {
             let document: EnvironmentDocument = read_record(node, &root, report)?;
-            let environment = check::environment(&document, report)?;
-            let name = document.metadata?.value.name?;
-            Some(Content::Environment(name, environment.into()))
+            let (environment, follows) = check::environment(&document, report)?;
+            Some(Content::Environment {
+                name: document.metadata?.value.name?,
+                environment: environment.into(),
+                follows,
+            })
         }
         Some("Gate") => {
             let document: GateDocument = read_record(node, &root, report)?;

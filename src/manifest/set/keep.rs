@@ -1,7 +1,7 @@
 //! Keeps the set of a repository from commit to commit, so that work follows the change.
 //!
-//! Files meet in few places: services of one name, apps that Azure's host would take for one, and what environments and gates say to
-//! all. Where a change stays clear of these, its files are put together with the environments and gates alone, and the rest of the set
+//! Files meet in few places: services of one name, apps that Azure's host would take for one, what services depend on, and what
+//! environments and gates say to all. Where a change stays clear of these, its files are put together with the environments and gates alone, and the rest of the set
 //! stays as it is. Anywhere else everything is put together afresh: that is always right, and only slower.
 
 use std::{
@@ -14,10 +14,11 @@ use super::{
         check::limits::{app_name, host_id},
         spec::{AzureTarget, Environment, Service},
     },
-    Set, assemble,
+    Set,
+    assemble::{assemble, assemble_part},
     file::{Content, FileDocs, Suspects},
 };
-use crate::name::{EnvironmentName, ServiceName};
+use crate::name::{EnvironmentName, GroupName, ServiceName};
 
 /// The files of a repository and the set that they make.
 ///
@@ -47,9 +48,31 @@ struct Index {
     names: BTreeMap<ServiceName, usize>,
     /// Whose app, in some environment, Azure's host gives this id.
     hosts: BTreeMap<String, Vec<ServiceName>>,
+    /// How many documents depend on a service.
+    depended: BTreeMap<ServiceName, usize>,
     /// Files that say something to others.
     shared: BTreeSet<String>,
     azures: Vec<(EnvironmentName, AzureTarget)>,
+}
+
+/// What a service's place in the order of services follows from.
+#[derive(Debug, Eq, PartialEq)]
+struct Tie {
+    name: ServiceName,
+    environments: Vec<EnvironmentName>,
+    depends_on: BTreeSet<ServiceName>,
+    group: Option<GroupName>,
+}
+
+impl Tie {
+    fn of(service: &Service) -> Self {
+        Self {
+            name: service.name.clone(),
+            environments: service.environments.clone(),
+            depends_on: service.depends_on.clone(),
+            group: service.rollout.group.clone(),
+        }
+    }
 }
 
 impl KeptSet {
@@ -71,11 +94,13 @@ impl KeptSet {
             .as_ref()
             .is_some_and(|names| self.index.is_clear(names));
         let paths: BTreeSet<String> = changes.keys().cloned().collect();
+        let ties = self.ties(&paths);
         for (path, docs) in changes {
             self.put(path, docs);
         }
+        let is_tied_as_before = ties.is_some() && ties == self.ties(&paths);
         match names {
-            Some(names) if was_clear && self.index.is_clear(&names) => {
+            Some(names) if was_clear && is_tied_as_before && self.index.is_clear(&names) => {
                 self.patch(&paths, &names);
                 Changed::Services(names)
             }
@@ -102,6 +127,18 @@ impl KeptSet {
         Some(names)
     }
 
+    /// How the services of these files are tied to others by `dependsOn`; none where something is wrong with one of them, which may be
+    /// the tie.
+    fn ties(&self, paths: &BTreeSet<String>) -> Option<Vec<Tie>> {
+        let files = paths.iter().filter_map(|path| self.files.get(path));
+        let tied = files
+            .flat_map(|file| services(file))
+            .filter(|service| self.index.is_tied(service));
+        let is_held = |name: &ServiceName| self.set.held.services.contains(name);
+        tied.map(|service| (!is_held(&service.name)).then(|| Tie::of(service)))
+            .collect()
+    }
+
     fn put(&mut self, path: String, docs: Option<Arc<FileDocs>>) {
         if let Some(before) = self.files.remove(&path) {
             self.index.remove(&path, &before);
@@ -116,7 +153,7 @@ impl KeptSet {
     fn patch(&mut self, paths: &BTreeSet<String>, names: &BTreeSet<ServiceName>) {
         let wanted = paths.iter().chain(&self.index.shared);
         let files = wanted.filter_map(|path| self.files.get_key_value(path));
-        let mut part = assemble(
+        let mut part = assemble_part(
             &files
                 .map(|(path, file)| (path.clone(), Arc::clone(file)))
                 .collect(),
@@ -164,6 +201,9 @@ impl Index {
             *self.names.entry(name.clone()).or_default() += 1;
         }
         for service in services(file) {
+            for name in &service.depends_on {
+                *self.depended.entry(name.clone()).or_default() += 1;
+            }
             for id in self.ids_of(service) {
                 let owners = self.hosts.entry(id).or_default();
                 if !owners.contains(&service.name) {
@@ -187,6 +227,14 @@ impl Index {
             }
         }
         for service in services(file) {
+            for name in &service.depends_on {
+                if let Some(count) = self.depended.get_mut(name) {
+                    *count = count.saturating_sub(1);
+                    if *count == 0 {
+                        self.depended.remove(name);
+                    }
+                }
+            }
             for id in self.ids_of(service) {
                 if let Some(owners) = self.hosts.get_mut(&id) {
                     owners.retain(|owner| *owner != service.name);
@@ -197,6 +245,10 @@ impl Index {
             }
         }
         self.shared.remove(path);
+    }
+
+    fn is_tied(&self, service: &Service) -> bool {
+        !service.depends_on.is_empty() || self.depended.contains_key(&service.name)
     }
 
     fn ids_of(&self, service: &Service) -> Vec<String> {
@@ -247,7 +299,7 @@ fn services(file: &FileDocs) -> impl Iterator<Item = &Service> {
         .iter()
         .filter_map(|(_, content)| match content {
             Content::Service { draft, is_good: _ } => Some(&*draft.service),
-            Content::Environment(..) | Content::Gate(..) | Content::Broken(_) => None,
+            Content::Environment { .. } | Content::Gate(..) | Content::Broken(_) => None,
         })
 }
 
@@ -262,6 +314,6 @@ fn named_services(file: &FileDocs) -> impl Iterator<Item = &ServiceName> {
                 environment: _,
                 gate: _,
             }) => service.as_ref(),
-            Content::Environment(..) | Content::Gate(..) => None,
+            Content::Environment { .. } | Content::Gate(..) => None,
         })
 }

@@ -5,7 +5,11 @@
 
 mod assemble;
 mod file;
+mod follow;
+mod graph;
+mod hosts;
 mod keep;
+mod order;
 
 use std::{
     collections::{BTreeMap, BTreeSet},

@@ -2,13 +2,17 @@
 
 mod gate;
 
-use std::{collections::BTreeMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 pub use self::gate::{ApprovalGate, CommandGate, Gate, GateKind, GateStage, HttpGate, Measure};
 use super::{aws::AwsFunction, strategy::Strategy};
-use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName};
+use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
 #[derive(Clone, Debug, Default, Eq, Hash, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
@@ -109,6 +113,8 @@ pub struct Service {
     pub functions: BTreeMap<FunctionName, Function>,
     /// Variables of every function.
     pub env: BTreeMap<String, EnvValue>,
+    /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
+    pub depends_on: BTreeSet<ServiceName>,
     pub rollout: RolloutSpec,
     pub drift: DriftMode,
 }
@@ -183,6 +189,9 @@ pub struct RolloutSpec {
     /// How long blue is watched after a promotion.
     pub bake: Duration,
     pub across: Across,
+    /// Services of one group in one environment are promoted together or not at all.
+    #[serde(default)]
+    pub group: Option<GroupName>,
     /// How users come to it.
     #[serde(default)]
     pub strategy: Strategy,
@@ -216,6 +225,16 @@ pub struct Environment {
     /// At least one of the two clouds is there.
     pub aws: Option<AwsTarget>,
     pub azure: Option<AzureTarget>,
+    #[serde(default)]
+    pub follows: Option<Follows>,
+}
+
+/// A release comes here only after it was live elsewhere for a while.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Follows {
+    pub environment: EnvironmentName,
+    /// How long it must have been live there.
+    pub after: Duration,
 }
 
 impl Environment {

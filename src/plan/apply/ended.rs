@@ -15,12 +15,17 @@ use crate::{
 /// What a rollout's end leaves behind.
 pub(super) fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp) -> Vec<Write> {
     let memory = &mut state.memory;
+    if matches!(rollout.phase, Phase::RolledBack { .. }) {
+        // Blue held something else for a while.
+        memory.live_since = Some(now);
+    }
     let mut writes = vec![Write::Memory, Write::History(history(rollout, now))];
     match &rollout.phase {
         Phase::Live => {
             if memory.promoted != Some(rollout.release) {
                 memory.previous = memory.promoted;
                 memory.promoted = Some(rollout.release);
+                memory.live_since = Some(now);
             }
             memory.rejected.remove(&rollout.release);
             if let Trigger::Rollback { held } = rollout.trigger {
@@ -37,6 +42,8 @@ pub(super) fn ended(state: &mut ServiceState, rollout: &Rollout, now: Timestamp)
                 writes.push(Write::Release(rollout.release));
             }
         }
+        // It went back with another member of its group, and did not fail itself.
+        Phase::RolledBack { why } if why.reason == StopReason::GroupFailed => {}
         Phase::Rejected { why } | Phase::RolledBack { why }
             if !rollout.trigger.is_rollback() && why.reason != StopReason::Superseded =>
         {

@@ -2,8 +2,12 @@
 
 mod ended;
 mod outcome;
+mod together;
 
-pub use self::outcome::{measured, not_in_the_future, seen, settle};
+pub use self::{
+    outcome::{measured, not_in_the_future, seen, settle},
+    together::together,
+};
 use super::{
     state::{EventRecord, HistoryEntry, InFlight, Memory, ServiceState, Severity},
     step::{Note, Sending},
@@ -73,6 +77,7 @@ pub fn begin(
         bake: std::time::Duration::ZERO,
         across: Across::Together,
         strategy: Strategy::BlueGreen,
+        group: None,
     };
     let id = RolloutId(state.memory.next_rollout);
     state.memory.next_rollout += 1;
@@ -99,6 +104,7 @@ pub fn begin(
         }],
         gates: Vec::new(),
         approvals: Vec::new(),
+        pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
     let mut writes = drop_intents(state, |_| true);
@@ -250,6 +256,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
     match note {
         Note::Learn { promoted } => {
             state.memory.promoted = Some(promoted);
+            state.memory.live_since = Some(now);
             let message = format!("blue holds {} on every target", promoted.short());
             vec![
                 Write::Memory,

@@ -165,6 +165,8 @@ pub fn not_in_the_future(state: &mut ServiceState, now: Timestamp) {
             *not_before = (*not_before).min(now.after(BACKOFF_MAX.max(RETRY_AFTER_MAX)));
         }
     }
+    let live_since = &mut state.memory.live_since;
+    *live_since = live_since.map(|since| since.min(now));
     if let Some(rollout) = &mut state.rollout {
         rollout.phase.not_in_the_future(now);
         for run in &mut rollout.gates {

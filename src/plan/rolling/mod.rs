@@ -2,10 +2,12 @@
 
 mod bake;
 mod gates;
+mod last;
 mod orders;
 pub(in crate::plan) mod shifting;
 
 use super::{
+    around::Around,
     reason::WaitingOn,
     state::{Ask, Policy, ServiceState},
     step::{
@@ -27,6 +29,7 @@ use crate::{
 pub(super) fn step(
     state: &ServiceState,
     rollout: &Rollout,
+    around: &Around,
     policy: Policy,
     now: Timestamp,
 ) -> Step {
@@ -44,6 +47,7 @@ pub(super) fn step(
     let view = View {
         state,
         rollout,
+        around,
         policy,
         now,
     };
@@ -137,12 +141,38 @@ fn look_again(
     now: Timestamp,
 ) -> Option<Step> {
     let is_due = |target: &CloudName| {
-        hindrance(state, *target, None).is_some()
+        (hindrance(state, *target, None).is_some() || is_awaited(state, rollout, *target))
             && !state.in_flight.observing.contains(target)
             && look_at(state, *target, policy.resync) <= now
     };
     let due: Vec<CloudName> = rollout.targets.iter().copied().filter(is_due).collect();
     (!due.is_empty()).then_some(Step::Observe(due))
+}
+
+/// A promotion waits for a target that is ill.
+fn is_awaited(state: &ServiceState, rollout: &Rollout, target: CloudName) -> bool {
+    let is_before = match rollout.phase {
+        Phase::Gating { .. }
+        | Phase::AwaitingApproval { .. }
+        | Phase::Shifting { .. }
+        | Phase::Promoting => !rollout.trigger.is_rollback(),
+        Phase::Queued
+        | Phase::Building
+        | Phase::Staging
+        | Phase::Paused { .. }
+        | Phase::Baking { .. }
+        | Phase::Live
+        | Phase::Rejected { .. }
+        | Phase::Superseded { .. }
+        | Phase::RollingBack { .. }
+        | Phase::RolledBack { .. } => false,
+    };
+    let is_ill = state
+        .live
+        .get(&target)
+        .is_some_and(|it| it.problem.is_some());
+    let mut orders = state.in_flight.orders.values();
+    is_before && is_ill && !orders.any(|order| order.target() == Some(target))
 }
 
 /// Waits for an order that was sent before.
@@ -161,6 +191,7 @@ pub(super) fn under_way(order: &Order) -> Step {
 struct View<'a> {
     state: &'a ServiceState,
     rollout: &'a Rollout,
+    around: &'a Around,
     policy: Policy,
     now: Timestamp,
 }
@@ -211,6 +242,7 @@ impl Step {
             }),
             Self::Begin { .. }
             | Self::Move(_)
+            | Self::Together(_)
             | Self::Note(_)
             | Self::Observe(_)
             | Self::Send(_) => self,

@@ -3,8 +3,9 @@
 use super::View;
 use crate::{
     manifest::spec::Across,
-    name::{CloudName, Percent, Timestamp},
+    name::{CloudName, Percent, ServiceKey, Timestamp},
     plan::{
+        around,
         reason::{Reason, WaitingOn},
         step::{
             Sending, Step, is_sendable,
@@ -34,7 +35,10 @@ impl View<'_> {
             release: self.rollout.release,
         };
         match self.group(&[self.sending("build".to_owned(), order, self.reason())]) {
-            Group::Done => Step::Move(Event::Built),
+            Group::Done => match self.is_of_other_bytes() {
+                Some(why) => Step::Move(Event::Refused(why)),
+                None => Step::Move(Event::Built),
+            },
             Group::Failed(intent) => {
                 Step::Move(Event::Refused(why(StopReason::BuildFailed, intent)))
             }
@@ -42,7 +46,55 @@ impl View<'_> {
         }
     }
 
+    /// What follows another environment is what is live there, byte for byte: found where it was built for that one, and never another
+    /// build of the same commit.
+    fn is_of_other_bytes(&self) -> Option<Why> {
+        let own = self.state.releases.get(&self.rollout.release)?;
+        let service = self.followed()?;
+        let facts = self.around.others.get(&service)?.facts.as_ref()?;
+        let proven = facts.carried.as_ref()?;
+        if proven.content != own.release.content.carried() {
+            return None;
+        }
+        let (cloud, code) = proven.packages.iter().find(|(cloud, code)| {
+            let package = own.packages.get(cloud);
+            package.is_some_and(|package| package.code != **code)
+        })?;
+        let message = format!(
+            "the package for {cloud} is not the one that is live as {service}, {code}: that one is lost, and a new build of the same commit \
+             differs; make the build repeatable, or commit again"
+        );
+        let reason = StopReason::BuildFailed;
+        Some(Why { reason, message })
+    }
+
+    /// The same service in the environment that this one follows.
+    fn followed(&self) -> Option<ServiceKey> {
+        let environment = self.rollout.environment.as_ref()?;
+        let follows = environment.follows.as_ref()?;
+        Some(ServiceKey {
+            environment: follows.environment.clone(),
+            service: self.state.key.service.clone(),
+        })
+    }
+
+    /// What it needs goes first. Until then green keeps the release before, so that a rollback stays quick, and gates ask nobody who
+    /// is not there yet.
+    fn too_early(&self) -> Option<Step> {
+        let has_begun = CloudName::ALL.iter().any(|target| {
+            let key = self.key(&format!("stage/{target}"));
+            self.state.intents.contains_key(&key)
+        });
+        if has_begun || self.rollout.trigger.is_rollback() {
+            return None;
+        }
+        around::ahead(self.state, self.around, self.now).map(Step::Wait)
+    }
+
     pub(super) fn staging(&self) -> Step {
+        if let Some(step) = self.too_early() {
+            return step;
+        }
         let release = self.rollout.release;
         let is_missing = |target: &CloudName| match self.state.seen(*target) {
             Some(seen) if self.rollout.trigger.is_rollback() => {
@@ -67,8 +119,17 @@ impl View<'_> {
             Group::Failed(intent) => {
                 Step::Move(Event::Refused(why(StopReason::StageFailed, intent)))
             }
+            // On the way back no target waits for another.
+            Group::Pending(Step::Wait(_)) if self.is_ready_somewhere(&is_missing) => {
+                Step::Move(Event::Staged)
+            }
             Group::Pending(step) => step,
         }
+    }
+
+    fn is_ready_somewhere(&self, is_missing: &impl Fn(&CloudName) -> bool) -> bool {
+        let mut targets = self.rollout.targets.iter();
+        self.rollout.trigger.is_rollback() && targets.any(|target| !is_missing(target))
     }
 
     pub(super) fn promoting(&self) -> Step {
@@ -76,6 +137,11 @@ impl View<'_> {
         for (index, targets) in groups.iter().enumerate() {
             if index > 0
                 && let Some(step) = self.soaking(&groups[index - 1])
+            {
+                return step;
+            }
+            if index > 0
+                && let Some(step) = self.between_clouds(targets)
             {
                 return step;
             }
@@ -97,7 +163,9 @@ impl View<'_> {
     fn promotion_groups(&self) -> Vec<Vec<CloudName>> {
         let targets = &self.rollout.targets;
         match &self.rollout.spec.across {
-            Across::InOrder { first, .. } if !self.rollout.trigger.is_rollback() => {
+            Across::InOrder { first, .. }
+                if !self.rollout.trigger.is_rollback() && self.empty_beside(*first).is_none() =>
+            {
                 let (first, rest) = targets.iter().partition(|target| *target == first);
                 vec![first, rest]
             }
@@ -261,7 +329,9 @@ impl View<'_> {
     /// Why an order that is due cannot be sent now, if that is so.
     fn hindered(&self, sending: &Sending) -> Option<Step> {
         let target = sending.order.target()?;
-        let on = hindrance(self.state, target, Some(&sending.key))?;
+        let Some(on) = hindrance(self.state, target, Some(&sending.key)) else {
+            return self.spared(sending);
+        };
         let is_looking = self.state.in_flight.observing.contains(&target);
         let is_look_needed = matches!(on, WaitingOn::Cloud { .. }) && !is_looking;
         let next_look: Timestamp = look_at(self.state, target, self.policy.resync);

@@ -58,9 +58,9 @@ impl View<'_> {
     pub(super) fn onward(&self, blue: Event) -> Step {
         let has_canary = !self.rollout.spec.strategy.steps().is_empty();
         if has_canary && !self.rollout.trigger.is_rollback() {
-            Step::Move(Event::CanaryStarted)
+            self.to_promotion(Event::CanaryStarted)
         } else {
-            Step::Move(blue)
+            self.to_promotion(blue)
         }
     }
 
@@ -77,7 +77,7 @@ impl View<'_> {
             return step;
         }
         let wait_or_step = match current {
-            None => return Step::Move(Event::CanaryPassed),
+            None => return self.to_promotion(Event::CanaryPassed),
             Some(CanaryStep::Weight(_)) => return Step::Move(Event::CanaryStepped),
             Some(CanaryStep::Pause(length)) => self.pausing(at, since, *length),
             Some(CanaryStep::Gates(names)) => match self.step_gates(names) {
@@ -91,6 +91,7 @@ impl View<'_> {
             Step::Wait(_) => self.watching(wait_or_step),
             Step::Begin { .. }
             | Step::Move(_)
+            | Step::Together(_)
             | Step::Note(_)
             | Step::Observe(_)
             | Step::Send(_) => wait_or_step,
@@ -256,6 +257,7 @@ fn unclear(why: Why) -> Step {
         | StopReason::PromotionFailed
         | StopReason::NotStaged
         | StopReason::SlotReverted
+        | StopReason::GroupFailed
         | StopReason::Superseded
         | StopReason::Aborted => Step::Move(Event::Failed(why)),
     }

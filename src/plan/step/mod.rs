@@ -7,13 +7,14 @@ mod prune;
 use std::collections::BTreeMap;
 
 use super::{
+    around::{self, Around, Joint, Turn},
     reason::{Reason, WaitingOn},
     rolling,
     state::{Ask, Policy, ServiceState},
 };
 use crate::{
+    desired::DesiredService,
     diff,
-    manifest::spec::DriftMode,
     name::{Actor, CloudName, EnvironmentName, ReleaseDigest, ServiceKey, Timestamp},
     rollout::{
         Trigger,
@@ -33,6 +34,8 @@ pub enum Step {
     },
     /// The rollout moves on.
     Move(Event),
+    /// The rollouts of several services move on, all or none.
+    Together(Joint),
     /// Something is learnt, or forgotten, that needs no order.
     Note(Note),
     /// Look at these targets.
@@ -100,9 +103,32 @@ impl Fleets {
 }
 
 /// The one next thing to do for a service.
-pub fn step(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> Step {
+pub fn step(state: &ServiceState, around: &Around, policy: Policy, now: Timestamp) -> Step {
+    if let Some(step) = around::mate_failed(state, around) {
+        return step;
+    }
+    let alone = alone(state, around, policy, now);
+    around::in_turn(state, around, alone, now)
+}
+
+/// The move that it would make now if it had no group, where that is one that a group makes together.
+pub fn turn(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> Option<(Turn, Event)> {
+    let rollout = state.active().filter(|it| !it.trigger.is_rollback())?;
+    if around.group.is_empty() && rollout.pact.is_empty() {
+        return None;
+    }
+    around::turn(state, around, alone(state, around, policy, now), now)
+}
+
+/// The same without its group.
+fn alone(state: &ServiceState, around: &Around, policy: Policy, now: Timestamp) -> Step {
     if let Some(rollout) = state.active() {
-        return rolling::step(state, rollout, policy, now);
+        return rolling::step(state, rollout, around, policy, now);
     }
     if let Some((_, order)) = state.writing().filter(|(key, _)| !is_about_drift(key)) {
         // Left over from a rollout that was aborted: two orders must not work on one slot.
@@ -110,7 +136,7 @@ pub fn step(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) 
     }
     match &state.ask {
         Ask::Unknown => wait(WaitingOn::Git, None),
-        Ask::Absent => prune::absent(state, fleet, policy, now),
+        Ask::Absent => prune::absent(state, around, policy, now),
         Ask::Invalid {
             faults,
             last_good: None,
@@ -120,22 +146,23 @@ pub fn step(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) 
             },
             None,
         ),
-        Ask::Wanted(desired) => settled(state, desired.release.digest, desired.drift, policy, now),
+        Ask::Wanted(desired) => settled(state, desired, around, policy, now),
         Ask::Invalid {
             last_good: Some(desired),
             ..
-        } => settled(state, desired.release.digest, desired.drift, policy, now),
+        } => settled(state, desired, around, policy, now),
     }
 }
 
 /// No rollout is under way: is live state as asked for?
 fn settled(
     state: &ServiceState,
-    wanted: ReleaseDigest,
-    drift: DriftMode,
+    desired: &DesiredService,
+    around: &Around,
     policy: Policy,
     now: Timestamp,
 ) -> Step {
+    let wanted = desired.release.digest;
     if let Some(step) = look::look(state, policy, now) {
         return step;
     }
@@ -153,15 +180,17 @@ fn settled(
     let Some(promoted) = state.memory.promoted else {
         return match look::blue_everywhere(state).or_else(|| look::interrupted(state, goal)) {
             Some(promoted) => Step::Note(Note::Learn { promoted }),
-            None => begin(state, goal, policy),
+            None => begin(state, goal, around, policy, now),
         };
     };
-    match drift::drifted(state, promoted, drift, policy, now) {
+    match drift::drifted(state, promoted, desired.drift, policy, now) {
         // A newer release need not wait for the repair of an older one that does not succeed, or that nobody wants.
-        Some(Step::Wait(_)) if is_new(state, promoted, goal) => begin(state, goal, policy),
+        Some(Step::Wait(_)) if is_new(state, promoted, goal) => {
+            begin(state, goal, around, policy, now)
+        }
         Some(step) => step,
         None if promoted == goal => in_sync(state, goal, wanted, policy),
-        None => begin(state, goal, policy),
+        None => begin(state, goal, around, policy, now),
     }
 }
 
@@ -182,9 +211,20 @@ fn is_new(state: &ServiceState, promoted: ReleaseDigest, goal: ReleaseDigest) ->
     goal != promoted && !is_rejected && state.writing().is_none()
 }
 
-/// Starts a rollout to the goal, unless it was rejected before.
-fn begin(state: &ServiceState, goal: ReleaseDigest, policy: Policy) -> Step {
+/// Starts a rollout to the goal, unless it was rejected before, or must be proven elsewhere first.
+fn begin(
+    state: &ServiceState,
+    goal: ReleaseDigest,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> Step {
+    let next_look = look::next_look(state, policy);
     let Some(rejection) = state.memory.rejected.get(&goal) else {
+        if let Some(on) = around::follows(state, around, now) {
+            let wake = on.until().into_iter().chain(next_look).min();
+            return wait(on, wake);
+        }
         return Step::Begin {
             release: goal,
             trigger: Trigger::Commit,
@@ -195,7 +235,7 @@ fn begin(state: &ServiceState, goal: ReleaseDigest, policy: Policy) -> Step {
         release: goal,
         message: rejection.message.clone(),
     };
-    wait(on, look::next_look(state, policy))
+    wait(on, next_look)
 }
 
 fn in_sync(

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     name::{CloudName, Timestamp},
     plan::{
+        around::Around,
         reason::{Reason, WaitingOn},
         rolling,
         state::{Policy, ServiceState},
@@ -15,7 +16,12 @@ use crate::{
     rollout::intent::{IntentKey, Order},
 };
 
-pub(super) fn absent(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> Step {
+pub(super) fn absent(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> Step {
     if state.is_forgotten() {
         return wait(WaitingOn::Nothing, None);
     }
@@ -36,7 +42,7 @@ pub(super) fn absent(state: &ServiceState, fleet: Fleet, policy: Policy, now: Ti
             None => Step::Note(Note::Forget),
         };
     }
-    if let Some(message) = held_back(state, fleet, policy, now) {
+    if let Some(message) = held_back(state, around, policy, now) {
         return wait(WaitingOn::Prune { message }, next_look(state, policy));
     }
     prune(state, &holding, now)
@@ -76,7 +82,12 @@ fn other_order(state: &ServiceState, target: CloudName, key: &IntentKey) -> Opti
 }
 
 /// Why nothing is deleted, in the words of what is waited on.
-fn held_back(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp) -> Option<String> {
+fn held_back(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> Option<String> {
     if let Some(suspension) = state.suspension(now) {
         return Some(format!(
             "`resume`: removed from git, but suspended because {}",
@@ -86,7 +97,12 @@ fn held_back(state: &ServiceState, fleet: Fleet, policy: Policy, now: Timestamp)
     if !policy.prune {
         return Some("a person: removed from git, and pruning is off".to_owned());
     }
-    let Fleet { known, absent } = fleet;
+    if let Some(dependant) = around.dependants.first() {
+        return Some(format!(
+            "{dependant}, which depends on it and goes first: remove it from git, or what it needs from its `dependsOn`"
+        ));
+    }
+    let Fleet { known, absent } = around.fleet;
     let share = policy.prune_share;
     let is_too_many = absent * 100 > known * share;
     is_too_many.then(|| {

@@ -133,6 +133,7 @@ fn judged(why: &Why) -> Option<Said> {
         | StopReason::PromotionFailed
         | StopReason::NotStaged
         | StopReason::SlotReverted
+        | StopReason::GroupFailed
         | StopReason::Superseded
         | StopReason::Aborted => None,
     }

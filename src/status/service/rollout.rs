@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::{
     manifest::spec::{Gate, GateKind, GateStage, Measure},
-    name::{Actor, CloudName, GateName, ReleaseDigest, Revision, ServiceKey, Timestamp},
+    name::{Actor, CloudName, GateName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{
         Approval, Rollout, Transition,
         evidence::{Measurement, Outcome},
@@ -43,6 +43,24 @@ pub struct RolloutReport {
     pub reason: Option<String>,
     pub message: Option<String>,
     pub gates: GateCount,
+    /// While it takes a share of blue's requests, and before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub canary: Option<CanaryReport>,
+}
+
+/// How far a canary is.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct CanaryReport {
+    /// The step that is under way, counted from 1.
+    pub step: usize,
+    pub steps: usize,
+    /// The share that the release is to take, in percent.
+    #[schema(value_type = u8)]
+    pub weight: Percent,
+    /// The steps in words.
+    pub told: String,
+    /// Clouds whose blue moves at once, with the promotion, each with why.
+    pub notes: Vec<String>,
 }
 
 /// How many gates there are, and how many have passed.
@@ -80,7 +98,7 @@ pub struct GateReport {
     /// `http`, `command` or `approval`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// `staging`: before a promotion, on green; `promotion`: after it, on blue.
+    /// `staging`: before a promotion, on green; `canary`: at a step of one, on green; `promotion`: after it, on blue.
     pub after: String,
     pub phase: GatePhase,
     /// Its verdict is told and not acted on.
@@ -152,6 +170,7 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         transitions: _,
         gates: _,
         approvals: _,
+        pact: _,
     } = rollout;
     let why = phase.why();
     RolloutReport {
@@ -169,7 +188,25 @@ pub(super) fn short(rollout: &Rollout) -> RolloutReport {
         reason: why.map(|why| why.reason.word().to_owned()),
         message: why.map(|why| why.message.clone()),
         gates: count(rollout),
+        canary: canary(rollout),
     }
+}
+
+fn canary(rollout: &Rollout) -> Option<CanaryReport> {
+    let Phase::Shifting { step, since: _ } = &rollout.phase else {
+        return None;
+    };
+    let spec = &rollout.spec;
+    let step = *step as usize;
+    let steps = spec.strategy.steps().len();
+    let whole = spec.moved_at_once(&rollout.targets);
+    Some(CanaryReport {
+        step: steps.min(step + 1),
+        steps,
+        weight: spec.strategy.weight_at(step),
+        told: spec.strategy.told(),
+        notes: whole.into_iter().map(|(_, told)| told).collect(),
+    })
 }
 
 fn count(rollout: &Rollout) -> GateCount {

@@ -1,6 +1,6 @@
 //! What is asked for, in short. Values of variables are never told: they may be secret.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -12,7 +12,7 @@ use crate::{
         aws::{AwsFunction, differences},
         spec::{Across, DriftMode, Function, Gate, RolloutSpec},
     },
-    name::{FunctionName, GateName},
+    name::{FunctionName, GateName, GroupName, ServiceName},
 };
 
 /// What Git asks for, or asked for last.
@@ -33,6 +33,12 @@ pub struct SpecReport {
     #[serde(default)]
     pub strategy: String,
     pub bake_seconds: u64,
+    /// Services of the same environment that must be live first.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub depends_on: BTreeSet<ServiceName>,
+    /// Services of one group are promoted together or not at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupName>,
     /// `enforce` or `observe`.
     #[schema(value_type = String)]
     pub drift: DriftMode,
@@ -67,6 +73,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         release,
         environment: _,
         rollout,
+        depends_on,
         drift,
     } = desired;
     let Release {
@@ -88,6 +95,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         gates,
         bake,
         across,
+        group,
         strategy,
     } = rollout;
     SpecReport {
@@ -103,6 +111,8 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         },
         strategy: strategy.told(),
         bake_seconds: bake.as_secs(),
+        depends_on: depends_on.clone(),
+        group: group.clone(),
         drift: *drift,
     }
 }

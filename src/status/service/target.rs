@@ -253,6 +253,7 @@ fn place(state: &ServiceState, cloud: CloudName) -> String {
         name: _,
         aws,
         azure,
+        follows: _,
     }) = environment
     else {
         return String::new();

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
-    name::{CloudName, GateName, ReleaseDigest, Timestamp},
+    name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp},
     plan::reason::WaitingOn,
     rollout::intent::{Failure, Response},
 };
@@ -13,8 +13,8 @@ use crate::{
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
-    /// `nothing`, `git`, `manifest`, `cloud`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
-    /// `drift` or `prune`.
+    /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `person`, `soak`, `bake`, `canary`, `suspended`, `pinned`, `rejected`,
+    /// `drift`, `prune`, `dependency`, `group` or `environment`.
     pub on: String,
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -23,6 +23,9 @@ pub struct Waiting {
     pub gate: Option<GateName>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub release: Option<ReleaseDigest>,
+    /// The other service that is waited for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<ServiceKey>,
     /// When it ends by itself, or is tried next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
@@ -83,11 +86,12 @@ impl Waiting {
             WaitingOn::Nothing => plain("nothing"),
             WaitingOn::Git => plain("git"),
             WaitingOn::Manifest { faults: _ } => plain("manifest"),
-            WaitingOn::Cloud { target, failure } => Self {
-                target: Some(*target),
-                failure: failure.as_ref().map(Trouble::of),
-                ..plain("cloud")
-            },
+            WaitingOn::Cloud { target, failure } => plain("cloud").at(*target, failure.as_ref()),
+            WaitingOn::LastHealthy {
+                target: _,
+                ill: target,
+                failure,
+            } => plain("lastHealthy").at(*target, failure.as_ref()),
             WaitingOn::Order {
                 order,
                 failure,
@@ -125,11 +129,36 @@ impl Waiting {
                 release,
                 message: _,
             } => about("rejected", *release),
-            WaitingOn::Drift { target, message: _ } => Self {
-                target: Some(*target),
-                ..plain("drift")
-            },
+            WaitingOn::Drift { target, message: _ } => plain("drift").at(*target, None),
             WaitingOn::Prune { message: _ } => plain("prune"),
+            WaitingOn::Dependency { service, standing } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                ..plain("dependency")
+            },
+            WaitingOn::Group { service, standing } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                ..plain("group")
+            },
+            WaitingOn::Environment {
+                service,
+                after: _,
+                until,
+                standing,
+            } => Self {
+                service: Some(service.clone()),
+                release: standing.release(),
+                until: *until,
+                ..plain("environment")
+            },
         }
+    }
+
+    /// It is about a target, and why the newest try there did not succeed.
+    fn at(mut self, target: CloudName, failure: Option<&Failure>) -> Self {
+        self.target = Some(target);
+        self.failure = failure.map(Trouble::of);
+        self
     }
 }

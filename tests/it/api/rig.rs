@@ -373,8 +373,10 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
             gates,
             bake: Duration::ZERO,
             across: Across::Together,
+            group: None,
             strategy: Strategy::BlueGreen,
         },
+        depends_on: std::collections::BTreeSet::new(),
         drift: DriftMode::Enforce,
     }
 }
@@ -382,6 +384,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
 fn environment(name: EnvironmentName) -> Environment {
     Environment {
         name,
+        follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
             role: "arn:aws:iam::123456789012:role/functions".to_owned(),

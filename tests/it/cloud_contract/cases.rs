@@ -4,7 +4,8 @@ use std::{pin::Pin, sync::Arc};
 
 use verdigris::{
     cloud::CloudError,
-    name::Slot,
+    manifest::strategy::can_weigh,
+    name::{Percent, Slot},
     observed::{Observed, SlotContent},
 };
 
@@ -47,6 +48,9 @@ cases![
     a_first_promotion_can_be_taken_back,
     doing_it_again_changes_nothing,
     looking_writes_nothing,
+    a_release_takes_a_share_of_blue_and_gives_it_back,
+    a_promotion_ends_a_share,
+    a_share_of_what_is_not_staged_is_refused,
     an_old_release_is_staged_again,
     an_unknown_release_is_not_promoted,
     a_hand_edit_of_blue_is_seen_and_repaired,
@@ -72,6 +76,17 @@ impl dyn Subject {
         let scope = fixture.scope();
         let promoted = self.cloud().promote(&scope, made.release.digest).await;
         promoted.unwrap();
+    }
+
+    async fn shift(
+        &self,
+        fixture: &Fixture,
+        made: &Made,
+        weight: Percent,
+    ) -> Result<(), CloudError> {
+        let scope = fixture.scope();
+        let cloud = self.cloud();
+        cloud.shift(&scope, made.release.digest, weight).await
     }
 
     async fn go_live(&self, fixture: &Fixture, made: &Made) {
@@ -178,6 +193,68 @@ async fn looking_writes_nothing(subject: Arc<dyn Subject>, fixture: Fixture) {
     assert_eq!(subject.observe(&fixture).await, first);
     subject.cloud().inventory().await.unwrap();
     assert_eq!(subject.writes(), writes);
+}
+
+/// On a cloud that cannot share, nothing is shared, and it says so.
+async fn a_release_takes_a_share_of_blue_and_gives_it_back(
+    subject: Arc<dyn Subject>,
+    fixture: Fixture,
+) {
+    let (one, two) = (fixture.release("one"), fixture.release("two"));
+    subject.go_live(&fixture, &one).await;
+    subject.stage(&two).await;
+    let share = |percent| Percent::new(percent).unwrap();
+    if !can_weigh(subject.cloud().name()) {
+        let refused = subject.shift(&fixture, &two, share(10)).await;
+        assert!(
+            matches!(refused, Err(CloudError::Invalid { .. })),
+            "{refused:?}"
+        );
+        subject.shift(&fixture, &two, Percent::NONE).await.unwrap();
+        return subject.assert_holds(&fixture, Slot::Blue, &one).await;
+    }
+    for percent in [10, 10, 50, 25] {
+        subject.shift(&fixture, &two, share(percent)).await.unwrap();
+        let observed = subject.observe(&fixture).await;
+        let told = format!("{:?}", observed.blue);
+        assert!(observed.blue.holds(one.release.digest), "{told}");
+        assert!(
+            observed.blue.gives(two.release.digest, share(percent)),
+            "{percent}: {told}"
+        );
+        assert_eq!(observed.green.canary(), None);
+    }
+    for _ in 0..2 {
+        subject.shift(&fixture, &two, Percent::NONE).await.unwrap();
+        subject.assert_holds(&fixture, Slot::Blue, &one).await;
+        subject.assert_holds(&fixture, Slot::Green, &two).await;
+    }
+}
+
+async fn a_promotion_ends_a_share(subject: Arc<dyn Subject>, fixture: Fixture) {
+    let (one, two) = (fixture.release("one"), fixture.release("two"));
+    if !can_weigh(subject.cloud().name()) {
+        return;
+    }
+    subject.go_live(&fixture, &one).await;
+    for to in [&two, &one] {
+        subject.stage(&two).await;
+        let share = Percent::new(30).unwrap();
+        subject.shift(&fixture, &two, share).await.unwrap();
+        subject.promote(&fixture, to).await;
+        subject.assert_holds(&fixture, Slot::Blue, to).await;
+        assert_eq!(subject.observe(&fixture).await.blue.canary(), None);
+        subject.promote(&fixture, &one).await;
+    }
+}
+
+async fn a_share_of_what_is_not_staged_is_refused(subject: Arc<dyn Subject>, fixture: Fixture) {
+    let (one, two) = (fixture.release("one"), fixture.release("two"));
+    subject.go_live(&fixture, &one).await;
+    let share = Percent::new(30).unwrap();
+    let refused = subject.shift(&fixture, &two, share).await;
+    assert!(refused.is_err(), "{refused:?}");
+    subject.assert_holds(&fixture, Slot::Blue, &one).await;
 }
 
 async fn an_old_release_is_staged_again(subject: Arc<dyn Subject>, fixture: Fixture) {

@@ -3,6 +3,7 @@
 //!
 //! They are installed where `VERDIGRIS_TEST_VENV` and `VERDIGRIS_TEST_NODE` say, from `tests/peers/`. A test without them fails.
 
+mod az_cli;
 mod azure_client;
 mod git_server;
 mod lambda_clients;
@@ -63,7 +64,20 @@ fn installed(path: PathBuf) -> PathBuf {
 
 /// A script of ours in the virtual environment, with nothing of this process's environment but the path.
 pub(crate) fn python(name: &str) -> Command {
-    let mut command = Command::new(program("python"));
+    python_of(program("python"), name)
+}
+
+/// The same in the environment of the az command line.
+fn python_of_az(name: &str) -> Command {
+    let venv = named(
+        "VERDIGRIS_TEST_AZ",
+        "a Python virtual environment with tests/peers/az.txt installed",
+    );
+    python_of(installed(venv.join("bin/python")), name)
+}
+
+fn python_of(python: PathBuf, name: &str) -> Command {
+    let mut command = Command::new(python);
     command
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")

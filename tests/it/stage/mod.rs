@@ -366,8 +366,10 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
             gates: vec![gate("smoke")],
             bake: Duration::from_secs(10),
             across: Across::Together,
+            group: None,
             strategy: Strategy::BlueGreen,
         },
+        depends_on: BTreeSet::new(),
         drift: DriftMode::Enforce,
     };
     let id =
@@ -381,6 +383,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
         release,
         environment,
         rollout: service.rollout,
+        depends_on: service.depends_on,
         drift: service.drift,
     }
 }
@@ -425,6 +428,7 @@ fn functions() -> BTreeMap<FunctionName, Function> {
 fn environment() -> Environment {
     Environment {
         name: "prod".parse().unwrap(),
+        follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
             role: "arn:aws:iam::123456789012:role/functions".to_owned(),

@@ -175,7 +175,13 @@ fn slot(screen: &Screen, tone: Tone, name: &str, slot: &SlotReport, with_address
                 .as_ref()
                 .map(ReleaseDigest::short)
                 .unwrap_or_default();
-            format!("{revision}  {release}  {}", slot.label)
+            let canary = slot.canary.as_ref().map(|canary| {
+                let release = canary.release.as_ref().map(ReleaseDigest::short);
+                let release = release.unwrap_or_else(|| "an unknown release".to_owned());
+                format!("  canary: {} to {release}", canary.weight)
+            });
+            let canary = canary.unwrap_or_default();
+            format!("{revision}  {release}  {}{canary}", slot.label)
         }
     };
     screen.line(&format!(
@@ -208,6 +214,13 @@ fn rollout_of(screen: &Screen, rollout: &RolloutReport) {
     field(screen, "rollout", &told);
     if let Some(message) = message {
         field(screen, "", message);
+    }
+    if let Some(canary) = &rollout.canary {
+        let told = format!("step {} of {}: {}", canary.step, canary.steps, canary.told);
+        field(screen, "canary", &told);
+        for note in &canary.notes {
+            field(screen, "", note);
+        }
     }
 }
 

@@ -78,6 +78,12 @@ pub(in crate::local::arm) fn for_site(
     location: &str,
 ) -> Result<String, ArmError> {
     if let Some(id) = asked {
+        // A bare name, as the az command line sends it, is a plan of the site's own group.
+        let id = if id.contains('/') {
+            id
+        } else {
+            &format!("{}/providers/{PLAN}/{id}", call.group_id())
+        };
         let plan = state.world.plans.get(&Key::of(id));
         let name = id.rsplit('/').next().unwrap_or(id);
         return Ok(plan.ok_or_else(|| no_plan(name, call))?.id.clone());
@@ -253,9 +259,14 @@ fn require_account<'a>(state: &'a State, call: &Call) -> Result<&'a Resource, Ar
 
 fn render_account(account: &Resource) -> Value {
     let mut body = render(account, ACCOUNT);
-    let blob = format!("https://{}.blob.core.local/", account.name);
+    let endpoint = |service: &str| format!("https://{}.{service}.core.local/", account.name);
     body["properties"]["provisioningState"] = json!("Succeeded");
-    body["properties"]["primaryEndpoints"] = json!({"blob": blob});
+    body["properties"]["primaryEndpoints"] = json!({
+        "blob": endpoint("blob"),
+        "queue": endpoint("queue"),
+        "table": endpoint("table"),
+        "file": endpoint("file"),
+    });
     body["properties"]["primaryLocation"] = json!(account.location);
     body["properties"]["statusOfPrimary"] = json!("available");
     body

@@ -248,6 +248,31 @@ pub(in crate::local::arm) fn credentials(
     })))
 }
 
+/// The ways to publish that the slot has, as the XML that publishing tools read. There is no FTP server here; its address leads nowhere,
+/// as it does on an app that refuses FTP.
+pub(in crate::local::arm) fn publish_profiles(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
+    let state = cloud.state();
+    let (site, slot) = look(&state, call)?;
+    let user = publishing_user(site, slot);
+    let scm = format!("127.0.0.1:{}", slot.scm_port);
+    let profile = |method: &str, url: &str| {
+        format!(
+            r#"<publishProfile profileName="{name} - {method}" publishMethod="{method}" publishUrl="{url}" userName="{user}" userPWD="{password}" destinationAppUrl="http://127.0.0.1:{port}" />"#,
+            name = site.name,
+            password = slot.password,
+            port = slot.front_port,
+        )
+    };
+    Ok(Answer::xml(format!(
+        "<publishData>{}{}</publishData>",
+        profile("ZipDeploy", &scm),
+        profile("FTP", "ftps://127.0.0.1/site/wwwroot"),
+    )))
+}
+
 /// `$app`, or `$app__slot`.
 pub(in crate::local::arm) fn publishing_user(site: &Site, slot: &Slot) -> String {
     if slot.name.eq_ignore_ascii_case(PRODUCTION) {

@@ -8,7 +8,13 @@ use serde_json::{Value, json};
 pub(in crate::local::arm) struct Answer {
     pub status: StatusCode,
     pub headers: Vec<(&'static str, String)>,
-    pub body: Option<Value>,
+    pub body: Option<Content>,
+}
+
+/// The resource manager speaks JSON, but for publish profiles.
+pub(in crate::local::arm) enum Content {
+    Json(Value),
+    Xml(String),
 }
 
 /// A refusal in the resource manager's own words.
@@ -49,7 +55,15 @@ impl Answer {
         Self {
             status,
             headers: Vec::new(),
-            body: Some(body),
+            body: Some(Content::Json(body)),
+        }
+    }
+
+    pub(in crate::local::arm) fn xml(body: String) -> Self {
+        Self {
+            status: StatusCode::OK,
+            headers: Vec::new(),
+            body: Some(Content::Xml(body)),
         }
     }
 
@@ -78,7 +92,8 @@ impl Answer {
             body,
         } = self;
         let mut response = match body {
-            Some(body) => json_response(body),
+            Some(Content::Json(body)) => typed(body.to_string(), "application/json; charset=utf-8"),
+            Some(Content::Xml(body)) => typed(body, "application/xml"),
             None => Response::new(Body::empty()),
         };
         *response.status_mut() = status;
@@ -94,12 +109,11 @@ impl Answer {
     }
 }
 
-fn json_response(body: Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(body.to_string()));
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json; charset=utf-8"),
-    );
+fn typed(body: String, content_type: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 

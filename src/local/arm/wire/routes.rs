@@ -105,6 +105,7 @@ const SITE: &[Route] = &[
     route("PUT", "/config/web", "config.put", settings::put_web),
     route("PATCH", "/config/web", "config.patch", settings::patch_web),
     route("POST", "/config/publishingcredentials/list", "publishingcredentials.list", settings::credentials),
+    route("POST", "/publishxml", "publishxml", settings::publish_profiles),
     route("GET", "/basicPublishingCredentialsPolicies/{policy}", "publishingpolicies.get", settings::policy),
     route("GET", "/basicPublishingCredentialsPolicies", "publishingpolicies.list", settings::policies),
     route("GET", "/functions", "functions.list", functions::list),

@@ -1,0 +1,30 @@
+//! The az command line drives our Azure endpoint over TLS.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use verdigris::{
+    clock::SystemClock,
+    local::arm::{self, ArmOptions},
+};
+
+use super::{python_of_az, succeeds};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_az_command_line_makes_deploys_swaps_and_deletes_an_app() {
+    let stop = CancellationToken::new();
+    let _stops = stop.clone().drop_guard();
+    let any = "127.0.0.1:0".parse().unwrap();
+    let endpoint = arm::start(
+        any,
+        Some(any),
+        ArmOptions::default(),
+        Arc::new(SystemClock),
+        stop,
+    );
+    let endpoint = endpoint.await.unwrap();
+    let mut client = python_of_az("az_cli.py");
+    client.arg(endpoint.tls_url.as_deref().unwrap());
+    client.arg(&endpoint.ca_file);
+    succeeds(client).await;
+}
