@@ -215,7 +215,7 @@ fn fields_say_what_a_person_would_look_for() {
         .filter(|(path, _)| !path.contains(".env.") && !path.ends_with(".package"))
         .map(|(path, value)| format!("{path} = {value}"))
         .collect();
-    insta::assert_snapshot!(told.join("\n"));
+    insta::assert_snapshot!(told.join("\n"), @"");
 }
 
 fn hand(endpoint: &Url) -> Client {

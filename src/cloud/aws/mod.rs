@@ -5,6 +5,15 @@
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
+//! What calls a function is attached to `blue` and to nothing else; `duties` says how it comes and goes with a release.
+//!
+//! # Calls
+//!
+//! `tests/it/cloud_aws_calls` counts them for every step. The floor is what AWS's interface allows: a first deploy is `CreateFunction`
+//! (which publishes), a wait and `CreateAlias`; a promotion and a rollback are one `UpdateAlias` for blue and one for green; a look is one
+//! `GetFunction` for each slot, from a bucket of 100 a second. A new release is always configuration, wait, code, wait: every version says
+//! in its variables which release it is of, so that losing all we know loses nothing. That is two calls more than code alone would need.
+//!
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 

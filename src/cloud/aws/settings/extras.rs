@@ -127,6 +127,11 @@ impl Extras {
         }
     }
 
+    /// Whether calls that failed for good go to the same place.
+    pub(in crate::cloud::aws) fn fails_like(&self, other: &Self) -> bool {
+        self.dead_letter == other.dead_letter
+    }
+
     /// By path below the function; what is as everywhere is left out.
     pub(super) fn fields(&self) -> Vec<(&'static str, String)> {
         let Self {
