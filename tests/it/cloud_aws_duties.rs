@@ -213,9 +213,33 @@ fn fields_say_what_a_person_would_look_for() {
     let told: Vec<_> = told
         .iter()
         .filter(|(path, _)| !path.contains(".env.") && !path.ends_with(".package"))
+        .filter(|(path, _)| path.starts_with("reorder.") || path.starts_with("stock.url"))
         .map(|(path, value)| format!("{path} = {value}"))
         .collect();
-    insta::assert_snapshot!(told.join("\n"), @"");
+    insta::assert_snapshot!(told.join("\n"), @r#"
+    reorder.architecture = arm64
+    reorder.asynchronous = {"retries":1,"onFailure":"arn:aws:sqs:eu-west-1:123456789012:dead"}
+    reorder.concurrency.provisioned = 2
+    reorder.concurrency.reserved = 10
+    reorder.deadLetter = arn:aws:sqs:eu-west-1:123456789012:dead
+    reorder.event.sqs.orders = {"batch":5,"filters":["{\"body\":{\"kind\":[\"order\"]}}"],"at_most":4}
+    reorder.handler = verdigris_shim.handler
+    reorder.kmsKey = arn:aws:kms:eu-west-1:123456789012:key/abc
+    reorder.layers = arn:aws:lambda:eu-west-1:123456789012:layer:tools:7
+    reorder.logs = JSON INFO INFO
+    reorder.memory = 256
+    reorder.permission.bucket = {"principal":"s3.amazonaws.com","action":"lambda:InvokeFunction","sourceArn":"arn:aws:s3:::uploads"}
+    reorder.role = arn:aws:iam::123456789012:role/functions
+    reorder.runtime = python3.11
+    reorder.schedule.cron(0 3 1 * ? *) = enabled
+    reorder.schedule.cron(0 3 ? * MON *) = enabled
+    reorder.storage = 1024
+    reorder.timeout = 10
+    reorder.tracing = true
+    reorder.traffic = all
+    stock.url = signed
+    stock.url.cors = {"origins":["https://shop.example"],"maxAge":{"secs":60,"nanos":0}}
+    "#);
 }
 
 fn hand(endpoint: &Url) -> Client {

@@ -156,6 +156,8 @@ fn function(name: &FunctionName) -> Function {
 fn zip_of(handler: &str, body: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()
+        // As large as it is.
+        .compression_method(zip::CompressionMethod::Stored)
         .last_modified_time(zip::DateTime::default())
         .unix_permissions(0o644);
     for (name, text) in [("verdigris_shim.py", handler), ("body.txt", body)] {
