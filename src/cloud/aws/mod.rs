@@ -17,6 +17,7 @@
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
+mod attached;
 mod duties;
 mod lambda;
 mod package;

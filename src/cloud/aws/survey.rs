@@ -1,9 +1,6 @@
 //! Reads one function of a service: whose it is, and where its two aliases point.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::PoisonError,
-};
+use std::{collections::BTreeMap, sync::PoisonError};
 
 use aws_sdk_lambda::types::AliasConfiguration;
 use futures_util::{StreamExt as _, stream};
@@ -11,8 +8,9 @@ use tokio::time::Instant;
 
 use super::{
     AwsCloud,
-    duties::{Duties, Found, Known},
-    lambda::{Address, Function, Share, permit_url},
+    attached::Asking,
+    duties::{Duties, Found},
+    lambda::{Address, Function, Share},
     settings::{Access, Marks, Settings, alias},
 };
 use crate::{
@@ -284,52 +282,6 @@ impl AwsCloud {
         let mut known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
         known.insert(name.to_owned(), details.clone());
         Ok(details)
-    }
-}
-
-/// What to ask of an alias.
-#[derive(Debug)]
-struct Asking<'a> {
-    name: &'a str,
-    has_url: bool,
-    /// Of blue: what the releases in the slots want.
-    asked: Option<&'a Duties>,
-    reserved: Option<i32>,
-}
-
-impl AwsCloud {
-    /// One call for each kind of thing that should be there.
-    async fn read_attached(
-        &self,
-        asking: Asking<'_>,
-        slot: Slot,
-        detail: &mut AliasDetail,
-    ) -> Result<(), CloudError> {
-        let Asking {
-            name,
-            has_url,
-            asked,
-            reserved,
-        } = asking;
-        let alias = alias(slot);
-        let mut statements = BTreeSet::new();
-        if has_url || asked.is_some_and(Duties::permits) {
-            statements = self.lambda.statements(name, alias).await?;
-        }
-        if has_url {
-            detail.address = self.lambda.url(name, alias).await?;
-            detail.is_permitted = permit_url(&statements, alias);
-        }
-        if let Some(asked) = asked {
-            let known = Known {
-                name,
-                asked,
-                reserved,
-                statements: &statements,
-            };
-            detail.found = Some(self.found(known).await?);
-        }
-        Ok(())
     }
 }
 

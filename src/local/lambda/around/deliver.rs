@@ -14,7 +14,8 @@ use uuid::Uuid;
 use super::{
     Lambda,
     cron::Schedule,
-    queues::{Message, md5, name_of, system_attributes},
+    messages::{Message, name_of},
+    queues::{md5, system_attributes},
     rules::arn,
 };
 use crate::{

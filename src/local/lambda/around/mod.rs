@@ -8,6 +8,7 @@
 
 mod cron;
 mod deliver;
+mod messages;
 mod queues;
 mod rules;
 
@@ -23,7 +24,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-pub(super) use self::{deliver::deliver, queues::Queues, rules::Rules};
+pub(super) use self::{deliver::deliver, messages::Queues, rules::Rules};
 use super::Lambda;
 
 /// The state of both.
