@@ -38,6 +38,7 @@ pub(crate) async fn moto() -> Peer {
     // Whoever does not read its log stops it once the pipe is full.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     create_role(&endpoint).await;
+    create_queue(&endpoint, "orders").await;
     Peer {
         endpoint,
         _process: process,
@@ -128,12 +129,15 @@ pub(crate) async fn ministack() -> Peer {
         .env("BIND_HOST", "127.0.0.1")
         .env("GATEWAY_PORT", port.to_string())
         .env("MINISTACK_REGION", "eu-west-1")
+        // The account of the fixtures' role.
+        .env("MINISTACK_ACCOUNT_ID", "123456789012")
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
     listens(&mut process, "ministack", port).await;
     let endpoint = Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap();
     create_role(&endpoint).await;
+    create_queue(&endpoint, "orders").await;
     Peer {
         endpoint,
         _process: process,
@@ -183,22 +187,52 @@ fn alone(program: &Path, home: &Path) -> Command {
     command
 }
 
-/// Lambda takes only roles that exist. The servers check no signature, but find the service in it.
+/// Lambda takes only roles that exist.
 async fn create_role(endpoint: &Url) {
-    let scope = "test/20260101/us-east-1/iam/aws4_request";
-    let authorization =
-        format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
     let policy = "%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%5D%7D";
-    let body = format!(
+    let asked = format!(
         "Action=CreateRole&Version=2010-05-08&RoleName=functions&AssumeRolePolicyDocument={policy}"
     );
+    ask(endpoint, "us-east-1/iam", asked).await;
+}
+
+/// And reads only queues that exist.
+pub(crate) async fn create_queue(endpoint: &Url, name: &str) {
+    let asked = format!("Action=CreateQueue&Version=2012-11-05&QueueName={name}");
+    ask(endpoint, "eu-west-1/sqs", asked).await;
+}
+
+/// A bucket of S3.
+pub(crate) async fn create_bucket(endpoint: &Url, name: &str) {
+    let scope = "test/20260101/us-east-1/s3/aws4_request";
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
     let answer = reqwest::Client::new()
-        .post(endpoint.clone())
+        .put(endpoint.join(name).unwrap())
         .header("authorization", authorization)
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(body)
         .send()
         .await
         .unwrap();
     assert!(answer.status().is_success(), "{}", answer.status());
+}
+
+/// The servers check no signature, but find the service in it.
+async fn ask(endpoint: &Url, service: &str, asked: String) {
+    let scope = format!("test/20260101/{service}/aws4_request");
+    let authorization =
+        format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+    let answer = reqwest::Client::new()
+        .post(endpoint.clone())
+        .header("authorization", authorization)
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(asked)
+        .send()
+        .await
+        .unwrap();
+    let status = answer.status();
+    assert!(
+        status.is_success(),
+        "{status}: {}",
+        answer.text().await.unwrap()
+    );
 }

@@ -820,18 +820,16 @@ a.yaml:8:5: warning: spec.functions.a: in `prod`: may take 900s to answer; Azure
 }
 
 #[test]
-fn triggers_that_aws_does_not_get_yet_are_warnings() {
+fn sources_that_aws_does_not_get_yet_are_warnings() {
     check_service(
         r#"
   runtime: python3.13
   source: a
   functions:
-    a: { handler: app:app, http: /, queue: orders }
-    b: { handler: app:app, schedule: '0 3 * * *' }
+    a: { handler: app:app, queue: orders, aws: { events: { news: { sns: 'arn:aws:sns:eu-west-1:123456789012:news' } } } }
 "#,
         r#"
-a.yaml:8:5: warning: spec.functions.a: in `prod`: queue `orders` does not reach `a` on AWS: Verdigris makes no event source mapping there yet (help: make the event source mapping of that SQS queue yourself, and point it at the alias `blue` of the Lambda function `prod-stock-a`)
-a.yaml:9:5: warning: spec.functions.b: in `prod`: schedule `0 3 * * *` does not start `b` on AWS: Verdigris makes no EventBridge rule there yet (help: make the EventBridge rule yourself, and point it at the alias `blue` of the Lambda function `prod-stock-b`)
+a.yaml:8:5: warning: spec.functions.a: in `prod`: event `news` does not reach `a`: Verdigris makes no subscription there yet (help: make the subscription of that topic yourself, and point it at the alias `blue` of the Lambda function `prod-stock-a`)
 "#,
     );
 }
