@@ -10,6 +10,7 @@
 //! | Layer | Module | Holds |
 //! |---|---|---|
 //! | pure | [`name`] | names, digests, revisions, moments |
+//! | | [`condition`] | sentences in CEL about what a gate found |
 //! | | [`manifest`] | what users write: as typed, then checked; faults with their places |
 //! | | [`observed`] | what a cloud told us |
 //! | | [`desired`] | what one commit asks for, per environment |
@@ -78,6 +79,7 @@
 //! stand beside small pure code.
 
 // --- pure: values in, values out ---
+pub mod condition;
 pub mod desired;
 pub mod diff;
 pub mod guard;

@@ -97,7 +97,11 @@ impl Clouds {
     }
 
     async fn new_aws(&self, environment: EnvironmentName, target: AwsTarget) -> SharedCloud {
-        let AwsAccess { endpoint, profile } = self.aws.clone();
+        let AwsAccess {
+            endpoint,
+            profile,
+            bucket,
+        } = self.aws.clone();
         let account = profile.clone().unwrap_or_default();
         let limits = self.account(&account, &target.region, endpoint.as_ref());
         let mut options = AwsOptions::new(environment, target, limits);
@@ -111,6 +115,7 @@ impl Clouds {
             AwsCredentials::Chain { profile }
         };
         options.endpoint = endpoint;
+        options.bucket = bucket;
         Arc::new(AwsCloud::new(options).await)
     }
 

@@ -69,6 +69,8 @@ pub struct Repository {
 pub struct AwsAccess {
     pub endpoint: Option<Url>,
     pub profile: Option<String>,
+    /// Where packages go that are too large for a request; in the region of the functions.
+    pub bucket: Option<String>,
 }
 
 /// How Azure is reached. Without an endpoint it is the public cloud.
@@ -305,6 +307,7 @@ struct RawPrometheus {
 struct RawAws {
     endpoint: Option<Url>,
     profile: Option<String>,
+    bucket: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -378,6 +381,7 @@ fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Strin
         aws: AwsAccess {
             endpoint: aws.endpoint,
             profile: aws.profile,
+            bucket: aws.bucket,
         },
         azure: AzureAccess {
             endpoint: azure.endpoint,

@@ -85,26 +85,22 @@ impl DaemonWorld {
         question: &Question,
         target: CloudName,
     ) -> Measurement {
-        let found = match question.slots.get(&target) {
-            Some(addresses) => address::of_gate(http, &question.release.content, addresses)
-                .map_err(|error| error.to_string()),
-            None => Err(no_slot(target)),
+        let Some(addresses) = question.slots.get(&target) else {
+            return self.unasked(no_slot(target)).on(target);
         };
-        match found {
-            Ok(address) => {
-                let timeout = gate.measure.timeout;
-                let asked = http::Question {
-                    gate: http,
-                    address,
-                    timeout,
-                    release: Some(question.release.digest),
-                };
-                http::measure(&self.gates.client, &asked, &*self.clock)
-                    .await
-                    .on(target)
-            }
-            Err(why) => self.unasked(why).on(target),
-        }
+        let content = &question.release.content;
+        let route = |method: &str, path: &str| {
+            address::of_request(method, path, content, addresses).cloned()
+        };
+        let asked = http::Question {
+            gate: http,
+            route: &route,
+            timeout: gate.measure.timeout,
+            release: Some(question.release.digest),
+        };
+        http::measure(&self.gates.client, &asked, &*self.clock)
+            .await
+            .on(target)
     }
 
     async fn load(
@@ -148,12 +144,13 @@ impl DaemonWorld {
         if let Err(failure) = self.at_commit(&question.revision.commit, export).await {
             return self.unasked(failure.message);
         }
-        let env = command::environment(
+        let mut env = command.env.clone();
+        env.extend(command::environment(
             &question.release.service,
             question.release.digest,
             &question.revision,
             &question.slots,
-        );
+        ));
         let timeout = gate.measure.timeout;
         let script = command::Script {
             run: &command.run,

@@ -2,7 +2,7 @@
 
 use url::Url;
 
-use crate::{desired::ReleaseContent, manifest::spec::HttpGate, observed::Addresses};
+use crate::{desired::ReleaseContent, observed::Addresses};
 
 /// Why a gate cannot be asked anywhere.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -13,19 +13,6 @@ pub enum AddressError {
     NoFunction { method: String, path: String },
     #[error("function `{function}` has no address in this slot")]
     NoAddress { function: String },
-}
-
-/// The slot's address of the function that answers the gate's request.
-///
-/// # Errors
-///
-/// Says which function is missing, in the release or in the slot.
-pub fn of_gate<'a>(
-    gate: &HttpGate,
-    content: &ReleaseContent,
-    addresses: &'a Addresses,
-) -> Result<&'a Url, AddressError> {
-    of_request(&gate.method, &gate.path, content, addresses)
 }
 
 /// The slot's address of the function that answers a request.

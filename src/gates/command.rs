@@ -112,6 +112,7 @@ async fn run(script: &Script<'_>) -> (Outcome, CommandEvidence) {
         output: String::new(),
         is_cut: false,
         timed_out: false,
+        checks: Vec::new(),
     };
     let cannot_start = |error: io::Error| Outcome::Error {
         why: format!("cannot start: {error}"),

@@ -1,4 +1,4 @@
-//! Sends one request to a slot and compares the answer with what is wanted.
+//! Sends the requests of a gate to a slot, one after the other, and compares each answer with what is wanted.
 //!
 //! Only an answer of the release can be right or wrong. No answer, one that names no release (the platform in front of it gives
 //! such), or one of another release is an Error: it is asked again within the measurement, and says nothing about the release.
@@ -10,12 +10,14 @@ use tokio::time::Instant;
 use url::Url;
 
 use super::{
-    address,
+    address::{self, AddressError},
+    chain::{self, Captured},
     reply::{self, Reply},
+    shown,
 };
 use crate::{
     clock::Clock,
-    manifest::spec::HttpGate,
+    manifest::spec::{HttpGate, HttpStep},
     name::ReleaseDigest,
     rollout::evidence::{Evidence, HttpEvidence, HttpRequest, Measurement, Outcome},
 };
@@ -85,12 +87,14 @@ impl Client {
     }
 }
 
+/// The address in the slot of the function that answers a method and a path; see [`address::of_request`].
+pub type Route<'a> = dyn Fn(&str, &str) -> Result<Url, AddressError> + Send + Sync + 'a;
+
 /// What is asked, and where.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Question<'a> {
     pub gate: &'a HttpGate,
-    /// Of the function in the slot; see [`address::of_gate`].
-    pub address: &'a Url,
+    pub route: &'a Route<'a>,
     /// For the whole measurement, further tries included.
     pub timeout: Duration,
     /// Who must answer. A slot can serve what it held before for a while after it was written.
@@ -105,14 +109,15 @@ struct Try {
     is_early: bool,
 }
 
-/// Asks once, with the gate's further tries. Never fails: whatever goes wrong is the measurement's outcome.
+/// Asks once: every request of the gate, each with its further tries, until one is not answered as wanted. Never fails: whatever goes wrong
+/// is the measurement's outcome.
 ///
 /// # Guarantees
 ///
 /// Ends within the question's timeout. Reads at most 1 MiB of an answer, and keeps at most 64 KiB of it.
 pub async fn measure(client: &Client, question: &Question<'_>, clock: &dyn Clock) -> Measurement {
     let started_at = clock.now();
-    let (outcome, evidence) = ask(client, question).await;
+    let (outcome, evidence) = run(client, question).await;
     Measurement {
         target: None,
         started_at,
@@ -122,27 +127,70 @@ pub async fn measure(client: &Client, question: &Question<'_>, clock: &dyn Clock
     }
 }
 
-async fn ask(client: &Client, question: &Question<'_>) -> (Outcome, HttpEvidence) {
-    let Question {
-        gate,
-        address,
-        timeout,
-        release: _,
-    } = *question;
+async fn run(client: &Client, question: &Question<'_>) -> (Outcome, HttpEvidence) {
+    let end = Instant::now() + question.timeout;
+    let HttpGate { first, then } = question.gate;
+    let mut captured = Captured::default();
+    let (mut outcome, mut evidence) = ask(client, first, question, &mut captured, end).await;
+    let mut asked = first;
+    for step in then {
+        if outcome != Outcome::Successful {
+            break;
+        }
+        let (next, mut after) = ask(client, step, question, &mut captured, end).await;
+        after.earlier = std::mem::take(&mut evidence.earlier);
+        after.earlier.push(evidence);
+        (outcome, evidence, asked) = (next, after, step);
+    }
+    if !then.is_empty() {
+        outcome = placed(outcome, asked, evidence.earlier.len() + 1);
+    }
+    captured.hide_secrets(&mut evidence);
+    (outcome, evidence)
+}
+
+/// Says which request of a chain it was.
+fn placed(outcome: Outcome, step: &HttpStep, number: usize) -> Outcome {
+    let place = |why: String| match &step.name {
+        Some(name) => format!("request {number} ({name}): {why}"),
+        None => format!("request {number}: {why}"),
+    };
+    match outcome {
+        Outcome::Successful => Outcome::Successful,
+        Outcome::Failed { why } => Outcome::Failed { why: place(why) },
+        Outcome::Error { why } => Outcome::Error { why: place(why) },
+        Outcome::Inconclusive { why } => Outcome::Inconclusive { why: place(why) },
+    }
+}
+
+async fn ask(
+    client: &Client,
+    step: &HttpStep,
+    question: &Question<'_>,
+    captured: &mut Captured,
+    end: Instant,
+) -> (Outcome, HttpEvidence) {
     let mut evidence = HttpEvidence {
-        request: shown_request(gate, address),
+        name: step.name.clone(),
+        request: shown_request(step, &step.path),
         answer: None,
         checks: Vec::new(),
         tries: 0,
+        captured: BTreeMap::new(),
+        earlier: Vec::new(),
     };
-    let sent = (gate.method.as_str(), gate.path.as_str());
-    let built = client.build(sent, &gate.headers, gate.body.as_deref(), address);
-    let request = match built {
-        Ok(request) => request,
+    let built = captured.fill(step).and_then(|step| {
+        let address = (question.route)(&step.method, &step.path);
+        let address = address.map_err(|error| error.to_string())?;
+        let sent = (step.method.as_str(), step.path.as_str());
+        let request = client.build(sent, &step.headers, step.body.as_deref(), &address)?;
+        Ok((step, request))
+    });
+    let (step, request) = match built {
+        Ok(built) => built,
         Err(why) => return (Outcome::Error { why }, evidence),
     };
-    evidence.request.url = reply::shown_url(request.url());
-    let end = Instant::now() + timeout;
+    evidence.request = shown_request(&step, &shown::shown_url(request.url()));
     let mut wait = RETRY_WAIT;
     loop {
         evidence.tries += 1;
@@ -150,12 +198,14 @@ async fn ask(client: &Client, question: &Question<'_>) -> (Outcome, HttpEvidence
             outcome,
             reply,
             is_early,
-        } = attempt(client, &request, question, end).await;
-        if let Some(Reply { answer, checks, .. }) = reply {
-            evidence.answer = Some(answer);
-            evidence.checks = checks;
+        } = attempt(client, &request, &step, question, end).await;
+        if let Some(reply) = reply {
+            evidence.captured = chain::shown(&reply.captured);
+            evidence.answer = Some(reply.answer);
+            evidence.checks = reply.checks;
+            captured.add(reply.captured);
         }
-        let is_last = evidence.tries > gate.retries || Instant::now() + wait >= end;
+        let is_last = evidence.tries > step.retries || Instant::now() + wait >= end;
         if !is_early || is_last {
             return (outcome, evidence);
         }
@@ -167,6 +217,7 @@ async fn ask(client: &Client, question: &Question<'_>) -> (Outcome, HttpEvidence
 async fn attempt(
     client: &Client,
     request: &reqwest::Request,
+    step: &HttpStep,
     question: &Question<'_>,
     end: Instant,
 ) -> Try {
@@ -186,19 +237,17 @@ async fn attempt(
         Err(_) => return error(format!("no answer within {:?}", question.timeout)),
     };
     let reply = reply::read(response, started, end).await;
-    judge(reply.check(question.gate), question)
+    judge(reply.check(step), step, question.release)
 }
 
 /// Sorts an answer: whose it is comes before what is in it.
-fn judge(reply: Reply, question: &Question<'_>) -> Try {
+fn judge(reply: Reply, step: &HttpStep, release: Option<ReleaseDigest>) -> Try {
     let status = reply.answer.status;
-    let (outcome, is_early) = if let Some(why) = somebody_else(&reply, question.release) {
+    let (outcome, is_early) = if let Some(why) = somebody_else(&reply, release) {
         (Outcome::Error { why }, true)
     } else if reply.checks.iter().all(|check| check.passed) {
         (Outcome::Successful, false)
-    } else if reply.release.is_none()
-        && matches!(status, 502..=504)
-        && status != question.gate.status
+    } else if reply.release.is_none() && matches!(status, 502..=504) && Some(status) != step.status
     {
         let why = format!("the platform answered {status} in place of the release");
         (Outcome::Error { why }, true)
@@ -251,16 +300,14 @@ fn headers(wanted: &BTreeMap<String, String>) -> Result<HeaderMap, String> {
     Ok(headers)
 }
 
-fn shown_request(gate: &HttpGate, address: &Url) -> HttpRequest {
+fn shown_request(step: &HttpStep, url: &str) -> HttpRequest {
+    let headers = step.headers.iter();
+    let headers = headers.map(|(name, value)| (name.as_str(), value.as_str()));
     HttpRequest {
-        method: gate.method.clone(),
-        url: reply::shown_url(address),
-        headers: reply::shown_headers(
-            gate.headers
-                .iter()
-                .map(|(name, value)| (name.as_str(), value.as_str())),
-        ),
-        body: gate.body.as_deref().map(reply::shown_body),
+        method: step.method.clone(),
+        url: url.to_owned(),
+        headers: shown::shown_headers(headers),
+        body: step.body.as_deref().map(shown::shown_body),
     }
 }
 

@@ -3,11 +3,14 @@
 //! A gate's address is always that of a slot: users write a path, and a path can name no other host.
 
 pub mod address;
+mod chain;
 pub mod command;
 pub mod http;
+mod json;
 pub mod load;
 pub mod metric;
 mod output;
 pub mod parity;
 mod reply;
 pub mod shadow;
+mod shown;

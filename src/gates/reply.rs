@@ -4,52 +4,31 @@ use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
 use tokio::time::Instant;
-use url::Url;
 
-use super::parity::compare::Answer;
+use super::{
+    json,
+    parity::compare::Answer,
+    shown::{HIDDEN, KEPT_MAX, is_secret, shown, shown_body, shown_headers},
+};
 use crate::{
-    manifest::spec::HttpGate,
-    rollout::evidence::{Check, HttpAnswer, cut_end},
+    manifest::spec::{Capture, HttpStep},
+    rollout::evidence::{Check, HttpAnswer},
 };
 
 /// Most of a body that is read; what follows is not waited for.
 const READ_MAX: usize = 1024 * 1024;
 
-/// Most of a body that is kept as evidence.
-const KEPT_MAX: usize = 64 * 1024;
-
-const HEADERS_MAX: usize = 64;
-const HEADER_BYTES_MAX: usize = 512;
-
-/// Longest value that a check shows.
-const SHOWN_MAX: usize = 500;
+/// Longest captured value: it goes into addresses and headers.
+const CAPTURE_MAX: usize = 16 * 1024;
 
 /// Every answer of a release names it.
 pub(super) const RELEASE_HEADER: &str = "x-verdigris-release";
 
-/// What is shown in the place of a secret.
-pub(super) const HIDDEN: &str = "(hidden)";
-
-/// Parts of names whose values are for nobody's eyes.
-const SECRET_NAMES: [&str; 10] = [
-    "authorization",
-    "cookie",
-    "token",
-    "secret",
-    "password",
-    "api-key",
-    "apikey",
-    "functions-key",
-    "signature",
-    "credential",
-];
-
-/// Names of query parameters that are keys on the two clouds.
-const SECRET_PARAMETERS: [&str; 4] = ["code", "sig", "key", "clientid"];
-
 pub(super) struct Reply {
     pub(super) answer: HttpAnswer,
     pub(super) checks: Vec<Check>,
+    /// What later requests may use.
+    pub(super) captured: BTreeMap<String, Value>,
     /// Whether it is wrong whatever else its body would have held.
     pub(super) fails_plainly: bool,
     /// Which release answered; nobody's answer names none.
@@ -103,6 +82,7 @@ pub(super) async fn read(mut response: reqwest::Response, started: Instant, end:
     Reply {
         answer,
         checks: Vec::new(),
+        captured: BTreeMap::new(),
         fails_plainly: false,
         release: release.map(str::to_owned),
         broken_off,
@@ -127,12 +107,12 @@ pub(super) async fn drain(mut response: reqwest::Response) -> bool {
 
 impl Reply {
     /// Compares the answer with everything that the gate wants.
-    pub(super) fn check(mut self, gate: &HttpGate) -> Self {
-        let mut checks = vec![check(
-            "status",
-            gate.status.to_string(),
-            self.answer.status.to_string(),
-        )];
+    pub(super) fn check(mut self, gate: &HttpStep) -> Self {
+        let mut checks = Vec::new();
+        if let Some(status) = gate.status {
+            let got = self.answer.status.to_string();
+            checks.push(check("status", status.to_string(), got));
+        }
         for (name, wanted) in &gate.expect_headers {
             checks.push(self.check_header(name, wanted));
         }
@@ -147,8 +127,43 @@ impl Reply {
         }
         self.fails_plainly = checks.iter().any(|check| !check.passed);
         checks.extend(self.check_json(&gate.expect_json));
+        for (name, capture) in &gate.capture {
+            match self.capture(name, capture) {
+                Ok(value) => {
+                    self.captured.insert(name.clone(), value);
+                }
+                Err(check) => checks.push(check),
+            }
+        }
         self.checks = checks;
         self
+    }
+
+    fn capture(&self, name: &str, capture: &Capture) -> Result<Value, Check> {
+        let (place, found) = match capture {
+            Capture::Json(place) => {
+                let found = self.json().map(|body| json::at(&body, place));
+                (format!("a value at {place}"), found)
+            }
+            Capture::Header(header) => {
+                let value = self.headers.get(header);
+                let text = value.map(|value| String::from_utf8_lossy(value.as_bytes()));
+                let found = text.map(|text| Value::from(text.as_ref()));
+                (format!("a header {header}"), Ok(found))
+            }
+        };
+        let got = match found {
+            Ok(Some(value)) if value.to_string().len() <= CAPTURE_MAX => return Ok(value),
+            Ok(Some(_)) => format!("more than {CAPTURE_MAX} bytes"),
+            Ok(None) => "nothing".to_owned(),
+            Err(why) => why,
+        };
+        Err(Check {
+            what: format!("capture {name}"),
+            wanted: place,
+            got,
+            passed: false,
+        })
     }
 
     /// `status: wanted 200, got 500; json /stock: wanted 3, got nothing`
@@ -225,8 +240,8 @@ impl Reply {
         let body = self.json();
         let check = |(pointer, wanted): (&String, &Value)| {
             let (got, passed) = match &body {
-                Ok(body) => match body.pointer(pointer) {
-                    Some(value) => (value.to_string(), is_same(value, wanted)),
+                Ok(body) => match json::at(body, pointer) {
+                    Some(value) => (value.to_string(), json::is_same(&value, wanted)),
                     None => ("nothing".to_owned(), false),
                 },
                 Err(why) => (why.clone(), false),
@@ -265,135 +280,6 @@ fn check(what: &str, wanted: String, got: String) -> Check {
     }
 }
 
-/// Numbers are the same by value: 1 and 1.0 are, in JSON.
-pub(super) fn is_same(one: &Value, other: &Value) -> bool {
-    match (one, other) {
-        (Value::Number(a), Value::Number(b)) => a == b || a.as_f64() == b.as_f64(),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| is_same(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            let has_same = |(key, a): (&String, &Value)| b.get(key).is_some_and(|b| is_same(a, b));
-            a.len() == b.len() && a.iter().all(has_same)
-        }
-        (one, other) => one == other,
-    }
-}
-
-pub(super) fn shown_headers<'a>(
-    headers: impl Iterator<Item = (&'a str, &'a str)>,
-) -> BTreeMap<String, String> {
-    let mut shown: BTreeMap<String, String> = BTreeMap::new();
-    for (name, value) in headers.take(HEADERS_MAX) {
-        let name = name.to_ascii_lowercase();
-        let value = if is_secret(&name) { HIDDEN } else { value };
-        let text = shown.entry(name).or_default();
-        if !text.is_empty() {
-            text.push_str(", ");
-        }
-        text.push_str(value);
-        cut_end(text, HEADER_BYTES_MAX);
-    }
-    shown
-}
-
-pub(super) fn shown_url(url: &Url) -> String {
-    let Some(query) = url.query() else {
-        return url.to_string();
-    };
-    let mut bare = url.clone();
-    bare.set_query(None);
-    format!("{bare}?{}", shown_query(query))
-}
-
-/// A path with its query, whose secrets are hidden.
-pub(super) fn shown_path(path: &str) -> String {
-    match path.split_once('?') {
-        Some((path, query)) => format!("{path}?{}", shown_query(query)),
-        None => path.to_owned(),
-    }
-}
-
-fn shown_query(query: &str) -> String {
-    let hide = |pair: &str| match pair.split_once('=') {
-        Some((name, _)) if is_secret_parameter(name) => format!("{name}={HIDDEN}"),
-        Some(_) | None => pair.to_owned(),
-    };
-    let query: Vec<String> = query.split('&').map(hide).collect();
-    query.join("&")
-}
-
-pub(super) fn shown_body(body: &str) -> String {
-    let is_shown = |c: &char| !c.is_control() || matches!(c, '\n' | '\t');
-    let mut body: String = body.chars().filter(is_shown).collect();
-    cut_end(&mut body, KEPT_MAX);
-    body
-}
-
-fn shown(value: &str) -> String {
-    let mut shown = value.to_owned();
-    cut_end(&mut shown, SHOWN_MAX);
-    if shown.len() < value.len() {
-        shown.push('…');
-    }
-    shown
-}
-
-pub(super) fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase().replace('_', "-");
-    SECRET_NAMES.iter().any(|part| name.contains(part))
-}
-
-fn is_secret_parameter(name: &str) -> bool {
-    let is_key = SECRET_PARAMETERS
-        .iter()
-        .any(|key| name.eq_ignore_ascii_case(key));
-    is_key || is_secret(name)
-}
-
 fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn values_that_may_be_secret_are_hidden() {
-        let headers = [
-            ("Authorization", "Bearer x"),
-            ("X-Functions-Key", "k"),
-            ("accept", "a"),
-            ("Set-Cookie", "s"),
-        ];
-        let shown = shown_headers(headers.into_iter());
-        let told: Vec<String> = shown
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        assert_eq!(
-            told.join(" "),
-            "accept=a authorization=(hidden) set-cookie=(hidden) x-functions-key=(hidden)"
-        );
-        let url = "https://a.example/x?code=abc&sku=42&access_token=t&flag"
-            .parse()
-            .unwrap();
-        assert_eq!(
-            shown_url(&url),
-            "https://a.example/x?code=(hidden)&sku=42&access_token=(hidden)&flag"
-        );
-    }
-
-    #[test]
-    fn numbers_are_compared_by_value() {
-        let same = |one: &str, other: &str| {
-            let (one, other): (Value, Value) = (one.parse().unwrap(), other.parse().unwrap());
-            is_same(&one, &other)
-        };
-        assert!(same("1", "1.0"));
-        assert!(same(r#"{"a":[1,{"b":2.0}]}"#, r#"{"a":[1.0,{"b":2}]}"#));
-        assert!(!same("1", r#""1""#));
-        assert!(!same(r#"{"a":1}"#, r#"{"a":1,"b":2}"#));
-    }
 }

@@ -13,6 +13,7 @@ pub mod schema;
 pub mod set;
 pub mod spec;
 pub mod strategy;
+pub mod template;
 mod window;
 mod yaml;
 

@@ -127,8 +127,12 @@ mod tests {
         environment(&[SPEC, "/properties/azure"], raw::AzureText::KEYS);
         let gate = |pointer: &[&str], known| check(Kind::Gate, pointer, known);
         gate(&[], raw::GateDocument::KEYS);
+        let parameter = "/properties/parameters/additionalProperties/anyOf/1";
+        gate(&[parameter], raw::ParameterText::KEYS);
         gate(&[SPEC], raw::GateSpec::KEYS);
         gate(&[SPEC, "/properties/http"], raw::HttpText::KEYS);
+        let request = "/properties/http/properties/requests/items";
+        gate(&[SPEC, request], raw::RequestText::KEYS);
         let expect = "/properties/http/properties/expect";
         gate(&[SPEC, expect], raw::ExpectText::KEYS);
         gate(

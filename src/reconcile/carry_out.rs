@@ -20,6 +20,7 @@ use crate::{
     },
     rollout::{
         evidence::Measurement,
+        facts::judged,
         intent::{Failure, IntentKey, Order, Response},
     },
 };
@@ -147,8 +148,9 @@ impl Shared {
                 let ask = ask.ok_or_else(|| no_longer_asked(gate))?;
                 let measure = async { Ok(self.world.measure(&ask.gate, &ask.question).await) };
                 let measurements = in_time(order, WORK_MAX, measure).await?;
+                let judged = measurements.into_iter().map(|made| judged(&ask.gate, made));
                 let outcome = Outcome {
-                    measured: Some((gate.clone(), measurements)),
+                    measured: Some((gate.clone(), judged.collect())),
                     ..Outcome::default()
                 };
                 Ok((outcome, Ok(())))

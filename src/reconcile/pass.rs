@@ -22,7 +22,7 @@ use crate::{
         around::{Around, Facts, Joint},
         reason::WaitingOn,
         state::{ServiceState, Severity},
-        step::{Sending, Step, Waiting, step, turn},
+        step::{Sending, Step, Waiting, ready, step},
     },
     rollout::intent::{IntentKey, Order},
     status,
@@ -130,11 +130,8 @@ impl Shared {
         let soonest = self.clock.now().after(PASS_PAUSE);
         lock(&self.queue).wake_at(key, wake.map(|at| at.max(soonest)));
         drop(entry);
-        if let Some(joint) = joint
-            && !self.together(&joint).await
-        {
-            let again = self.clock.now().after(STORE_RETRY);
-            lock(&self.queue).wake_at(key, Some(again));
+        if let Some(joint) = joint {
+            self.together(&joint).await;
         }
     }
 
@@ -155,11 +152,11 @@ impl Shared {
         let stalled = entry.stalled.as_deref();
         let around = lock(&self.around).of(state);
         let turn = match stalled {
-            None => turn(state, &around, self.policy, now),
+            None => ready(state, &around, self.policy, now),
             Some(_) => None,
         };
         let lookers = lock(&self.around).tell(&state.key, |before| {
-            Facts::of(state, stalled, turn.map(|(turn, _)| turn), before, now)
+            Facts::of(state, stalled, turn, before, now)
         });
         self.wake_all(lookers);
     }

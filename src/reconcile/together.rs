@@ -1,5 +1,7 @@
 //! One move of several services: all of them are held, looked at once more, and written in one batch.
 
+use std::time::Duration;
+
 use tokio::sync::OwnedMutexGuard;
 
 use super::{Shared, lock, pass::Entry, records};
@@ -13,6 +15,9 @@ use crate::{
     store::Batch,
 };
 
+/// When members come again whose move could not be made.
+const AGAIN: Duration = Duration::from_millis(200);
+
 /// A service that is held, and how it was before.
 struct Held {
     entry: OwnedMutexGuard<Entry>,
@@ -22,17 +27,17 @@ struct Held {
 }
 
 impl Shared {
-    /// Makes a move for all of its services or for none; whether it was made. What stands in the way is seen by the next pass of each.
+    /// Makes a move for all of its services or for none. What stands in the way is seen by the next pass of each.
     ///
     /// # Guarantees
     ///
     /// On the disk either all have moved or none has.
-    pub(super) async fn together(&self, joint: &Joint) -> bool {
+    pub(super) async fn together(&self, joint: &Joint) {
         let mut held = Vec::new();
         // In the order of their keys, so that no two of these wait for each other; a pass holds one service and waits for none.
         for key in joint.members.keys() {
             let Some(entry) = self.locked(key).await else {
-                return false;
+                return;
             };
             held.push(Held {
                 before: entry.state.clone(),
@@ -47,11 +52,21 @@ impl Shared {
             .iter()
             .all(|member| self.is_ready(&member.entry, joint))
             && self.write_all(&mut held, joint).await;
-        for member in &held {
-            self.publish(&member.entry);
-            self.wake(member.entry.state.key.clone());
+        if made {
+            // Before any of them is let go: it must not look as if the others had not moved.
+            for member in &held {
+                self.tell_of(&member.entry);
+                self.publish(&member.entry);
+                self.wake(member.entry.state.key.clone());
+            }
+        } else {
+            // One of them may have to look at its targets first, or the disk is full: each comes again, and soon.
+            let soon = self.clock.now().after(AGAIN);
+            for key in joint.members.keys() {
+                lock(&self.queue).wake_at(key, Some(soon));
+            }
+            self.nudge.notify_one();
         }
-        made
     }
 
     /// Whether a service, looked at afresh, would make the very same move.

@@ -33,16 +33,7 @@ impl Measurement {
     #[must_use]
     pub fn shortened(mut self, max: usize) -> Self {
         match &mut self.evidence {
-            Evidence::Http(HttpEvidence {
-                request: HttpRequest { body, .. },
-                answer,
-                ..
-            }) => {
-                body.iter_mut().for_each(|body| cut_end(body, max));
-                answer
-                    .iter_mut()
-                    .for_each(|answer| cut_end(&mut answer.body, max));
-            }
+            Evidence::Http(http) => http.shorten(max / (http.earlier.len() + 1)),
             Evidence::Command(CommandEvidence { output, .. }) => cut_start(output, max),
             Evidence::Load(load) => load.shorten(max),
             Evidence::Parity(parity) => parity.shorten(max),
@@ -108,12 +99,63 @@ pub enum Evidence {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HttpEvidence {
+    /// Of the request in its chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub request: HttpRequest,
     /// Of the last try; `None` where there was none.
     pub answer: Option<HttpAnswer>,
     pub checks: Vec<Check>,
     /// How often it was asked within this measurement.
     pub tries: u32,
+    /// What the answer left for later requests.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub captured: BTreeMap<String, serde_json::Value>,
+    /// The requests of the chain before this one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<Self>,
+}
+
+impl HttpEvidence {
+    fn shorten(&mut self, max: usize) {
+        self.request
+            .body
+            .iter_mut()
+            .for_each(|body| cut_end(body, max));
+        self.answer
+            .iter_mut()
+            .for_each(|answer| cut_end(&mut answer.body, max));
+        self.earlier
+            .iter_mut()
+            .for_each(|earlier| earlier.shorten(max));
+    }
+
+    /// Every text that was sent or came back.
+    pub fn each_text(&mut self, change: &mut dyn FnMut(&mut String)) {
+        let Self {
+            name: _,
+            request,
+            answer,
+            checks,
+            tries: _,
+            captured: _,
+            earlier,
+        } = self;
+        change(&mut request.url);
+        request.headers.values_mut().for_each(&mut *change);
+        request.body.iter_mut().for_each(&mut *change);
+        if let Some(answer) = answer {
+            answer.headers.values_mut().for_each(&mut *change);
+            change(&mut answer.body);
+        }
+        for check in checks {
+            change(&mut check.wanted);
+            change(&mut check.got);
+        }
+        earlier
+            .iter_mut()
+            .for_each(|earlier| earlier.each_text(change));
+    }
 }
 
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -143,7 +185,7 @@ pub struct HttpAnswer {
 /// One thing that an answer must be like.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Check {
-    /// `status`, `header content-type`, `json /items/0/sku`, `latency`.
+    /// `status`, `header content-type`, `json /items/0/sku`, `latency`, `successCondition`.
     pub what: String,
     pub wanted: String,
     pub got: String,
@@ -161,6 +203,9 @@ pub struct CommandEvidence {
     /// Whether it wrote more than is kept here.
     pub is_cut: bool,
     pub timed_out: bool,
+    /// What conditions made of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checks: Vec<Check>,
 }
 
 /// Keeps the beginning, whole characters only.
@@ -193,6 +238,7 @@ mod tests {
                 output: "no stock".to_owned(),
                 is_cut: false,
                 timed_out: false,
+                checks: Vec::new(),
             }),
         };
         let json = serde_json::to_string(&measurement).unwrap();

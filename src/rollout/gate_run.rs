@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Rollout,
     evidence::{Evidence, Measurement},
+    phase::Phase,
     verdict::{Verdict, due, verdict},
 };
 use crate::{
@@ -98,6 +100,29 @@ impl GateRun {
             | GateKind::Load(_)
             | GateKind::Parity(_)
             | GateKind::Metric(_) => targets.to_vec(),
+        }
+    }
+}
+
+impl Rollout {
+    /// A gate on blue says neither yes nor no, so the bake waits for a person.
+    pub fn is_unclear_in_bake(&self) -> bool {
+        let is_unclear = |gate: &Gate| {
+            let run = self.gates.iter().find(|run| run.gate == gate.name);
+            let verdict = run.map(|run| run.verdict(gate, &self.targets));
+            matches!(verdict, Some(Verdict::Inconclusive { .. }))
+        };
+        let gates = self.spec.gates.iter();
+        let mut watching = gates.filter(|gate| gate.after == GateStage::Promotion);
+        matches!(self.phase, Phase::Baking { .. }) && watching.any(is_unclear)
+    }
+
+    /// The gates on blue start over, with their old measurements gone from the verdict.
+    pub fn watch_again(&mut self, now: Timestamp) {
+        let is_on_blue = |run: &&mut GateRun| run.after == GateStage::Promotion;
+        for run in self.gates.iter_mut().filter(is_on_blue) {
+            run.since = now;
+            run.measurements.clear();
         }
     }
 }

@@ -4,6 +4,7 @@
 //! nothing waits, nothing is sent.
 
 pub mod evidence;
+pub mod facts;
 pub mod figures;
 pub mod gate_run;
 pub mod intent;

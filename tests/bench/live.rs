@@ -61,6 +61,7 @@ async fn main() {
     config.aws = AwsAccess {
         endpoint: Some(aws.url.clone()),
         profile: None,
+        bucket: None,
     };
     config.azure = AzureAccess {
         endpoint: Some(azure.url.parse().unwrap()),

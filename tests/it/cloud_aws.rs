@@ -28,22 +28,29 @@ use verdigris::{
 };
 
 use crate::cloud_contract::{
-    Edit, Subject, holds_on, peers,
+    Edit, Subject, holds_on,
+    patient::Patient,
+    peers,
     release::{ENVIRONMENT, Fixture, ROLE, stock, zip},
 };
 
 const REGION: &str = "eu-west-1";
 
 pub(crate) fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
+    let plenty = NonZeroU32::new(10_000).unwrap();
+    let quotas = Quotas {
+        get_function: plenty,
+        other: plenty,
+    };
+    within(quotas, endpoint, details_for)
+}
+
+fn within(quotas: Quotas, endpoint: &Url, details_for: Duration) -> AwsOptions {
     let target = AwsTarget {
         region: REGION.to_owned(),
         role: ROLE.to_owned(),
     };
-    let plenty = NonZeroU32::new(10_000).unwrap();
-    let limits = Arc::new(AccountLimits::new(Quotas {
-        get_function: plenty,
-        other: plenty,
-    }));
+    let limits = Arc::new(AccountLimits::new(quotas));
     let environment = EnvironmentName::new(ENVIRONMENT).unwrap();
     AwsOptions {
         endpoint: Some(endpoint.clone()),
@@ -58,20 +65,24 @@ pub(crate) fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
 
 /// The AWS cloud against some Lambda server, and a hand that edits past us.
 pub(crate) struct OnAws {
-    cloud: AwsCloud,
+    cloud: Patient<AwsCloud>,
     hand: Client,
 }
 
 impl OnAws {
     /// With everything read anew each time, so that each case sees what is there.
     pub(crate) async fn at(endpoint: &Url) -> Self {
+        Self::with(aws(endpoint, Duration::ZERO), endpoint).await
+    }
+
+    async fn with(options: AwsOptions, endpoint: &Url) -> Self {
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
             .endpoint_url(endpoint.as_str().trim_end_matches('/'))
             .credentials_provider(Credentials::new("test", "test", None, None, "test"));
         Self {
-            cloud: AwsCloud::new(aws(endpoint, Duration::ZERO)).await,
+            cloud: Patient(AwsCloud::new(options).await),
             hand: Client::from_conf(config.build()),
         }
     }
@@ -152,7 +163,7 @@ impl Subject for OnAws {
     }
 
     fn writes(&self) -> u64 {
-        writes(&self.cloud.calls())
+        writes(&self.cloud.0.calls())
     }
 }
 
@@ -173,6 +184,36 @@ async fn aws_keeps_the_contract_on_moto() {
 async fn aws_keeps_the_contract_on_ministack() {
     let peer = peers::ministack().await;
     holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
+}
+
+#[tokio::test]
+async fn aws_keeps_the_contract_on_localstack() {
+    let peer = peers::localstack().await;
+    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
+}
+
+/// Lambda's own quota in front of each server, and our own knowledge of it in front of that.
+async fn keeps_the_contract_within_the_quota(peer: peers::Peer) {
+    let front = peers::haproxy(&peer.endpoint).await;
+    let options = within(Quotas::default(), &front.endpoint, Duration::ZERO);
+    // A person's hand is not held to the quota: it must not use up what the case under test may spend.
+    let on = OnAws::with(options, &peer.endpoint).await;
+    holds_on(Arc::new(on)).await;
+}
+
+#[tokio::test]
+async fn aws_keeps_the_contract_on_moto_within_the_quota() {
+    keeps_the_contract_within_the_quota(peers::moto().await).await;
+}
+
+#[tokio::test]
+async fn aws_keeps_the_contract_on_ministack_within_the_quota() {
+    keeps_the_contract_within_the_quota(peers::ministack().await).await;
+}
+
+#[tokio::test]
+async fn aws_keeps_the_contract_on_localstack_within_the_quota() {
+    keeps_the_contract_within_the_quota(peers::localstack().await).await;
 }
 
 #[tokio::test]

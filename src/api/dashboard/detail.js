@@ -93,7 +93,7 @@ function gate(gate) {
   return el("details", { class: "gate", open },
     el("summary", {}, pill(gate.phase), el("b", {}, gate.name), el("span", {}, gate.type),
       gate.dryRun && el("span", {}, "(dry run)"),
-      el("span", { class: "tally" }, tally || (approved && `approved by ${approved}`) || `${gate.needed} needed`)),
+      el("span", { class: "tally" }, tally || (approved && `approved by ${approved}`) || (gate.needed ? `${gate.needed} needed` : "until the bake ends"))),
     gate.message && el("p", { class: "measured" }, gate.message),
     gate.measurements.slice(-6).reverse().map(measurement));
 }
@@ -107,14 +107,17 @@ function measurement(made) {
 }
 
 function evidence(found) {
-  if (found.kind === "command") return [el("p", { class: "checks" }, el("code", {}, `$ ${found.run}`), ` ended with ${found.exit ?? "no exit code"}`), el("pre", {}, found.output)];
+  if (found.kind === "command") return [el("p", { class: "checks" }, el("code", {}, `$ ${found.run}`), ` ended with ${found.exit ?? "no exit code"}`), checklist(found.checks ?? []), el("pre", {}, found.output)];
   if (found.kind === "load") return load(found);
   if (found.kind === "parity") return parity(found);
   if (found.kind === "metric") return metric(found);
   if (found.kind !== "http") return [];
   const checks = checklist(found.checks);
   const answer = found.answer ? `${found.answer.status} in ${found.answer.latencyMs} ms\n${found.answer.body}${found.answer.isCut ? "…" : ""}` : "no answer";
-  return [checks, el("pre", {}, `${found.request.method} ${found.request.url}\n→ ${answer}`)];
+  const earlier = (found.earlier ?? []).flatMap((step) => evidence({ kind: "http", ...step }));
+  const kept = Object.entries(found.captured ?? {}).map(([name, value]) => `${name} = ${JSON.stringify(value)}`);
+  const captured = kept.length > 0 && el("p", { class: "checks" }, `captured ${kept.join(", ")}`);
+  return [...earlier, checks, el("pre", {}, `${found.request.method} ${found.request.url}\n→ ${answer}`), captured];
 }
 
 function checklist(checks) {

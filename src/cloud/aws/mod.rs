@@ -5,11 +5,23 @@
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
+//! What calls a function is attached to `blue` and to nothing else; `duties` says how it comes and goes with a release.
+//!
+//! # Calls
+//!
+//! `tests/it/cloud_aws_calls` counts them for every step. The floor is what AWS's interface allows: a first deploy is `CreateFunction`
+//! (which publishes), a wait and `CreateAlias`; a promotion and a rollback are one `UpdateAlias` for blue and one for green; a look is one
+//! `GetFunction` for each slot, from a bucket of 100 a second. A new release is always configuration, wait, code, wait: every version says
+//! in its variables which release it is of, so that losing all we know loses nothing. That is two calls more than code alone would need.
+//!
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
+mod attached;
+mod duties;
 mod lambda;
 mod metrics;
+mod package;
 mod promote;
 mod remove;
 mod settings;
@@ -30,7 +42,7 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::Lambda,
+    lambda::{Events, Lambda, LogGroups},
     survey::{Details, Standing},
 };
 use crate::{
@@ -51,6 +63,8 @@ pub struct AwsOptions {
     pub credentials: AwsCredentials,
     /// One for all targets in the same account and region.
     pub limits: Arc<AccountLimits>,
+    /// Where packages go that are too large for a request; in the target's region.
+    pub bucket: Option<String>,
     /// Versions of ours that are kept beyond those in use.
     pub keep_versions: usize,
     /// How long a function may take to become active before it counts as busy.
@@ -72,6 +86,7 @@ impl AwsOptions {
             endpoint: None,
             credentials: AwsCredentials::Chain { profile: None },
             limits,
+            bucket: None,
             keep_versions: 5,
             settle_within: Duration::from_secs(300),
             details_for: Duration::from_secs(300),
@@ -83,7 +98,11 @@ impl AwsOptions {
 pub struct AwsCloud {
     options: AwsOptions,
     lambda: Lambda,
+    events: Events,
+    log_groups: LogGroups,
     details: Mutex<BTreeMap<String, Details>>,
+    /// Large packages go one after the other.
+    uploads: tokio::sync::Mutex<()>,
 }
 
 impl fmt::Debug for AwsCloud {
@@ -104,9 +123,13 @@ impl AwsCloud {
             options.credentials.clone(),
             Arc::clone(&options.limits),
         );
+        let lambda = lambda.await;
         Self {
-            lambda: lambda.await,
+            events: lambda.events(),
+            log_groups: lambda.log_groups(),
+            lambda,
             details: Mutex::default(),
+            uploads: tokio::sync::Mutex::default(),
             options,
         }
     }
@@ -124,7 +147,7 @@ impl Cloud for AwsCloud {
     }
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
-        settings::expected(release, code, &self.options.target.role)
+        settings::expected(release, code, &self.options.target)
     }
 
     /// Two calls of `GetFunction` a function where nothing changed. For a function that we know nothing of, or not lately: one more,

@@ -2,13 +2,15 @@
 
 use super::{
     AwsCloud,
+    duties::{Duties, Settlement},
     lambda::Pointing,
-    settings::{Access, alias},
+    settings::{Access, Marks, alias},
     survey::{Pointer, Seen, all, blue_description},
 };
 use crate::{
     cloud::{CloudError, Package},
     desired::Release,
+    manifest::aws::UrlAuth,
     name::{CloudName, ReleaseDigest, Slot},
     observed::Scope,
 };
@@ -36,8 +38,14 @@ impl Holder<'_> {
         on_green.or_else(|| blue.detail.previous.clone())
     }
 
+    /// With all that blue should have: an earlier promotion may have come no further than the alias.
     fn is_on_blue(&self) -> bool {
-        let on_blue = |it: &Pointer| it.version == self.pointer.version && !it.detail.is_split();
+        let on_blue = |it: &Pointer| {
+            let found = it.detail.found.as_ref();
+            it.version == self.pointer.version
+                && !it.detail.is_split()
+                && found.is_none_or(|found| found.serves(&self.pointer.marks.blue))
+        };
         self.seen.blue.as_ref().is_some_and(on_blue)
     }
 }
@@ -102,7 +110,7 @@ impl AwsCloud {
         let place = Place {
             slot: Slot::Blue,
             version: &to.version,
-            http: to.marks.http,
+            marks: &to.marks,
             description,
         };
         self.place(seen, place).await
@@ -131,7 +139,7 @@ impl AwsCloud {
         let Some(blue) = &seen.blue else {
             return Ok(());
         };
-        self.point(seen, Slot::Green, &blue.version, blue.marks.http)
+        self.point(seen, Slot::Green, &blue.version, &blue.marks)
             .await?;
         self.remove(seen, Slot::Blue, blue).await
     }
@@ -146,8 +154,9 @@ impl AwsCloud {
             (Some(version), _) => {
                 let blue = seen.blue.as_ref().filter(|it| it.version == version);
                 let green = seen.green.as_ref();
-                let http = blue.or(green).is_some_and(|it| it.marks.http);
-                self.point(seen, Slot::Green, &version, http).await
+                let marks = blue.or(green).map(|it| it.marks.clone());
+                let marks = marks.unwrap_or_default();
+                self.point(seen, Slot::Green, &version, &marks).await
             }
             (None, Some(green)) if green.holds(release) => {
                 self.remove(seen, Slot::Green, green).await
@@ -172,7 +181,7 @@ impl AwsCloud {
             return Ok(());
         };
         if seen.green.is_none() {
-            self.point(seen, Slot::Green, &blue.version, blue.marks.http)
+            self.point(seen, Slot::Green, &blue.version, &blue.marks)
                 .await?;
         }
         self.remove(seen, Slot::Blue, blue).await
@@ -192,7 +201,7 @@ impl AwsCloud {
             let place = Place {
                 slot: Slot::Blue,
                 version: &it.version,
-                http: it.http,
+                marks: &it.marks,
                 description: blue_description(blue.and_then(|it| it.detail.previous.as_deref())),
             };
             self.place(&it.seen, place).await
@@ -223,12 +232,12 @@ impl AwsCloud {
         seen: &Seen,
         slot: Slot,
         version: &str,
-        http: bool,
+        marks: &Marks,
     ) -> Result<(), CloudError> {
         let place = Place {
             slot,
             version,
-            http,
+            marks,
             description: String::new(),
         };
         self.place(seen, place).await
@@ -238,12 +247,12 @@ impl AwsCloud {
         let now = seen.slot(place.slot);
         let stands = |it: &Pointer| it.version == place.version && !it.detail.is_split();
         let access = now.map_or(Access::None, |it| it.detail.access());
-        let is_reached = match access {
-            Access::None => !place.http,
-            Access::Refused => false,
-            Access::Public => place.http,
+        let is_reached = access == Access::wanted(place.marks.http.as_ref());
+        let is_on_duty = |it: &Pointer| {
+            let found = it.detail.found.as_ref();
+            found.is_none_or(|found| found.serves(&place.marks.blue))
         };
-        if now.is_some_and(stands) && is_reached {
+        if is_reached && now.is_some_and(|it| stands(it) && is_on_duty(it)) {
             return Ok(());
         }
         let placed = self.place_anew(seen, &place, now.is_some_and(stands)).await;
@@ -259,10 +268,9 @@ impl AwsCloud {
         stands: bool,
     ) -> Result<(), CloudError> {
         let name = &seen.name;
-        let alias = alias(place.slot);
         let pointing = Pointing {
             name,
-            alias,
+            alias: alias(place.slot),
             version: place.version,
             description: place.description.clone(),
             share: None,
@@ -276,24 +284,62 @@ impl AwsCloud {
             }
             None => self.lambda.create_alias(pointing).await?,
         }
-        match (
-            place.http,
-            now.map_or(Access::None, |it| it.detail.access()),
-        ) {
-            (true, Access::None) => {
-                self.lambda.permit_url(name, alias).await?;
-                self.lambda.create_url(name, alias).await
+        self.reach(seen, place).await?;
+        match place.slot {
+            Slot::Green => Ok(()),
+            Slot::Blue => {
+                let found = now.and_then(|it| it.detail.found.clone());
+                let work = Settlement {
+                    name,
+                    found: &found.unwrap_or_default(),
+                    wanted: &place.marks.blue,
+                };
+                self.settle_duties(work).await
             }
-            (true, Access::Refused) => self.lambda.permit_url(name, alias).await,
-            (false, Access::Refused | Access::Public) => self.lambda.delete_url(name, alias).await,
-            (true, Access::Public) | (false, Access::None) => Ok(()),
         }
     }
 
-    /// Takes an alias away, with its address.
-    async fn remove(&self, seen: &Seen, slot: Slot, now: &Pointer) -> Result<(), CloudError> {
+    /// Gives the alias the address that it should have.
+    async fn reach(&self, seen: &Seen, place: &Place<'_>) -> Result<(), CloudError> {
+        let (name, alias) = (&seen.name, alias(place.slot));
+        let detail = seen.slot(place.slot).map(|it| &it.detail);
+        let address = detail.and_then(|it| it.address.as_ref());
+        let is_permitted = detail.is_some_and(|it| it.is_permitted);
+        let Some(wanted) = &place.marks.http else {
+            return match address {
+                Some(_) => self.lambda.delete_url(name, alias).await,
+                None => Ok(()),
+            };
+        };
+        if wanted.auth == UrlAuth::None && !is_permitted {
+            self.lambda.permit_url(name, alias).await?;
+        }
+        match address {
+            None => self.lambda.create_url(name, alias, wanted).await,
+            Some(now) if now.options != *wanted => {
+                self.lambda.change_url(name, alias, wanted).await
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
+    /// Takes an alias away, with its address and all that calls it: first of all what calls it, so that nobody calls what is not there.
+    pub(super) async fn remove(
+        &self,
+        seen: &Seen,
+        slot: Slot,
+        now: &Pointer,
+    ) -> Result<(), CloudError> {
         self.forget(&seen.name);
-        if now.detail.url.is_some() {
+        if let Some(found) = &now.detail.found {
+            let work = Settlement {
+                name: &seen.name,
+                found,
+                wanted: &Duties::default(),
+            };
+            self.settle_duties(work).await?;
+        }
+        if now.detail.address.is_some() {
             self.lambda.delete_url(&seen.name, alias(slot)).await?;
         }
         self.lambda.delete_alias(&seen.name, alias(slot)).await
@@ -305,7 +351,8 @@ impl AwsCloud {
 struct Place<'a> {
     slot: Slot,
     version: &'a str,
-    http: bool,
+    /// Of the version.
+    marks: &'a Marks,
     description: String,
 }
 

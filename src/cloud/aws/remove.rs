@@ -128,6 +128,16 @@ impl AwsCloud {
             Standing::Missing | Standing::Foreign { arn: _ } => return Ok(()),
             Standing::Ours { arn: _, staged: _ } => self.forget(&name),
         }
+        // Mappings and rules outlive the function that they call.
+        let seen = self.survey_one(service, function).await?;
+        if let Some(blue) = &seen.blue {
+            self.remove(&seen, Slot::Blue, blue).await?;
+        }
+        for mapping in self.lambda.sources(&self.account().blue(&name)).await? {
+            self.lambda
+                .remove_source(mapping.uuid().unwrap_or_default())
+                .await?;
+        }
         for slot in [Slot::Blue, Slot::Green] {
             self.lambda.delete_url(&name, alias(slot)).await?;
             self.lambda.delete_alias(&name, alias(slot)).await?;

@@ -77,8 +77,17 @@ impl AwsCloud {
     }
 }
 
-/// Lambda shares the requests of an alias between versions of one role only.
+/// Lambda shares the requests of an alias only between versions of one role, whose failed calls go to one place.
 fn can_share(seen: &Seen, blue: &Pointer, canary: &Pointer) -> Result<(), CloudError> {
+    if !blue.settings.extras.fails_like(&canary.settings.extras) {
+        return Err(CloudError::Invalid {
+            cloud: CloudName::Aws,
+            operation: format!("a canary of `{}`", seen.name),
+            message: "Lambda shares requests between versions of one dead letter only: \
+                      let this change of `deadLetter` go with `strategy: blueGreen`"
+                .to_owned(),
+        });
+    }
     if blue.settings.role == canary.settings.role {
         return Ok(());
     }

@@ -120,11 +120,15 @@ fn whole(placed: &[Placed<'_>], release: ReleaseDigest, canary: Option<Canary>) 
     for (seen, pointer) in of_release() {
         let name = &seen.function;
         let detail = &pointer.detail;
-        let alias = alias_fields(name, !detail.is_split(), detail.access());
+        let alias = alias_fields(name, !detail.is_split(), &detail.access());
         holding.fields.extend(pointer.settings.fields(name));
         holding.fields.extend(alias);
-        if let Some(url) = &detail.url {
-            holding.addresses.insert(name.clone(), url.clone());
+        // On green nothing is attached: what stands there is what the release will have on blue.
+        let duties = detail.found.as_ref().map(|found| &found.duties);
+        let duties = duties.unwrap_or(&pointer.marks.blue).fields(name);
+        holding.fields.extend(duties);
+        if let Some(address) = &detail.address {
+            holding.addresses.insert(name.clone(), address.url.clone());
         }
         versions.insert(pointer.version.clone());
     }
@@ -139,7 +143,8 @@ mod tests {
     use super::{super::survey::Standing, *};
     use crate::{
         cloud::aws::{
-            settings::{Marks, Settings},
+            duties::Duties,
+            settings::{Extras, Marks, Settings},
             survey::AliasDetail,
         },
         name::{EnvironmentName, FunctionName, ServiceKey, ServiceName},
@@ -157,7 +162,8 @@ mod tests {
             release: (name != "?").then(|| release(name)),
             revision: None,
             functions: functions.parse().ok(),
-            http: false,
+            http: None,
+            blue: Duties::default(),
         };
         let settings = Settings {
             code: String::new(),
@@ -167,7 +173,7 @@ mod tests {
             memory: 128,
             timeout: 1,
             architectures: BTreeSet::new(),
-            layers: BTreeSet::new(),
+            extras: Extras::default(),
             env: BTreeMap::new(),
         };
         Some(Pointer {

@@ -1,24 +1,22 @@
 //! Brings a release into published versions, and points green at them.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use aws_sdk_lambda::types::{FunctionConfiguration, LastUpdateStatus, State};
+use aws_sdk_lambda::types::{FunctionConfiguration, LastUpdateStatus, PackageType, State};
 use tokio::time::{Instant, sleep};
 
 use super::{
     AwsCloud,
     lambda::{Change, Function},
-    settings::Settings,
+    settings::{Marks, Settings, image},
     survey::{Seen, Standing, all, standing, tags},
 };
 use crate::{
     cloud::{CloudError, Package},
     desired::Release,
+    manifest::aws::Logs,
     name::{CloudName, FunctionName, Slot},
 };
-
-/// The largest package that Lambda takes in a request.
-const ZIP_MAX: u64 = 50 * 1024 * 1024;
 
 const POLL_MIN: Duration = Duration::from_millis(50);
 const POLL_MAX: Duration = Duration::from_secs(2);
@@ -28,7 +26,7 @@ const POLL_MAX: Duration = Duration::from_secs(2);
 pub(super) struct Ready {
     pub(super) seen: Seen,
     pub(super) version: String,
-    pub(super) http: bool,
+    pub(super) marks: Marks,
     /// A version was looked for or made to get there; so many others are there.
     published: Option<usize>,
 }
@@ -71,17 +69,22 @@ impl AwsCloud {
     ) -> Result<Ready, CloudError> {
         let seen = self.survey_one(&release.service, function).await?;
         let seen = seen.not_foreign()?;
-        let wanted = Settings::wanted(release, function, package.code, &self.options.target.role);
+        let wanted = Settings::wanted(release, function, package.code, &self.options.target);
         // `function` is a key of the release's functions.
         let wanted = wanted.expect("a function of the release");
-        let http = wanted.marks().http;
+        let marks = wanted.marks();
         let shown = seen.slot(slot).filter(|it| it.settings.serves(&wanted));
         let (version, published) = match shown {
             Some(pointer) => (pointer.version.clone(), None),
             None => {
+                let asked = release.content.functions.get(function);
+                let image = image(asked.and_then(|it| it.aws.as_deref()));
                 let work = Publication {
                     release,
                     package,
+                    image,
+                    is_missing: seen.standing == Standing::Missing,
+                    function,
                     name: &seen.name,
                     wanted: &wanted,
                     description: description(release),
@@ -90,13 +93,15 @@ impl AwsCloud {
                 self.forget(&seen.name);
                 let Published { version, others } = published?;
                 self.settled(&seen.name, Some(&version)).await?;
+                let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
+                self.keep_logs(&seen.name, logs).await?;
                 (version, Some(others))
             }
         };
         Ok(Ready {
             seen,
             version,
-            http,
+            marks,
             published,
         })
     }
@@ -105,10 +110,10 @@ impl AwsCloud {
         let Ready {
             seen,
             version,
-            http,
+            marks,
             published,
         } = ready;
-        self.point(seen, Slot::Green, version, *http).await?;
+        self.point(seen, Slot::Green, version, marks).await?;
         self.tag_release(release, seen).await?;
         if published.is_some_and(|others| others >= self.options.keep_versions) {
             self.delete_old_versions(&seen.name, version).await;
@@ -121,7 +126,7 @@ impl AwsCloud {
         let wanted = release.digest.to_string();
         match &seen.standing {
             Standing::Ours { arn, staged } if staged.as_ref() != Some(&wanted) => {
-                let tags = tags::of(&release.service, release.digest);
+                let tags = wanted_tags(release, &seen.function);
                 self.forget(&seen.name);
                 self.lambda.tag(arn, tags).await
             }
@@ -133,7 +138,12 @@ impl AwsCloud {
 
     /// The number of a version that is as wanted: one that is there, else a new one.
     async fn publication(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
-        let Some(latest) = self.lambda.function(work.name, None).await? else {
+        // Whoever surveyed has just seen that there is none; one that came since is a conflict, and looked at again.
+        let latest = match work.is_missing {
+            true => None,
+            false => self.lambda.function(work.name, None).await?,
+        };
+        let Some(latest) = latest else {
             let version = self.create(work).await?;
             return Ok(Published { version, others: 0 });
         };
@@ -147,20 +157,29 @@ impl AwsCloud {
         let others = versions.len();
         let version = match newest_serving(&versions, work.wanted) {
             Some(version) => version,
-            None => self.publish_anew(work).await?,
+            None => self.publish_anew(work, latest.config).await?,
         };
         Ok(Published { version, others })
     }
 
     async fn create(&self, work: &Publication<'_>) -> Result<String, CloudError> {
-        let zip = read_zip(work.package).await?;
-        let tags = tags::of(&work.release.service, work.release.digest);
-        self.lambda.create(work.change(None), zip, tags).await
+        let code = self.code(work.package, work.image).await?;
+        self.lambda
+            .create(work.change(None), code, work.tags())
+            .await
     }
 
     /// Configuration first, then code: so that one release makes one version.
-    async fn publish_anew(&self, work: &Publication<'_>) -> Result<String, CloudError> {
-        let mut latest = self.settled(work.name, None).await?;
+    async fn publish_anew(
+        &self,
+        work: &Publication<'_>,
+        seen: FunctionConfiguration,
+    ) -> Result<String, CloudError> {
+        let mut latest = match progress(&seen) {
+            Progress::Done => seen,
+            Progress::Waiting | Progress::Failed(_) => self.settled(work.name, None).await?,
+        };
+        work.check_kind(&latest)?;
         if !Settings::read(&latest).configured_as(work.wanted) {
             self.lambda.configure(work.change(Some(&latest))).await?;
             latest = self.settled(work.name, None).await?;
@@ -169,8 +188,19 @@ impl AwsCloud {
         if latest.code_sha256() == Some(work.wanted.code.as_str()) {
             return self.lambda.publish(change).await;
         }
-        let zip = read_zip(work.package).await?;
-        self.lambda.upload(change, zip).await
+        let code = self.code(work.package, work.image).await?;
+        self.lambda.upload(change, code).await
+    }
+
+    /// A log group is there once it is named; Lambda would make one that keeps everything for ever.
+    async fn keep_logs(&self, name: &str, logs: Option<&Logs>) -> Result<(), CloudError> {
+        let Some((logs, days)) = logs.and_then(|it| Some((it, it.retention?))) else {
+            return Ok(());
+        };
+        let own = format!("/aws/lambda/{name}");
+        let group = logs.group.as_deref().unwrap_or(&own);
+        self.log_groups.create(group).await?;
+        self.log_groups.keep_for(group, days).await
     }
 
     /// Waits, by state, until the function or one of its versions can be used.
@@ -182,7 +212,12 @@ impl AwsCloud {
         let deadline = Instant::now() + self.options.settle_within;
         let mut pause = POLL_MIN;
         loop {
-            if let Some(Function { config, tags: _ }) = self.lambda.function(name, version).await? {
+            if let Some(Function {
+                config,
+                tags: _,
+                reserved: _,
+            }) = self.lambda.function(name, version).await?
+            {
                 match progress(&config) {
                     Progress::Done => return Ok(config),
                     Progress::Failed(message) => {
@@ -219,17 +254,57 @@ struct Published {
 struct Publication<'a> {
     release: &'a Release,
     package: &'a Package,
+    /// Instead of the package.
+    image: Option<&'a str>,
+    /// There was no such function a moment ago.
+    is_missing: bool,
+    function: &'a FunctionName,
     name: &'a str,
     wanted: &'a Settings,
     description: String,
 }
 
+/// The user's, and ours, which win.
+fn wanted_tags(release: &Release, function: &FunctionName) -> BTreeMap<String, String> {
+    let asked = release.content.functions.get(function);
+    let asked = asked.and_then(|it| it.aws.as_ref());
+    let mut tags = asked.map(|it| it.tags.clone()).unwrap_or_default();
+    tags.extend(tags::of(&release.service, release.digest));
+    tags
+}
+
 impl Publication<'_> {
+    fn tags(&self) -> BTreeMap<String, String> {
+        wanted_tags(self.release, self.function)
+    }
+
+    /// Lambda takes no image for a function that was made of a zip, nor the other way around.
+    fn check_kind(&self, latest: &FunctionConfiguration) -> Result<(), CloudError> {
+        let is_image = latest.package_type() == Some(&PackageType::Image);
+        if is_image == self.image.is_some() {
+            return Ok(());
+        }
+        let (now, wanted) = match is_image {
+            true => ("a container image", "a package"),
+            false => ("a package", "a container image"),
+        };
+        Err(CloudError::Invalid {
+            cloud: CloudName::Aws,
+            operation: format!("{wanted} for function `{}`", self.name),
+            message: format!(
+                "it was made of {now}, and Lambda lets nobody change that: give the function another name"
+            ),
+        })
+    }
+
     fn change(&self, latest: Option<&FunctionConfiguration>) -> Change<'_> {
         Change {
             name: self.name,
             wanted: self.wanted,
             description: &self.description,
+            before: latest
+                .map(|it| Settings::read(it).extras)
+                .unwrap_or_default(),
             revision_id: latest.and_then(|it| it.revision_id().map(str::to_owned)),
         }
     }
@@ -278,20 +353,4 @@ fn progress(config: &FunctionConfiguration) -> Progress {
     } else {
         Progress::Done
     }
-}
-
-async fn read_zip(package: &Package) -> Result<Vec<u8>, CloudError> {
-    let invalid = |message: String| CloudError::Invalid {
-        cloud: CloudName::Aws,
-        operation: format!("package {}", package.code.short()),
-        message,
-    };
-    if package.size > ZIP_MAX {
-        return Err(invalid(format!(
-            "{} bytes are more than the {ZIP_MAX} that Lambda takes in a request: make the package smaller",
-            package.size
-        )));
-    }
-    let unread = |fault| invalid(format!("cannot read it from this machine's disk: {fault}"));
-    tokio::fs::read(&package.path).await.map_err(unread)
 }

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, sync::PoisonError};
 use aws_sdk_lambda::types::AliasConfiguration;
 use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
-use url::Url;
 
 use super::{
     AwsCloud,
-    lambda::{Function, Share},
+    attached::Asking,
+    duties::{Duties, Found},
+    lambda::{Address, Function, Share},
     settings::{Access, Marks, Settings, alias},
 };
 use crate::{
@@ -71,9 +72,11 @@ pub(super) struct AliasDetail {
     pub(super) shares: BTreeMap<String, Percent>,
     /// The version that blue held before its promotion.
     pub(super) previous: Option<String>,
-    pub(super) url: Option<Url>,
+    pub(super) address: Option<Address>,
     /// Whether the alias's policy lets everyone call it by URL.
     pub(super) is_permitted: bool,
+    /// What blue has of what it should have, and of what the release in the other slot asks for.
+    pub(super) found: Option<Found>,
 }
 
 impl AliasDetail {
@@ -92,10 +95,9 @@ impl AliasDetail {
     }
 
     pub(super) fn access(&self) -> Access {
-        match (&self.url, self.is_permitted) {
-            (None, _) => Access::None,
-            (Some(_), false) => Access::Refused,
-            (Some(_), true) => Access::Public,
+        match &self.address {
+            None => Access::None,
+            Some(address) => Access::of(&address.options, self.is_permitted),
         }
     }
 }
@@ -251,17 +253,24 @@ impl AwsCloud {
     ) -> Result<Details, CloudError> {
         let read_at = Instant::now();
         let latest = self.lambda.function(name, None).await?;
+        let reserved = latest.as_ref().and_then(|it| it.reserved);
         let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
         let mut aliases = BTreeMap::new();
         if matches!(standing, Standing::Ours { arn: _, staged: _ }) && !behind.is_empty() {
             let listed = self.lambda.aliases(name).await?;
+            let marks = |it: &Function| Settings::read(&it.config).marks();
+            let asked = behind.values().map(|it| marks(it).blue);
+            let asked = asked.fold(Duties::default(), |all, one| all.and(&one));
             for (slot, version) in behind {
                 let found = listed.iter().find(|it| it.name() == Some(alias(*slot)));
                 let mut detail = found.map(detail).unwrap_or_default();
-                if Settings::read(&version.config).marks().http {
-                    detail.url = self.lambda.url(name, alias(*slot)).await?;
-                    detail.is_permitted = self.lambda.is_url_permitted(name, alias(*slot)).await?;
-                }
+                let asking = Asking {
+                    name,
+                    has_url: marks(version).http.is_some(),
+                    asked: (*slot == Slot::Blue).then_some(&asked),
+                    reserved,
+                };
+                self.read_attached(asking, *slot, &mut detail).await?;
                 aliases.insert(*slot, detail);
             }
         }
@@ -354,7 +363,8 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
             .map(|(version, weight)| (version.clone(), Percent::of_fraction(*weight)))
             .collect(),
         previous: previous.map(str::to_owned),
-        url: None,
+        address: None,
         is_permitted: false,
+        found: None,
     }
 }

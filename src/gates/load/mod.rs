@@ -23,7 +23,7 @@ use self::{
     drive::{Ended, Shooter, drive},
     tally::Tally,
 };
-use super::{address, http::Client, reply};
+use super::{address, http::Client, shown};
 use crate::{
     clock::Clock,
     desired::ReleaseContent,
@@ -134,7 +134,7 @@ async fn load(
         requests.push(client.build(sent, &request.headers, request.body.as_deref(), base)?);
     }
     let told = requests.iter().take(REQUESTS_TOLD);
-    let told = told.map(|it| format!("{} {}", it.method(), reply::shown_url(it.url())));
+    let told = told.map(|it| format!("{} {}", it.method(), shown::shown_url(it.url())));
     let told: Vec<String> = told.collect();
     let most = gate.max_in_flight;
     let taken = room.take(most, end).await;

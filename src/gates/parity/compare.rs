@@ -7,7 +7,10 @@ use regex::{Regex, RegexBuilder};
 use serde_json::Value;
 
 use crate::{
-    gates::reply::{HIDDEN, is_same, is_secret},
+    gates::{
+        json::is_same,
+        shown::{HIDDEN, is_secret},
+    },
     manifest::gates::Normal,
     rollout::evidence::cut_end,
 };

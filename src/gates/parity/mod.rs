@@ -15,7 +15,7 @@ use self::{
     compare::{Answer, Comparison, Found},
     requests::Recorded,
 };
-use super::{address, http::Client, reply};
+use super::{address, http::Client, reply, shown};
 use crate::{
     clock::Clock,
     desired::ReleaseContent,
@@ -172,7 +172,7 @@ fn note(evidence: &mut ParityEvidence, pair: usize, request: &Recorded, found: V
 
 /// `GET /stock/42 (line 3)`
 fn label(request: &Recorded) -> String {
-    let path = reply::shown_path(&request.path);
+    let path = shown::shown_path(&request.path);
     format!("{} {path} (line {})", request.method, request.line)
 }
 

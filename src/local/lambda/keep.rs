@@ -9,7 +9,10 @@ use std::{
 
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::record::{Function, Mapping};
+use super::{
+    around::Rules,
+    record::{Function, Mapping},
+};
 
 /// The folder of records.
 pub(super) struct Keep {
@@ -42,6 +45,14 @@ impl Keep {
 
     pub(super) fn mappings(&self) -> io::Result<BTreeMap<String, Mapping>> {
         Ok(read(&self.folder.join("mappings.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn rules(&self) -> io::Result<Rules> {
+        Ok(read(&self.folder.join("rules.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn save_rules(&self, rules: &Rules) -> io::Result<()> {
+        self.write(&self.folder.join("rules.json"), rules)
     }
 
     pub(super) fn save(&self, function: &Function) -> io::Result<()> {

@@ -7,9 +7,10 @@
 //!
 //! # Caveats
 //!
-//! Signatures are not checked. Images, layers' content and code in S3 are refused or shown only. Event source mappings
-//! are kept but deliver nothing. A failed asynchronous call is not tried again.
+//! Signatures are not checked. Images, layers' content and code in S3 are refused or shown only. Queues and schedules call functions;
+//! mappings of streams are kept but deliver nothing, and filters are not applied. A failed asynchronous call is not tried again.
 
+mod around;
 mod control;
 mod invoke;
 mod keep;
@@ -33,6 +34,7 @@ use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use self::{
+    around::{Around, Rules},
     keep::Keep,
     package::Packages,
     record::{Function, Mapping},
@@ -149,6 +151,7 @@ struct Lambda {
     faults: Faults,
     functions: Mutex<BTreeMap<String, Function>>,
     mappings: Mutex<BTreeMap<String, Mapping>>,
+    around: Around,
     packages: Packages,
     keep: Option<Keep>,
     runner: Arc<Runner>,
@@ -176,9 +179,9 @@ impl Lambda {
             .then(|| Keep::open(&folder))
             .transpose()?;
         let packages = Packages::open(&folder.join("packages"))?;
-        let (functions, mappings) = match &keep {
-            Some(keep) => (keep.functions()?, keep.mappings()?),
-            None => (BTreeMap::new(), BTreeMap::new()),
+        let (functions, mappings, rules) = match &keep {
+            Some(keep) => (keep.functions()?, keep.mappings()?, keep.rules()?),
+            None => (BTreeMap::new(), BTreeMap::new(), BTreeMap::new()),
         };
         let wanted: BTreeSet<_> = functions.values().flat_map(Function::packages).collect();
         let unwanted = packages.sweep(&wanted, &BTreeSet::new())?;
@@ -195,6 +198,7 @@ impl Lambda {
             faults: Faults::new(options.seed),
             functions: Mutex::new(functions),
             mappings: Mutex::new(mappings),
+            around: Around::new(rules),
             packages,
             keep,
             runner: Arc::new(runner),
@@ -217,7 +221,9 @@ impl Lambda {
             self.tasks.wait().await;
         };
         let tidy = stop.run_until_cancelled(self.tidy());
-        tokio::join!(serve, self.runner.look_after(is_current), tidy, finish);
+        let deliver = stop.run_until_cancelled(around::deliver(&self));
+        let look_after = self.runner.look_after(is_current);
+        tokio::join!(serve, look_after, tidy, deliver, finish);
     }
 
     /// Removes packages that nothing asks for, once they were found so twice: a package is kept before the function
@@ -280,6 +286,11 @@ impl Lambda {
             .as_ref()
             .map_or(Ok(()), |keep| keep.save_mappings(mappings));
         saved.map_err(|fault| unsaved(&fault))
+    }
+
+    fn save_rules(&self, rules: &Rules) -> io::Result<()> {
+        let saved = self.keep.as_ref().map(|keep| keep.save_rules(rules));
+        saved.unwrap_or(Ok(()))
     }
 
     fn forget(&self, name: &str) -> Result<(), ApiError> {

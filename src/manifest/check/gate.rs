@@ -4,27 +4,26 @@ use std::collections::BTreeMap;
 
 use super::{
     super::{
-        raw::{
-            ApprovalText, At, CommandText, ExpectText, GateDocument, GateSpec, HttpText, Report,
-        },
-        spec::{ApprovalGate, CommandGate, Gate, GateKind, HttpGate},
+        raw::{ApprovalText, At, CommandText, GateDocument, GateSpec, Report},
+        spec::{ApprovalGate, CommandGate, Gate, GateKind},
         yaml::Place,
     },
     filled,
+    http::http,
     load::{self, borrow_requests},
     measure::measure,
     metric::metric,
     parity::parity,
-    request::{headers_of, pointers, request_path, response_status, within},
+    shared::Use,
     timing, value,
 };
-use crate::name::GateName;
+use crate::{condition::Condition, name::GateName};
 
 /// A gate of a service, before references are followed.
 #[derive(Clone, Debug)]
 pub(in crate::manifest) enum GateDraft {
     Own(Box<Gate>),
-    Shared(At<GateName>),
+    Shared(Box<Use>),
 }
 
 impl GateDraft {
@@ -32,20 +31,16 @@ impl GateDraft {
     pub(super) fn name(&self) -> &GateName {
         match self {
             Self::Own(gate) => &gate.name,
-            Self::Shared(reference) => &reference.value,
+            Self::Shared(reference) => reference.name.as_ref().unwrap_or(&reference.gate.value),
         }
     }
 }
 
 /// More would hold a rollout for good.
 pub(super) const COUNT_MAX: u32 = 10_000;
-const RETRIES_MAX: u32 = 100;
 
 /// The gate of a `Gate` document.
-pub(in crate::manifest) fn shared_gate(
-    document: &GateDocument,
-    report: &mut Report,
-) -> Option<Gate> {
+pub(super) fn shared_gate(document: &GateDocument, report: &mut Report) -> Option<Gate> {
     let name = value(&document.metadata.as_ref()?.value.name);
     let spec = document.spec.as_ref()?;
     let help = "`metadata.name` is its name";
@@ -62,7 +57,7 @@ pub(in crate::manifest) fn shared_gate(
         return None;
     }
     let kind = kind(spec, report);
-    let measure = measure(spec, report);
+    let measure = kind.as_ref().and_then(|kind| measure(spec, kind, report));
     if let Some(GateKind::Load(load)) = &kind
         && load.requests.is_empty()
     {
@@ -105,8 +100,12 @@ fn draft(
     if let Some(reference) = &spec.value.gate {
         return reference_only(spec, reference, report);
     }
+    if let Some(with) = &spec.value.with {
+        let help = "name a `Gate` document under `gate`";
+        report.fault(&with.place.key(), "only a shared gate has parameters", help);
+    }
     let kind = kind(spec, report);
-    let measure = measure(spec, report);
+    let measure = kind.as_ref().and_then(|kind| measure(spec, kind, report));
     let (kind, measure) = (kind?, measure?);
     let measure = timing::fit(measure, &kind, &spec.value, report);
     let name = match &spec.value.name {
@@ -132,20 +131,25 @@ fn free_name(word: &str, taken: &mut BTreeMap<GateName, ()>) -> Option<GateName>
     Some(name)
 }
 
-/// A reference stands alone: what it does is written in the `Gate` document, once.
+/// A reference says which gate, by which name and with which values; what it does is written in the `Gate` document, once.
 fn reference_only(
     spec: &At<GateSpec>,
     reference: &At<GateName>,
     report: &mut Report,
 ) -> Option<GateDraft> {
     for place in other_keys(&spec.value) {
-        let help = "write it into the `Gate` document";
+        let help = "write it into the `Gate` document, as a parameter where it differs";
         report.fault(&place.key(), "a reference to a gate cannot change it", help);
     }
-    Some(GateDraft::Shared(reference.clone()))
+    let with = spec.value.with.iter().flat_map(|at| &at.value.0);
+    Some(GateDraft::Shared(Box::new(Use {
+        gate: reference.clone(),
+        name: value(&spec.value.name),
+        with: with.cloned().collect(),
+    })))
 }
 
-/// Every key but `gate`.
+/// Every key but `gate`, `name` and `with`.
 fn other_keys(spec: &GateSpec) -> Vec<Place> {
     let GateSpec {
         http,
@@ -155,7 +159,8 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         parity,
         metric,
         gate: _,
-        name,
+        with: _,
+        name: _,
         after,
         count,
         interval,
@@ -166,6 +171,8 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         inconclusive_limit,
         success_limit,
         dry_run,
+        success_condition,
+        failure_condition,
     } = spec;
     let places = [
         place(http),
@@ -174,7 +181,6 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         place(load),
         place(parity),
         place(metric),
-        place(name),
         place(after),
         place(count),
         place(interval),
@@ -185,6 +191,8 @@ fn other_keys(spec: &GateSpec) -> Vec<Place> {
         place(inconclusive_limit),
         place(success_limit),
         place(dry_run),
+        place(success_condition),
+        place(failure_condition),
     ];
     places.into_iter().flatten().collect()
 }
@@ -219,7 +227,8 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
         report.fault(&spec.place, "this gate has no kind", help);
     }
     let by_http = text.http.as_ref();
-    let http = by_http.and_then(|text| http(&text.value, report));
+    let is_judged = speaks_of_status(text);
+    let http = by_http.and_then(|text| http(text, is_judged, report));
     let command = text.command.as_ref();
     let command = command.and_then(|text| self::command(text, report));
     let by_people = text.approval.as_ref();
@@ -251,44 +260,11 @@ pub(super) fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Opti
     None
 }
 
-fn http(text: &HttpText, report: &mut Report) -> Option<HttpGate> {
-    let HttpText {
-        path,
-        method,
-        headers,
-        body,
-        status,
-        expect,
-        latency,
-        retries,
-    } = text;
-    let path = path.as_ref().and_then(|path| request_path(path, report));
-    let status = match status {
-        None => Some(200),
-        Some(status) => response_status(status, report),
-    };
-    let retries = retries
-        .as_ref()
-        .map_or(Some(0), |at| within(at, RETRIES_MAX, report));
-    let headers = headers_of(headers, report);
-    let expect = expect.as_ref().map(|at| &at.value);
-    let expect_headers = match expect {
-        Some(ExpectText { headers, json: _ }) => headers_of(headers, report),
-        None => BTreeMap::new(),
-    };
-    let expect_json = expect.and_then(|expect| expect.json.as_ref());
-    let expect_json = expect_json.map(|json| pointers(&json.value, report));
-    Some(HttpGate {
-        method: value(method).map_or_else(|| "GET".to_owned(), |word| word.0),
-        path: path?,
-        headers,
-        body: value(body),
-        status: status?,
-        expect_headers,
-        expect_json: expect_json.unwrap_or_default(),
-        latency: value(latency).map(|length| length.0),
-        retries: retries?,
-    })
+fn speaks_of_status(text: &GateSpec) -> bool {
+    let conditions = text.success_condition.iter().chain(&text.failure_condition);
+    conditions
+        .into_iter()
+        .any(|at| Condition(at.value.clone()).speaks_of("status"))
 }
 
 fn command(text: &At<CommandText>, report: &mut Report) -> Option<CommandGate> {
@@ -299,7 +275,10 @@ fn command(text: &At<CommandText>, report: &mut Report) -> Option<CommandGate> {
         },
         CommandText::Long(long) => long.run.clone()?,
     };
-    filled(&run, report).map(|run| CommandGate { run })
+    filled(&run, report).map(|run| CommandGate {
+        run,
+        env: BTreeMap::new(),
+    })
 }
 
 fn approval(text: &ApprovalText, report: &mut Report) -> Option<ApprovalGate> {

@@ -1,5 +1,6 @@
 //! What a cloud would refuse once service and environment meet: names that are too long, memory and time that a plan does not have.
 
+use super::super::aws::EventSource;
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
 
@@ -88,28 +89,28 @@ fn lambda_names<'a>(
     })
 }
 
-/// On Azure a package says itself what triggers it; on AWS that takes resources of their own, which nobody makes yet.
+/// What is understood and not wired yet.
 fn unwired<'a>(
     service: &'a Service,
     environment: &'a Environment,
 ) -> impl Iterator<Item = Limit> + 'a {
     service.functions.iter().flat_map(move |(name, function)| {
         let lambda = format!("{}-{}-{name}", environment.name, service.name);
-        let told = |message: String, missing: &str| Limit {
-            of: Subject::Function(name.clone()),
-            is_error: false,
-            message,
-            help: format!("make {missing} yourself, and point it at the alias `{}` of the Lambda function `{lambda}`", Slot::Blue),
-        };
-        let queue = function.queue.as_ref().map(|queue| {
-            let message = format!("queue `{queue}` does not reach `{name}` on AWS: Verdigris makes no event source mapping there yet");
-            told(message, "the event source mapping of that SQS queue")
+        let events = function.aws.iter().flat_map(|aws| &aws.events);
+        let unwired = events.filter_map(move |(event, source)| {
+            let what = match source {
+                EventSource::Stream(_) => return None,
+                EventSource::Topic(_) => "the subscription of that topic",
+                EventSource::Bucket(_) => "the notification of that bucket",
+            };
+            Some(Limit {
+                of: Subject::Function(name.clone()),
+                is_error: false,
+                message: format!("event `{event}` does not reach `{name}`: Verdigris makes no subscription there yet"),
+                help: format!("make {what} yourself, and point it at the alias `{}` of the Lambda function `{lambda}`", Slot::Blue),
+            })
         });
-        let schedule = function.schedule.as_ref().map(|schedule| {
-            let message = format!("schedule `{schedule}` does not start `{name}` on AWS: Verdigris makes no EventBridge rule there yet");
-            told(message, "the EventBridge rule")
-        });
-        [queue, schedule].into_iter().flatten().collect::<Vec<_>>()
+        unwired.collect::<Vec<_>>()
     })
 }
 

@@ -6,7 +6,8 @@ use super::{
     super::{
         gates::{LoadGate, LoadRequest},
         raw::{At, Length, LoadText, Report},
-        spec::GateKind,
+        spec::{GateKind, HttpStep},
+        template::names,
     },
     gate::GateDraft,
     request::{headers_of, request_path, response_status},
@@ -145,14 +146,8 @@ pub(super) fn borrow_requests(drafts: &mut [(Option<GateDraft>, At<()>)], report
     for (draft, _) in drafts.iter() {
         if let Some(GateDraft::Own(gate)) = draft
             && let GateKind::Http(http) = &gate.kind
-            && matches!(http.method.as_str(), "GET" | "HEAD")
         {
-            known.push(LoadRequest {
-                method: http.method.clone(),
-                path: http.path.clone(),
-                headers: http.headers.clone(),
-                body: None,
-            });
+            known.extend(http.steps().filter(|step| is_repeatable(step)).map(request));
         }
     }
     for (draft, at) in drafts {
@@ -167,6 +162,23 @@ pub(super) fn borrow_requests(drafts: &mut [(Option<GateDraft>, At<()>)], report
         } else if load.requests.is_empty() {
             load.requests.clone_from(&known);
         }
+    }
+}
+
+/// A request that changes nothing and needs no answer before it.
+fn is_repeatable(step: &HttpStep) -> bool {
+    let asks = |text: &String| !names(text).is_empty();
+    matches!(step.method.as_str(), "GET" | "HEAD")
+        && !asks(&step.path)
+        && !step.headers.values().any(asks)
+}
+
+fn request(step: &HttpStep) -> LoadRequest {
+    LoadRequest {
+        method: step.method.clone(),
+        path: step.path.clone(),
+        headers: step.headers.clone(),
+        body: None,
     }
 }
 

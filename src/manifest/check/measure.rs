@@ -5,15 +5,20 @@ use std::time::Duration;
 use super::{
     super::{
         raw::{At, FailureLimit, GateSpec, Length, Report},
-        spec::{GateStage, Measure},
+        spec::{GateKind, GateStage, Measure},
         yaml::Place,
     },
     gate::COUNT_MAX,
     value,
 };
+use crate::condition::{BadCondition, Condition};
 
 /// The measures of a gate; None, where they were told to be wrong.
-pub(super) fn measure(spec: &At<GateSpec>, report: &mut Report) -> Option<Measure> {
+pub(super) fn measure(
+    spec: &At<GateSpec>,
+    kind: &GateKind,
+    report: &mut Report,
+) -> Option<Measure> {
     let text = &spec.value;
     let default = Measure::default();
     let length = |field: &Option<At<Length>>, default: Duration| {
@@ -37,10 +42,27 @@ pub(super) fn measure(spec: &At<GateSpec>, report: &mut Report) -> Option<Measur
         inconclusive_limit: value(&text.inconclusive_limit).unwrap_or(default.inconclusive_limit),
         success_limit: success_limit(text),
         dry_run: value(&text.dry_run).unwrap_or(default.dry_run),
+        success_condition: condition(&text.success_condition, kind, report),
+        failure_condition: condition(&text.failure_condition, kind, report),
     };
     check_end(spec, &measure, report);
     check_limits(text, &measure, report);
     Some(measure)
+}
+
+/// A condition that knows only what this kind of gate finds.
+fn condition(text: &Option<At<String>>, kind: &GateKind, report: &mut Report) -> Option<Condition> {
+    let text = text.as_ref()?;
+    if matches!(kind, GateKind::Approval(_)) {
+        let help = "people say yes or no; nothing is found that could be judged";
+        report.fault(&text.place.key(), "an approval has no condition", help);
+        return None;
+    }
+    let condition = Condition(text.value.clone());
+    if let Err(BadCondition { message, help }) = condition.check(&kind.shape()) {
+        report.fault(&text.place, message, help);
+    }
+    Some(condition)
 }
 
 /// 0 switches it off, as in Argo Rollouts.

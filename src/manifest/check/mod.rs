@@ -4,6 +4,7 @@ mod aws;
 mod environment;
 mod function;
 mod gate;
+mod http;
 pub(super) mod limits;
 mod load;
 mod measure;
@@ -11,14 +12,16 @@ mod metric;
 mod parity;
 mod request;
 mod service;
+mod shared;
 mod strategy;
 mod timing;
 mod window;
 
 pub(super) use self::{
     environment::environment,
-    gate::{GateDraft, shared_gate},
+    gate::GateDraft,
     service::{ServiceDraft, service},
+    shared::{BadUse, SharedGate, Use, shared},
 };
 use super::raw::{At, Report};
 

@@ -65,16 +65,3 @@ pub(super) fn headers_of(
     }
     headers.value.to_map()
 }
-
-pub(super) fn pointers(
-    json: &Named<String, serde_json::Value>,
-    report: &mut Report,
-) -> BTreeMap<String, serde_json::Value> {
-    for (pointer, _) in &json.0 {
-        if !pointer.value.is_empty() && !pointer.value.starts_with('/') {
-            let help = format!("write `/{}`", pointer.value.replace('.', "/"));
-            report.fault(&pointer.place, "a JSON pointer starts with `/`", help);
-        }
-    }
-    json.to_map()
-}

@@ -16,13 +16,14 @@ use schemars::JsonSchema;
 use self::read::{Entries, Read};
 pub(super) use self::{
     form::suggest,
+    http::{CaptureLong, ExpectText, HttpText, RequestText},
     measured::{
         AzureMonitorText, CloudWatchText, LoadText, MetricText, ParityText, PrometheusText,
         ReplaceText,
     },
     read::{At, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
-    short::{AcrossText, CommandText, EnvText, FollowsText},
+    short::{AcrossText, CaptureText, CommandText, EnvText, FollowsText, ParameterForm},
     steps::{
         CanaryLong, CanaryText, PauseLong, PauseText, Share, StepLong, StepText, StrategyLong,
         StrategyText, StrategyWord,
@@ -64,6 +65,7 @@ macro_rules! record {
 
 /// Below the macro that they use.
 mod aws;
+mod http;
 mod measured;
 mod steps;
 mod window;
@@ -94,11 +96,23 @@ record! {
 }
 
 record! {
+    /// What whoever uses a shared gate may say.
+    ParameterText needs [] {
+        /// Its value where nothing is said. Without it: it must be said.
+        "default" default: serde_json::Value,
+        /// For people.
+        "description" _description: String,
+    }
+}
+
+record! {
     /// A gate with a name, for many services.
     GateDocument needs ["apiVersion", "kind", "metadata", "spec"] {
         "apiVersion" _api_version: ApiVersion,
         "kind" _kind: String,
         "metadata" metadata: Metadata<GateName>,
+        /// What stands as `${NAME}` in `spec`, and is said `with` each use: a default, or `{ default, description }`.
+        "parameters" parameters: Named<String, ParameterForm>,
         "spec" spec: GateSpec,
     }
 }
@@ -223,6 +237,8 @@ record! {
         "metric" metric: MetricText,
         /// Name of a `Gate` document, which is used as it is.
         "gate" gate: GateName,
+        /// Values for the parameters of that document.
+        "with" with: Named<String, serde_json::Value>,
         /// Name in status and history. Without it: made from the kind.
         "name" name: GateName,
         /// `staging` (the default): green is asked before any promotion. `promotion`: blue is asked while it bakes.
@@ -246,35 +262,10 @@ record! {
         "successLimit" success_limit: u32,
         /// Its verdict is told and not acted on.
         "dryRun" dry_run: bool,
-    }
-}
-
-record! {
-    /// One request to the slot, and what its answer must be like.
-    HttpText needs ["path"] {
-        /// Path and query.
-        "path" path: String,
-        /// `GET` without it.
-        "method" method: MethodWord,
-        "headers" headers: Named<String, String>,
-        "body" body: String,
-        /// Status that the answer must have; 200 without it.
-        "status" status: u32,
-        "expect" expect: ExpectText,
-        /// Longest accepted answer time.
-        "latency" latency: Length,
-        /// Further tries within one measurement.
-        "retries" retries: u32,
-    }
-}
-
-record! {
-    /// What the answer must hold besides its status.
-    ExpectText needs [] {
-        /// Headers with exactly these values.
-        "headers" headers: Named<String, String>,
-        /// JSON pointers (RFC 6901) and the values that they must hold.
-        "json" json: Named<String, serde_json::Value>,
+        /// CEL that must be true of what was found, such as `json.left > 0 && latencyMs < 300`.
+        "successCondition" success_condition: String,
+        /// CEL that must not be true of what was found. Where both are written and neither holds, the measurement is inconclusive.
+        "failureCondition" failure_condition: String,
     }
 }
 

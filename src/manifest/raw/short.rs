@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 
 use super::{
-    AcrossLong, CommandLong, FollowsLong, SecretText,
+    AcrossLong, CaptureLong, CommandLong, FollowsLong, ParameterText, SecretText,
     read::{At, Read, Report},
 };
 use crate::{
@@ -52,6 +52,22 @@ pub(in crate::manifest) enum CommandText {
     Long(CommandLong),
 }
 
+/// A part of an answer.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::manifest) enum CaptureText {
+    Json(String),
+    Long(CaptureLong),
+}
+
+/// A parameter: its default, or more about it.
+#[derive(Clone, Debug, JsonSchema)]
+#[schemars(untagged)]
+pub(in crate::manifest) enum ParameterForm {
+    Default(#[schemars(with = "Scalar")] serde_json::Value),
+    Long(ParameterText),
+}
+
 /// The environment that another one follows.
 #[derive(Clone, Debug, JsonSchema)]
 #[schemars(untagged)]
@@ -61,6 +77,30 @@ pub(in crate::manifest) enum FollowsText {
 }
 
 // === impl Read ===
+
+impl Read for ParameterForm {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Map(_) => ParameterText::read(node, place, report).map(Self::Long),
+            Node::Null => Some(Self::Long(ParameterText::default())),
+            Node::Text(_) | Node::Bool(_) | Node::Number(_) | Node::List(_) => {
+                serde_json::Value::read(node, place, report).map(Self::Default)
+            }
+        }
+    }
+}
+
+impl Read for CaptureText {
+    fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
+        match node {
+            Node::Text(text) => Some(Self::Json(text.clone())),
+            Node::Map(_) => CaptureLong::read(node, place, report).map(Self::Long),
+            Node::Null | Node::Bool(_) | Node::Number(_) | Node::List(_) => {
+                report.wrong_type(place, "a JSON path or `{ header: NAME }`", node)
+            }
+        }
+    }
+}
 
 impl Read for EnvText {
     fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {

@@ -8,7 +8,7 @@ use std::{
 use super::{
     super::{
         check::{
-            GateDraft, ServiceDraft,
+            BadUse, GateDraft, ServiceDraft, SharedGate, Use,
             limits::{Limit, Subject, limits},
         },
         fault::{Fault, Severity},
@@ -45,7 +45,7 @@ pub(super) struct Assembly<'f> {
     pub(super) environments: BTreeMap<EnvironmentName, Found<'f, Arc<Environment>>>,
     /// Where an environment says whom it follows.
     pub(super) follows: BTreeMap<EnvironmentName, &'f Place>,
-    gates: BTreeMap<GateName, Found<'f, Gate>>,
+    gates: BTreeMap<GateName, Found<'f, &'f SharedGate>>,
     pub(super) services: BTreeMap<ServiceName, (&'f Document, &'f ServiceDraft)>,
     /// Names that stand in two documents, in any of which may be what is meant.
     doubled_gates: BTreeSet<GateName>,
@@ -150,7 +150,7 @@ impl<'f> Assembly<'f> {
         self.environments.insert(name.value.clone(), found);
     }
 
-    fn add_gate(&mut self, document: &'f Document, name: &At<GateName>, gate: &Gate) {
+    fn add_gate(&mut self, document: &'f Document, name: &At<GateName>, gate: &'f SharedGate) {
         if let Some(first) = self.gates.get(&name.value) {
             let at = line_of(first.document, &first.name);
             let message = format!("a gate `{}` stands in {at} too", name.value);
@@ -166,7 +166,7 @@ impl<'f> Assembly<'f> {
         let found = Found {
             document,
             name: name.place.clone(),
-            value: gate.clone(),
+            value: gate,
         };
         self.gates.insert(name.value.clone(), found);
     }
@@ -255,9 +255,9 @@ impl<'f> Assembly<'f> {
         for gate in &draft.gates {
             match gate {
                 GateDraft::Own(gate) => gates.push((**gate).clone()),
-                GateDraft::Shared(name) => match self.gates.get(&name.value) {
-                    Some(found) => gates.push(found.value.clone()),
-                    None => self.faults.push(self.no_gate(document, name)),
+                GateDraft::Shared(reference) => match self.used(document, reference) {
+                    Ok(gate) => gates.push(gate),
+                    Err(wrong) => self.faults.extend(wrong),
                 },
             }
         }
@@ -265,6 +265,19 @@ impl<'f> Assembly<'f> {
         service.rollout.gates = gates;
         service.rollout.claim_gates();
         Arc::new(service)
+    }
+
+    fn used(&self, document: &Document, reference: &Use) -> Result<Gate, Vec<Fault>> {
+        let Some(found) = self.gates.get(&reference.gate.value) else {
+            return Err(vec![self.no_gate(document, &reference.gate)]);
+        };
+        let used = found.value.used(found.document, reference);
+        let told = |BadUse {
+                        place,
+                        message,
+                        help,
+                    }| fault(document, &place, message, &help);
+        used.map_err(|wrong| wrong.into_iter().map(told).collect())
     }
 
     fn no_gate(&self, document: &Document, name: &At<GateName>) -> Fault {
@@ -275,13 +288,8 @@ impl<'f> Assembly<'f> {
             return fault(document, &name.place, message, "mend that document");
         }
         let message = format!("no gate `{}` is defined", name.value);
-        let names = self.gates.keys().map(GateName::as_str);
-        fault(
-            document,
-            &name.place,
-            message,
-            &help_for(name.value.as_str(), names),
-        )
+        let help = help_for(name.value.as_str(), self.gates.keys().map(GateName::as_str));
+        fault(document, &name.place, message, &help)
     }
 
     fn check_limits(

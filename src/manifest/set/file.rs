@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use super::super::{
-    check::{self, ServiceDraft},
+    check::{self, ServiceDraft, SharedGate},
     fault::{Fault, Severity},
     raw::{
         At, EnvironmentDocument, GateDocument, Report, ServiceDocument, read_record, unknown_kind,
     },
-    spec::{Environment, Gate},
+    spec::Environment,
     yaml::{Broken, Document, Node, Place, Salvaged, Spot, salvage, split},
 };
 use crate::name::{EnvironmentName, GateName, ServiceName};
@@ -42,7 +42,7 @@ pub(super) enum Content {
         /// Where it says whom it follows.
         follows: Option<Place>,
     },
-    Gate(At<GateName>, Box<Gate>),
+    Gate(At<GateName>, SharedGate),
     /// Something is wrong, and these are the things that it may have been about.
     Broken(Suspects),
 }
@@ -235,8 +235,8 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
         }
         Some("Gate") => {
             let document: GateDocument = read_record(node, &root, report)?;
-            let gate = check::shared_gate(&document, report)?;
-            Some(Content::Gate(document.metadata?.value.name?, gate.into()))
+            let gate = check::shared(node, &document, report)?;
+            Some(Content::Gate(document.metadata?.value.name?, gate))
         }
         Some(_) | None => {
             unknown_kind(node, &root, report);

@@ -5,7 +5,10 @@ use std::{collections::BTreeMap, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use super::super::gates::{LoadGate, MetricGate, ParityGate};
-use crate::name::{Actor, GateName};
+use crate::{
+    condition::Condition,
+    name::{Actor, GateName},
+};
 
 /// A test that a rollout must pass.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
@@ -81,6 +84,12 @@ pub struct Measure {
     pub success_limit: Option<u32>,
     /// Its verdict is told and not acted on.
     pub dry_run: bool,
+    /// What must be true of the evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub success_condition: Option<Condition>,
+    /// What must not be true of it. Where both are written and neither holds, the measurement is Inconclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure_condition: Option<Condition>,
 }
 
 impl Default for Measure {
@@ -95,6 +104,8 @@ impl Default for Measure {
             inconclusive_limit: 0,
             success_limit: None,
             dry_run: false,
+            success_condition: None,
+            failure_condition: None,
         }
     }
 }
@@ -104,25 +115,90 @@ impl Measure {
     pub fn is_endless(&self) -> bool {
         self.count.is_none() && self.success_limit.is_none()
     }
+
+    /// Whether a condition says what to make of a part of the evidence, so that no usual rule does.
+    pub fn speaks_of(&self, variable: &str) -> bool {
+        let conditions = self.success_condition.iter().chain(&self.failure_condition);
+        conditions.into_iter().any(|it| it.speaks_of(variable))
+    }
 }
 
-/// One request and what its answer must be like.
+/// Requests, one after the other.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct HttpGate {
+    #[serde(flatten)]
+    pub first: HttpStep,
+    /// Sent in this order, each once the answer before it was right.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub then: Vec<HttpStep>,
+}
+
+/// One request and what its answer must be like. Texts may hold `${name}`, for what an earlier answer left.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct HttpStep {
+    /// For people, in a chain.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     pub method: String,
     /// Path and query on the slot's address.
     pub path: String,
     pub headers: BTreeMap<String, String>,
     pub body: Option<String>,
-    pub status: u16,
+    /// `None` where a condition says what to make of it.
+    pub status: Option<u16>,
     /// Headers that the answer must carry, with exactly these values.
     pub expect_headers: BTreeMap<String, String>,
-    /// JSON pointers (RFC 6901) into the answer, and the values that they must hold.
+    /// JSON pointers (RFC 6901) or paths (RFC 9535) into the answer, and the values that they must hold.
     pub expect_json: BTreeMap<String, serde_json::Value>,
     /// Longest accepted answer time.
     pub latency: Option<Duration>,
     /// Further tries within one measurement, for an answer that is not there yet.
     pub retries: u32,
+    /// What the answer leaves for later requests and for conditions.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capture: BTreeMap<String, Capture>,
+}
+
+/// A place in an answer.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Capture {
+    /// A JSON pointer, or a JSON path where it starts with `$`.
+    Json(String),
+    Header(String),
+}
+
+impl HttpGate {
+    /// All requests, in their order.
+    pub fn steps(&self) -> impl Iterator<Item = &HttpStep> {
+        std::iter::once(&self.first).chain(&self.then)
+    }
+}
+
+impl HttpStep {
+    /// `GET`, with the answer 200.
+    pub fn get(path: &str) -> Self {
+        Self {
+            name: None,
+            method: "GET".to_owned(),
+            path: path.to_owned(),
+            headers: BTreeMap::new(),
+            body: None,
+            status: Some(200),
+            expect_headers: BTreeMap::new(),
+            expect_json: BTreeMap::new(),
+            latency: None,
+            retries: 0,
+            capture: BTreeMap::new(),
+        }
+    }
+}
+
+impl From<HttpStep> for HttpGate {
+    fn from(first: HttpStep) -> Self {
+        let then = Vec::new();
+        Self { first, then }
+    }
 }
 
 /// A script of the repository at the rollout's commit. Exit code 0 passes.
@@ -130,6 +206,9 @@ pub struct HttpGate {
 pub struct CommandGate {
     /// Run by `sh -c` in the repository's root at that commit.
     pub run: String,
+    /// Variables of its own: the parameters of a shared gate.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub env: BTreeMap<String, String>,
 }
 
 /// Waits for people.

@@ -1,6 +1,7 @@
 //! The checked form of every kind. A value of these types has passed every rule.
 
 mod gate;
+mod shape;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +11,9 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::gate::{ApprovalGate, CommandGate, Gate, GateKind, GateStage, HttpGate, Measure};
+pub use self::gate::{
+    ApprovalGate, Capture, CommandGate, Gate, GateKind, GateStage, HttpGate, HttpStep, Measure,
+};
 pub use super::window::{Window, WindowEffect};
 use super::{aws::AwsFunction, strategy::Strategy};
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};

@@ -81,31 +81,34 @@ impl Action {
         }
     }
 
-    /// What the event says besides the verb.
-    fn words(&self) -> String {
-        let because = |reason: &str| match reason {
-            "" => String::new(),
-            reason => format!(": {reason}"),
-        };
-        match self {
-            Self::Promote { full: true } => " in full".to_owned(),
+    /// What the event says of it: which, and why.
+    fn told(&self, by: &str) -> String {
+        let (which, reason) = match self {
+            Self::Promote { full: true } => (" in full".to_owned(), ""),
             Self::Abort { reason } | Self::Pause { reason } => {
-                because(reason.as_deref().unwrap_or_default())
+                (String::new(), reason.as_deref().unwrap_or_default())
             }
-            Self::Suspend { reason, until: _ } | Self::Override { reason } => because(reason),
+            Self::Suspend { reason, until: _ } | Self::Override { reason } => {
+                (String::new(), reason.as_str())
+            }
             Self::Pin { to, reason } => {
                 let at = to.map(|to| format!(" at {}", to.short()));
-                at.unwrap_or_default() + &because(reason)
+                (at.unwrap_or_default(), reason.as_str())
             }
-            Self::Rollback { to: Some(to) } => format!(" to {}", to.short()),
-            Self::Approve { plan: Some(plan) } => format!(" of plan {plan}"),
+            Self::Rollback { to: Some(to) } => (format!(" to {}", to.short()), ""),
+            Self::Approve { plan: Some(plan) } => (format!(" of plan {plan}"), ""),
             Self::Promote { full: false }
             | Self::Retry
             | Self::Resume
             | Self::Rollback { to: None }
             | Self::Unpin
             | Self::Approve { plan: None }
-            | Self::Reconcile { .. } => String::new(),
+            | Self::Reconcile { .. } => (String::new(), ""),
+        };
+        let word = self.word();
+        match reason {
+            "" => format!("{word}{which} asked for by {by}"),
+            reason => format!("{word}{which} asked for by {by}: {reason}"),
         }
     }
 }
@@ -134,7 +137,7 @@ pub fn act(
     now: Timestamp,
 ) -> Result<Vec<Write>, Refused> {
     let word = action.word();
-    let message = format!("{word}{} asked for by {}", action.words(), actor.username);
+    let message = action.told(&actor.username);
     let outcome = match action {
         Action::Promote { full } => onward::promote(state, full, &actor, now),
         Action::Abort { reason } => onward::abort(state, &actor, reason, now),

@@ -178,6 +178,12 @@ pub(super) fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> T
         if let Phase::Shifting { step, .. } = rollout.phase {
             return measure_step_again(state, step, now);
         }
+        if rollout.is_unclear_in_bake() {
+            if let Some(rollout) = &mut state.rollout {
+                rollout.watch_again(now);
+            }
+            return Ok(vec![Write::Rollout]);
+        }
         if !matches!(rollout.phase, Phase::Paused { .. }) {
             return Err(format!(
                 "its rollout is {}; there is nothing to try again",

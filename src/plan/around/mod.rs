@@ -17,7 +17,7 @@ pub use self::{
 };
 pub(super) use self::{
     standing::follows,
-    turn::{ahead, in_turn, mate_failed, mates, turn},
+    turn::{ahead, hold, in_turn, is_tied, mate_failed, mates},
 };
 use super::step::Fleet;
 use crate::{

@@ -20,62 +20,81 @@ use crate::{
 const WATCH_EVERY: Duration = Duration::from_secs(30);
 
 impl Turn {
-    /// The turn that a step would take.
-    fn of(step: &Step) -> Option<Self> {
-        match step {
-            Step::Move(Event::GatesPassed | Event::Approved | Event::CanaryStarted) => {
-                Some(Self::Promote)
-            }
-            Step::Move(Event::Baked) => Some(Self::Live),
-            Step::Move(_)
-            | Step::Begin { .. }
-            | Step::Together(_)
-            | Step::Note(_)
-            | Step::Observe(_)
-            | Step::Send(_)
-            | Step::Wait(_) => None,
+    /// The turn that a step takes, and the move.
+    pub(in crate::plan) fn of(step: Step) -> Option<(Self, Event)> {
+        let Step::Move(change) = step else {
+            return None;
+        };
+        let turn = match &change {
+            Event::GatesPassed | Event::Approved | Event::CanaryStarted => Self::Promote,
+            Event::Baked => Self::Live,
+            Event::Started
+            | Event::Built
+            | Event::Staged
+            | Event::GatesUnclear(_)
+            | Event::ApprovalNeeded
+            | Event::Retried
+            | Event::CanaryStepped
+            | Event::CanaryPassed
+            | Event::Promoted { .. }
+            | Event::Refused(_)
+            | Event::Superseded { .. }
+            | Event::Failed(_)
+            | Event::StagedAgain
+            | Event::Returned => return None,
+        };
+        Some((turn, change))
+    }
+}
+
+/// Whether others have a say in when blue moves, or when the bake ends.
+pub(in crate::plan) fn is_tied(state: &ServiceState, around: &Around) -> bool {
+    let Some(rollout) = state.active().filter(|it| !it.trigger.is_rollback()) else {
+        return false;
+    };
+    !around.group.is_empty() || !rollout.pact.is_empty() || is_tied_by_git(state, rollout)
+}
+
+/// Why a turn that has come must wait for others.
+pub(in crate::plan) fn hold(
+    state: &ServiceState,
+    around: &Around,
+    turn: Turn,
+    now: Timestamp,
+) -> Option<Step> {
+    match turn {
+        Turn::Promote => {
+            let waiting = ahead(state, around, now).or_else(|| {
+                let (on, wake) = (mates(around), None);
+                (!on.is_empty()).then_some(Waiting { on, wake })
+            })?;
+            Some(Step::Wait(waiting))
+        }
+        Turn::Live => {
+            let on = baking_mates(state.active()?, around);
+            let wake = Some(now.after(WATCH_EVERY));
+            (!on.is_empty()).then_some(Step::Wait(Waiting { on, wake }))
         }
     }
 }
 
-/// The turn that a service would take if it were alone, and its own move; for the others of its group to know.
-pub(in crate::plan) fn turn(
-    state: &ServiceState,
-    around: &Around,
-    alone: Step,
-    now: Timestamp,
-) -> Option<(Turn, Event)> {
-    let turn = Turn::of(&alone)?;
-    let waits_for_others = turn == Turn::Promote && ahead(state, around, now).is_some();
-    match alone {
-        Step::Move(own) if !waits_for_others => Some((turn, own)),
-        Step::Move(_)
-        | Step::Begin { .. }
-        | Step::Together(_)
-        | Step::Note(_)
-        | Step::Observe(_)
-        | Step::Send(_)
-        | Step::Wait(_) => None,
-    }
-}
-
-/// Holds back a step until its turn has come; makes it one of several services where it is.
-pub(in crate::plan) fn in_turn(
-    state: &ServiceState,
-    around: &Around,
-    alone: Step,
-    now: Timestamp,
-) -> Step {
+/// Makes a turn that has come, and that nobody holds back, one of several services where it is.
+pub(in crate::plan) fn in_turn(state: &ServiceState, around: &Around, alone: Step) -> Step {
     let Some(rollout) = state.active().filter(|it| !it.trigger.is_rollback()) else {
         return alone;
     };
-    match Turn::of(&alone) {
-        Some(Turn::Promote) => match ahead(state, around, now) {
-            Some(waiting) => Step::Wait(waiting),
-            None => promote(rollout, around, alone),
-        },
-        Some(Turn::Live) if !rollout.pact.is_empty() => live(rollout, around, now),
-        Some(Turn::Live) | None => alone,
+    let members = match Turn::of(alone.clone()) {
+        Some((Turn::Promote, _)) => ready_mates(around),
+        Some((Turn::Live, _)) => rollout.pact.clone(),
+        None => return alone,
+    };
+    match (members.is_empty(), Turn::of(alone.clone())) {
+        (false, Some((turn, _))) => {
+            let own = (rollout.service.clone(), rollout.id);
+            let members = members.into_iter().chain([own]).collect();
+            Step::Together(Joint { turn, members })
+        }
+        (true, _) | (_, None) => alone,
     }
 }
 
@@ -86,7 +105,7 @@ pub(in crate::plan) fn ahead(
     now: Timestamp,
 ) -> Option<Waiting> {
     let is_unread = matches!(state.ask, Ask::Unknown);
-    if is_unread && state.active().is_some_and(|it| is_tied(state, it)) {
+    if is_unread && state.active().is_some_and(|it| is_tied_by_git(state, it)) {
         return Some(Waiting {
             on: vec![WaitingOn::Git],
             wake: None,
@@ -98,8 +117,8 @@ pub(in crate::plan) fn ahead(
     (!on.is_empty()).then_some(Waiting { on, wake })
 }
 
-/// Others have a say in it, and who they are is known from Git only.
-fn is_tied(state: &ServiceState, rollout: &Rollout) -> bool {
+/// Git says that others have a say in it.
+fn is_tied_by_git(state: &ServiceState, rollout: &Rollout) -> bool {
     let environment = rollout.environment.as_ref();
     rollout.spec.group.is_some()
         || !state.memory.depends_on.is_empty()
@@ -147,12 +166,8 @@ impl Other {
     }
 }
 
-fn promote(rollout: &Rollout, around: &Around, alone: Step) -> Step {
-    let waits = mates(around);
-    if !waits.is_empty() {
-        let wake = None;
-        return Step::Wait(Waiting { on: waits, wake });
-    }
+/// Those that go along in a promotion.
+fn ready_mates(around: &Around) -> BTreeMap<ServiceKey, RolloutId> {
     let ready = around.group.iter().filter_map(|member| {
         let other = around.others.get(member)?;
         match other.part(Turn::Promote) {
@@ -160,40 +175,23 @@ fn promote(rollout: &Rollout, around: &Around, alone: Step) -> Step {
             Part::None | Part::Not(_) => None,
         }
     });
-    let mut members: BTreeMap<ServiceKey, RolloutId> = ready.collect();
-    if members.is_empty() {
-        return alone;
-    }
-    members.insert(rollout.service.clone(), rollout.id);
-    let turn = Turn::Promote;
-    Step::Together(Joint { turn, members })
+    ready.collect()
 }
 
-/// Its own bake is over. The others may still fail, and then this one goes back, too.
-fn live(rollout: &Rollout, around: &Around, now: Timestamp) -> Step {
-    let waits: Vec<WaitingOn> = rollout
-        .pact
-        .keys()
-        .filter_map(|member| {
-            let facts = around.others.get(member)?.facts.as_ref()?;
-            let under = facts.rollout.as_ref()?;
-            (facts.turn != Some(Turn::Live)).then(|| WaitingOn::Group {
-                service: member.clone(),
-                standing: Standing::Rolling {
-                    phase: under.phase.to_owned(),
-                    since: under.since,
-                },
-            })
+/// Those of a pact whose bake is not over. Until it is, they may still fail, and then all go back.
+fn baking_mates(rollout: &Rollout, around: &Around) -> Vec<WaitingOn> {
+    let baking = rollout.pact.keys().filter_map(|member| {
+        let facts = around.others.get(member)?.facts.as_ref()?;
+        let under = facts.rollout.as_ref()?;
+        (facts.turn != Some(Turn::Live)).then(|| WaitingOn::Group {
+            service: member.clone(),
+            standing: Standing::Rolling {
+                phase: under.phase.to_owned(),
+                since: under.since,
+            },
         })
-        .collect();
-    if !waits.is_empty() {
-        let wake = Some(now.after(WATCH_EVERY));
-        return Step::Wait(Waiting { on: waits, wake });
-    }
-    let mut members = rollout.pact.clone();
-    members.insert(rollout.service.clone(), rollout.id);
-    let turn = Turn::Live;
-    Step::Together(Joint { turn, members })
+    });
+    baking.collect()
 }
 
 /// A member that was promoted with this rollout did not come through: this one goes back, too.

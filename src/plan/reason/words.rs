@@ -1,10 +1,10 @@
 //! What is waited for, in words.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use super::{WaitingOn, spelt};
 use crate::{
-    name::{Actor, CloudName, GateName, Percent, PlanHash, ReleaseDigest, Timestamp},
+    name::{Actor, CloudName, GateName, Percent, PlanHash, ReleaseDigest, ServiceKey, Timestamp},
     plan::state::PinKind,
     rollout::intent::Failure,
 };
@@ -22,11 +22,7 @@ impl fmt::Display for WaitingOn {
                 target,
                 ill,
                 failure,
-            } => write!(
-                f,
-                "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{}",
-                because(failure.as_ref())
-            ),
+            } => last_healthy(f, *target, *ill, failure.as_ref()),
             Self::Order { order, failure, .. } => write!(f, "{order}{}", because(failure.as_ref())),
             Self::Gate { gate, .. } => write!(f, "gate {gate}"),
             Self::Approval {
@@ -83,18 +79,39 @@ impl fmt::Display for WaitingOn {
                 after,
                 until,
                 standing,
-            } => {
-                write!(f, "{service} to hold this release live")?;
-                if !after.is_zero() {
-                    write!(f, " for {}", spelt(*after))?;
-                }
-                if let Some(until) = until {
-                    write!(f, ", until {until}")?;
-                }
-                write!(f, ": it {standing}")
-            }
+            } => environment(f, service, *after, *until, standing),
         }
     }
+}
+
+fn last_healthy(
+    f: &mut fmt::Formatter<'_>,
+    target: CloudName,
+    ill: CloudName,
+    failure: Option<&Failure>,
+) -> fmt::Result {
+    let because = because(failure);
+    write!(
+        f,
+        "{ill}, which is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile{because}"
+    )
+}
+
+fn environment(
+    f: &mut fmt::Formatter<'_>,
+    service: &ServiceKey,
+    after: Duration,
+    until: Option<Timestamp>,
+    standing: &impl fmt::Display,
+) -> fmt::Result {
+    write!(f, "{service} to hold this release live")?;
+    if !after.is_zero() {
+        write!(f, " for {}", spelt(after))?;
+    }
+    if let Some(until) = until {
+        write!(f, ", until {until}")?;
+    }
+    write!(f, ": it {standing}")
 }
 
 fn because(failure: Option<&Failure>) -> String {

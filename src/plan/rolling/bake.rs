@@ -27,6 +27,10 @@ impl View<'_> {
             return Step::Move(Event::Failed(why));
         }
         let pending = match self.gates(GateStage::Promotion) {
+            Gates::Unclear(Why {
+                reason: StopReason::GateInconclusive,
+                message,
+            }) => Some(wait(WaitingOn::Person { message }, None)),
             Gates::Failed(why) | Gates::Unclear(why) => return Step::Move(Event::Failed(why)),
             Gates::Pending(step @ (Step::Send(_) | Step::Observe(_))) => return step,
             Gates::Watching { step, is_asking } if is_asking || self.now < until => match step {

@@ -4,7 +4,7 @@ pub mod drift;
 pub(super) mod look;
 mod prune;
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     around::{self, Around, Joint, Turn},
@@ -109,25 +109,43 @@ pub fn step(state: &ServiceState, around: &Around, policy: Policy, now: Timestam
     if let Some(step) = around::mate_failed(state, around) {
         return step;
     }
+    if let Some((turn, _)) = turn(state, around, policy, now)
+        && let Some(step) = around::hold(state, around, turn, now)
+    {
+        return step;
+    }
     let alone = alone(state, around, policy, now);
-    around::in_turn(state, around, alone, now)
+    around::in_turn(state, around, alone)
 }
 
-/// The move that it would make now if it had no group, where that is one that a group makes together.
+/// The move that it would make now if nobody else had a say in it, where others have. Whether it must look at its targets once more
+/// before is left aside: that is soon done, and need not be done again and again while it waits.
 pub fn turn(
     state: &ServiceState,
     around: &Around,
     policy: Policy,
     now: Timestamp,
 ) -> Option<(Turn, Event)> {
-    let rollout = state.active().filter(|it| !it.trigger.is_rollback())?;
-    if around.group.is_empty() && rollout.pact.is_empty() {
+    if !around::is_tied(state, around) {
         return None;
     }
-    around::turn(state, around, alone(state, around, policy, now), now)
+    let resync = Duration::MAX;
+    Turn::of(alone(state, around, Policy { resync, ..policy }, now))
 }
 
-/// The same without its group.
+/// The turn that it takes as soon as the others of its group do.
+pub fn ready(
+    state: &ServiceState,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> Option<Turn> {
+    let (turn, _) = turn(state, around, policy, now)?;
+    let waits = turn == Turn::Promote && around::ahead(state, around, now).is_some();
+    (!waits).then_some(turn)
+}
+
+/// The next thing to do, without what others have to say.
 fn alone(state: &ServiceState, around: &Around, policy: Policy, now: Timestamp) -> Step {
     if let Some(rollout) = state.active() {
         return rolling::step(state, rollout, around, policy, now);

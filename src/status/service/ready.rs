@@ -51,7 +51,7 @@ pub(super) fn ready(view: &View<'_>, phase: ServicePhase) -> Said {
         }
         ServicePhase::Pending => {
             let message = format!("{newest} is next{}{serving}", waits(view));
-            say(Truth::Unknown, "Progressing", message)
+            say(Truth::Unknown, progress(view), message)
         }
         ServicePhase::Removing => {
             let message = format!("git no longer names it{}", waits(view));
@@ -72,12 +72,19 @@ fn rolling(view: &View<'_>, phase: ServicePhase, serving: &str) -> Said {
         return Said::new(Ready, Truth::Unknown, "AwaitingApproval", message);
     }
     let message = format!("{what} is {}{}{serving}", doing(phase), waits(view));
-    let reason = match view.waiting.first().map(|waiting| waiting.on.as_str()) {
+    Said::new(Ready, Truth::Unknown, progress(view), message)
+}
+
+/// Whether it goes on by itself, or what it waits for.
+fn progress(view: &View<'_>) -> &'static str {
+    match view.waiting.first().map(|waiting| waiting.on.as_str()) {
         Some("window") => "WindowClosed",
         Some("paused") => "Paused",
+        Some("dependency") => "DependencyNotReady",
+        Some("group") => "GroupNotReady",
+        Some("environment") => "EnvironmentNotReady",
         Some(_) | None => "Progressing",
-    };
-    Said::new(Ready, Truth::Unknown, reason, message)
+    }
 }
 
 fn live(view: &View<'_>, newest: &str) -> String {

@@ -115,29 +115,16 @@ impl Waiting {
                 until: *expires,
                 ..plain
             },
-            WaitingOn::Soak { target, until } => Self {
-                target: Some(*target),
-                until: Some(*until),
-                ..plain
-            },
-            WaitingOn::Bake { until } => Self {
-                until: Some(*until),
-                ..plain
-            },
+            WaitingOn::Soak { target, until } => plain.at(*target, None).until(Some(*until)),
+            WaitingOn::Bake { until } => plain.until(Some(*until)),
             WaitingOn::Window { opens: until, .. }
             | WaitingOn::CanaryPause { until, .. }
-            | WaitingOn::Suspended { until, .. } => Self {
-                until: *until,
-                ..plain
-            },
+            | WaitingOn::Suspended { until, .. } => plain.until(*until),
             WaitingOn::Pinned { release, .. } | WaitingOn::Rejected { release, .. } => Self {
                 release: Some(*release),
                 ..plain
             },
-            WaitingOn::Drift { target, .. } => Self {
-                target: Some(*target),
-                ..plain
-            },
+            WaitingOn::Drift { target, .. } => plain.at(*target, None),
             WaitingOn::Dependency { service, standing }
             | WaitingOn::Group { service, standing } => Self {
                 service: Some(service.clone()),
@@ -156,6 +143,11 @@ impl Waiting {
                 ..plain
             },
         }
+    }
+
+    fn until(mut self, until: Option<Timestamp>) -> Self {
+        self.until = until;
+        self
     }
 
     /// It is about a target, and why the newest try there did not succeed.

@@ -28,8 +28,8 @@ use verdigris::{
     manifest::{
         spec::{
             Across, ApprovalGate, AwsTarget, AzurePlan, AzureTarget, DriftMode, EnvValue,
-            Environment, Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, Measure,
-            Megabytes, PathPattern, RepoPath, RolloutSpec, Runtime,
+            Environment, Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, HttpStep,
+            Measure, Megabytes, PathPattern, RepoPath, RolloutSpec, Runtime,
         },
         strategy::Strategy,
     },
@@ -145,6 +145,9 @@ fn measurement(target: CloudName, is_good: bool, question: &Question) -> Measure
         finished_at: now,
         outcome,
         evidence: Evidence::Http(HttpEvidence {
+            name: None,
+            captured: BTreeMap::new(),
+            earlier: Vec::new(),
             request: HttpRequest {
                 method: "GET".to_owned(),
                 url,
@@ -404,17 +407,7 @@ fn environment(name: EnvironmentName) -> Environment {
 pub(super) fn answers() -> Gate {
     Gate {
         name: GateName::new("answers").unwrap(),
-        kind: GateKind::Http(HttpGate {
-            method: "GET".to_owned(),
-            path: "/stock/42".to_owned(),
-            headers: BTreeMap::new(),
-            body: None,
-            status: 200,
-            expect_headers: BTreeMap::new(),
-            expect_json: BTreeMap::new(),
-            latency: None,
-            retries: 0,
-        }),
+        kind: GateKind::Http(HttpGate::from(HttpStep::get("/stock/42"))),
         after: GateStage::Staging,
         measure: Measure::default(),
     }
@@ -469,9 +462,11 @@ fn redact(value: &mut Value) {
         }
         Value::Array(items) => items.iter_mut().for_each(redact),
         Value::String(text) => {
-            if text.parse::<Timestamp>().is_ok() {
-                *text = "[time]".to_owned();
-            }
+            let undated = |word: &str| match word.trim_end_matches(':') {
+                moment if moment.parse::<Timestamp>().is_ok() => word.replace(moment, "[time]"),
+                _ => word.to_owned(),
+            };
+            *text = text.split(' ').map(undated).collect::<Vec<_>>().join(" ");
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }

@@ -53,15 +53,45 @@ impl Fixture {
     }
 
     pub(crate) fn release_of(&self, body: &str, functions: &[FunctionName]) -> Made {
-        let package = self.package(body, functions);
+        self.release_with(body, functions, |_, _| {})
+    }
+
+    /// With other settings than usual.
+    pub(crate) fn release_with(
+        &self,
+        body: &str,
+        functions: &[FunctionName],
+        edit: impl Fn(&FunctionName, &mut Function),
+    ) -> Made {
+        let package = self.package(zip(body, functions));
+        let functions = functions.iter().map(|name| {
+            let mut function = function(name);
+            edit(name, &mut function);
+            (name.clone(), function)
+        });
+        self.made(package, functions.collect())
+    }
+
+    /// With a Lambda handler of its own.
+    pub(crate) fn release_of_code(
+        &self,
+        body: &str,
+        functions: &[FunctionName],
+        handler: &str,
+    ) -> Made {
+        let package = self.package(zip_of(handler, body));
         let functions = functions.iter().map(|name| (name.clone(), function(name)));
+        self.made(package, functions.collect())
+    }
+
+    fn made(&self, package: Package, functions: BTreeMap<FunctionName, Function>) -> Made {
         let plain = |text: &str| EnvValue::Plain(text.to_owned());
         let content = ReleaseContent {
             runtime: Runtime::Python("3.11".to_owned()),
             source: RepoPath::new("services/shop").unwrap(),
             source_tree: ObjectId::new(&package.code.hex()[..40]).unwrap(),
             build: None,
-            functions: functions.collect(),
+            functions,
             env: BTreeMap::from([
                 ("LOG_LEVEL".to_owned(), plain("info")),
                 ("DB".to_owned(), EnvValue::Secret("shop-db".to_owned())),
@@ -81,8 +111,7 @@ impl Fixture {
         Made { release, package }
     }
 
-    fn package(&self, body: &str, functions: &[FunctionName]) -> Package {
-        let bytes = zip(body, functions);
+    fn package(&self, bytes: Vec<u8>) -> Package {
         let code = CodeDigest::of(&bytes);
         let path: PathBuf = self.folder.path().join(code.hex());
         std::fs::write(&path, &bytes).unwrap();
@@ -121,6 +150,21 @@ fn function(name: &FunctionName) -> Function {
             EnvValue::Plain(format!("does {name}")),
         )]),
     }
+}
+
+/// A package for Lambda alone; the second file makes it differ from others.
+fn zip_of(handler: &str, body: &str) -> Vec<u8> {
+    let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
+    let options = zip::write::SimpleFileOptions::default()
+        // As large as it is.
+        .compression_method(zip::CompressionMethod::Stored)
+        .last_modified_time(zip::DateTime::default())
+        .unix_permissions(0o644);
+    for (name, text) in [("verdigris_shim.py", handler), ("body.txt", body)] {
+        zip.start_file(name, options).unwrap();
+        zip.write_all(text.as_bytes()).unwrap();
+    }
+    zip.finish().unwrap().into_inner()
 }
 
 /// A package for every cloud: what a Lambda runs, and a custom handler with its configuration.

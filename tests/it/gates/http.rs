@@ -14,7 +14,7 @@ use url::Url;
 use verdigris::{
     clock::SystemClock,
     gates::http::{self, Client, Question},
-    manifest::spec::HttpGate,
+    manifest::spec::{HttpGate, HttpStep},
     name::ReleaseDigest,
     rollout::evidence::{Evidence, HttpEvidence, Measurement, Outcome},
 };
@@ -23,7 +23,7 @@ use super::read;
 
 /// How the server behaves to each connection in turn; the last way stays.
 #[derive(Clone, Debug)]
-enum Act {
+pub(super) enum Act {
     /// Head and body, as they go over the wire.
     Say(String),
     Silence,
@@ -33,13 +33,13 @@ enum Act {
     Trickle,
 }
 
-struct Server {
-    address: Url,
+pub(super) struct Server {
+    pub(super) address: Url,
     /// Each request as it came.
-    heard: Arc<Mutex<Vec<String>>>,
+    pub(super) heard: Arc<Mutex<Vec<String>>>,
 }
 
-async fn serve(acts: Vec<Act>) -> Server {
+pub(super) async fn serve(acts: Vec<Act>) -> Server {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}/", listener.local_addr().unwrap());
     let heard = Arc::new(Mutex::new(Vec::new()));
@@ -85,43 +85,37 @@ async fn play(mut stream: TcpStream, act: Act, heard: Arc<Mutex<Vec<String>>>) {
     }
 }
 
-fn say(status: u16, headers: &str, body: &str) -> Act {
+pub(super) fn say(status: u16, headers: &str, body: &str) -> Act {
     let length = body.len();
     Act::Say(format!(
         "HTTP/1.1 {status} X\r\nconnection: close\r\ncontent-length: {length}\r\n{headers}\r\n{body}"
     ))
 }
 
-fn ours() -> String {
+pub(super) fn ours() -> String {
     format!("x-verdigris-release: {}\r\n", ReleaseDigest::of(b"ours"))
 }
 
-fn gate() -> HttpGate {
-    HttpGate {
-        method: "GET".to_owned(),
-        path: "/stock/42".to_owned(),
-        headers: BTreeMap::new(),
-        body: None,
-        status: 200,
-        expect_headers: BTreeMap::new(),
-        expect_json: BTreeMap::new(),
-        latency: None,
-        retries: 0,
-    }
+fn gate() -> HttpStep {
+    HttpStep::get("/stock/42")
 }
 
-fn wants_json(pointer: &str, value: serde_json::Value) -> HttpGate {
+fn wants_json(pointer: &str, value: serde_json::Value) -> HttpStep {
     let expect_json = BTreeMap::from([(pointer.to_owned(), value)]);
-    HttpGate {
+    HttpStep {
         expect_json,
         ..gate()
     }
 }
 
-async fn ask(gate: &HttpGate, address: &Url) -> Measurement {
+async fn ask(step: &HttpStep, address: &Url) -> Measurement {
+    ask_all(&HttpGate::from(step.clone()), address).await
+}
+
+pub(super) async fn ask_all(gate: &HttpGate, address: &Url) -> Measurement {
     let question = Question {
         gate,
-        address,
+        route: &|_, _| Ok(address.clone()),
         timeout: Duration::from_millis(1500),
         release: Some(ReleaseDigest::of(b"ours")),
     };
@@ -132,7 +126,7 @@ async fn ask(gate: &HttpGate, address: &Url) -> Measurement {
         .unwrap()
 }
 
-fn http_evidence(measurement: &Measurement) -> &HttpEvidence {
+pub(super) fn http_evidence(measurement: &Measurement) -> &HttpEvidence {
     match &measurement.evidence {
         Evidence::Http(evidence) => evidence,
         Evidence::Command(_)
@@ -144,7 +138,7 @@ fn http_evidence(measurement: &Measurement) -> &HttpEvidence {
 }
 
 /// Asks a server of its own for each case.
-async fn check(table: impl IntoIterator<Item = (HttpGate, Act, &str)>) {
+async fn check(table: impl IntoIterator<Item = (HttpStep, Act, &str)>) {
     for (gate, act, wanted) in table {
         let server = serve(vec![act.clone()]).await;
         let measurement = ask(&gate, &server.address).await;
@@ -157,7 +151,7 @@ async fn check(table: impl IntoIterator<Item = (HttpGate, Act, &str)>) {
 #[tokio::test]
 async fn a_wrong_answer_of_the_release_is_a_failure() {
     let json = say(200, &ours(), r#"{"sku":"42","left":3}"#);
-    let is_low = HttpGate {
+    let is_low = HttpStep {
         expect_headers: BTreeMap::from([("x-stock".to_owned(), "low".to_owned())]),
         ..gate()
     };
@@ -214,7 +208,7 @@ async fn an_answer_later_than_wanted_is_a_failure() {
     let latency = Some(Duration::from_millis(300));
     let server = serve(vec![Act::Trickle]).await;
     let told = read(
-        &ask(&HttpGate { latency, ..gate() }, &server.address)
+        &ask(&HttpStep { latency, ..gate() }, &server.address)
             .await
             .outcome,
     );
@@ -231,8 +225,8 @@ async fn an_answer_of_somebody_else_is_an_error() {
         "error: the slot still answers as release {}",
         ReleaseDigest::of(b"theirs")
     );
-    let wants_503 = HttpGate {
-        status: 503,
+    let wants_503 = HttpStep {
+        status: Some(503),
         ..gate()
     };
     check([
@@ -342,7 +336,7 @@ async fn further_tries_wait_for_an_answer_and_never_repeat_a_wrong_one() {
     ];
     for (acts, retries, wanted, tries) in table {
         let server = serve(acts).await;
-        let measurement = ask(&HttpGate { retries, ..gate() }, &server.address).await;
+        let measurement = ask(&HttpStep { retries, ..gate() }, &server.address).await;
         assert_eq!(read(&measurement.outcome), wanted);
         assert_eq!(http_evidence(&measurement).tries, tries);
         assert_eq!(server.heard.lock().unwrap().len() as u32, tries);
@@ -358,14 +352,14 @@ async fn the_request_is_sent_as_written_and_shown_without_its_secrets() {
     )])
     .await;
     let pairs = [("authorization", "Bearer swordfish"), ("x-team", "blue")];
-    let gate = HttpGate {
+    let gate = HttpStep {
         method: "POST".to_owned(),
         path: "/orders?code=swordfish&dry=1".to_owned(),
         headers: pairs
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .into(),
         body: Some(r#"{"sku":42}"#.to_owned()),
-        status: 201,
+        status: Some(201),
         expect_headers: BTreeMap::from([("X-Stock".to_owned(), "low".to_owned())]),
         ..gate()
     };
@@ -398,12 +392,12 @@ async fn a_gate_cannot_name_another_host() {
         "/\\evil.example",
         "\\\\evil.example",
     ];
-    let by_path = paths.map(|path| HttpGate {
+    let by_path = paths.map(|path| HttpStep {
         path: path.to_owned(),
         ..gate()
     });
     let hosts = ["Host", "X-Forwarded-Host", "Transfer-Encoding"];
-    let by_header = hosts.map(|name| HttpGate {
+    let by_header = hosts.map(|name| HttpStep {
         headers: BTreeMap::from([(name.to_owned(), "evil.example".to_owned())]),
         ..gate()
     });

@@ -1,11 +1,13 @@
 //! Gates: what they ask, what they make of the answer, and what they never do.
 
+mod chains;
 mod command;
 mod http;
 mod load;
 mod metric;
 mod parity;
 mod rollout;
+mod rollouts;
 
 use verdigris::rollout::evidence::Outcome;
 

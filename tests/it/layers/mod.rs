@@ -14,6 +14,7 @@ use self::check::check;
 /// Modules of the same level are strangers to one another, unless `MAY_USE` says otherwise. Lower levels come first.
 const LEVELS: &[(&str, Layer)] = &[
     ("name", Layer::Pure),
+    ("condition", Layer::Pure),
     ("manifest", Layer::Pure),
     ("observed", Layer::Pure),
     ("desired", Layer::Pure),

@@ -187,8 +187,8 @@ fn every_refusal_says_what_to_write() {
             "spec.functions.api.aws.url.cors.credentials: does not go with the origin `*` (help: name the origins: browsers send credentials to nobody who trusts everybody)",
         ),
         (
-            "events: { x: { sns: 'arn:aws:sns:eu-west-1:123456789012:news', batch: 5 } }",
-            "spec.functions.api.aws.events.x.batch: `batch` means nothing to a topic (help: remove it)",
+            "events: { x: { kinesis: 'arn:aws:kinesis:eu-west-1:123456789012:stream/clicks', suffix: csv } }",
+            "spec.functions.api.aws.events.x.suffix: `suffix` means nothing to a stream (help: remove it)",
         ),
         (
             "events: { x: { batch: 5 } }",

@@ -442,7 +442,7 @@ a.yaml:17:38: spec.rollout.gates[5].http.method: no HTTP method `FETCH` (help: w
 a.yaml:17:53: spec.rollout.gates[5].http.status: `1000` is no HTTP status (help: 100 to 599)
 a.yaml:17:68: spec.rollout.gates[5].http.retries: must be at most 100
 a.yaml:17:85: spec.rollout.gates[5].http.headers."a b": is no name of a header (help: such as `x-request-id`)
-a.yaml:17:115: spec.rollout.gates[5].http.expect.json."a.b": a JSON pointer starts with `/` (help: write `/a/b`)
+a.yaml:17:115: spec.rollout.gates[5].http.expect.json."a.b": a JSON pointer starts with `/`, a JSON path with `$` (help: write `/a/b` or `$.a.b`)
 a.yaml:18:18: spec.rollout.gates[6].command: is empty (help: give it a value, or remove the key)
 a.yaml:19:25: spec.rollout.gates[7].command.run: must be text, but is a list
 a.yaml:20:40: spec.rollout.gates[8].approval.quorum: 2 must approve, but `by` names 1
@@ -531,6 +531,69 @@ a.yaml:15:63: spec.rollout.gates[4].successLimit: 5 successes in a row cannot be
 }
 
 #[test]
+fn conditions_parse_and_know_only_what_their_gate_finds() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: services/stock
+  functions:
+    api: { handler: app:app, http: / }
+  rollout:
+    gates:
+      - { name: a, http: { path: / }, successCondition: json.left > 0 && latencyMs < 300 }
+      - { name: b, http: { path: / }, successCondition: latency < 300 }
+      - { name: c, http: { path: / }, successCondition: status, failureCondition: status == "500" }
+      - { name: d, command: ./smoke.sh, successCondition: status == 200 }
+      - { name: e, command: ./smoke.sh, successCondition: 'exit == 0 || output.contains("skipped")' }
+      - { name: f, http: { path: / }, failureCondition: 'status == 500 and' }
+      - { name: g, approval: {}, successCondition: 'true' }
+"#,
+        r#"
+a.yaml:12:57: spec.rollout.gates[1].successCondition: `latency` is not known here (help: did you mean `latencyMs`?)
+a.yaml:13:57: spec.rollout.gates[2].successCondition: is a whole number, and must be true or false (help: compare it, such as `status > 0`)
+a.yaml:13:83: spec.rollout.gates[2].failureCondition: a whole number is never text (help: numbers stand without quotes)
+a.yaml:14:59: spec.rollout.gates[3].successCondition: `status` is not known here (help: known here: exit, output)
+a.yaml:16:57: spec.rollout.gates[5].failureCondition: is no CEL expression from `and` on (column 15) (help: such as `status == 200 && latencyMs < 300`)
+a.yaml:17:34: spec.rollout.gates[6].successCondition: an approval has no condition (help: people say yes or no; nothing is found that could be judged)
+"#,
+    );
+}
+
+#[test]
+fn a_chain_of_requests_asks_only_for_what_was_captured_before() {
+    check_service(
+        r#"
+  runtime: python3.13
+  source: services/stock
+  functions:
+    api: { handler: app:app, http: / }
+  rollout:
+    gates:
+      - http:
+          requests:
+            - { path: /orders, method: POST, capture: { id: $.id, tag: { header: etag }, 'a b': /x } }
+            - { path: '/orders/${id}', headers: { if-match: '${tag}' }, expect: { json: { $.id: '${id}' } } }
+            - { path: '/orders/${key}', body: '$${key} ${ } ${other}' }
+            - { expect: { json: { '$.a[': 1 } }, capture: { b: {}, c: b } }
+      - http: { path: /, requests: [] }
+      - http: { method: POST }
+"#,
+        r#"
+a.yaml:13:90: spec.rollout.gates[0].http.requests[0].capture."a b": is no name for a captured value (help: letters, digits and `_`, such as `orderId`)
+a.yaml:15:23: spec.rollout.gates[0].http.requests[2].path: no request before this one captures `key` (help: `$${key}` stands for the text `${key}` itself)
+a.yaml:15:47: spec.rollout.gates[0].http.requests[2].body: no request before this one captures `other` (help: `$${other}` stands for the text `${other}` itself)
+a.yaml:16:15: spec.rollout.gates[0].http.requests[3]: `path` is missing
+a.yaml:16:35: spec.rollout.gates[0].http.requests[3].expect.json."$.a[": is no JSON path: see column 4 (help: such as `$.items[0].sku` (RFC 9535))
+a.yaml:16:64: spec.rollout.gates[0].http.requests[3].capture.b: must be `json` or `header` (help: one of the two)
+a.yaml:16:71: spec.rollout.gates[0].http.requests[3].capture.c: a JSON pointer starts with `/`, a JSON path with `$` (help: write `/b` or `$.b`)
+a.yaml:17:17: spec.rollout.gates[1].http.path: does not stand beside `requests` (help: write it into one of the `requests`)
+a.yaml:17:36: spec.rollout.gates[1].http.requests: must be between 1 and 20 requests
+a.yaml:18:9: spec.rollout.gates[2].http: `path` is missing
+"#,
+    );
+}
+
+#[test]
 fn gates_of_one_service_differ_in_name() {
     check_service(
         r#"
@@ -587,7 +650,7 @@ fn references_to_gates_lead_somewhere_and_stand_alone() {
         r#"
 a.yaml:11:15: spec.rollout.gates[0].gate: no gate `smoek` is defined (help: none is defined in this repository)
 a.yaml:12:17: spec.rollout.gates[1].gate: no gate `other` is defined (help: none is defined in this repository)
-a.yaml:12:24: spec.rollout.gates[1].count: a reference to a gate cannot change it (help: write it into the `Gate` document)
+a.yaml:12:24: spec.rollout.gates[1].count: a reference to a gate cannot change it (help: write it into the `Gate` document, as a parameter where it differs)
 "#,
     );
 }
@@ -757,18 +820,16 @@ a.yaml:8:5: warning: spec.functions.a: in `prod`: may take 900s to answer; Azure
 }
 
 #[test]
-fn triggers_that_aws_does_not_get_yet_are_warnings() {
+fn sources_that_aws_does_not_get_yet_are_warnings() {
     check_service(
         r#"
   runtime: python3.13
   source: a
   functions:
-    a: { handler: app:app, http: /, queue: orders }
-    b: { handler: app:app, schedule: '0 3 * * *' }
+    a: { handler: app:app, queue: orders, aws: { events: { news: { sns: 'arn:aws:sns:eu-west-1:123456789012:news' } } } }
 "#,
         r#"
-a.yaml:8:5: warning: spec.functions.a: in `prod`: queue `orders` does not reach `a` on AWS: Verdigris makes no event source mapping there yet (help: make the event source mapping of that SQS queue yourself, and point it at the alias `blue` of the Lambda function `prod-stock-a`)
-a.yaml:9:5: warning: spec.functions.b: in `prod`: schedule `0 3 * * *` does not start `b` on AWS: Verdigris makes no EventBridge rule there yet (help: make the EventBridge rule yourself, and point it at the alias `blue` of the Lambda function `prod-stock-b`)
+a.yaml:8:5: warning: spec.functions.a: in `prod`: event `news` does not reach `a`: Verdigris makes no subscription there yet (help: make the subscription of that topic yourself, and point it at the alias `blue` of the Lambda function `prod-stock-a`)
 "#,
     );
 }

@@ -3,6 +3,7 @@
 mod aws;
 mod examples;
 mod faults;
+mod order;
 mod schemas;
 mod sets;
 mod specs;

@@ -236,6 +236,94 @@ fn shared_gates_stand_where_they_are_named() {
     assert_eq!(names, ["http", "people", "http-2", "command"]);
 }
 
+const SMOKE: &str = r#"
+apiVersion: verdigris.dev/v1alpha1
+kind: Gate
+metadata: { name: smoke }
+parameters:
+  path: {}
+  limit: { default: 300, description: milliseconds }
+  sku: "42"
+spec:
+  http:
+    path: ${path}?sku=${sku}
+    expect: { json: { $.sku: '${sku}', $.max: '${limit}' } }
+  count: 2
+  successCondition: latencyMs < ${limit} && json.sku == ${sku}
+"#;
+
+fn with_gates(gates: &str) -> Set {
+    let stock = service("stock") + &format!("  rollout:\n    gates:\n{gates}");
+    read(&[("g.yaml", SMOKE), ("prod.yaml", PROD), ("s.yaml", &stock)])
+}
+
+#[test]
+fn a_shared_gate_is_filled_in_for_each_use() {
+    let set = with_gates(
+        "      - { gate: smoke, with: { path: /stock } }\n      - { gate: smoke, name: deep, with: { path: /deep, sku: 'a\"b', limit: 50 } }\n",
+    );
+    assert_eq!(told(&set), "");
+    let placed = set.services.values().next().unwrap();
+    let gates = serde_json::to_value(&placed.service.rollout.gates).unwrap();
+    assert_eq!(gates[0]["name"], "smoke");
+    assert_eq!(gates[0]["kind"]["http"]["path"], "/stock?sku=42");
+    assert_eq!(gates[0]["kind"]["http"]["expect_json"]["$.max"], 300);
+    assert_eq!(
+        gates[0]["measure"]["success_condition"],
+        "latencyMs < 300 && json.sku == \"42\""
+    );
+    assert_eq!(gates[0]["measure"]["count"], 2);
+    assert_eq!(gates[1]["name"], "deep");
+    assert_eq!(gates[1]["kind"]["http"]["expect_json"]["$.sku"], "a\"b");
+    assert_eq!(
+        gates[1]["measure"]["success_condition"],
+        "latencyMs < 50 && json.sku == \"a\\\"b\""
+    );
+}
+
+#[test]
+fn what_a_use_of_a_shared_gate_lacks_or_has_too_much_is_told_where_it_stands() {
+    let set = with_gates(
+        "      - gate: smoke\n      - { gate: smoke, name: b, with: { path: /b, limt: 5 } }\n      - { gate: smoke, name: c, with: { path: /c d } }\n      - { gate: smoke, name: d, with: { path: /d, limit: slow } }\n      - { http: { path: / }, with: { path: /e } }\n",
+    );
+    let wanted = "\
+s.yaml:11:15: spec.rollout.gates[0].gate: the gate `smoke` must be told `path` (help: write `with: { path: … }`)
+s.yaml:12:51: spec.rollout.gates[1].with.limt: the gate `smoke` has no parameter `limt` (help: did you mean `limit`?)
+s.yaml:13:17: spec.rollout.gates[2].gate: with these values the gate `smoke` is wrong: spec.http.path: must start with `/` and hold no space or fragment (help: such as `/stock/42?full=1`; the host is the slot's)
+s.yaml:14:17: spec.rollout.gates[3].gate: with these values the gate `smoke` is wrong: spec.successCondition: a whole number has no order with text (help: numbers stand without quotes)
+s.yaml:15:30: spec.rollout.gates[4].with: only a shared gate has parameters (help: name a `Gate` document under `gate`)";
+    assert_eq!(told(&set).trim(), wanted);
+}
+
+#[test]
+fn a_command_finds_the_parameters_in_its_environment() {
+    let gate = "apiVersion: verdigris.dev/v1alpha1\nkind: Gate\nmetadata: { name: check }\nparameters: { sku: {}, deep: false }\nspec: { command: 'sh check.sh \"${sku}\"' }\n";
+    let stock = service("stock")
+        + "  rollout: { gates: [{ gate: check, with: { sku: '4; rm -rf /' } }] }\n";
+    let set = read(&[("g.yaml", gate), ("prod.yaml", PROD), ("s.yaml", &stock)]);
+    assert_eq!(told(&set), "");
+    let placed = set.services.values().next().unwrap();
+    let gates = serde_json::to_value(&placed.service.rollout.gates).unwrap();
+    let command = &gates[0]["kind"]["command"];
+    assert_eq!(command["run"], "sh check.sh \"${sku}\"");
+    assert_eq!(
+        command["env"],
+        serde_json::json!({ "sku": "4; rm -rf /", "deep": "false" })
+    );
+}
+
+#[test]
+fn a_shared_gate_whose_defaults_are_wrong_is_told_in_its_own_file() {
+    let gate = SMOKE
+        .replace("path: {}", "path: stock")
+        .replace("description: milliseconds", "colour: red");
+    let set = read(&[("g.yaml", &gate), ("prod.yaml", PROD)]);
+    let wanted = "\
+g.yaml:7:26: parameters.limit.colour: unknown key (help: known here: default, description)
+g.yaml:11:11: spec.http.path: must start with `/` and hold no space or fragment (help: such as `/stock/42?full=1`; the host is the slot's)";
+    assert_eq!(told(&set).trim(), wanted);
+}
+
 #[test]
 fn a_missing_source_holds_its_service_only() {
     let files = [

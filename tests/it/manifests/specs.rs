@@ -168,8 +168,12 @@ fn gates_have_their_own_values_or_the_usual() {
         panic!("an http gate");
     };
     assert_eq!(
-        (plain.method.as_str(), plain.status, plain.retries),
-        ("GET", 200, 0)
+        (
+            plain.first.method.as_str(),
+            plain.first.status,
+            plain.first.retries
+        ),
+        ("GET", Some(200), 0)
     );
     let GateKind::Approval(approval) = &gates[4].kind else {
         panic!("an approval");

@@ -33,6 +33,13 @@ pub(super) fn is_conflict<E: ProvideErrorMetadata>(error: &SdkError<E, HttpRespo
     status(error) == Some(409)
 }
 
+/// Lambda has a word of its own for this.
+pub(super) fn is_nothing_provisioned<E: ProvideErrorMetadata>(
+    error: &SdkError<E, HttpResponse>,
+) -> bool {
+    error.code() == Some("ProvisionedConcurrencyConfigNotFoundException")
+}
+
 fn status<E>(error: &SdkError<E, HttpResponse>) -> Option<u16> {
     error.raw_response().map(|answer| answer.status().as_u16())
 }
@@ -84,10 +91,19 @@ fn refused<E: ProvideErrorMetadata>(
             operation,
             message,
         },
-        400 if needs_person(code, &message) => CloudError::Denied {
+        // A mapping that is being made or changed.
+        400 if code == "ResourceInUseException" => CloudError::Busy {
+            cloud,
+            resource,
+            message,
+        },
+        400 if way_out(code, &message).is_some() => CloudError::Denied {
             cloud,
             operation,
-            message,
+            message: match way_out(code, &message) {
+                Some(help) => format!("{message}; {help}"),
+                None => message,
+            },
         },
         500.. => unreachable(asked, message),
         _ => CloudError::Invalid {
@@ -98,10 +114,36 @@ fn refused<E: ProvideErrorMetadata>(
     }
 }
 
-/// Refusals that Lambda words as a bad request, though a change of quota or permission is what helps.
-fn needs_person(code: &str, message: &str) -> bool {
-    code == "CodeStorageExceededException"
-        || (message.contains("role") && message.contains("assume"))
+/// Refusals that Lambda words as a bad request, though a change of quota or permission is what helps: what helps, for those.
+fn way_out(code: &str, message: &str) -> Option<&'static str> {
+    match code {
+        "CodeStorageExceededException" => Some(
+            "the account's code storage is full: delete old versions of functions that are not Verdigris's, keep fewer of its own, or ask AWS for more",
+        ),
+        "PolicyLengthExceededException" => Some(
+            "the policy of one alias holds 20 KB: ask for fewer permissions, or for wider ones",
+        ),
+        "ENILimitReachedException" | "EC2ThrottledException" => Some(
+            "the network has no interface left: ask AWS for more, or share subnets and security groups between functions",
+        ),
+        "SubnetIPAddressLimitReachedException" => {
+            Some("a subnet has no address left: name another one, or a larger one")
+        }
+        "InvalidParameterValueException" if message.contains("UnreservedConcurrentExecution") => {
+            Some(
+                "the account must keep 100 for functions without a reservation: reserve less, or ask AWS for more",
+            )
+        }
+        "InvalidParameterValueException"
+            if message.contains("role") && message.contains("assume") =>
+        {
+            Some("let lambda.amazonaws.com assume the role; a new role takes a few seconds")
+        }
+        "InvalidParameterValueException" if message.contains("permissions to call") => {
+            Some("give the role of the function the permission that the message names")
+        }
+        _ => None,
+    }
 }
 
 fn retry_after(answer: &HttpResponse) -> Duration {

@@ -6,10 +6,13 @@ use super::{
     Class, Lambda,
     errors::{asked, is_missing, odd, sorted},
 };
-use crate::cloud::{CloudError, aws::settings::Settings};
+use crate::cloud::{
+    CloudError,
+    aws::settings::{Extras, Settings},
+};
 use aws_sdk_lambda::{
     primitives::Blob,
-    types::{Architecture, Environment, FunctionCode, FunctionConfiguration, Runtime},
+    types::{Architecture, Environment, FunctionCode, FunctionConfiguration, PackageType, Runtime},
 };
 
 /// An answer of `GetFunction`.
@@ -18,6 +21,32 @@ pub(in crate::cloud::aws) struct Function {
     pub(in crate::cloud::aws) config: FunctionConfiguration,
     /// AWS promises them for the unqualified function only.
     pub(in crate::cloud::aws) tags: Option<BTreeMap<String, String>>,
+    /// Concurrency that is kept for it.
+    pub(in crate::cloud::aws) reserved: Option<i32>,
+}
+
+/// What a function is made of.
+#[derive(Debug)]
+pub(in crate::cloud::aws) enum Code {
+    Zip(Vec<u8>),
+    /// By its digest.
+    Image(String),
+    /// A zip in S3.
+    Object {
+        bucket: String,
+        key: String,
+    },
+}
+
+impl Code {
+    fn function_code(self) -> FunctionCode {
+        let builder = FunctionCode::builder();
+        match self {
+            Self::Zip(zip) => builder.zip_file(Blob::new(zip)).build(),
+            Self::Image(uri) => builder.image_uri(uri).build(),
+            Self::Object { bucket, key } => builder.s3_bucket(bucket).s3_key(key).build(),
+        }
+    }
 }
 
 /// What a writing call is for: the function, what it should be, and the state that the caller saw.
@@ -26,6 +55,8 @@ pub(in crate::cloud::aws) struct Change<'a> {
     pub(in crate::cloud::aws) name: &'a str,
     pub(in crate::cloud::aws) wanted: &'a Settings,
     pub(in crate::cloud::aws) description: &'a str,
+    /// What it is now.
+    pub(in crate::cloud::aws) before: Extras,
     /// The call is refused if somebody else was faster. Some servers have none.
     pub(in crate::cloud::aws) revision_id: Option<String>,
 }
@@ -46,6 +77,16 @@ fn architectures(wanted: &Settings) -> Option<Vec<Architecture>> {
     )
 }
 
+/// An image brings its own.
+fn runtime(wanted: &Settings) -> Option<Runtime> {
+    let named = Some(wanted.runtime.as_str()).filter(|it| !it.is_empty());
+    named.map(Runtime::from)
+}
+
+fn handler(wanted: &Settings) -> Option<String> {
+    Some(wanted.handler.clone()).filter(|it| !it.is_empty())
+}
+
 impl Lambda {
     pub(in crate::cloud::aws) async fn function(
         &self,
@@ -62,6 +103,9 @@ impl Lambda {
             Ok(answer) => Ok(answer.configuration.map(|config| Function {
                 config,
                 tags: answer.tags.map(|tags| tags.into_iter().collect()),
+                reserved: answer
+                    .concurrency
+                    .and_then(|it| it.reserved_concurrent_executions),
             })),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(sorted(asked("GetFunction", name), &error)),
@@ -72,21 +116,9 @@ impl Lambda {
     pub(in crate::cloud::aws) async fn functions(
         &self,
     ) -> Result<Vec<FunctionConfiguration>, CloudError> {
-        let mut all = Vec::new();
-        let mut marker = None;
-        loop {
-            self.turn(Class::Other).await;
-            let call = self.sdk.list_functions().set_marker(marker);
-            let page = call
-                .send()
-                .await
-                .map_err(|error| sorted(asked("ListFunctions", "all functions"), &error))?;
-            all.extend(page.functions.unwrap_or_default());
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                return Ok(all);
-            }
-        }
+        let call = || self.sdk.list_functions();
+        pages!(self, call, functions)
+            .map_err(|error| sorted(asked("ListFunctions", "all functions"), &error))
     }
 
     /// Published versions. Empty where there is no such function.
@@ -94,54 +126,59 @@ impl Lambda {
         &self,
         name: &str,
     ) -> Result<Vec<FunctionConfiguration>, CloudError> {
-        let mut all = Vec::new();
-        let mut marker = None;
-        loop {
-            self.turn(Class::Other).await;
-            let call = self.sdk.list_versions_by_function().function_name(name);
-            let page = match call.set_marker(marker).send().await {
-                Ok(page) => page,
-                Err(error) if is_missing(&error) => return Ok(Vec::new()),
-                Err(error) => {
-                    return Err(sorted(asked("ListVersionsByFunction", name), &error));
-                }
-            };
-            let published = page.versions.unwrap_or_default().into_iter();
-            all.extend(published.filter(|version| version.version() != Some("$LATEST")));
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                return Ok(all);
-            }
-        }
+        let call = || self.sdk.list_versions_by_function().function_name(name);
+        let mut all = match pages!(self, call, versions) {
+            Ok(all) => all,
+            Err(error) if is_missing(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(sorted(asked("ListVersionsByFunction", name), &error)),
+        };
+        all.retain(|version| version.version() != Some("$LATEST"));
+        Ok(all)
     }
 
     /// Makes the function with a first version, and returns the version's number.
     pub(in crate::cloud::aws) async fn create(
         &self,
         change: Change<'_>,
-        zip: Vec<u8>,
+        code: Code,
         tags: BTreeMap<String, String>,
     ) -> Result<String, CloudError> {
         let Change {
             name,
             wanted,
             description,
+            before,
             revision_id: _,
         } = change;
+        let parts = wanted.extras.parts(&before);
+        let kind = match &code {
+            Code::Zip(_) | Code::Object { bucket: _, key: _ } => None,
+            Code::Image(_) => Some(PackageType::Image),
+        };
         self.turn(Class::Other).await;
         let answer = self
             .sdk
             .create_function()
             .function_name(name)
             .description(description)
-            .runtime(Runtime::from(wanted.runtime.as_str()))
-            .handler(&wanted.handler)
+            .set_package_type(kind)
+            .set_runtime(runtime(wanted))
+            .set_handler(handler(wanted))
             .role(&wanted.role)
             .memory_size(wanted.memory)
             .timeout(wanted.timeout)
             .set_architectures(architectures(wanted))
             .environment(environment(wanted))
-            .code(FunctionCode::builder().zip_file(Blob::new(zip)).build())
+            .set_ephemeral_storage(parts.storage)
+            .set_layers(parts.layers)
+            .set_vpc_config(parts.vpc)
+            .set_file_system_configs(parts.file_systems)
+            .set_dead_letter_config(parts.dead_letter)
+            .set_snap_start(parts.snap_start)
+            .set_tracing_config(parts.tracing)
+            .set_logging_config(parts.logging)
+            .set_kms_key_arn(parts.kms_key)
+            .code(code.function_code())
             .set_tags(Some(tags.into_iter().collect()))
             .publish(true)
             .send()
@@ -158,21 +195,31 @@ impl Lambda {
             name,
             wanted,
             description,
+            before,
             revision_id,
         } = change;
+        let parts = wanted.extras.parts(&before);
         self.turn(Class::Other).await;
         let answer = self
             .sdk
             .update_function_configuration()
             .function_name(name)
             .description(description)
-            .runtime(Runtime::from(wanted.runtime.as_str()))
-            .handler(&wanted.handler)
+            .set_runtime(runtime(wanted))
+            .set_handler(handler(wanted))
             .role(&wanted.role)
             .memory_size(wanted.memory)
             .timeout(wanted.timeout)
             .environment(environment(wanted))
-            .set_layers(Some(Vec::new()))
+            .set_ephemeral_storage(parts.storage)
+            .set_layers(parts.layers)
+            .set_vpc_config(parts.vpc)
+            .set_file_system_configs(parts.file_systems)
+            .set_dead_letter_config(parts.dead_letter)
+            .set_snap_start(parts.snap_start)
+            .set_tracing_config(parts.tracing)
+            .set_logging_config(parts.logging)
+            .set_kms_key_arn(parts.kms_key)
             .set_revision_id(revision_id)
             .send()
             .await;
@@ -185,20 +232,23 @@ impl Lambda {
     pub(in crate::cloud::aws) async fn upload(
         &self,
         change: Change<'_>,
-        zip: Vec<u8>,
+        code: Code,
     ) -> Result<String, CloudError> {
         let Change {
             name,
             wanted,
             description: _,
+            before: _,
             revision_id,
         } = change;
         self.turn(Class::Other).await;
-        let answer = self
-            .sdk
-            .update_function_code()
-            .function_name(name)
-            .zip_file(Blob::new(zip))
+        let call = self.sdk.update_function_code().function_name(name);
+        let call = match code {
+            Code::Zip(zip) => call.zip_file(Blob::new(zip)),
+            Code::Image(uri) => call.image_uri(uri),
+            Code::Object { bucket, key } => call.s3_bucket(bucket).s3_key(key),
+        };
+        let answer = call
             .set_architectures(architectures(wanted))
             .set_revision_id(revision_id)
             .publish(true)
@@ -217,6 +267,7 @@ impl Lambda {
             name,
             wanted,
             description,
+            before: _,
             revision_id,
         } = change;
         self.turn(Class::Other).await;

@@ -1,8 +1,37 @@
 //! The vendor's client, held to the account's quota.
 
+/// Every item of a list, page after page, each in its turn.
+macro_rules! pages {
+    ($lambda:expr, $call:expr, $items:ident) => {{
+        let mut all = Vec::new();
+        let mut marker = None;
+        loop {
+            $lambda.turn(Class::Other).await;
+            match $call().set_marker(marker).send().await {
+                Ok(page) => {
+                    all.extend(page.$items.unwrap_or_default());
+                    marker = page.next_marker.filter(|marker| !marker.is_empty());
+                    if marker.is_none() {
+                        break Ok(all);
+                    }
+                }
+                Err(error) => break Err(error),
+            }
+        }
+    }};
+}
+
 mod aliases;
+mod concurrency;
 mod errors;
+mod events;
 mod functions;
+mod json;
+mod log_groups;
+mod policies;
+mod signed;
+mod sources;
+mod urls;
 
 use std::{
     collections::BTreeMap,
@@ -32,7 +61,12 @@ use url::Url;
 pub(super) use self::{
     aliases::{Pointing, Share},
     errors::{asked, sorted},
-    functions::{Change, Function},
+    events::Events,
+    functions::{Change, Code, Function},
+    log_groups::LogGroups,
+    policies::permit_url,
+    signed::{Asking, Said, Signed},
+    urls::Address,
 };
 
 /// Who we are to AWS.
@@ -82,6 +116,13 @@ impl AccountLimits {
             get_function: bucket(get_function),
             other: bucket(other),
         }
+    }
+}
+
+impl AccountLimits {
+    /// Other services have quotas of their own, all of them larger: keeping to Lambda's is keeping to theirs.
+    async fn wait_for_others(&self) {
+        self.other.until_ready().await;
     }
 }
 
@@ -168,6 +209,7 @@ pub(super) struct Lambda {
     pub(super) calls: Calls,
     /// The account's monitoring.
     pub(super) watch: aws_sdk_cloudwatch::Client,
+    signed: Signed,
 }
 
 impl Lambda {
@@ -200,7 +242,7 @@ impl Lambda {
                 ))
             }
         };
-        if let Some(endpoint) = endpoint {
+        if let Some(endpoint) = &endpoint {
             loader = loader.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
         let calls = Calls::default();
@@ -208,6 +250,7 @@ impl Lambda {
         let watch = aws_sdk_cloudwatch::config::Builder::from(&shared)
             .interceptor(calls.clone())
             .build();
+        let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
             .retry_classifier(ThrottlingIsOurs)
@@ -217,7 +260,23 @@ impl Lambda {
             limits,
             calls,
             watch: aws_sdk_cloudwatch::Client::from_conf(watch),
+            signed,
         }
+    }
+
+    /// Any other service, as the same person.
+    pub(super) fn signed(&self) -> Signed {
+        self.signed.clone()
+    }
+
+    /// EventBridge, as the same person.
+    pub(super) fn events(&self) -> Events {
+        Events(self.signed.clone())
+    }
+
+    /// CloudWatch Logs, as the same person.
+    pub(super) fn log_groups(&self) -> LogGroups {
+        LogGroups(self.signed.clone())
     }
 
     /// Waits until the account's quota has room for one more call.

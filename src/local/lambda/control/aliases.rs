@@ -129,6 +129,8 @@ pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
         if function.aliases.remove(name).is_some() {
             function.policies.remove(name);
             function.urls.remove(name);
+            function.provisioned.remove(name);
+            function.asynchronous.remove(name);
         }
         Ok(())
     })?;

@@ -141,6 +141,8 @@ fn fresh(
         policies: BTreeMap::new(),
         tags,
         reserved: None,
+        provisioned: BTreeMap::new(),
+        asynchronous: BTreeMap::new(),
     }
 }
 

@@ -2,6 +2,8 @@
 
 mod account;
 mod aliases;
+mod asynchronous;
+mod concurrency;
 mod functions;
 mod mappings;
 mod policies;
@@ -13,7 +15,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    body::to_bytes,
+    body::{Body, to_bytes},
     extract::{Path, Request, State},
     http::{StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -21,7 +23,9 @@ use axum::{
 };
 
 use super::{
-    Lambda, invoke,
+    Lambda,
+    around::{self, Target},
+    invoke,
     record::Function,
     wire::{ApiError, Call, Operation, Reference, route},
 };
@@ -62,6 +66,10 @@ async fn package(State(lambda): State<Arc<Lambda>>, Path(digest): Path<String>) 
 
 async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
+    let target = parts.headers.get("x-amz-target");
+    if let Some(target) = target.and_then(|it| Target::parse(it.to_str().ok()?)) {
+        return serve_target(&lambda, target, body).await;
+    }
     let path = parts.uri.path();
     let Some((operation, captured)) = route(&parts.method, path) else {
         return ApiError::unknown(parts.method.as_str(), path).into_response();
@@ -92,6 +100,26 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
         Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
         Verdict::LoseReply => {
             drop(answer(&lambda, operation, call).await);
+            listen::lost_reply()
+        }
+    }
+}
+
+/// What another service of the same account is asked for, on the same port.
+async fn serve_target(lambda: &Arc<Lambda>, target: Target, body: Body) -> Response {
+    let Ok(body) = to_bytes(body, REQUEST_MAX).await else {
+        return ApiError::too_large("the request is too large").into_response();
+    };
+    match lambda.faults.before(&target.operation).await {
+        Verdict::Proceed => around::carry_out(lambda, target, &body).await,
+        Verdict::Fail {
+            status,
+            code,
+            message,
+        } => ApiError::injected(status, &code, &message).into_response(),
+        Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
+        Verdict::LoseReply => {
+            drop(around::carry_out(lambda, target, &body).await);
             listen::lost_reply()
         }
     }
@@ -154,6 +182,14 @@ async fn carry_out(
         O::PutFunctionConcurrency => account::put_concurrency(lambda, &call),
         O::GetFunctionConcurrency => account::get_concurrency(lambda, &call),
         O::DeleteFunctionConcurrency => account::delete_concurrency(lambda, &call),
+        O::PutProvisionedConcurrencyConfig => concurrency::put(lambda, &call),
+        O::GetProvisionedConcurrencyConfig => concurrency::get(lambda, &call),
+        O::DeleteProvisionedConcurrencyConfig => concurrency::delete(lambda, &call),
+        O::PutFunctionEventInvokeConfig => asynchronous::put(lambda, &call),
+        O::UpdateFunctionEventInvokeConfig => asynchronous::update(lambda, &call),
+        O::GetFunctionEventInvokeConfig => asynchronous::get(lambda, &call),
+        O::ListFunctionEventInvokeConfigs => asynchronous::list(lambda, &call),
+        O::DeleteFunctionEventInvokeConfig => asynchronous::delete(lambda, &call),
         O::GetAccountSettings => Ok(account::settings(lambda)),
         O::GetFunctionCodeSigningConfig => account::code_signing(lambda, &call),
         O::GetCallerIdentity => account::caller_identity(lambda, &call),

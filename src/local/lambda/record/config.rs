@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::carried;
 use crate::local::lambda::wire::ApiError;
 
 /// Runtimes that Lambda accepts today, in the order in which it lists them.
@@ -149,6 +150,7 @@ impl ConfigRequest {
             rest.into_iter()
                 .filter(|(name, _)| CARRIED.contains(&name.as_str())),
         );
+        carried::tidy(&mut carried);
         let variables = match environment {
             Some(EnvironmentRequest { variables }) => Some(variables.unwrap_or_default()),
             None => old.variables.clone(),
@@ -211,6 +213,7 @@ impl Config {
         in_range(self.timeout, "timeout", 1, 900)?;
         in_range(self.memory, "memorySize", 128, 10_240)?;
         in_range(self.storage, "ephemeralStorage.size", 512, 10_240)?;
+        carried::check(&self.carried, &self.runtime, self.storage)?;
         in_range(
             u32::try_from(self.description.len()).unwrap_or(u32::MAX),
             "description",

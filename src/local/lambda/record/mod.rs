@@ -1,5 +1,6 @@
 //! What the endpoint knows of a function. Synchronous: time is told, nothing waits.
 
+mod carried;
 mod config;
 mod mapping;
 mod policy;
@@ -14,7 +15,7 @@ use uuid::Uuid;
 pub(super) use config::{Config, ConfigRequest, architecture, check_name};
 pub(super) use mapping::Mapping;
 pub(super) use policy::{PermissionRequest, Policy};
-pub(super) use render::{alias_json, code_sha256, listed, shown, url_json};
+pub(super) use render::{alias_json, code_sha256, epoch, listed, moment, shown, url_json};
 
 use crate::name::{CodeDigest, Timestamp};
 
@@ -136,6 +137,30 @@ pub(super) struct Function {
     pub(super) policies: BTreeMap<String, Policy>,
     pub(super) tags: BTreeMap<String, String>,
     pub(super) reserved: Option<u32>,
+    /// What is kept warm, by version or alias.
+    #[serde(default)]
+    pub(super) provisioned: BTreeMap<String, Provisioned>,
+    /// What becomes of calls that nobody waits for, by version or alias.
+    #[serde(default)]
+    pub(super) asynchronous: BTreeMap<String, Asynchronous>,
+}
+
+/// Concurrency that is kept warm.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Provisioned {
+    pub(super) asked: u32,
+    pub(super) modified: Timestamp,
+    /// It is in progress before that.
+    pub(super) until: Timestamp,
+}
+
+/// Error handling of asynchronous calls, as it was asked for.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+pub(super) struct Asynchronous {
+    pub(super) retries: Option<u32>,
+    pub(super) max_age: Option<u32>,
+    pub(super) destinations: Option<serde_json::Value>,
+    pub(super) modified: Timestamp,
 }
 
 impl Function {

@@ -130,6 +130,20 @@ impl Policy {
         )
     }
 
+    /// Whether a service may call for this resource of its own.
+    pub(in crate::local::lambda) fn permits(&self, service: &str, source: &str) -> bool {
+        self.statements.iter().any(|statement| {
+            let wanted = statement["Condition"]["ArnLike"]["AWS:SourceArn"].as_str();
+            let calls = ["lambda:InvokeFunction", "lambda:*", "*"];
+            statement["Principal"]["Service"] == service
+                && calls.iter().any(|action| statement["Action"] == *action)
+                && wanted.is_none_or(|wanted| match wanted.split_once('*') {
+                    Some((start, end)) => source.starts_with(start) && source.ends_with(end),
+                    None => wanted == source,
+                })
+        })
+    }
+
     pub(in crate::local::lambda) fn text(&self) -> String {
         json!({"Version": "2012-10-17", "Id": "default", "Statement": self.statements}).to_string()
     }

@@ -94,6 +94,10 @@ fn carry(value: &mut Value, name: &str, given: &Value) {
     match name {
         "SnapStart" => value[name]["ApplyOn"] = given["ApplyOn"].clone(),
         "LoggingConfig" => {
+            if given["LogFormat"] == "JSON" {
+                value[name]["ApplicationLogLevel"] = json!("INFO");
+                value[name]["SystemLogLevel"] = json!("INFO");
+            }
             for (key, inner) in given.as_object().into_iter().flatten() {
                 value[name][key] = inner.clone();
             }
@@ -179,7 +183,7 @@ pub(in crate::local::lambda) fn moment(at: Timestamp) -> String {
 }
 
 /// Seconds since 1970, as event source mappings write moments.
-pub(super) fn epoch(at: Timestamp) -> Value {
+pub(in crate::local::lambda) fn epoch(at: Timestamp) -> Value {
     let (seconds, millis) = (at.millis().div_euclid(1000), at.millis().rem_euclid(1000));
     // A decimal with three places always reads as a number.
     serde_json::from_str(&format!("{seconds}.{millis:03}")).unwrap_or_default()

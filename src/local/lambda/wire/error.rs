@@ -44,6 +44,13 @@ impl ApiError {
         Self::new(status, "ResourceNotFoundException", message, Shape::Missing)
     }
 
+    pub(in crate::local::lambda) fn nothing_provisioned() -> Self {
+        let status = StatusCode::NOT_FOUND;
+        let code = "ProvisionedConcurrencyConfigNotFoundException";
+        let message = "No Provisioned Concurrency Config found for this function";
+        Self::new(status, code, message, Shape::Refused)
+    }
+
     pub(in crate::local::lambda) fn invalid(message: impl Into<String>) -> Self {
         let code = "InvalidParameterValueException";
         Self::new(StatusCode::BAD_REQUEST, code, message, Shape::Refused)

@@ -1,13 +1,20 @@
 //! What a Lambda function is set to: as a release asks for it, as AWS tells it, and as fields that can be compared. Pure.
 
+mod extras;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_lambda::types::FunctionConfiguration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
+pub(super) use self::extras::Extras;
+use super::duties::{Account, Duties};
 use crate::{
     desired::Release,
-    manifest::spec::{EnvValue, Runtime},
+    manifest::{
+        aws::{AwsFunction, UrlAuth, UrlOptions},
+        spec::{AwsTarget, EnvValue, Function, Runtime},
+    },
     name::{CodeDigest, FunctionName, ReleaseDigest, Revision, Slot},
     observed::Fields,
 };
@@ -18,8 +25,10 @@ pub(super) const RELEASE: &str = "VERDIGRIS_RELEASE";
 pub(super) const REVISION: &str = "VERDIGRIS_REVISION";
 /// How many functions the release has, so that a half-staged release cannot look whole.
 pub(super) const FUNCTIONS: &str = "VERDIGRIS_FUNCTIONS";
-/// Set on functions that answer HTTP: their aliases have a function URL.
+/// Set on functions that answer HTTP: their aliases have a function URL, which answers like this.
 pub(super) const HTTP: &str = "VERDIGRIS_HTTP";
+/// What `blue` has besides the version. Not set where there is nothing.
+pub(super) const BLUE: &str = "VERDIGRIS_BLUE";
 const OURS: &str = "VERDIGRIS_";
 
 const ARCHITECTURE: &str = "x86_64";
@@ -27,16 +36,16 @@ const ARCHITECTURE: &str = "x86_64";
 /// Everything about a function that a published version freezes.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Settings {
-    /// SHA-256 of the package in base64, as AWS writes it.
+    /// SHA-256 of the package in base64, or the digest of the image in hexadecimal digits, as AWS writes them.
     pub(super) code: String,
+    /// Neither runtime nor handler of an image are told.
     pub(super) runtime: String,
     pub(super) handler: String,
     pub(super) role: String,
     pub(super) memory: i32,
     pub(super) timeout: i32,
     pub(super) architectures: BTreeSet<String>,
-    /// Always empty in what we ask for: a layer is somebody's hand edit.
-    pub(super) layers: BTreeSet<String>,
+    pub(super) extras: Extras,
     pub(super) env: BTreeMap<String, String>,
 }
 
@@ -46,24 +55,35 @@ impl Settings {
         release: &Release,
         function: &FunctionName,
         code: CodeDigest,
-        default_role: &str,
+        target: &AwsTarget,
     ) -> Option<Self> {
         let content = &release.content;
         let wanted = content.functions.get(function)?;
-        let (runtime, handler) = runtime(&content.runtime);
+        let aws = wanted.aws.as_deref();
+        let zip = || STANDARD.encode(code.as_bytes());
+        let (code, runtime, handler) = match image(aws) {
+            None => {
+                let (runtime, handler) = runtime(&content.runtime);
+                (zip(), runtime, handler)
+            }
+            Some(image) => {
+                let digest = image.rsplit(':').next().unwrap_or_default();
+                (digest.to_owned(), String::new(), "")
+            }
+        };
+        let own_role = aws.and_then(|it| it.role.clone());
+        let role = own_role.or_else(|| content.role.clone());
+        let architecture = aws.and_then(|it| it.architecture).unwrap_or_default();
         Some(Self {
-            code: STANDARD.encode(code.as_bytes()),
+            code,
             runtime,
             handler: handler.to_owned(),
-            role: content
-                .role
-                .clone()
-                .unwrap_or_else(|| default_role.to_owned()),
+            role: role.unwrap_or_else(|| target.role.clone()),
             memory: i32::try_from(wanted.memory.0).unwrap_or(i32::MAX),
             timeout: i32::try_from(wanted.timeout.as_secs().max(1)).unwrap_or(i32::MAX),
-            architectures: BTreeSet::from([ARCHITECTURE.to_owned()]),
-            layers: BTreeSet::new(),
-            env: variables(release, function),
+            architectures: BTreeSet::from([architecture.as_str().to_owned()]),
+            extras: Extras::wanted(aws),
+            env: variables(release, function, &Account::of(target)),
         })
     }
 
@@ -78,11 +98,7 @@ impl Settings {
             memory: config.memory_size().unwrap_or_default(),
             timeout: config.timeout().unwrap_or_default(),
             architectures: architectures(config),
-            layers: config
-                .layers()
-                .iter()
-                .filter_map(|layer| layer.arn().map(str::to_owned))
-                .collect(),
+            extras: Extras::read(config),
             env: env
                 .into_iter()
                 .flatten()
@@ -117,7 +133,11 @@ impl Settings {
             release: mark(RELEASE).and_then(|value| value.parse().ok()),
             revision: mark(REVISION).and_then(|value| value.parse().ok()),
             functions: mark(FUNCTIONS).and_then(|value| value.parse().ok()),
-            http: mark(HTTP).is_some(),
+            // What was written by a version of ours that knew no options.
+            http: mark(HTTP).map(|told| serde_json::from_str(told).unwrap_or_default()),
+            blue: mark(BLUE)
+                .and_then(|told| serde_json::from_str(told).ok())
+                .unwrap_or_default(),
         }
     }
 
@@ -131,7 +151,7 @@ impl Settings {
             memory,
             timeout,
             architectures,
-            layers,
+            extras,
             env,
         } = self;
         let join = |set: &BTreeSet<String>| set.iter().cloned().collect::<Vec<_>>().join(",");
@@ -140,14 +160,16 @@ impl Settings {
             fields.insert(format!("{function}.{path}"), value);
         };
         put("package", code.clone());
-        put("runtime", runtime.clone());
-        put("handler", handler.clone());
+        if !runtime.is_empty() {
+            put("runtime", runtime.clone());
+            put("handler", handler.clone());
+        }
         put("role", role.clone());
         put("memory", memory.to_string());
         put("timeout", timeout.to_string());
         put("architecture", join(architectures));
-        if !layers.is_empty() {
-            put("layers", join(layers));
+        for (path, value) in extras.fields() {
+            put(path, value);
         }
         for (name, value) in env.iter().filter(|(name, _)| !name.starts_with(OURS)) {
             put(
@@ -165,49 +187,99 @@ pub(super) struct Marks {
     pub(super) release: Option<ReleaseDigest>,
     pub(super) revision: Option<Revision>,
     pub(super) functions: Option<usize>,
-    pub(super) http: bool,
+    pub(super) http: Option<UrlOptions>,
+    pub(super) blue: Duties,
 }
 
 /// Fields that the alias has, and not the version behind it.
-pub(super) fn alias_fields(function: &FunctionName, whole_traffic: bool, access: Access) -> Fields {
+pub(super) fn alias_fields(
+    function: &FunctionName,
+    whole_traffic: bool,
+    access: &Access,
+) -> Fields {
     let traffic = if whole_traffic { "all" } else { "split" };
     let mut fields = Fields::from([(format!("{function}.traffic"), traffic.to_owned())]);
-    let told = match access {
-        Access::None => return fields,
-        Access::Refused => "without permission",
-        Access::Public => "public",
+    let Some((told, options)) = access.told() else {
+        return fields;
     };
     fields.insert(format!("{function}.url"), told.to_owned());
+    if options.stream {
+        fields.insert(format!("{function}.url.mode"), "stream".to_owned());
+    }
+    if let Some(cors) = &options.cors {
+        // Cannot fail: every key is a string and every value has a JSON form.
+        let cors = serde_json::to_string(cors).unwrap_or_default();
+        fields.insert(format!("{function}.url.cors"), cors);
+    }
     fields
 }
 
-/// Who may call an alias by its URL.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+/// Who may call an alias by its URL, and how it answers.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) enum Access {
     /// There is no URL.
     None,
-    /// There is one, and AWS answers everyone with 403.
-    Refused,
-    Public,
+    /// There is one for everyone, and AWS answers everyone with 403.
+    Refused(UrlOptions),
+    Public(UrlOptions),
+    /// Whoever signs, and is permitted.
+    Signed(UrlOptions),
+}
+
+impl Access {
+    /// Of an alias that is as asked for.
+    pub(super) fn wanted(url: Option<&UrlOptions>) -> Self {
+        match url {
+            None => Self::None,
+            Some(options) => Self::of(options, true),
+        }
+    }
+
+    pub(super) fn of(options: &UrlOptions, is_permitted: bool) -> Self {
+        match (options.auth, is_permitted) {
+            (UrlAuth::Iam, _) => Self::Signed(options.clone()),
+            (UrlAuth::None, true) => Self::Public(options.clone()),
+            (UrlAuth::None, false) => Self::Refused(options.clone()),
+        }
+    }
+
+    fn told(&self) -> Option<(&'static str, &UrlOptions)> {
+        match self {
+            Self::None => None,
+            Self::Refused(options) => Some(("without permission", options)),
+            Self::Public(options) => Some(("public", options)),
+            Self::Signed(options) => Some(("signed", options)),
+        }
+    }
+}
+
+/// How the addresses of a function answer; none without HTTP.
+fn url(function: &Function) -> Option<UrlOptions> {
+    let asked = function.aws.as_ref().and_then(|it| it.url.clone());
+    function.http.as_ref().map(|_| asked.unwrap_or_default())
+}
+
+/// The image that a function runs instead of the package.
+pub(super) fn image(aws: Option<&AwsFunction>) -> Option<&str> {
+    aws.and_then(|it| it.image.as_deref())
 }
 
 /// All fields of a slot that holds exactly this release.
-pub(super) fn expected(release: &Release, code: CodeDigest, default_role: &str) -> Fields {
+pub(super) fn expected(release: &Release, code: CodeDigest, target: &AwsTarget) -> Fields {
     let mut fields = Fields::new();
+    let account = Account::of(target);
     for (name, function) in &release.content.functions {
-        let wanted = Settings::wanted(release, name, code, default_role);
+        let wanted = Settings::wanted(release, name, code, target);
         fields.extend(wanted.map(|wanted| wanted.fields(name)).unwrap_or_default());
-        let access = match function.http {
-            Some(_) => Access::Public,
-            None => Access::None,
-        };
-        fields.extend(alias_fields(name, true, access));
+        let access = Access::wanted(url(function).as_ref());
+        fields.extend(alias_fields(name, true, &access));
+        fields.extend(Duties::wanted(function, &account).fields(name));
     }
     fields
 }
 
 /// The alias of a slot.
-pub(super) fn alias(slot: Slot) -> &'static str {
+pub(super) const fn alias(slot: Slot) -> &'static str {
     match slot {
         Slot::Blue => "blue",
         Slot::Green => "green",
@@ -238,7 +310,11 @@ fn runtime(runtime: &Runtime) -> (String, &'static str) {
 /// Lambda puts no secret of a store into a variable, and we must not read one. So a variable `DB_PASSWORD` whose value is a secret
 /// becomes `DB_PASSWORD_SECRET`, which holds the *name* of the secret in AWS Secrets Manager; the function asks for its value, with
 /// the role that it runs as. The password itself is nowhere in the function's configuration.
-fn variables(release: &Release, function: &FunctionName) -> BTreeMap<String, String> {
+fn variables(
+    release: &Release,
+    function: &FunctionName,
+    account: &Account,
+) -> BTreeMap<String, String> {
     let content = &release.content;
     let user = content
         .env_of(function)
@@ -252,16 +328,18 @@ fn variables(release: &Release, function: &FunctionName) -> BTreeMap<String, Str
     env.insert(RELEASE.to_owned(), release.digest.to_string());
     env.insert(REVISION.to_owned(), release.revision.to_string());
     env.insert(FUNCTIONS.to_owned(), content.functions.len().to_string());
-    let answers_http = |name| {
-        content
-            .functions
-            .get(name)
-            .is_some_and(|it| it.http.is_some())
-    };
-    if answers_http(function) {
-        env.insert(HTTP.to_owned(), "true".to_owned());
-    } else {
-        env.remove(HTTP);
+    let asked = content.functions.get(function);
+    // Cannot fail: every key is a string and every value has a JSON form.
+    let http = asked.and_then(url);
+    let http = http.and_then(|options| serde_json::to_string(&options).ok());
+    let blue = asked.map(|it| Duties::wanted(it, account));
+    let blue = blue.filter(|it| !it.is_none());
+    let blue = blue.and_then(|it| serde_json::to_string(&it).ok());
+    for (name, value) in [(HTTP, http), (BLUE, blue)] {
+        match value {
+            Some(value) => env.insert(name.to_owned(), value),
+            None => env.remove(name),
+        };
     }
     env
 }
@@ -273,7 +351,7 @@ mod tests {
     use super::*;
     use crate::{
         desired::ReleaseContent,
-        manifest::spec::{Function, Megabytes, RepoPath},
+        manifest::spec::{Megabytes, RepoPath},
         name::{EnvironmentName, ObjectId, ServiceKey, ServiceName},
     };
 
@@ -321,7 +399,11 @@ mod tests {
 
     fn wanted(release: &Release) -> Settings {
         let code = CodeDigest::of(b"package");
-        Settings::wanted(release, &name(), code, "role").expect("a function of the release")
+        let target = AwsTarget {
+            region: "eu-west-1".to_owned(),
+            role: "role".to_owned(),
+        };
+        Settings::wanted(release, &name(), code, &target).expect("a function of the release")
     }
 
     #[test]

@@ -1,0 +1,171 @@
+//! What `blue` has now.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{super::AwsCloud, Account, Duties, Source, rule_name, statement_name};
+use crate::cloud::CloudError;
+
+/// What was found, of what any release known to us asks for; and what it takes to change it.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cloud::aws) struct Found {
+    pub(in crate::cloud::aws) duties: Duties,
+    /// Ids of mappings, by the ARN of their source.
+    pub(super) mappings: BTreeMap<String, String>,
+    /// Our statements in the policy of `blue`.
+    pub(super) statements: BTreeSet<String>,
+    /// Expressions of our rules that are there at all, whole or not.
+    pub(super) rules: BTreeSet<String>,
+}
+
+impl Found {
+    /// Whether all is there that is wanted, and nothing that is not.
+    pub(in crate::cloud::aws) fn serves(&self, wanted: &Duties) -> bool {
+        let bare = |duties: &Duties| Duties {
+            sources: BTreeMap::new(),
+            ..duties.clone()
+        };
+        let sources = &self.duties.sources;
+        let same = |(arn, source): (&String, &Source)| {
+            wanted.sources.get(arn).is_some_and(|it| source.serves(it))
+        };
+        bare(&self.duties) == bare(wanted)
+            && self.rules == wanted.schedules
+            && sources.len() == wanted.sources.len()
+            && sources.iter().all(same)
+    }
+}
+
+/// What is known of a function before it is asked for its duties.
+#[derive(Debug)]
+pub(in crate::cloud::aws) struct Known<'a> {
+    pub(in crate::cloud::aws) name: &'a str,
+    /// Everything that the releases in the slots ask for. What none of them asks for is not looked at.
+    pub(in crate::cloud::aws) asked: &'a Duties,
+    pub(in crate::cloud::aws) reserved: Option<i32>,
+    /// All statements of the policy of `blue`.
+    pub(in crate::cloud::aws) statements: &'a BTreeSet<String>,
+}
+
+impl Duties {
+    /// Whether the policy must be read.
+    pub(in crate::cloud::aws) fn permits(&self) -> bool {
+        !self.permissions.is_empty() || !self.schedules.is_empty()
+    }
+
+    /// What this or the other asks for.
+    pub(in crate::cloud::aws) fn and(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        let Self {
+            sources,
+            schedules,
+            asynchronous,
+            reserved,
+            provisioned,
+            permissions,
+        } = other.clone();
+        all.sources.extend(sources);
+        all.schedules.extend(schedules);
+        all.asynchronous = all.asynchronous.or(asynchronous);
+        all.reserved = all.reserved.or(reserved);
+        all.provisioned = all.provisioned.or(provisioned);
+        for (name, permission) in permissions {
+            let taken = all
+                .permissions
+                .get(&name)
+                .is_some_and(|it| *it != permission);
+            let name = if taken {
+                format!("{name}-before")
+            } else {
+                name
+            };
+            all.permissions.insert(name, permission);
+        }
+        all
+    }
+}
+
+impl AwsCloud {
+    pub(in crate::cloud::aws) fn account(&self) -> Account {
+        Account::of(&self.options.target)
+    }
+
+    /// One call for each kind that is asked for.
+    pub(in crate::cloud::aws) async fn found(&self, known: Known<'_>) -> Result<Found, CloudError> {
+        let Known {
+            name,
+            asked,
+            reserved,
+            statements,
+        } = known;
+        let account = self.account();
+        let mut found = Found::default();
+        if !asked.sources.is_empty() {
+            for mapping in self.lambda.sources(&account.blue(name)).await? {
+                let (Some(arn), Some(id)) = (mapping.event_source_arn(), mapping.uuid()) else {
+                    continue;
+                };
+                if asked.sources.contains_key(arn) && mapping.state() != Some("Deleting") {
+                    found.mappings.insert(arn.to_owned(), id.to_owned());
+                    let source = Source::read(&mapping);
+                    found.duties.sources.insert(arn.to_owned(), source);
+                }
+            }
+        }
+        if !asked.schedules.is_empty() {
+            self.find_rules(name, &account, asked, statements, &mut found)
+                .await?;
+        }
+        if asked.asynchronous.is_some() {
+            found.duties.asynchronous = self.lambda.asynchronous(name).await?;
+        }
+        if asked.reserved.is_some() {
+            found.duties.reserved = reserved.and_then(|it| u32::try_from(it).ok());
+        }
+        if asked.provisioned.is_some() {
+            found.duties.provisioned = self.lambda.provisioned(name).await?;
+        }
+        let own = statements
+            .iter()
+            .filter(|it| it.starts_with(super::STATEMENT));
+        found.statements = own.cloned().collect();
+        for (own, permission) in &asked.permissions {
+            if found.statements.contains(&statement_name(own, permission)) {
+                let (own, permission) = (own.clone(), permission.clone());
+                found.duties.permissions.insert(own, permission);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A rule counts where it is enabled, has `blue` as its target, and may call it.
+    async fn find_rules(
+        &self,
+        name: &str,
+        account: &Account,
+        asked: &Duties,
+        statements: &BTreeSet<String>,
+        found: &mut Found,
+    ) -> Result<(), CloudError> {
+        let blue = account.blue(name);
+        for expression in &asked.schedules {
+            let rule = rule_name(name, expression);
+            let Some(seen) = self.events.rule(&rule).await? else {
+                continue;
+            };
+            found.rules.insert(expression.clone());
+            let only = Duties {
+                schedules: BTreeSet::from([expression.clone()]),
+                ..Duties::default()
+            };
+            let permitted = only.statements(name, account);
+            let is_permitted = permitted.keys().all(|it| statements.contains(it));
+            let is_whole = seen.is_enabled
+                && seen.expression == *expression
+                && self.events.targets(&rule).await?.contains(&blue);
+            if is_whole && is_permitted {
+                found.duties.schedules.insert(expression.clone());
+            }
+        }
+        Ok(())
+    }
+}

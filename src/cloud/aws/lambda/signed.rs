@@ -1,0 +1,187 @@
+//! Requests to AWS's other services, signed and sent: those of which we use so few operations that a client of their own would be
+//! heavier than all the rest.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use aws_config::SdkConfig;
+use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_sigv4::{
+    http_request::{SignableBody, SignableRequest, SigningSettings, sign},
+    sign::v4,
+};
+use bytes::Bytes;
+use url::Url;
+
+use super::{AccountLimits, Calls};
+use crate::{
+    clock::{Clock as _, SystemClock},
+    cloud::CloudError,
+    name::CloudName,
+};
+
+/// Nothing that is asked for here is large; a package goes at 1 MB/s or better.
+const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Signs as the same person as the vendor's client does, and counts in the same book.
+#[derive(Clone, Debug)]
+pub(in crate::cloud::aws) struct Signed {
+    http: reqwest::Client,
+    credentials: Option<SharedCredentialsProvider>,
+    region: String,
+    endpoint: Option<Url>,
+    calls: Calls,
+    limits: Arc<AccountLimits>,
+}
+
+/// One request.
+#[derive(Debug)]
+pub(in crate::cloud::aws) struct Asking<'a> {
+    /// `events`, `s3`.
+    pub(in crate::cloud::aws) service: &'a str,
+    pub(in crate::cloud::aws) operation: &'a str,
+    /// For people.
+    pub(in crate::cloud::aws) resource: &'a str,
+    pub(in crate::cloud::aws) method: reqwest::Method,
+    /// From the service's root on, with its query.
+    pub(in crate::cloud::aws) path: String,
+    pub(in crate::cloud::aws) headers: Vec<(&'static str, String)>,
+    pub(in crate::cloud::aws) body: Bytes,
+}
+
+/// What a service said.
+#[derive(Debug)]
+pub(in crate::cloud::aws) struct Said {
+    pub(in crate::cloud::aws) status: u16,
+    pub(in crate::cloud::aws) text: String,
+}
+
+impl Signed {
+    pub(super) fn new(
+        config: &SdkConfig,
+        endpoint: Option<Url>,
+        calls: Calls,
+        limits: Arc<AccountLimits>,
+    ) -> Self {
+        Self {
+            http: reqwest::Client::new(),
+            credentials: config.credentials_provider(),
+            region: config.region().map(ToString::to_string).unwrap_or_default(),
+            endpoint,
+            calls,
+            limits,
+        }
+    }
+
+    /// Where a service is. A local endpoint serves all of them.
+    fn root(&self, service: &str) -> String {
+        let region = &self.region;
+        let china = if region.starts_with("cn-") { ".cn" } else { "" };
+        match &self.endpoint {
+            Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
+            None => format!("https://{service}.{region}.amazonaws.com{china}"),
+        }
+    }
+
+    /// # Errors
+    ///
+    /// `Unreachable` where nothing came back, and `Denied` where there are no credentials. What the service refuses is an answer.
+    pub(in crate::cloud::aws) async fn ask(&self, asking: Asking<'_>) -> Result<Said, CloudError> {
+        let Asking {
+            service,
+            operation,
+            resource,
+            method,
+            path,
+            mut headers,
+            body,
+        } = asking;
+        self.limits.wait_for_others().await;
+        self.calls.count(operation);
+        let lost = |message: String| CloudError::Unreachable {
+            cloud: CloudName::Aws,
+            operation: format!("{operation} of `{resource}`"),
+            message,
+        };
+        let url = format!("{}{path}", self.root(service));
+        let signing = Signing {
+            service,
+            method: method.as_str(),
+            url: &url,
+            body: &body,
+        };
+        let signed = self.sign(signing, &mut headers, operation).await?;
+        let mut request = self.http.request(method, &url).timeout(PATIENCE);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        for (name, value) in signed {
+            request = request.header(name, value);
+        }
+        let answer = request.body(body).send().await;
+        let answer = answer.map_err(|fault| lost(fault.without_url().to_string()))?;
+        let status = answer.status().as_u16();
+        let text = answer.text().await;
+        let text = text.map_err(|fault| lost(fault.without_url().to_string()))?;
+        Ok(Said { status, text })
+    }
+
+    async fn sign(
+        &self,
+        signing: Signing<'_>,
+        headers: &mut Vec<(&'static str, String)>,
+        operation: &str,
+    ) -> Result<Vec<(String, String)>, CloudError> {
+        let denied = |message: String| CloudError::Denied {
+            cloud: CloudName::Aws,
+            operation: operation.to_owned(),
+            message: format!("{message}; give the daemon an AWS profile or role"),
+        };
+        let Some(provider) = &self.credentials else {
+            return Err(denied("there are no credentials".to_owned()));
+        };
+        let identity = provider.provide_credentials().await;
+        let identity = identity.map_err(|fault| denied(fault.to_string()))?.into();
+        let millis = u64::try_from(SystemClock.now().millis()).unwrap_or_default();
+        let mut settings = SigningSettings::default();
+        if signing.service == "s3" {
+            // S3 wants its paths as they are, and the digest of what is sent in a header.
+            settings.percent_encoding_mode = aws_sigv4::http_request::PercentEncodingMode::Single;
+            settings.payload_checksum_kind =
+                aws_sigv4::http_request::PayloadChecksumKind::XAmzSha256;
+        }
+        let params = v4::SigningParams::builder()
+            .identity(&identity)
+            .region(&self.region)
+            .name(signing.service)
+            .time(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+            .settings(settings)
+            .build();
+        let params = params.map_err(|fault| denied(fault.to_string()))?.into();
+        let told = headers.iter().map(|(name, value)| (*name, value.as_str()));
+        let Signing {
+            service: _,
+            method,
+            url,
+            body,
+        } = signing;
+        let signable = SignableRequest::new(method, url, told, SignableBody::Bytes(body));
+        let signable = signable.map_err(|fault| denied(fault.to_string()))?;
+        let output = sign(signable, &params).map_err(|fault| denied(fault.to_string()))?;
+        let (instructions, _) = output.into_parts();
+        let added = instructions.headers();
+        Ok(added
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .collect())
+    }
+}
+
+/// What a signature is over.
+struct Signing<'a> {
+    service: &'a str,
+    method: &'a str,
+    url: &'a str,
+    body: &'a Bytes,
+}

@@ -1,0 +1,149 @@
+//! Operations on event source mappings, one function each.
+
+use aws_sdk_lambda::types::EventSourceMappingConfiguration;
+
+use super::{
+    Class, Lambda,
+    errors::{asked, is_conflict, is_missing, sorted},
+};
+use crate::cloud::{CloudError, aws::duties::SourceParts};
+
+impl Lambda {
+    /// Every mapping that calls this function or alias.
+    pub(in crate::cloud::aws) async fn sources(
+        &self,
+        function: &str,
+    ) -> Result<Vec<EventSourceMappingConfiguration>, CloudError> {
+        let call = || {
+            self.sdk
+                .list_event_source_mappings()
+                .function_name(function)
+        };
+        match pages!(self, call, event_source_mappings) {
+            Ok(all) => Ok(all),
+            Err(error) if is_missing(&error) => Ok(Vec::new()),
+            Err(error) => Err(sorted(asked("ListEventSourceMappings", function), &error)),
+        }
+    }
+
+    /// One that is there already, made by somebody or by a call whose reply was lost, is changed to be as asked for.
+    pub(in crate::cloud::aws) async fn add_source(
+        &self,
+        function: &str,
+        source: &str,
+        parts: SourceParts,
+    ) -> Result<(), CloudError> {
+        self.turn(Class::Other).await;
+        let SourceParts {
+            batch,
+            window,
+            filters,
+            scaling,
+            responses,
+            stream,
+        } = parts;
+        let mut call = self
+            .sdk
+            .create_event_source_mapping()
+            .function_name(function)
+            .event_source_arn(source)
+            .batch_size(batch)
+            .maximum_batching_window_in_seconds(window)
+            .set_scaling_config(
+                scaling
+                    .clone()
+                    .filter(|it| it.maximum_concurrency().is_some()),
+            )
+            .set_function_response_types(Some(responses.clone()))
+            .enabled(true);
+        if !filters.filters().is_empty() {
+            call = call.filter_criteria(filters.clone());
+        }
+        if let Some(stream) = &stream {
+            let failed = stream.failed.clone();
+            let has_failed = failed
+                .on_failure()
+                .is_some_and(|it| it.destination().is_some());
+            call = call
+                .starting_position(stream.from.clone())
+                .parallelization_factor(stream.parallel)
+                .maximum_retry_attempts(stream.retries)
+                .maximum_record_age_in_seconds(stream.max_age)
+                .bisect_batch_on_function_error(stream.bisect)
+                .set_destination_config(has_failed.then_some(failed));
+        }
+        let error = match call.send().await {
+            Ok(_) => return Ok(()),
+            Err(error) => error,
+        };
+        let failed = sorted(asked("CreateEventSourceMapping", source), &error);
+        if !is_conflict(&error) {
+            return Err(failed);
+        }
+        let there = self.sources(function).await?;
+        let same = there
+            .iter()
+            .find(|it| it.event_source_arn() == Some(source));
+        let Some(id) = same.and_then(|it| it.uuid()) else {
+            return Err(failed);
+        };
+        let parts = SourceParts {
+            batch,
+            window,
+            filters,
+            scaling,
+            responses,
+            stream,
+        };
+        self.change_source(id, parts).await
+    }
+
+    /// What is emptied is sent as empty, since what is not sent stays.
+    pub(in crate::cloud::aws) async fn change_source(
+        &self,
+        id: &str,
+        parts: SourceParts,
+    ) -> Result<(), CloudError> {
+        self.turn(Class::Other).await;
+        let SourceParts {
+            batch,
+            window,
+            filters,
+            scaling,
+            responses,
+            stream,
+        } = parts;
+        let mut call = self
+            .sdk
+            .update_event_source_mapping()
+            .uuid(id)
+            .batch_size(batch)
+            .maximum_batching_window_in_seconds(window)
+            .filter_criteria(filters)
+            .set_scaling_config(scaling)
+            .set_function_response_types(Some(responses))
+            .enabled(true);
+        if let Some(stream) = stream {
+            call = call
+                .parallelization_factor(stream.parallel)
+                .maximum_retry_attempts(stream.retries)
+                .maximum_record_age_in_seconds(stream.max_age)
+                .bisect_batch_on_function_error(stream.bisect)
+                .destination_config(stream.failed);
+        }
+        let answer = call.send().await;
+        answer
+            .map(drop)
+            .map_err(|error| sorted(asked("UpdateEventSourceMapping", id), &error))
+    }
+
+    pub(in crate::cloud::aws) async fn remove_source(&self, id: &str) -> Result<(), CloudError> {
+        self.turn(Class::Other).await;
+        let call = self.sdk.delete_event_source_mapping().uuid(id);
+        match call.send().await {
+            Ok(_) => Ok(()),
+            Err(error) if is_missing(&error) => Ok(()),
+            Err(error) => Err(sorted(asked("DeleteEventSourceMapping", id), &error)),
+        }
+    }
+}

@@ -1,0 +1,191 @@
+//! What stands around Lambda: queues of SQS and rules of EventBridge, as far as functions are called by them.
+//!
+//! Both speak JSON with the operation in a header, on the endpoint's own port, so that the vendor's clients find them there.
+//!
+//! # Caveats
+//!
+//! A queue comes into being when it is first named. Queues keep their messages in memory. Rules know schedules, not event patterns.
+
+mod cron;
+mod deliver;
+mod messages;
+mod queues;
+mod rules;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde_json::{Value, json};
+
+pub(super) use self::{deliver::deliver, messages::Queues, rules::Rules};
+use super::Lambda;
+
+/// The state of both.
+#[derive(Debug, Default)]
+pub(super) struct Around {
+    queues: Mutex<Queues>,
+    rules: Mutex<Rules>,
+    /// Days that logs are kept, by group. What functions log is kept elsewhere, and not by days.
+    retentions: Mutex<BTreeMap<String, Option<u64>>>,
+}
+
+impl Around {
+    pub(super) fn new(rules: Rules) -> Self {
+        Self {
+            queues: Mutex::default(),
+            rules: Mutex::new(rules),
+            retentions: Mutex::default(),
+        }
+    }
+
+    fn queues(&self) -> MutexGuard<'_, Queues> {
+        self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.rules.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An operation that is named in a header: `AmazonSQS.SendMessage`.
+#[derive(Clone, Debug)]
+pub(super) struct Target {
+    service: Service,
+    pub(super) operation: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Service {
+    Queues,
+    Rules,
+    LogGroups,
+}
+
+impl Target {
+    /// None where the header names a service that is not here.
+    pub(super) fn parse(header: &str) -> Option<Self> {
+        let (service, operation) = header.split_once('.')?;
+        let service = match service {
+            "AmazonSQS" => Service::Queues,
+            "AWSEvents" => Service::Rules,
+            "Logs_20140328" => Service::LogGroups,
+            _ => return None,
+        };
+        Some(Self {
+            service,
+            operation: operation.to_owned(),
+        })
+    }
+}
+
+/// A refusal in the words of these two services.
+#[derive(Debug)]
+struct Refusal {
+    status: StatusCode,
+    kind: &'static str,
+    message: String,
+}
+
+fn refused<T>(kind: &'static str, message: impl Into<String>) -> Result<T, Refusal> {
+    Err(Refusal {
+        status: StatusCode::BAD_REQUEST,
+        kind,
+        message: message.into(),
+    })
+}
+
+/// A text that a request must have.
+fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
+    match request[name].as_str() {
+        Some(text) => Ok(text),
+        None => refused(
+            "ValidationException",
+            format!("The request must contain the parameter {name}."),
+        ),
+    }
+}
+
+/// Carries out one operation.
+pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8]) -> Response {
+    let Target { service, operation } = target;
+    let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let done = match service {
+        Service::Queues => queues::carry_out(lambda, &operation, &request).await,
+        Service::Rules => rules::carry_out(lambda, &operation, &request),
+        Service::LogGroups => log_groups(lambda, &operation, &request),
+    };
+    let (status, body, kind) = match done {
+        Ok(body) => (StatusCode::OK, body, None),
+        Err(Refusal {
+            status,
+            kind,
+            message,
+        }) => {
+            let body = json!({"__type": kind, "message": message});
+            (status, body, Some(kind))
+        }
+    };
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    let version = match service {
+        Service::Queues => "application/x-amz-json-1.0",
+        Service::Rules | Service::LogGroups => "application/x-amz-json-1.1",
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(version));
+    if let (Some(kind), Service::Queues) = (kind, service) {
+        // Older clients read the name from here.
+        let old = format!("{};Sender", kind.replace("com.amazonaws.sqs#", ""));
+        if let Ok(old) = HeaderValue::from_str(&old) {
+            headers.insert("x-amzn-query-error", old);
+        }
+    }
+    response
+}
+
+/// Log groups of CloudWatch, by their names and how long they keep.
+fn log_groups(lambda: &Lambda, operation: &str, request: &Value) -> Result<Value, Refusal> {
+    let groups = &lambda.around.retentions;
+    let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
+    match operation {
+        "CreateLogGroup" => {
+            let name = needed(request, "logGroupName")?;
+            if groups.contains_key(name) {
+                let message = "The specified log group already exists";
+                return refused("ResourceAlreadyExistsException", message);
+            }
+            groups.insert(name.to_owned(), None);
+            Ok(json!({}))
+        }
+        "PutRetentionPolicy" => {
+            let name = needed(request, "logGroupName")?;
+            let Some(days) = groups.get_mut(name) else {
+                let message = "The specified log group does not exist.";
+                return refused("ResourceNotFoundException", message);
+            };
+            *days = request["retentionInDays"].as_u64();
+            Ok(json!({}))
+        }
+        "DescribeLogGroups" => {
+            let told = groups.iter().map(|(name, days)| {
+                let mut told = json!({"logGroupName": name});
+                if let Some(days) = days {
+                    told["retentionInDays"] = json!(days);
+                }
+                told
+            });
+            Ok(json!({"logGroups": told.collect::<Vec<_>>()}))
+        }
+        other => refused(
+            "UnknownOperationException",
+            format!("this endpoint does not know {other} of CloudWatch Logs"),
+        ),
+    }
+}

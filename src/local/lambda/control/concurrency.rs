@@ -1,0 +1,143 @@
+//! Concurrency that is kept warm, of an alias or version. Nothing is really started ahead of its time.
+
+use axum::{http::StatusCode, response::Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::local::lambda::{
+    Lambda,
+    record::{Function, LATEST, Provisioned, moment},
+    wire::{ApiError, Call, Reference, answer, no_content, page},
+};
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Request {
+    provisioned_concurrent_executions: u32,
+}
+
+pub(super) fn put(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
+    let reference = qualified(call)?;
+    let Request {
+        provisioned_concurrent_executions: asked,
+    } = call.json()?;
+    if asked == 0 {
+        return Err(ApiError::validation(
+            "0",
+            "provisionedConcurrentExecutions",
+            "Member must have value greater than or equal to 1",
+        ));
+    }
+    let key = reference.qualifier.clone().unwrap_or_default();
+    let body = lambda.change(&reference, |function| {
+        check(lambda, function, &reference)?;
+        if function.reserved.is_some_and(|reserved| asked > reserved) {
+            return Err(ApiError::invalid(format!(
+                "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function {}",
+                function.name
+            )));
+        }
+        let fresh = Provisioned {
+            asked,
+            modified: lambda.clock.now(),
+            until: lambda.until(),
+        };
+        let body = shown(lambda, &fresh);
+        function.provisioned.insert(key, fresh);
+        Ok(body)
+    })?;
+    Ok(answer(StatusCode::ACCEPTED, &body))
+}
+
+pub(super) fn get(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
+    if call.query("List").is_some() {
+        return list(lambda, call);
+    }
+    let reference = qualified(call)?;
+    let key = reference.qualifier.clone().unwrap_or_default();
+    let body = lambda.see(&reference, |function| {
+        check(lambda, function, &reference)?;
+        let found = function.provisioned.get(&key);
+        found
+            .map(|found| shown(lambda, found))
+            .ok_or_else(ApiError::nothing_provisioned)
+    })?;
+    Ok(answer(StatusCode::OK, &body))
+}
+
+pub(super) fn list(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
+    let reference = call.function()?;
+    lambda.see(&reference, |function| {
+        let items = function
+            .provisioned
+            .iter()
+            .map(|(key, it)| (key.clone(), (key, it)));
+        page(call, "ProvisionedConcurrencyConfigs", items, |(key, it)| {
+            let mut told = shown(lambda, it);
+            told["FunctionArn"] = json!(lambda.place.arn(&function.name, Some(key)));
+            told
+        })
+    })
+}
+
+pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
+    let reference = qualified(call)?;
+    let key = reference.qualifier.clone().unwrap_or_default();
+    lambda.change(&reference, |function| {
+        check(lambda, function, &reference)?;
+        function.provisioned.remove(&key);
+        Ok(())
+    })?;
+    Ok(no_content())
+}
+
+fn qualified(call: &Call) -> Result<Reference, ApiError> {
+    let reference = call.function()?;
+    match reference.qualifier.as_deref() {
+        Some(LATEST) | None => Err(ApiError::invalid(
+            "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
+        )),
+        Some(_) => Ok(reference),
+    }
+}
+
+/// What is asked about must be there, and must not be kept warm twice.
+fn check(lambda: &Lambda, function: &Function, reference: &Reference) -> Result<(), ApiError> {
+    let key = reference.qualifier.as_deref().unwrap_or_default();
+    let Some(version) = function.qualified(Some(key)) else {
+        let arn = lambda.place.arn(&function.name, Some(key));
+        return Err(ApiError::not_found(format!("Function not found: {arn}")));
+    };
+    let twin = if version.label == key {
+        let aliases = function.aliases_of(key).into_iter();
+        aliases
+            .map(str::to_owned)
+            .find(|it| function.provisioned.contains_key(it))
+    } else {
+        let label = version.label.clone();
+        Some(label).filter(|it| function.provisioned.contains_key(it))
+    };
+    match twin {
+        None => Ok(()),
+        Some(_) => Err(ApiError::conflict(
+            "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version",
+        )),
+    }
+}
+
+fn shown(lambda: &Lambda, provisioned: &Provisioned) -> Value {
+    let Provisioned {
+        asked,
+        modified,
+        until,
+    } = provisioned;
+    let is_ready = *until <= lambda.clock.now();
+    let there = if is_ready { *asked } else { 0 };
+    json!({
+        "RequestedProvisionedConcurrentExecutions": asked,
+        "AvailableProvisionedConcurrentExecutions": there,
+        "AllocatedProvisionedConcurrentExecutions": there,
+        "Status": if is_ready { "READY" } else { "IN_PROGRESS" },
+        "LastModified": moment(*modified),
+    })
+}

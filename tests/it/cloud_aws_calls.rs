@@ -1,0 +1,161 @@
+//! How many calls of AWS's interface each step of a release takes, by counting them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use insta::assert_snapshot;
+use verdigris::{
+    cloud::{
+        Cloud as _, CloudError,
+        aws::{AwsCloud, AwsOptions},
+    },
+    observed::Scope,
+};
+
+use crate::{
+    cloud_aws::aws,
+    cloud_aws_duties::Local,
+    cloud_contract::{
+        peers,
+        release::{Fixture, Made, reorder, stock},
+    },
+};
+
+/// What was called since `before`: writing calls first, then reading ones.
+fn since(before: &BTreeMap<String, u64>, after: &BTreeMap<String, u64>) -> String {
+    let reads = |name: &str| {
+        let starts = ["Get", "List", "Describe"];
+        starts.iter().any(|it| name.starts_with(it))
+    };
+    let told = |reading: bool| {
+        let some = after.iter().filter(|(name, _)| reads(name) == reading);
+        let told = some.filter_map(|(name, count)| {
+            let new = count - before.get(name).copied().unwrap_or_default();
+            match new {
+                0 => None,
+                1 => Some(name.clone()),
+                new => Some(format!("{name} x{new}")),
+            }
+        });
+        told.collect::<Vec<_>>().join(" ")
+    };
+    let writes = Some(told(false)).filter(|it| !it.is_empty());
+    let writes = writes.unwrap_or_else(|| "nothing".to_owned());
+    format!("{writes}; reads {}", told(true))
+}
+
+struct Counting {
+    cloud: AwsCloud,
+    scope: Scope,
+    lines: Vec<String>,
+}
+
+impl Counting {
+    async fn step(
+        &mut self,
+        what: &str,
+        work: impl AsyncFnOnce(&AwsCloud, &Scope) -> Result<(), CloudError>,
+    ) {
+        // Nothing is under way any more, so that every wait is over at the first look.
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let before = self.cloud.calls();
+        work(&self.cloud, &self.scope).await.unwrap();
+        let told = since(&before, &self.cloud.calls());
+        self.lines.push(format!("{what}: {told}"));
+    }
+
+    async fn stage(&mut self, what: &str, made: &Made) {
+        self.step(what, async |cloud, _| {
+            cloud.stage(&made.release, &made.package).await
+        })
+        .await;
+    }
+
+    async fn promote(&mut self, what: &str, made: &Made) {
+        let release = made.release.digest;
+        self.step(what, async |cloud, scope| {
+            cloud.promote(scope, release).await
+        })
+        .await;
+    }
+
+    async fn look(&mut self, what: &str) {
+        self.step(what, async |cloud, scope| {
+            cloud.observe(scope).await.map(drop)
+        })
+        .await;
+    }
+}
+
+/// One function that reads a queue: no address, one mapping.
+#[tokio::test]
+async fn steps_take_these_calls() {
+    let local = Local::at_once().await;
+    let options = aws(&local.endpoint.url, Duration::from_secs(300));
+    let fixture = Fixture::new(0);
+    let mut scope = fixture.scope();
+    scope.functions = [reorder()].into();
+    let mut counting = Counting {
+        cloud: AwsCloud::new(options).await,
+        scope,
+        lines: Vec::new(),
+    };
+    let only = |body: &str, memory: u32| {
+        fixture.release_with(body, &[reorder()], |_, function| {
+            function.memory = verdigris::manifest::spec::Megabytes(memory);
+        })
+    };
+    let (one, code, settings) = (only("one", 256), only("two", 256), only("two", 512));
+    counting.stage("first deploy", &one).await;
+    counting.promote("first promotion", &one).await;
+    counting.look("first look").await;
+    counting.look("nothing to do").await;
+    counting.stage("code only", &code).await;
+    counting.promote("promotion", &code).await;
+    counting.look("look after a promotion").await;
+    counting.stage("settings only", &settings).await;
+    counting.promote("promotion of settings", &settings).await;
+    counting.promote("rollback", &code).await;
+    counting.promote("the same again", &code).await;
+    assert_snapshot!(counting.lines.join("\n"), @r"
+    first deploy: CreateAlias CreateFunction; reads GetFunction x4
+    first promotion: CreateAlias CreateEventSourceMapping; reads GetFunction x3 ListAliases
+    first look: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
+    nothing to do: nothing; reads GetFunction x2
+    code only: TagResource UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration; reads GetFunction x5 ListVersionsByFunction
+    promotion: UpdateAlias x2; reads GetFunction x3 ListAliases ListEventSourceMappings
+    look after a promotion: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
+    settings only: PublishVersion TagResource UpdateAlias UpdateFunctionConfiguration; reads GetFunction x5 ListVersionsByFunction
+    promotion of settings: UpdateAlias x2; reads GetFunction x3 ListAliases ListEventSourceMappings
+    rollback: UpdateAlias x2; reads GetFunction x3 ListAliases ListEventSourceMappings
+    the same again: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
+    ");
+}
+
+/// 51 MiB, by way of S3 on a server that is not ours.
+#[tokio::test]
+async fn a_package_too_large_for_a_request_goes_through_a_bucket() {
+    let peer = peers::moto().await;
+    let fixture = Fixture::new(0);
+    let noise = "x".repeat(51 << 20);
+    let large = fixture.release_of_code(&noise, &[stock()], "def handler(event, context): pass");
+    let without = AwsCloud::new(aws(&peer.endpoint, Duration::ZERO)).await;
+    let refused = without.stage(&large.release, &large.package).await;
+    let Err(CloudError::Invalid { message, .. }) = refused else {
+        panic!("{refused:?}");
+    };
+    assert!(message.contains("name a bucket"), "{message}");
+    peers::create_bucket(&peer.endpoint, "packages").await;
+    let options = AwsOptions {
+        bucket: Some("packages".to_owned()),
+        ..aws(&peer.endpoint, Duration::ZERO)
+    };
+    let cloud = AwsCloud::new(options).await;
+    for _ in 0..2 {
+        cloud.stage(&large.release, &large.package).await.unwrap();
+    }
+    let calls = cloud.calls();
+    assert_eq!(
+        (calls.get("HeadObject"), calls.get("PutObject")),
+        (Some(&1), Some(&1))
+    );
+}
