@@ -307,9 +307,10 @@ fn is_in(one: &Kind, other: &Kind) -> Inferred {
         Kind::List(item) => compared(one.may_equal(item), "is never in a list of", one, item),
         Kind::Map(_) | Kind::Record(_) | Kind::Any => Ok(Kind::Bool),
         Kind::Null | Kind::Bool | Kind::Int | Kind::Double | Kind::Number | Kind::Text => {
-            let help = match other {
-                Kind::Text => "`text.contains(\"part\")` looks into a text",
-                _ => "",
+            let help = if matches!(other, Kind::Text) {
+                "`text.contains(\"part\")` looks into a text"
+            } else {
+                ""
             };
             Err(bad(
                 format!("`in` looks into lists and maps, and has {other}"),

@@ -109,6 +109,10 @@ fn told(value: &Json) -> String {
 }
 
 /// Our words for what people meet; the rest in the library's.
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the library's list of faults, which may grow"
+)]
 fn explained(error: &ExecutionError) -> String {
     match error {
         ExecutionError::NoSuchKey(key) => format!("there is no `{key}`"),

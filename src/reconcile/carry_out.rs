@@ -86,7 +86,7 @@ impl Shared {
         intent: IntentKey,
         order: Order,
     ) {
-        let work = self.carry_out_alone(&key, &intent, &order);
+        let work = Box::pin(self.carry_out_alone(&key, &intent, &order));
         self.guarded_order(&key, &intent, work).await;
         self.wake(key);
     }

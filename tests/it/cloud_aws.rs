@@ -186,12 +186,6 @@ async fn aws_keeps_the_contract_on_ministack() {
     holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
 }
 
-#[tokio::test]
-async fn aws_keeps_the_contract_on_localstack() {
-    let peer = peers::localstack().await;
-    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
-}
-
 /// Lambda's own quota in front of each server, and our own knowledge of it in front of that.
 async fn keeps_the_contract_within_the_quota(peer: peers::Peer) {
     let front = peers::haproxy(&peer.endpoint).await;
@@ -209,11 +203,6 @@ async fn aws_keeps_the_contract_on_moto_within_the_quota() {
 #[tokio::test]
 async fn aws_keeps_the_contract_on_ministack_within_the_quota() {
     keeps_the_contract_within_the_quota(peers::ministack().await).await;
-}
-
-#[tokio::test]
-async fn aws_keeps_the_contract_on_localstack_within_the_quota() {
-    keeps_the_contract_within_the_quota(peers::localstack().await).await;
 }
 
 #[tokio::test]

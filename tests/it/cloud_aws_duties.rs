@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use url::Url;
 use verdigris::{
     clock::SystemClock,
-    cloud::{Cloud as _, CloudError, aws::AwsCloud},
+    cloud::{Cloud, CloudError, aws::AwsCloud},
     local::lambda::{self, LambdaEndpoint, LambdaOptions},
     manifest::aws::{
         Architecture, Asynchronous, AwsFunction, Batch, Concurrency, Cors, LogFormat, Logs,
@@ -28,7 +28,10 @@ use verdigris::{
 
 use crate::{
     cloud_aws::aws,
-    cloud_contract::release::{Fixture, Made, reorder, stock},
+    cloud_contract::{
+        patient::Patient,
+        release::{Fixture, Made, reorder, stock},
+    },
 };
 
 /// Our own Lambda; it ends with the test. Roles of the fixtures are of this account.
@@ -151,7 +154,7 @@ fn full(fixture: &Fixture, body: &str) -> Made {
     })
 }
 
-async fn fields(cloud: &AwsCloud, fixture: &Fixture, slot: Slot) -> Fields {
+async fn fields(cloud: &impl Cloud, fixture: &Fixture, slot: Slot) -> Fields {
     let observed = cloud.observe(&fixture.scope()).await.unwrap();
     let content = match slot {
         Slot::Blue => observed.blue,
@@ -160,7 +163,7 @@ async fn fields(cloud: &AwsCloud, fixture: &Fixture, slot: Slot) -> Fields {
     content.holding().expect("a release").fields.clone()
 }
 
-async fn go_live(cloud: &AwsCloud, fixture: &Fixture, made: &Made) {
+async fn go_live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
     cloud.stage(&made.release, &made.package).await.unwrap();
     let release = made.release.digest;
     cloud.promote(&fixture.scope(), release).await.unwrap();
@@ -169,7 +172,7 @@ async fn go_live(cloud: &AwsCloud, fixture: &Fixture, made: &Made) {
 #[tokio::test]
 async fn everything_that_is_asked_for_is_there_and_goes_with_its_release() {
     let local = Local::start().await;
-    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let cloud = Patient(AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await);
     let fixture = Fixture::new(0);
     let (plain, full) = (fixture.release("plain"), full(&fixture, "full"));
     for made in [&plain, &full, &plain, &full] {
@@ -261,7 +264,7 @@ fn lambda_name(fixture: &Fixture, function: &FunctionName) -> String {
 #[tokio::test]
 async fn what_hands_change_is_seen_and_repaired() {
     let local = Local::start().await;
-    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let cloud = Patient(AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await);
     let hand = hand(&local.endpoint.url);
     let fixture = Fixture::new(0);
     let full = full(&fixture, "full");
@@ -362,7 +365,7 @@ async fn by_hand(local: &Local, hand: &Client, reorder: &str, stock: &str, edit:
 #[tokio::test]
 async fn a_promotion_that_came_half_way_is_finished_by_the_next() {
     let local = Local::start().await;
-    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let cloud = Patient(AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await);
     let fixture = Fixture::new(0);
     let full = full(&fixture, "full");
     cloud.stage(&full.release, &full.package).await.unwrap();
@@ -453,7 +456,7 @@ fn reader(port: u16, release: &str) -> String {
 #[tokio::test]
 async fn no_message_is_lost_or_taken_twice_while_releases_come_and_go() {
     let local = Local::start().await;
-    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let cloud = Patient(AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await);
     let fixture = Fixture::new(0);
     let (port, letters) = letterbox().await;
     let made = |name: &str| fixture.release_of_code(name, &[reorder()], &reader(port, name));

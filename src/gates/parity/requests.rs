@@ -64,7 +64,8 @@ pub fn read(text: &str, allow_unsafe: bool) -> Result<Vec<Recorded>, BadFile> {
         }
     }
     requests.extend(request(&block, &mut variables)?);
-    for request in requests.iter().filter(|it| !it.is_safe() && !allow_unsafe) {
+    let mut held = requests.iter().filter(|it| !it.is_safe() && !allow_unsafe);
+    if let Some(request) = held.next() {
         let method = &request.method;
         let what = format!("{method} may change something: write `unsafe: allow` to send it");
         return bad(request.line, what);

@@ -48,16 +48,13 @@ fn flatten(path: &str, value: &serde_json::Value, into: &mut BTreeMap<String, St
         }
         return;
     }
-    let text = match value {
-        serde_json::Value::String(text) => text.clone(),
-        serde_json::Value::Array(items) => {
-            let words = items.iter().map(|item| match item {
-                serde_json::Value::String(text) => text.clone(),
-                other => other.to_string(),
-            });
-            words.collect::<Vec<_>>().join(",")
-        }
-        other => other.to_string(),
+    let plain = |value: &serde_json::Value| {
+        let text = value.as_str().map(str::to_owned);
+        text.unwrap_or_else(|| value.to_string())
+    };
+    let text = match value.as_array() {
+        Some(items) => items.iter().map(plain).collect::<Vec<_>>().join(","),
+        None => plain(value),
     };
     let mut shown: String = text.chars().take(LONGEST).collect();
     if shown.len() < text.len() {

@@ -192,18 +192,14 @@ impl Template {
     fn build(&self, values: &BTreeMap<String, Value>, report: &mut Report) -> Option<Gate> {
         let root = filled_root(&self.root, values);
         let document: GateDocument = read_record(&root, &Place::default(), report)?;
-        let gate = shared_gate(&document, report)?;
-        Some(match gate.kind {
-            GateKind::Command(mut command) => {
-                let each = values.iter();
-                command.env = each
-                    .map(|(name, value)| (name.clone(), as_text(value)))
-                    .collect();
-                let kind = GateKind::Command(command);
-                Gate { kind, ..gate }
-            }
-            kind => Gate { kind, ..gate },
-        })
+        let mut gate = shared_gate(&document, report)?;
+        if let GateKind::Command(command) = &mut gate.kind {
+            let each = values.iter();
+            command.env = each
+                .map(|(name, value)| (name.clone(), as_text(value)))
+                .collect();
+        }
+        Some(gate)
     }
 }
 

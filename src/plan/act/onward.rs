@@ -72,7 +72,17 @@ fn one_step(state: &mut ServiceState, actor: &Actor, now: Timestamp) -> Taken {
             hurry(rollout, false, actor, now);
             Ok(vec![Write::Rollout])
         }
-        phase => Err(format!(
+        phase @ (Phase::Queued
+        | Phase::Building
+        | Phase::Staging
+        | Phase::Gating { .. }
+        | Phase::Paused { .. }
+        | Phase::Promoting
+        | Phase::Live
+        | Phase::Rejected { .. }
+        | Phase::Superseded { .. }
+        | Phase::RollingBack { .. }
+        | Phase::RolledBack { .. }) => Err(format!(
             "its rollout is {}; a pause, an approval, a soak or a bake can be ended, and none is under way: `--full` ends those to come, \
              `override` opens a window",
             phase.word()

@@ -35,7 +35,11 @@ impl View<'_> {
             Gates::Pending(step @ (Step::Send(_) | Step::Observe(_))) => return step,
             Gates::Watching { step, is_asking } if is_asking || self.now < until => match step {
                 Step::Send(_) | Step::Observe(_) => return step,
-                step => Some(step.no_later_than(Some(until))),
+                step @ (Step::Begin { .. }
+                | Step::Together(_)
+                | Step::Move(_)
+                | Step::Note(_)
+                | Step::Wait(_)) => Some(step.no_later_than(Some(until))),
             },
             Gates::Passed | Gates::Watching { .. }
                 if until == since && self.rollout.pause.is_none() =>

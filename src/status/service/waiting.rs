@@ -120,16 +120,14 @@ impl Waiting {
             WaitingOn::Window { opens: until, .. }
             | WaitingOn::CanaryPause { until, .. }
             | WaitingOn::Suspended { until, .. } => plain.until(*until),
-            WaitingOn::Pinned { release, .. } | WaitingOn::Rejected { release, .. } => Self {
-                release: Some(*release),
-                ..plain
-            },
+            WaitingOn::Pinned { release, .. } | WaitingOn::Rejected { release, .. } => {
+                plain.about(Some(*release))
+            }
             WaitingOn::Drift { target, .. } => plain.at(*target, None),
             WaitingOn::Dependency { service, standing }
             | WaitingOn::Group { service, standing } => Self {
                 service: Some(service.clone()),
-                release: standing.release(),
-                ..plain
+                ..plain.about(standing.release())
             },
             WaitingOn::Environment {
                 service,
@@ -138,11 +136,14 @@ impl Waiting {
                 ..
             } => Self {
                 service: Some(service.clone()),
-                release: standing.release(),
-                until: *until,
-                ..plain
+                ..plain.about(standing.release()).until(*until)
             },
         }
+    }
+
+    fn about(mut self, release: Option<ReleaseDigest>) -> Self {
+        self.release = release;
+        self
     }
 
     fn until(mut self, until: Option<Timestamp>) -> Self {

@@ -7,18 +7,22 @@ use verdigris::{
     desired::Release,
     name::{CloudName, CodeDigest, Percent, ReleaseDigest},
     observed::{Fields, Observed, Owned, Scope},
+    rollout::intent::Response,
 };
 
 #[derive(Debug)]
 pub(crate) struct Patient<C>(pub(crate) C);
 
-/// Asks again while the answer is to slow down.
+/// Asks again while the answer is to wait.
 macro_rules! again {
     ($ask:expr) => {
         loop {
-            match $ask.await {
-                Err(CloudError::Throttled { retry_after, .. }) => sleep(retry_after).await,
-                answer => break answer,
+            let answer = $ask.await;
+            match answer.as_ref().err().map(CloudError::response) {
+                Some(Response::RetryAfter(wait)) => sleep(wait).await,
+                Some(Response::Retry | Response::CallPerson | Response::Reject) | None => {
+                    break answer;
+                }
             }
         }
     };

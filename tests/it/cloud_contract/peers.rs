@@ -10,7 +10,7 @@ use tokio::{
 };
 use url::Url;
 
-use crate::peers::{program, python_of_localstack, script};
+use crate::peers::program;
 
 /// A running server. Dropping it ends its process.
 pub(crate) struct Peer {
@@ -39,34 +39,6 @@ pub(crate) async fn moto() -> Peer {
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
     create_role(&endpoint).await;
     create_queue(&endpoint, "orders").await;
-    Peer {
-        endpoint,
-        _process: process,
-        _home: home,
-    }
-}
-
-/// LocalStack: the most faithful control plane of the three; runs no code here, and cannot give an alias weights.
-pub(crate) async fn localstack() -> Peer {
-    let home = tempfile::tempdir().unwrap();
-    let port = free_port();
-    let listen = format!("127.0.0.1:{port}");
-    let mut process = alone(&python_of_localstack(), home.path())
-        .arg(script("localstack_server.py"))
-        .env("GATEWAY_LISTEN", &listen)
-        // Addresses of functions are names below this one; an IP address takes none.
-        .env("LOCALSTACK_HOST", format!("localhost:{port}"))
-        .env("SERVICES", "iam,lambda,s3,sqs,sts")
-        .env("EAGER_SERVICE_LOADING", "0")
-        .env("DISABLE_EVENTS", "1")
-        .env("SKIP_SSL_CERT_DOWNLOAD", "1")
-        .env("DNS_ADDRESS", "0")
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    listens(&mut process, "localstack", port).await;
-    let endpoint = Url::parse(&format!("http://{listen}/")).unwrap();
-    create_role(&endpoint).await;
     Peer {
         endpoint,
         _process: process,

@@ -1,34 +1,26 @@
-//! Numbers from a real Prometheus, from CloudWatch as MiniStack has it, and from Azure Monitor's wire.
+//! Numbers from a real Prometheus, and from Azure Monitor's wire.
 
 use std::{
-    collections::BTreeMap,
     process::Stdio,
     sync::{Arc, Mutex},
     time::Duration,
 };
 
-use aws_sdk_cloudwatch::{
-    Client,
-    config::{BehaviorVersion, Credentials, Region},
-    primitives::DateTime,
-    types::{Dimension, MetricDatum},
-};
 use axum::{Json, Router, extract::Request};
 use serde_json::json;
 use tokio::process::{Child, Command};
 use url::Url;
 use verdigris::{
-    clock::{Clock as _, SystemClock},
-    cloud::{Cloud, CloudError, MetricQuestion, aws::AwsCloud},
+    cloud::{Cloud, CloudError, MetricQuestion},
     gates::metric::{
         Reading,
         prometheus::{Access, Server},
     },
-    manifest::gates::{AzureMonitorQuery, CloudWatchQuery, MetricSource, PrometheusQuery},
+    manifest::gates::{AzureMonitorQuery, MetricSource, PrometheusQuery},
     name::{ServiceName, Slot, Timestamp},
 };
 
-use crate::{cloud_aws, cloud_azure, cloud_contract::peers};
+use crate::cloud_azure;
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
@@ -116,50 +108,6 @@ async fn a_prometheus_that_is_not_there_is_told_and_its_token_is_not() {
         .unwrap_err();
     assert!(told.starts_with("prometheus: cannot connect"), "{told}");
     assert!(!format!("{told} {server:?}").contains("s3cret"));
-}
-
-#[tokio::test]
-async fn cloudwatch_gives_the_statistic_of_a_slot() {
-    let peer = peers::ministack().await;
-    let config = aws_sdk_cloudwatch::Config::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("eu-west-1"))
-        .endpoint_url(peer.endpoint.as_str().trim_end_matches('/'))
-        .credentials_provider(Credentials::new("test", "test", None, None, "test"));
-    let hand = Client::from_conf(config.build());
-    let now = SystemClock.now();
-    for (value, slot) in [(2.0, "green"), (3.0, "green"), (40.0, "blue")] {
-        let dimension = Dimension::builder()
-            .name("Resource")
-            .value(format!("stock:{slot}"));
-        let datum = MetricDatum::builder()
-            .metric_name("Errors")
-            .dimensions(dimension.build())
-            .timestamp(DateTime::from_secs(now.millis() / 1000 - 120))
-            .value(value);
-        let put = hand.put_metric_data().namespace("AWS/Lambda");
-        put.metric_data(datum.build()).send().await.unwrap();
-    }
-    let cloud = AwsCloud::new(cloud_aws::aws(&peer.endpoint, Duration::ZERO)).await;
-    for (statistic, slot, wanted) in [
-        ("Sum", "green", Some(5.0)),
-        ("Average", "green", Some(2.5)),
-        ("Maximum", "blue", Some(40.0)),
-        ("Sum", "none", None),
-    ] {
-        let source = MetricSource::CloudWatch(CloudWatchQuery {
-            namespace: "AWS/Lambda".to_owned(),
-            metric: "Errors".to_owned(),
-            dimensions: BTreeMap::from([("Resource".to_owned(), format!("stock:{slot}"))]),
-            statistic: statistic.to_owned(),
-            over: Duration::from_secs(600),
-        });
-        assert_eq!(
-            ask(&cloud, &source, now).await,
-            Ok(wanted),
-            "{statistic} {slot}"
-        );
-    }
 }
 
 async fn ask(

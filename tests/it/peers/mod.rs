@@ -76,15 +76,6 @@ fn python_of_az(name: &str) -> Command {
     python_of(installed(venv.join("bin/python")), name)
 }
 
-/// The Python of LocalStack's environment.
-pub(crate) fn python_of_localstack() -> PathBuf {
-    let venv = named(
-        "VERDIGRIS_TEST_LOCALSTACK",
-        "a Python virtual environment with tests/peers/localstack.txt installed",
-    );
-    installed(venv.join("bin/python"))
-}
-
 fn python_of(python: PathBuf, name: &str) -> Command {
     let mut command = Command::new(python);
     command

@@ -72,9 +72,8 @@ impl Lambda {
                 .bisect_batch_on_function_error(stream.bisect)
                 .set_destination_config(has_failed.then_some(failed));
         }
-        let error = match call.send().await {
-            Ok(_) => return Ok(()),
-            Err(error) => error,
+        let Err(error) = call.send().await else {
+            return Ok(());
         };
         let failed = sorted(asked("CreateEventSourceMapping", source), &error);
         if !is_conflict(&error) {

@@ -103,7 +103,8 @@ impl Play {
             let Some(rollout) = report.status.rollout.as_ref().filter(|it| it.active) else {
                 continue;
             };
-            let is_unclear = self.realm.qualities().of(rollout.release) == Quality::Unclear;
+            let quality = self.realm.qualities().of(rollout.release);
+            let is_unclear = quality == Quality::Unclear;
             match rollout.phase.as_str() {
                 "AwaitingApproval" => {
                     self.act_so(service, Action::Approve { plan: None }, "ana")
@@ -121,7 +122,13 @@ impl Play {
                     self.act_so(service, Action::Abort { reason: None }, "ana")
                         .await;
                 }
-                "Paused" => self.act_so(service, Action::Retry, "ana").await,
+                // Forgiven failures leave the watch on blue without a verdict, and asking again brings more of them.
+                "Baking" if is_unclear || quality == Quality::BadLater => {
+                    self.act_so(service, Action::Abort { reason: None }, "ana")
+                        .await;
+                }
+                // A watch on blue that cannot be judged holds the bake until somebody says so; any other bake has nothing to retry.
+                "Paused" | "Baking" => self.act_so(service, Action::Retry, "ana").await,
                 _ => {}
             }
         }

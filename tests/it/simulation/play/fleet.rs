@@ -205,10 +205,13 @@ impl Way {
             _ => Strategy::BlueGreen,
         };
         for gate in &mut gates {
-            gate.measure.count = Some(chance.u32(1..3));
-            gate.measure.failure_limit = Some(u32::from(chance.u32(0..4) == 0));
+            let count = chance.u32(1..3);
+            gate.measure.count = Some(count);
+            // Limits that a manifest may ask for: a gate never passes without a success, and can have the successes that it asks for.
+            let forgiven = u32::from(chance.u32(0..4) == 0);
+            gate.measure.failure_limit = Some(forgiven.min(count - 1));
             let in_row = chance.u32(0..6) == 0;
-            gate.measure.success_limit = in_row.then(|| chance.u32(1..3));
+            gate.measure.success_limit = in_row.then(|| chance.u32(1..3).min(count));
             gate.measure.dry_run = chance.u32(0..12) == 0;
             if let GateKind::Approval(approval) = &mut gate.kind {
                 approval.quorum = chance.u32(1..3);

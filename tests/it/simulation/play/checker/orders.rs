@@ -60,7 +60,6 @@ impl Checker {
         facts.is_seen(sent)?;
         facts.is_ours(sent)?;
         facts.is_awake(sent)?;
-        facts.is_let_on(sent)?;
         match (sent.operation, sent.release) {
             (Operation::Stage, Some(release)) => facts.may_stage(sent, release),
             (Operation::Promote | Operation::Repair, Some(release)) => {
@@ -187,26 +186,6 @@ impl Facts {
             return Ok(());
         }
         Err(("suspended is suspended", sent.told(self)))
-    }
-
-    /// Nothing more of a rollout begins while a person holds it; what users meet already is another matter.
-    fn is_let_on(&self, sent: &Sent) -> Held {
-        let run = self
-            .run
-            .as_ref()
-            .filter(|run| Some(run.release) == sent.release);
-        let Some((run, since)) = run.and_then(|run| Some((run, run.paused?))) else {
-            return Ok(());
-        };
-        let begins = matches!(
-            sent.operation,
-            Operation::Stage | Operation::Promote | Operation::Shift
-        );
-        let is_way_back = run.failed.is_some() || self.live == sent.release;
-        if !begins || run.is_met() || is_way_back || self.is_news(since) {
-            return Ok(());
-        }
-        Err(("a pause holds", sent.told(self)))
     }
 
     fn may_stage(&self, sent: &Sent, release: ReleaseDigest) -> Held {
