@@ -361,13 +361,8 @@ async fn an_approval_is_for_one_plan_and_void_when_the_plan_becomes_another() {
     assert!(events.iter().any(|it| it.reason == "ApprovalVoid"));
     let now = stage.handle.plan(&key()).await.unwrap().hash.unwrap();
     assert_ne!(now, hash);
-    assert_eq!(
-        stage
-            .refusal(approve(&hash.to_string()), "bo")
-            .await
-            .contains("by now"),
-        true
-    );
+    let refusal = stage.refusal(approve(&hash.to_string()), "bo").await;
+    assert!(refusal.contains("by now"), "{refusal}");
     stage.act_as(approve(&now.hex()), "ana").await;
     stage.act_as(Action::Approve { plan: None }, "bo").await;
     stage.pass(SETTLED).await;

@@ -191,9 +191,9 @@ async fn a_dry_run_is_told_and_not_acted_on() {
     let stage = second(vec![answer(200, 900, "")], desired).await;
     assert_eq!(stage.phase().await, "Live");
     let made = &stage.state().await.rollout.unwrap().gates[0].measurements;
-    let whys = made.iter().filter_map(|made| made.outcome.why());
+    let mut whys = made.iter().filter_map(|made| made.outcome.why());
     assert_eq!(
-        whys.last(),
+        whys.next_back(),
         Some("successCondition `latencyMs < 300` does not hold; latencyMs is 900")
     );
 }

@@ -3,6 +3,11 @@
 //!
 //! What takes longest is done once: a service live at v1, and one that has gone on to v2. Each test begins with a copy of that.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "processes are waited for in real time"
+)]
+
 #[cfg(debug_assertions)]
 mod points;
 mod troubles;

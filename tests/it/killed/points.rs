@@ -168,10 +168,14 @@ fn kept_in_a_release(source: &str) -> Vec<syn::Item> {
         })
     };
     let items = syn::parse_file(source).unwrap().items;
-    let attributes = |item: &syn::Item| match item {
-        syn::Item::Mod(it) => it.attrs.clone(),
-        syn::Item::Use(it) => it.attrs.clone(),
-        _ => Vec::new(),
+    let attributes = |item: &syn::Item| {
+        if let syn::Item::Mod(it) = item {
+            it.attrs.clone()
+        } else if let syn::Item::Use(it) = item {
+            it.attrs.clone()
+        } else {
+            Vec::new()
+        }
     };
     let is_kept = |item: &syn::Item| !attributes(item).iter().any(only_tested);
     items.into_iter().filter(is_kept).collect()

@@ -137,6 +137,7 @@ fn a_plan_tells_each_setting_that_differs() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a list of refusals")]
 fn every_refusal_says_what_to_write() {
     let api = |aws: &str| {
         format!("\n  functions:\n    api: {{ handler: app:app, http: /, aws: {{ {aws} }} }}\n")

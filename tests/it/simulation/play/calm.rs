@@ -116,7 +116,7 @@ impl Play {
                 // A pause of a canary may wait for a person.
                 "Shifting" => {
                     self.act_so(service, Action::Promote { full: false }, "ana")
-                        .await
+                        .await;
                 }
                 "Paused" if is_unclear || self.realm.one_in_hundred(50) => {
                     self.act_so(service, Action::Abort { reason: None }, "ana")

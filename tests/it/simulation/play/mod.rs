@@ -5,6 +5,11 @@
 //! commit, an action, an edit, a fault that begins or ends, a clock that jumps, a death, a start). What must always hold is checked by
 //! `checker`, at every step, and now and then all troubles end and everything must come to rest.
 
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "a judge names the cases that it knows a law of, and lets the others pass"
+)]
+
 mod calm;
 mod checker;
 mod cloud;

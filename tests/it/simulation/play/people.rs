@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use verdigris::{
     cloud::fake::HandEdit,
     desired::DesiredService,
-    name::{CloudName, FunctionName, ServiceKey, Slot},
+    name::{CloudName, FunctionName, ReleaseDigest, ServiceKey, Slot, Timestamp},
     plan::act::Action,
     reconcile::handle::Asked,
 };
@@ -152,6 +152,15 @@ impl Play {
         let reports = self.daemon.handle.report(key);
         let rejected = reports.and_then(|it| it.status.rejected.first().map(|it| it.release));
         let now = self.realm.now();
+        let (action, who) = self.any_action(rejected, now);
+        self.act_so(service, action, who).await;
+    }
+
+    fn any_action(
+        &self,
+        rejected: Option<ReleaseDigest>,
+        now: Timestamp,
+    ) -> (Action, &'static str) {
         let mut chance = self.realm.chance();
         let until = chance
             .bool()
@@ -178,9 +187,7 @@ impl Play {
             21..23 => Action::Unpin,
             _ => Action::Reconcile { token: None },
         };
-        let who = PEOPLE[chance.usize(0..PEOPLE.len())];
-        drop(chance);
-        self.act_so(service, action, who).await;
+        (action, PEOPLE[chance.usize(0..PEOPLE.len())])
     }
 
     pub(crate) async fn act_so(&mut self, service: usize, action: Action, who: &str) {
