@@ -302,16 +302,15 @@ fn has_order(one: &Kind, other: &Kind) -> bool {
         && (one.may_equal(other) || matches!((one, other), (Kind::Any, _) | (_, Kind::Any)))
 }
 
+const IN_TEXT: &str = "`text.contains(\"part\")` looks into a text";
+
 fn is_in(one: &Kind, other: &Kind) -> Inferred {
     match other {
         Kind::List(item) => compared(one.may_equal(item), "is never in a list of", one, item),
         Kind::Map(_) | Kind::Record(_) | Kind::Any => Ok(Kind::Bool),
         Kind::Null | Kind::Bool | Kind::Int | Kind::Double | Kind::Number | Kind::Text => {
-            let help = if matches!(other, Kind::Text) {
-                "`text.contains(\"part\")` looks into a text"
-            } else {
-                ""
-            };
+            let is_text = matches!(other, Kind::Text);
+            let help = if is_text { IN_TEXT } else { "" };
             Err(bad(
                 format!("`in` looks into lists and maps, and has {other}"),
                 help,
