@@ -119,6 +119,7 @@ impl Surroundings {
     /// Nothing is left of a service; who looks at it.
     pub fn forget(&mut self, key: &ServiceKey) -> BTreeSet<ServiceKey> {
         let lookers = self.lookers(key);
+        self.fleets.forget(key);
         let ties = self.services.remove(key).map(|known| known.ties);
         self.untie(key, &ties.unwrap_or_default());
         lookers
