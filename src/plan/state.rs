@@ -131,6 +131,9 @@ pub struct Memory {
     /// Echo of the newest `reconcile` token.
     pub handled: Option<String>,
     pub created_at: Timestamp,
+    /// Opens the windows to the next rollout, if that begins soon.
+    #[serde(default)]
+    pub bypass: Option<Word>,
     /// Since when something is waited for that no other record dates; by [`super::reason::WaitingOn::dated_by_memory`].
     #[serde(default)]
     pub waits: BTreeMap<String, Timestamp>,
@@ -156,6 +159,7 @@ impl Memory {
             environment: None,
             handled: None,
             created_at: now,
+            bypass: None,
             waits: BTreeMap::new(),
         }
     }
