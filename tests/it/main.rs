@@ -40,3 +40,4 @@ mod simulation;
 mod stage;
 mod store;
 mod swaps;
+mod why;
