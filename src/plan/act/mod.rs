@@ -169,22 +169,11 @@ pub fn act(
 }
 
 /// What happens because a person said so happens in their name.
-fn told(write: Write, actor: &Actor) -> Write {
-    match write {
-        Write::Event(mut record) => {
-            record.actor = actor.clone();
-            Write::Event(record)
-        }
-        Write::Memory
-        | Write::Rollout
-        | Write::Live(_)
-        | Write::Release(_)
-        | Write::DropRelease(_)
-        | Write::Intent(_)
-        | Write::DropIntent(_)
-        | Write::History(_)
-        | Write::Forget => write,
+fn told(mut write: Write, actor: &Actor) -> Write {
+    if let Write::Event(record) = &mut write {
+        record.actor = actor.clone();
     }
+    write
 }
 
 /// Makes every target due for a look.

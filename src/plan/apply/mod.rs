@@ -261,7 +261,7 @@ fn gate_asked(
     Some(Write::Rollout)
 }
 
-/// An event of this service. Its sequence number is given when it is written.
+/// An event of this service, to be written.
 pub fn event(
     state: &ServiceState,
     severity: Severity,
@@ -269,8 +269,19 @@ pub fn event(
     message: String,
     now: Timestamp,
 ) -> Write {
+    Write::Event(event_record(state, severity, reason, message, now))
+}
+
+/// An event of this service. Its sequence number is given when it is written.
+pub fn event_record(
+    state: &ServiceState,
+    severity: Severity,
+    reason: &str,
+    message: String,
+    now: Timestamp,
+) -> EventRecord {
     let rollout = state.rollout.as_ref();
-    Write::Event(EventRecord {
+    EventRecord {
         seq: 0,
         at: now,
         severity,
@@ -282,5 +293,5 @@ pub fn event(
             .map(|rollout| rollout.revision.clone())
             .or_else(|| state.memory.asked_revision.clone()),
         rollout: rollout.map(|rollout| rollout.id.0),
-    })
+    }
 }
