@@ -133,7 +133,7 @@ read_by!(
     Start => |text| one_of(text, &[("latest", Self::Latest), ("oldest", Self::Oldest)]),
 );
 
-pub(super) use schema_of;
+pub(super) use {read_by, schema_of};
 
 schema_of!(
     ServiceName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 32 },
