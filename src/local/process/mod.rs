@@ -8,6 +8,7 @@
 mod child;
 mod log;
 mod memory;
+mod pipe;
 
 pub use child::{Child, Exit, Spawn, SpawnError};
 pub use log::{LogLine, LogRing, Stream};
