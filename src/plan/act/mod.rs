@@ -152,6 +152,7 @@ pub fn act(
         Action::Approve { plan } => approve::approve(state, plan.as_deref(), &actor, now),
         Action::Reconcile { token } => {
             forget_age(state);
+            state.memory.repaired.clear();
             state.memory.handled = token.or_else(|| Some(now.to_string()));
             Ok(vec![Write::Memory])
         }

@@ -12,6 +12,7 @@ pub use self::{
     together::together,
 };
 use super::{
+    repairs,
     state::{EventRecord, HistoryEntry, ServiceState, Severity},
     step::Sending,
 };
@@ -228,6 +229,9 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
         writes.push(Write::Intent(key.clone()));
         if key.0.starts_with("drift/") {
             state.memory.next_repair += 1;
+            if let Some(target) = order.target() {
+                repairs::made(state, target, order, reason, now);
+            }
             let found = event(
                 state,
                 Severity::Warning,
