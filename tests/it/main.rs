@@ -34,6 +34,7 @@ mod manifests;
 mod order;
 mod peers;
 mod plans;
+mod policies;
 mod quarantine;
 mod reading;
 mod simulation;
