@@ -21,6 +21,7 @@ mod control;
 mod crashes;
 mod daemon;
 mod demo;
+mod drift;
 mod end_to_end;
 mod gates;
 mod git;

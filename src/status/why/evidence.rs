@@ -54,9 +54,8 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
             let is_its = rollout.is_some_and(|rollout| rollout.release == *release);
             if is_its { failing(state) } else { Vec::new() }
         }
-        WaitingOn::Drift { target, .. } => {
-            let drift = state.seen(*target).map(|seen| &seen.drift);
-            let drift = drift.into_iter().flatten();
+        WaitingOn::Drift { target, .. } | WaitingOn::DriftLoop { target, .. } => {
+            let drift = state.drift(*target).into_iter();
             drift.map(ToString::to_string).collect()
         }
         WaitingOn::Prune { .. }

@@ -248,6 +248,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }
+        | WaitingOn::DriftLoop { .. }
         | WaitingOn::Prune { .. }
         | WaitingOn::Dependency { .. }
         | WaitingOn::Group { .. }
@@ -295,6 +296,9 @@ fn what(on: &WaitingOn) -> String {
         WaitingOn::Drift { target, message } => {
             format!("drift on {target} is only told: {message}")
         }
+        WaitingOn::DriftLoop { target, message } => {
+            format!("repairs on {target} do not last, so no more are made: {message}")
+        }
         WaitingOn::Manifest { faults } => match faults.len() {
             1 => "the newest manifest is wrong".to_owned(),
             count => format!("the newest manifest is wrong in {count} places"),
@@ -324,6 +328,7 @@ fn needs(on: &WaitingOn) -> Needs {
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }
+        | WaitingOn::DriftLoop { .. }
         | WaitingOn::Prune { .. }
         | WaitingOn::CanaryPause { until: None, .. }
         | WaitingOn::Suspended { until: None, .. }
