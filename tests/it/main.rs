@@ -35,6 +35,7 @@ mod manifests;
 mod order;
 mod peers;
 mod plans;
+mod policies;
 mod quarantine;
 mod reading;
 mod simulation;

@@ -6,6 +6,7 @@
 mod azure_clients;
 mod git_server;
 mod lambda_clients;
+pub(crate) mod model;
 mod runtime_clients;
 
 use std::{
@@ -73,6 +74,15 @@ fn python_of_az(name: &str) -> Command {
         "a Python virtual environment with tests/peers/az.txt installed",
     );
     python_of(installed(venv.join("bin/python")), name)
+}
+
+/// The Python of LocalStack's environment.
+pub(crate) fn python_of_localstack() -> PathBuf {
+    let venv = named(
+        "VERDIGRIS_TEST_LOCALSTACK",
+        "a Python virtual environment with tests/peers/localstack.txt installed",
+    );
+    installed(venv.join("bin/python"))
 }
 
 fn python_of(python: PathBuf, name: &str) -> Command {
