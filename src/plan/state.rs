@@ -18,6 +18,7 @@ use crate::{
         ServiceName, Timestamp,
     },
     observed::{Observed, Scope},
+    plan::repairs::Repaired,
     rollout::{
         Rollout, Transition,
         intent::{Failure, Intent, IntentKey, Order},
@@ -121,6 +122,8 @@ pub struct Memory {
     pub rejected: BTreeMap<ReleaseDigest, Rejection>,
     pub next_rollout: u64,
     pub next_repair: u64,
+    #[serde(default)]
+    pub repaired: BTreeMap<CloudName, Repaired>,
     /// Every function that the service has, or had since it was pruned last.
     pub functions: BTreeSet<FunctionName>,
     /// What it depends on: deleted after it, when Git names neither any more.
@@ -154,6 +157,7 @@ impl Memory {
             rejected: BTreeMap::new(),
             next_rollout: 1,
             next_repair: 1,
+            repaired: BTreeMap::new(),
             functions: BTreeSet::new(),
             depends_on: BTreeSet::new(),
             environment: None,

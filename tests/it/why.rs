@@ -58,6 +58,7 @@ kinds! {
     Pinned "pinned",
     Rejected "rejected",
     Drift "drift",
+    DriftLoop "driftLoop",
     Prune "prune",
     Dependency "dependency",
     Group "group",
@@ -118,6 +119,7 @@ const SCENES: &[&str] = &[
     "pinned by a rollback",
     "rejected",
     "drift",
+    "driftLoop",
     "prune",
     "dependency",
     "group",
@@ -148,6 +150,7 @@ async fn scene(name: &str) -> (Stage, ServiceKey) {
         "pinned by a rollback" => (rolled_back().await, "prod/shop"),
         "rejected" => (rejected().await, "prod/shop"),
         "drift" => (drifted().await, "prod/shop"),
+        "driftLoop" => (drifting().await, "prod/shop"),
         "prune" => (dropped().await, "prod/a"),
         "dependency" => (depending().await, "prod/a"),
         "group" => (grouped().await, "prod/cart"),
@@ -396,17 +399,29 @@ async fn rejected() -> Stage {
 
 async fn drifted() -> Stage {
     let mut one = version("1");
-    one.drift = DriftMode::Observe;
+    one.drift.mode = DriftMode::Observe;
     let mut stage = Stage::new().await;
     stage.commit(&[one]).await;
     stage.pass(SETTLED).await;
-    let edit = HandEdit::Field {
+    stage.cloud(CloudName::Aws).edit(&key(), more_memory());
+    stage.pass(MINUTE).await;
+    stage
+}
+
+fn more_memory() -> HandEdit {
+    HandEdit::Field {
         slot: Slot::Blue,
         path: "stock.memory".to_owned(),
         value: Some("1024".to_owned()),
-    };
-    stage.cloud(CloudName::Aws).edit(&key(), edit);
-    stage.pass(MINUTE).await;
+    }
+}
+
+async fn drifting() -> Stage {
+    let stage = live(&["1"]).await;
+    for _ in 0..3 {
+        stage.cloud(CloudName::Aws).edit(&key(), more_memory());
+        stage.pass(3 * MINUTE).await;
+    }
     stage
 }
 

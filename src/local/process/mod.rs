@@ -9,6 +9,7 @@
 mod child;
 mod log;
 mod memory;
+mod pipe;
 mod watchdog;
 
 pub use child::{Child, Exit, Spawn, SpawnError};

@@ -14,6 +14,7 @@ pub use self::{
     together::together,
 };
 use super::{
+    repairs,
     state::{EventRecord, HistoryEntry, ServiceState, Severity},
     step::Sending,
 };
@@ -240,6 +241,9 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
         writes.push(Write::Intent(key.clone()));
         if key.0.starts_with("drift/") {
             state.memory.next_repair += 1;
+            if let Some(target) = order.target() {
+                repairs::made(state, target, order, reason, now);
+            }
             let found = event(
                 state,
                 Severity::Warning,
@@ -273,7 +277,7 @@ fn gate_asked(
     Some(Write::Rollout)
 }
 
-/// An event of this service. Its sequence number is given when it is written.
+/// An event of this service, to be written.
 pub fn event(
     state: &ServiceState,
     severity: Severity,
@@ -281,8 +285,19 @@ pub fn event(
     message: String,
     now: Timestamp,
 ) -> Write {
+    Write::Event(event_record(state, severity, reason, message, now))
+}
+
+/// An event of this service. Its sequence number is given when it is written.
+pub fn event_record(
+    state: &ServiceState,
+    severity: Severity,
+    reason: &str,
+    message: String,
+    now: Timestamp,
+) -> EventRecord {
     let rollout = state.rollout.as_ref();
-    Write::Event(EventRecord {
+    EventRecord {
         seq: 0,
         at: now,
         severity,
@@ -294,5 +309,5 @@ pub fn event(
             .map(|rollout| rollout.revision.clone())
             .or_else(|| state.memory.asked_revision.clone()),
         rollout: rollout.map(|rollout| rollout.id.0),
-    })
+    }
 }

@@ -55,10 +55,13 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
             let is_its = rollout.is_some_and(|rollout| rollout.release == *release);
             if is_its { failing(state) } else { Vec::new() }
         }
-        WaitingOn::Drift { target, .. } => {
-            let drift = state.seen(*target).map(|seen| &seen.drift);
-            let drift = drift.into_iter().flatten();
-            drift.map(ToString::to_string).collect()
+        WaitingOn::Drift { target, message } | WaitingOn::DriftLoop { target, message } => {
+            let fields = state.drift(*target).into_iter();
+            let fields: Vec<String> = fields.map(|field| field.to_string()).collect();
+            match fields.is_empty() {
+                true => vec![message.clone()],
+                false => fields,
+            }
         }
         WaitingOn::Dependency { standing, .. }
         | WaitingOn::Group { standing, .. }

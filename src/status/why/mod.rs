@@ -248,6 +248,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }
+        | WaitingOn::DriftLoop { .. }
         | WaitingOn::Prune { .. }
         | WaitingOn::Dependency { .. }
         | WaitingOn::Group { .. }

@@ -32,9 +32,8 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         }
         WaitingOn::Order { failure, .. } => {
             let tries = failure.as_ref().map(|_| verb("events", "shows every try"));
-            let end = is_rolling.then(abort);
             let ways = person(failure.as_ref()).into_iter();
-            ways.chain(tries).chain(end).collect()
+            ways.chain(tries).chain(is_rolling.then(abort)).collect()
         }
         WaitingOn::Gate { .. } => vec![abort()],
         WaitingOn::Approval { plan, .. } => {
@@ -68,6 +67,9 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         WaitingOn::Drift { .. } => {
             vec![plainly("undo it on the cloud, or write `drift: enforce`")]
         }
+        WaitingOn::DriftLoop { .. } => {
+            vec![leave_to_others(), verb("reconcile", "repairs it once more")]
+        }
         WaitingOn::Dependency { service, .. }
         | WaitingOn::Group { service, .. }
         | WaitingOn::Environment { service, .. } => vec![other(service)],
@@ -94,6 +96,10 @@ fn open(service: &ServiceKey) -> Way {
 fn other(service: &ServiceKey) -> Way {
     let text = "says why that one is not there yet";
     command(format!("verdigris why {service}"), text)
+}
+
+fn leave_to_others() -> Way {
+    plainly("stop what sets it back, or leave the field to it: `drift: { ignore: [...] }`")
 }
 
 fn unread() -> Way {

@@ -58,6 +58,9 @@ pub(super) fn what(on: &WaitingOn) -> String {
         WaitingOn::Drift { target, .. } => {
             format!("{target} blue was changed by hand, and the service asks only to be told")
         }
+        WaitingOn::DriftLoop { target, .. } => {
+            format!("repairs on {target} do not last, so no more are made")
+        }
         WaitingOn::Manifest { faults } => match faults.len() {
             1 => "the newest manifest is wrong".to_owned(),
             count => format!("the newest manifest is wrong in {count} places"),
@@ -111,6 +114,7 @@ pub(super) fn needs(on: &WaitingOn) -> Needs {
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }
+        | WaitingOn::DriftLoop { .. }
         | WaitingOn::Prune { .. }
         | WaitingOn::CanaryPause { until: None, .. }
         | WaitingOn::Suspended { until: None, .. }

@@ -112,7 +112,7 @@ pub(super) async fn furnish(rig: &Rig) {
         .ask_one(&key("prod/shipping"), Some(&Asked::Invalid(wrong)))
         .await;
     let mut watched = desired("prod/pricing", 2, vec![]);
-    watched.drift = DriftMode::Observe;
+    watched.drift = DriftMode::Observe.into();
     rig.bring(watched, ServicePhase::Live).await;
     let edit = HandEdit::Field {
         slot: Slot::Blue,

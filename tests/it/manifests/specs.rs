@@ -90,7 +90,7 @@ fn every_key_of_a_service_has_its_meaning() {
     assert_eq!(service.runtime, Runtime::Node("22".to_owned()));
     assert_eq!(service.source.as_str(), "services/inventory");
     assert_eq!(service.build.as_deref(), Some("npm ci"));
-    assert_eq!(service.drift, DriftMode::Observe);
+    assert_eq!(service.drift, DriftMode::Observe.into());
     let across = Across::InOrder {
         first: CloudName::Azure,
         soak: Duration::from_secs(600),
@@ -203,7 +203,7 @@ spec:
     );
     assert_eq!(service.rollout.across, Across::Together);
     assert_eq!(service.rollout.bake, Duration::ZERO);
-    assert_eq!(service.drift, DriftMode::Enforce);
+    assert_eq!(service.drift, DriftMode::Enforce.into());
     assert_eq!(service.source.as_str(), "");
 }
 

@@ -411,7 +411,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
             strategy: Strategy::BlueGreen,
         },
         depends_on: BTreeSet::new(),
-        drift: DriftMode::Enforce,
+        drift: DriftMode::Enforce.into(),
     };
     let id =
         |text: &str| ObjectId::new(CodeDigest::of(text.as_bytes()).hex()[..40].to_owned()).unwrap();
