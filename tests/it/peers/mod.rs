@@ -7,6 +7,7 @@ mod az_cli;
 mod azure_client;
 mod git_server;
 mod lambda_clients;
+mod lambda_recorded;
 pub(crate) mod model;
 mod runtime_clients;
 
