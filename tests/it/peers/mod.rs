@@ -3,8 +3,7 @@
 //!
 //! They are installed where `VERDIGRIS_TEST_VENV` and `VERDIGRIS_TEST_NODE` say, from `tests/peers/`. A test without them fails.
 
-mod az_cli;
-mod azure_client;
+mod azure_clients;
 mod git_server;
 mod lambda_clients;
 mod lambda_recorded;
