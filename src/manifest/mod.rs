@@ -6,6 +6,7 @@
 
 pub mod aws;
 mod check;
+mod drift;
 pub mod fault;
 pub mod gates;
 mod raw;

@@ -176,7 +176,7 @@ async fn drift_that_is_only_told_waits_for_a_person_and_holds_up_no_release() {
         edits: &[(CloudName::Azure, HandEdit::Swap)],
     };
     let observe = |number: &str| DesiredService {
-        drift: DriftMode::Observe,
+        drift: DriftMode::Observe.into(),
         ..version(number)
     };
     assert_snapshot!(plan(swapped(), Some(observe("2"))).await, @"waits on a person: drift on azure is only told: drift: blue holds 4c5f94d67407");

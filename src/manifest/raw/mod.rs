@@ -31,7 +31,7 @@ pub(super) use self::{
     window::WindowText,
 };
 use super::{
-    spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
+    spec::{GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
     yaml::{Node, Place},
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName};
@@ -65,6 +65,7 @@ macro_rules! record {
 
 /// Below the macro that they use.
 mod aws;
+mod drift;
 mod http;
 mod measured;
 mod steps;
@@ -74,6 +75,7 @@ pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
     LogsText, PermissionText, QueueText, UrlText, VpcText,
 };
+pub(super) use self::drift::{DriftLong, DriftText};
 
 record! {
     /// A set of functions that are deployed, promoted and rolled back as one, on every cloud of its environments.
@@ -166,8 +168,8 @@ record! {
         /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
         "dependsOn" depends_on: Vec<At<ServiceName>>,
         "rollout" rollout: RolloutText,
-        /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
-        "drift" drift: DriftMode,
+        /// `enforce` (the default) repairs what was changed by hand, `observe` only tells; or `{ mode: enforce, ignore: [stock.memory] }`.
+        "drift" drift: DriftText,
         "aws" aws: FunctionAwsText,
     }
 }

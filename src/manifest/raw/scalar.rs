@@ -12,7 +12,7 @@ use super::{
 use crate::{
     manifest::{
         aws::{Architecture, LogFormat, LogLevel, Start, UrlAuth},
-        spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
+        spec::{DriftMode, FieldPattern, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
         yaml::{Node, Place},
     },
     name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName},
@@ -123,6 +123,7 @@ read_by!(
     MethodWord => |text| form::method(text).map(Self),
     ApiVersion => |text| one_of(text, &[(Self::V1ALPHA1, Self)]),
     DriftMode => |text| one_of(text, &[("enforce", Self::Enforce), ("observe", Self::Observe)]),
+    FieldPattern => |text| Self::new(text).map_err(|message| (message, "write it as drift is told, such as `stock.env.LOG_LEVEL` or `*.memory`".to_owned())),
     GateStage => |text| one_of(text, &[("staging", Self::Staging), ("promotion", Self::Promotion)]),
     CloudName => |text| one_of(text, &[("aws", Self::Aws), ("azure", Self::Azure)]),
     Label => |text| form::label(text).map(|()| Self),
@@ -133,7 +134,7 @@ read_by!(
     Start => |text| one_of(text, &[("latest", Self::Latest), ("oldest", Self::Oldest)]),
 );
 
-pub(super) use schema_of;
+pub(super) use {read_by, schema_of};
 
 schema_of!(
     ServiceName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 32 },
@@ -150,6 +151,7 @@ schema_of!(
     MethodWord => { "type": "string", "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] },
     ApiVersion => { "const": "verdigris.dev/v1alpha1" },
     DriftMode => { "type": "string", "enum": ["enforce", "observe"] },
+    FieldPattern => { "type": "string", "pattern": "^[A-Za-z0-9_.*/:-]+$", "examples": ["stock.env.LOG_LEVEL"] },
     GateStage => { "type": "string", "enum": ["staging", "promotion"] },
     CloudName => { "type": "string", "enum": ["aws", "azure"] },
     FailureLimit => { "type": "integer", "minimum": -1 },

@@ -14,8 +14,11 @@ use serde::{Deserialize, Serialize};
 pub use self::gate::{
     ApprovalGate, Capture, CommandGate, Gate, GateKind, GateStage, HttpGate, HttpStep, Measure,
 };
-pub use super::window::{Window, WindowEffect};
 use super::{aws::AwsFunction, strategy::Strategy};
+pub use super::{
+    drift::{Drift, DriftMode, FieldPattern},
+    window::{Window, WindowEffect},
+};
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
 /// A folder or file of the repository: relative, `/`-separated, without `.`, `..` or empty parts. The root is empty.
@@ -120,7 +123,7 @@ pub struct Service {
     /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
     pub depends_on: BTreeSet<ServiceName>,
     pub rollout: RolloutSpec,
-    pub drift: DriftMode,
+    pub drift: Drift,
 }
 
 /// One function: one Lambda function, one entry of the Function App.
@@ -212,17 +215,6 @@ pub enum Across {
     Together,
     /// One, then a soak, then the other.
     InOrder { first: CloudName, soak: Duration },
-}
-
-/// What is done about live state that nobody asked for in Git.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriftMode {
-    /// It is repaired.
-    #[default]
-    Enforce,
-    /// It is told.
-    Observe,
 }
 
 /// Where services run.
