@@ -332,7 +332,7 @@ async fn an_approval_is_for_one_plan_and_void_when_the_plan_becomes_another() {
     }
     let mut two = with_approval("2", two);
     // Else what is changed by hand would be put right while people think.
-    two.drift = DriftMode::Observe;
+    two.drift = DriftMode::Observe.into();
     stage.commit(&[two]).await;
     stage.until(&key(), "AwaitingApproval").await;
     let hash = stage.handle.plan(&key()).await.unwrap().hash.unwrap();

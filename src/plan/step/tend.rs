@@ -53,5 +53,5 @@ fn tended(state: &ServiceState, now: Timestamp) -> Option<(ReleaseDigest, DriftM
         && state.writing().is_none()
         && state.suspension(now).is_none();
     let promoted = state.memory.promoted.filter(|_| is_free)?;
-    Some((promoted, desired.drift))
+    Some((promoted, desired.drift.mode))
 }

@@ -196,6 +196,12 @@ impl Play {
                 let told = format!("{} on {target} still shares its requests", member.key);
                 Err(("all targets serve what git asks for", told))
             }
+            Rest::Blue(Some(_)) | Rest::Waiting(Some(_))
+                if self.realm.checker().is_bent(service, target) =>
+            {
+                let told = format!("{} on {target} is not as its release says", member.key);
+                Err(("drift is repaired", told))
+            }
             Rest::Blue(wanted) | Rest::Waiting(wanted) if *wanted == blue => Ok(()),
             Rest::Blue(wanted) | Rest::Waiting(wanted) => {
                 let told = format!("{} on {target} holds {blue:?}, not {wanted:?}", member.key);

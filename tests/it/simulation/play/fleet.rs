@@ -401,7 +401,7 @@ impl Member {
                 true => self.needs.clone(),
                 false => BTreeSet::new(),
             },
-            drift: way.drift,
+            drift: way.drift.into(),
         }
     }
 

@@ -241,7 +241,7 @@ impl Play {
         });
         let is_refused = matches!(&done, Some(Err(error)) if !error.contains("told to fail"));
         let is_sure = matches!(done, Some(Ok(())));
-        if !is_refused {
+        if matches!(action, Action::Resume) || !is_refused {
             self.granted(service, &action, who, is_sure);
         }
     }
@@ -298,7 +298,7 @@ impl Play {
             _ => HandEdit::Field {
                 slot: Slot::Blue,
                 path: "stock.memory".to_owned(),
-                value: Some(chance.u32(1..999).to_string()),
+                value: Some(chance.u32(300..999).to_string()),
             },
         };
         drop(chance);
@@ -306,7 +306,11 @@ impl Play {
             .step("by hand", || format!("{} on {cloud}: {edit:?}", member.key));
         self.realm.checker().edited(service);
         let site = &self.realm.sites[site_of(member.environment, cloud)];
+        let is_field = matches!(edit, HandEdit::Field { .. });
         site.cloud.edit(&member.key, edit);
+        if is_field {
+            self.realm.checker().bent(service, cloud);
+        }
         let blue = site.cloud.held(&member.key, Slot::Blue);
         self.realm.checker().holds(service, cloud, blue);
     }

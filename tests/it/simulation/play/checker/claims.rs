@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 use verdigris::{
+    cloud::fake::Operation,
     manifest::spec::GateStage,
     name::{CloudName, ReleaseDigest, Timestamp},
 };
@@ -189,7 +190,15 @@ impl Facts {
         let Some(run) = self.run.as_ref().filter(|run| !run.is_muddled) else {
             return Ok(());
         };
-        let holds = |target: &&CloudName| self.sides[side_of(**target)].blue == Some(run.release);
+        let moved = |target: CloudName| {
+            let steps = run.begun.keys();
+            steps.into_iter().any(|(operation, _, cloud)| {
+                *cloud == target && matches!(operation, Operation::Promote | Operation::Repair)
+            })
+        };
+        let holds = |target: &&CloudName| {
+            moved(**target) && self.sides[side_of(**target)].blue == Some(run.release)
+        };
         match self.targets.iter().find(holds) {
             None => Ok(()),
             Some(target) => {

@@ -127,6 +127,8 @@ struct Side {
     /// The newest look that was answered showed something that is not ours, since then.
     foreign_since: Option<Instant>,
     writing: Option<u64>,
+    /// A field of blue is not as its release says.
+    is_bent: bool,
     /// What the newest look told to the daemon that lives.
     shown: Option<turn::Shown>,
     /// What blue holds now, and all that it ever held.
@@ -244,7 +246,7 @@ impl Checker {
             calendar,
             needs: desired.depends_on.clone(),
             group: desired.rollout.group.clone(),
-            drift: desired.drift,
+            drift: desired.drift.mode,
         };
         if !matches!(&facts.asked, Asked::Wanted(before) if before.is_like(&wanted)) {
             facts.asked_at = Some(Instant::now());
@@ -342,6 +344,12 @@ impl Checker {
         self.jumps += 1;
     }
 
+    /// Somebody changed a field of blue.
+    pub(crate) fn bent(&mut self, service: usize, cloud: CloudName) {
+        let side = &mut self.services[service].sides[side_of(cloud)];
+        side.is_bent = side.blue.is_some();
+    }
+
     pub(crate) fn edited(&mut self, service: usize) {
         self.trouble(service, "edited by hand");
         self.services[service].is_edited = true;
@@ -365,7 +373,7 @@ impl Checker {
             return;
         };
         if is_sure {
-            run.answers.clear();
+            run.ask_again();
         }
         run.forgive();
     }
@@ -507,6 +515,15 @@ impl Run {
             || !matches!(across, Some(Across::InOrder { first, .. }) if *first != sent.cloud)
             || self.is_muddled;
         was_sent(sent.cloud) || is_together && CloudName::ALL.into_iter().any(was_sent)
+    }
+
+    /// What was measured counts no more; once blue moves that is what is measured then, since what passed before it stays passed.
+    fn ask_again(&mut self) {
+        let gates = self.wanted.iter().flat_map(|wanted| &wanted.gates);
+        let before = gates.filter(|gate| gate.after == GateStage::Staging);
+        let before: BTreeSet<String> = before.map(|gate| gate.name.to_string()).collect();
+        let is_kept = |name: &str| self.turned.is_some() && before.contains(name);
+        self.answers.retain(|(name, _), _| is_kept(name));
     }
 
     fn forgive(&mut self) {

@@ -103,6 +103,9 @@ impl Checker {
         release: Option<ReleaseDigest>,
     ) {
         let facts = &mut self.services[service];
+        if operation == Operation::Repair {
+            facts.sides[side_of(cloud)].is_bent = false;
+        }
         let Some(run) = facts
             .run
             .as_mut()
@@ -119,6 +122,7 @@ impl Checker {
     /// What blue holds on a cloud now.
     pub(crate) fn holds(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
         let side = &mut self.services[service].sides[side_of(cloud)];
+        side.is_bent &= side.blue == blue;
         side.blue = blue;
         side.held.extend(blue);
     }

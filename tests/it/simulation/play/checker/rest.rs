@@ -1,8 +1,8 @@
 //! Where things must come to rest when all troubles are over.
 
-use verdigris::name::ReleaseDigest;
+use verdigris::name::{CloudName, ReleaseDigest};
 
-use super::{Asked, Checker, Facts};
+use super::{Asked, Checker, Facts, Wanted, side_of};
 
 /// What the daemon tells of a service.
 #[derive(Clone, Debug, Default)]
@@ -58,9 +58,7 @@ impl Checker {
                     return Ok(Rest::Lost);
                 }
                 // Nobody puts right what is only to be watched.
-                let is_watched = wanted.is_observed_only()
-                    && (facts.is_edited || facts.is_moved)
-                    && told.live.is_some();
+                let is_watched = wanted.is_observed_only();
                 let goes_on = rest == Rest::Blue(Some(wanted.release));
                 if goes_on && told.live != Some(wanted.release) && self.waits(service, all) {
                     // Where nothing was live, nothing is put right.
@@ -96,7 +94,7 @@ impl Checker {
             if is_mate {
                 it.is_held(&all[other]) || self.waits_outside(other, all)
             } else {
-                (is_needed || is_proof) && !it.is_as_asked(&all[other])
+                (is_needed || is_proof) && !it.is_in_place(&all[other])
             }
         })
     }
@@ -115,7 +113,7 @@ impl Checker {
                 is_near && wanted.needs.contains(&it.key.service) && group != wanted.group.as_ref();
             let is_proof =
                 facts.follows.is_some() && !is_near && it.key.service == facts.key.service;
-            (is_needed || is_proof) && !it.is_as_asked(told)
+            (is_needed || is_proof) && !it.is_in_place(told)
         })
     }
 
@@ -128,6 +126,11 @@ impl Checker {
                 && newest.is_some_and(|wanted| wanted.needs.contains(&facts.key.service))
         };
         self.services.iter().any(|it| needs_it(&it))
+    }
+
+    /// Whether a field of blue is not as its release says.
+    pub(crate) fn is_bent(&self, service: usize, cloud: CloudName) -> bool {
+        self.services[service].sides[side_of(cloud)].is_bent
     }
 
     /// Whether some order is on its way or at work.
@@ -151,6 +154,12 @@ impl Facts {
             return false;
         }
         told.pin.is_some() || wanted.is_some_and(|wanted| told.rejected.contains(&wanted))
+    }
+
+    /// The same, and blue is sure to be put right.
+    fn is_in_place(&self, told: &Told) -> bool {
+        let is_watched = self.asked.wanted().is_some_and(Wanted::is_observed_only);
+        self.is_as_asked(told) && !is_watched
     }
 
     fn is_as_asked(&self, told: &Told) -> bool {
