@@ -4,6 +4,7 @@ mod contract;
 mod guards;
 mod local;
 mod moments;
+mod policy;
 mod prism;
 mod slots;
 
