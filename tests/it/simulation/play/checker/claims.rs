@@ -124,7 +124,7 @@ impl Facts {
             jumps,
             answers: BTreeMap::new(),
             approvals: BTreeMap::new(),
-            is_opened: false,
+            is_opened: !is_rollback && std::mem::take(&mut self.is_next_opened),
             turned: None,
             is_dragged: false,
             moved: [None, None],

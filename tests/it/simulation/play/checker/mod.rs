@@ -105,6 +105,8 @@ pub(crate) struct Facts {
     is_moved: bool,
     /// What was asked for last, asked for still or not.
     newest: Option<Wanted>,
+    /// The windows are open to the next rollout.
+    is_next_opened: bool,
     /// Some record of it rotted: the daemon may have forgotten what it said.
     is_forgetful: bool,
     /// The daemon has a record of it.
@@ -213,6 +215,7 @@ impl Checker {
             is_edited: false,
             is_moved: false,
             newest: None,
+            is_next_opened: false,
             is_forgetful: false,
             is_known: false,
             built_at: None,
@@ -385,10 +388,12 @@ impl Checker {
         }
     }
 
-    /// The windows are open to the rollout under way.
+    /// The windows are open to the rollout under way, or to the next.
     pub(crate) fn opened(&mut self, service: usize) {
-        if let Some(run) = &mut self.services[service].run {
-            run.is_opened = true;
+        let facts = &mut self.services[service];
+        match facts.run.as_mut().filter(|run| !run.is_over) {
+            Some(run) => run.is_opened = true,
+            None => facts.is_next_opened = true,
         }
     }
 
