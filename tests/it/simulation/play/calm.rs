@@ -21,6 +21,9 @@ const REST_MAX: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked whether things are at rest.
 const LOOK: Duration = Duration::from_secs(15);
 
+/// How often people ask for another look at what does not come to rest.
+const RECONCILE: Duration = Duration::from_secs(10 * 60);
+
 /// The last swap may yet undo itself.
 const REVERSION_MAX: Duration = Duration::from_secs(210);
 
@@ -67,6 +70,11 @@ impl Play {
                 return self
                     .realm
                     .broke(law, format!("{told}, after {REST_MAX:?} of calm"));
+            }
+            let waited = tokio::time::Instant::now() - began;
+            if waited.as_secs() % RECONCILE.as_secs() < LOOK.as_secs() {
+                // Repairs that did not last have stopped, and wait for a person to say so.
+                self.look_again().await;
             }
             self.nudge().await;
             tokio::time::sleep(LOOK).await;
@@ -119,6 +127,10 @@ impl Play {
                 }
                 // What green held may be gone: then asking again does not help.
                 // A pause of a canary may wait for a person.
+                "Shifting" if is_unclear => {
+                    self.act_so(service, Action::Abort { reason: None }, "ana")
+                        .await;
+                }
                 "Shifting" => {
                     self.act_so(service, Action::Promote { full: false }, "ana")
                         .await;
@@ -256,13 +268,16 @@ impl Play {
             self.act_so(service, Action::Reconcile { token: None }, "ana")
                 .await;
         }
-        let mut written = self.written().await;
         // What waits for others goes as far as it can before it waits.
         let mut left = WAITING_MAX.as_secs() / QUIET.as_secs();
-        while written > 0 && left > 0 && self.is_any(|rest| matches!(rest, Rest::Waiting(_))) {
-            written = self.written().await;
+        let written = loop {
+            let is_any_waiting = self.is_any(|rest| matches!(rest, Rest::Waiting(_)));
+            let written = self.written().await;
             left -= 1;
-        }
+            if written == 0 || !is_any_waiting || left == 0 {
+                break written;
+            }
+        };
         if written > 0 {
             let told = format!("{written} orders with nothing new");
             self.realm.broke("a second pass is quiet", told);

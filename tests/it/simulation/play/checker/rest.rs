@@ -53,8 +53,7 @@ impl Checker {
             Asked::Wanted(wanted) | Asked::Invalid(Some(wanted)) => {
                 let rest = facts.followed(wanted.release, told)?;
                 // What was lost with the store, and is asked for no more, cannot be brought back.
-                let back = facts.live.into_iter().chain(told.live);
-                if back.into_iter().any(|live| !facts.known.contains(&live)) {
+                if facts.is_lost(told) {
                     return Ok(Rest::Lost);
                 }
                 // Nobody puts right what is only to be watched.
@@ -148,12 +147,19 @@ impl Checker {
 }
 
 impl Facts {
+    fn is_lost(&self, told: &Told) -> bool {
+        let mut back = self.live.into_iter().chain(told.live);
+        back.any(|live| !self.known.contains(&live))
+    }
+
     fn is_held(&self, told: &Told) -> bool {
         let wanted = self.asked.wanted().map(|wanted| wanted.release);
         if self.is_as_asked(told) {
             return false;
         }
-        told.pin.is_some() || wanted.is_some_and(|wanted| told.rejected.contains(&wanted))
+        self.is_lost(told)
+            || told.pin.is_some()
+            || wanted.is_some_and(|wanted| told.rejected.contains(&wanted))
     }
 
     /// The same, and blue is sure to be put right.

@@ -187,7 +187,8 @@ impl Checker {
     }
 
     fn standing(&self, facts: &Facts, other: &Facts) -> Standing {
-        if other.is_in_motion() || facts.is_asked_anew() || other.is_forgetful {
+        let is_forgetful = facts.is_forgetful || other.is_forgetful;
+        if other.is_in_motion() || facts.is_asked_anew() || is_forgetful {
             return Standing::InMotion;
         }
         match &other.asked {
