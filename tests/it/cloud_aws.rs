@@ -48,7 +48,7 @@ pub(crate) fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
 fn within(quotas: Quotas, endpoint: &Url, details_for: Duration) -> AwsOptions {
     let target = AwsTarget {
         region: REGION.to_owned(),
-        role: ROLE.to_owned(),
+        role: Role::Given(ROLE.to_owned()),
     };
     let limits = Arc::new(AccountLimits::new(quotas));
     let environment = EnvironmentName::new(ENVIRONMENT).unwrap();

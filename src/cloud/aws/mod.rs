@@ -24,6 +24,7 @@ mod metrics;
 mod package;
 mod promote;
 mod remove;
+mod roles;
 mod settings;
 mod shift;
 mod slots;
@@ -42,7 +43,7 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::{Events, Lambda, LogGroups},
+    lambda::{Events, Lambda, LogGroups, Roles},
     survey::{Details, Standing},
 };
 use crate::{
@@ -100,6 +101,7 @@ pub struct AwsCloud {
     lambda: Lambda,
     events: Events,
     log_groups: LogGroups,
+    roles: Roles,
     details: Mutex<BTreeMap<String, Details>>,
     /// Large packages go one after the other.
     uploads: tokio::sync::Mutex<()>,
@@ -127,6 +129,7 @@ impl AwsCloud {
         Self {
             events: lambda.events(),
             log_groups: lambda.log_groups(),
+            roles: lambda.roles(),
             lambda,
             details: Mutex::default(),
             uploads: tokio::sync::Mutex::default(),

@@ -89,6 +89,7 @@ impl AwsCloud {
                     wanted: &wanted,
                     description: description(release),
                 };
+                self.make_role(release, function).await?;
                 let published = self.publication(&work).await;
                 self.forget(&seen.name);
                 let Published { version, others } = published?;
@@ -116,7 +117,7 @@ impl AwsCloud {
         self.point(seen, Slot::Green, version, marks).await?;
         self.tag_release(release, seen).await?;
         if published.is_some_and(|others| others >= self.options.keep_versions) {
-            self.delete_old_versions(&seen.name, version).await;
+            self.delete_old_versions(seen, version).await;
         }
         Ok(())
     }

@@ -437,7 +437,7 @@ fn environment() -> Environment {
         follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
-            role: "arn:aws:iam::123456789012:role/functions".to_owned(),
+            role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
         }),
         azure: Some(AzureTarget {
             subscription: "00000000-0000-0000-0000-000000000001".to_owned(),

@@ -29,6 +29,8 @@ mod functions;
 mod json;
 mod log_groups;
 mod policies;
+mod query;
+mod roles;
 mod signed;
 mod sources;
 mod urls;
@@ -65,6 +67,7 @@ pub(super) use self::{
     functions::{Change, Code, Function},
     log_groups::LogGroups,
     policies::permit_url,
+    roles::Roles,
     signed::{Asking, Said, Signed},
     urls::Address,
 };
@@ -272,6 +275,11 @@ impl Lambda {
     /// EventBridge, as the same person.
     pub(super) fn events(&self) -> Events {
         Events(self.signed.clone())
+    }
+
+    /// IAM, as the same person.
+    pub(super) fn roles(&self) -> Roles {
+        Roles(self.signed.clone())
     }
 
     /// CloudWatch Logs, as the same person.
