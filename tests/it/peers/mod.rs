@@ -6,6 +6,7 @@
 mod azure_clients;
 mod git_server;
 mod lambda_clients;
+mod lambda_recorded;
 pub(crate) mod model;
 mod runtime_clients;
 
