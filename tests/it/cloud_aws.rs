@@ -23,7 +23,7 @@ use verdigris::{
         aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
     },
     local::lambda::{self, LambdaOptions},
-    manifest::spec::AwsTarget,
+    manifest::spec::{AwsTarget, Role},
     name::{EnvironmentName, FunctionName, ServiceKey},
 };
 

@@ -5,6 +5,8 @@
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
+//! A function that asks for rights has a role of its own, named by what it may do; `roles` says how it comes and goes.
+//!
 //! What calls a function is attached to `blue` and to nothing else; `duties` says how it comes and goes with a release.
 //!
 //! # Calls

@@ -293,14 +293,15 @@ impl Statements {
 }
 
 impl AwsCloud {
-    /// Makes the role of a function where it is to have one of its own. What is there and not ours is left alone.
+    /// Makes the role of a function where it is to have one of its own, and says whether it is. What is there and not ours is left
+    /// alone.
     pub(super) async fn make_role(
         &self,
         release: &Release,
         function: &FunctionName,
-    ) -> Result<(), CloudError> {
+    ) -> Result<bool, CloudError> {
         let RunsAs::Own(own) = wanted(release, function, &self.options.target) else {
-            return Ok(());
+            return Ok(false);
         };
         let OwnRole {
             path,
@@ -323,7 +324,8 @@ impl AwsCloud {
                 self.roles.create(&path, &name, TRUST, &tags).await?;
             }
         }
-        self.roles.put_policy(&name, &policy).await
+        self.roles.put_policy(&name, &policy).await?;
+        Ok(true)
     }
 
     /// Deletes roles of ours that versions which are gone had, and that none which is left has.

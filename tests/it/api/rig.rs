@@ -29,7 +29,7 @@ use verdigris::{
         spec::{
             Across, ApprovalGate, AwsTarget, AzurePlan, AzureTarget, DriftMode, EnvValue,
             Environment, Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, HttpStep,
-            Measure, Megabytes, PathPattern, RepoPath, RolloutSpec, Runtime,
+            Measure, Megabytes, PathPattern, RepoPath, Role, RolloutSpec, Runtime,
         },
         strategy::Strategy,
     },

@@ -24,7 +24,7 @@ use verdigris::{
         spec::{
             Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
             GateKind, GateStage, HttpGate, HttpRoute, HttpStep, Measure, Megabytes, PathPattern,
-            RepoPath, RolloutSpec, Runtime, Service,
+            RepoPath, Role, RolloutSpec, Runtime, Service,
         },
         strategy::Strategy,
     },

@@ -10,6 +10,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 
 use super::super::{Lambda, keep::Keep};
+use crate::name::Timestamp;
 
 /// Where roles are that Verdigris makes.
 const OURS: &str = ":role/verdigris/";
@@ -21,6 +22,8 @@ pub(in crate::local::lambda) struct Roles(BTreeMap<String, Role>);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct Role {
+    id: uuid::Uuid,
+    created: Timestamp,
     path: String,
     trust: String,
     tags: BTreeMap<String, String>,
@@ -78,7 +81,7 @@ fn done(lambda: &Lambda, operation: &str, form: &Form) -> Result<String, Refusal
             return policy(name, role, needed(form, "PolicyName")?);
         }
         "CreateRole" => {
-            let (name, role) = create(&mut roles, form)?;
+            let (name, role) = create(&mut roles, form, lambda.clock.now())?;
             result(operation, &shown(account, &name, &role))
         }
         "PutRolePolicy" => {
@@ -126,7 +129,7 @@ fn saved(keep: Option<&Keep>, roles: &Roles) -> Result<(), Refusal> {
     })
 }
 
-fn create(roles: &mut Roles, form: &Form) -> Result<(String, Role), Refusal> {
+fn create(roles: &mut Roles, form: &Form, now: Timestamp) -> Result<(String, Role), Refusal> {
     let name = needed(form, "RoleName")?;
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+=,.@-_".contains(c);
     if name.is_empty() || name.len() > 64 || !name.chars().all(is_part) {
@@ -140,6 +143,8 @@ fn create(roles: &mut Roles, form: &Form) -> Result<(String, Role), Refusal> {
     let tag = |number: usize, part: &str| form.get(&format!("Tags.member.{number}.{part}"));
     let tags = (1..=50).map_while(|number| Some((tag(number, "Key")?, tag(number, "Value")?)));
     let role = Role {
+        id: uuid::Uuid::new_v4(),
+        created: now,
         path: form.get("Path").cloned().unwrap_or_else(|| "/".to_owned()),
         trust: needed(form, "AssumeRolePolicyDocument")?.to_owned(),
         tags: tags
@@ -188,6 +193,8 @@ fn policy(name: &str, role: &Role, policy: &str) -> Result<String, Refusal> {
 
 fn shown(account: &str, name: &str, role: &Role) -> String {
     let Role {
+        id,
+        created,
         path,
         trust,
         tags,
@@ -201,7 +208,13 @@ fn shown(account: &str, name: &str, role: &Role) -> String {
     let parts = [
         element("Path", path),
         element("RoleName", name),
+        // As long as IAM's, with its start.
+        element(
+            "RoleId",
+            &format!("AROA{:.17}", id.simple().to_string().to_uppercase()),
+        ),
         element("Arn", &arn),
+        element("CreateDate", &created.to_string()),
         element("AssumeRolePolicyDocument", &encoded(trust)),
         format!("<Tags>{}</Tags>", tags.collect::<String>()),
     ];
