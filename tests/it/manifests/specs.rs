@@ -6,15 +6,16 @@ use serde_json::json;
 use verdigris::{
     manifest::{
         fault::Fault,
+        gates::Share,
         spec::{
             Across, DriftMode, EnvValue, Function, GateKind, GateStage, HttpRoute, Megabytes,
-            PathPattern, Runtime, Service,
+            PathPattern, Role, Runtime, Service,
         },
     },
     name::CloudName,
 };
 
-use super::{PROD, read, told};
+use super::{PROD, read, service, told};
 
 fn only(text: &str) -> Service {
     let set = read(&[("a.yaml", text), ("prod.yaml", PROD)]);
@@ -258,7 +259,7 @@ fn functions_run_as_a_role_that_is_there_or_as_one_of_their_own() {
         );
         let set = read(&[("prod.yaml", &text)]);
         let role = set.environments.values().next();
-        let role = role.map(|it| it.environment.aws.clone().unwrap().role);
+        let role = role.map(|it| it.aws.clone().unwrap().role);
         (role, told(&set))
     };
     let arn = "arn:aws:iam::123456789012:role/functions";
@@ -276,5 +277,51 @@ fn functions_run_as_a_role_that_is_there_or_as_one_of_their_own() {
     ] {
         let (none, told) = environment(aws);
         assert!(none.is_none() && told.contains(fault), "{told}");
+    }
+}
+
+/// The share of a load's requests that may go wrong, by what its gate says.
+fn errors_of(gate: &str) -> Option<Share> {
+    let text = format!(
+        "{}  rollout: {{ gates: [ {gate} ] }}\n",
+        service("inventory")
+    );
+    let service = only(&text);
+    match &service.rollout.gates[0].kind {
+        GateKind::Load(load) => load.errors,
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_)
+        | GateKind::Approval(_) => panic!("{gate} is no load"),
+    }
+}
+
+#[test]
+fn what_a_condition_says_of_errors_stands_in_place_of_what_is_unsaid() {
+    let none = Some(Share::default());
+    let some = Some(Share { ppm: 10_000 });
+    let load = "path: /, rate: 10/s, for: 1s";
+    for (gate, wanted) in [
+        (format!("{{ load: {{ {load} }} }}"), none),
+        (
+            format!("{{ load: {{ {load} }}, successCondition: p95 < 300.0 }}"),
+            none,
+        ),
+        (
+            format!("{{ load: {{ {load} }}, successCondition: errors < 0.5 }}"),
+            None,
+        ),
+        (
+            format!("{{ load: {{ {load} }}, failureCondition: errorCount > 3 }}"),
+            None,
+        ),
+        // Who says both means both.
+        (
+            format!("{{ load: {{ {load}, errors: 1% }}, successCondition: errors < 0.5 }}"),
+            some,
+        ),
+    ] {
+        assert_eq!(errors_of(&gate), wanted, "{gate}");
     }
 }

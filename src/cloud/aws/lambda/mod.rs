@@ -28,6 +28,7 @@ mod events;
 mod functions;
 mod json;
 mod log_groups;
+mod monitoring;
 mod policies;
 mod query;
 mod roles;
@@ -62,10 +63,10 @@ use url::Url;
 
 pub(super) use self::{
     aliases::{Pointing, Share},
-    errors::{asked, sorted},
     events::Events,
     functions::{Change, Code, Function},
     log_groups::LogGroups,
+    monitoring::Monitoring,
     policies::permit_url,
     roles::Roles,
     signed::{Asking, Said, Signed},
@@ -210,8 +211,6 @@ pub(super) struct Lambda {
     sdk: Client,
     limits: Arc<AccountLimits>,
     pub(super) calls: Calls,
-    /// The account's monitoring.
-    pub(super) watch: aws_sdk_cloudwatch::Client,
     signed: Signed,
 }
 
@@ -250,9 +249,6 @@ impl Lambda {
         }
         let calls = Calls::default();
         let shared = loader.load().await;
-        let watch = aws_sdk_cloudwatch::config::Builder::from(&shared)
-            .interceptor(calls.clone())
-            .build();
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
@@ -262,7 +258,6 @@ impl Lambda {
             sdk: Client::from_conf(config),
             limits,
             calls,
-            watch: aws_sdk_cloudwatch::Client::from_conf(watch),
             signed,
         }
     }
@@ -280,6 +275,11 @@ impl Lambda {
     /// IAM, as the same person.
     pub(super) fn roles(&self) -> Roles {
         Roles(self.signed.clone())
+    }
+
+    /// CloudWatch, as the same person.
+    pub(super) fn monitoring(&self) -> Monitoring {
+        Monitoring(self.signed.clone())
     }
 
     /// CloudWatch Logs, as the same person.
