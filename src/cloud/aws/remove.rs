@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use aws_sdk_lambda::types::FunctionConfiguration;
 
 use super::{
-    AwsCloud, roles,
+    AwsCloud,
     settings::{FUNCTION, RELEASE, Settings, alias},
     survey::{Seen, Standing, all, standing, tags},
 };
@@ -142,14 +142,9 @@ impl AwsCloud {
             self.lambda.delete_url(&name, alias(slot)).await?;
             self.lambda.delete_alias(&name, alias(slot)).await?;
         }
-        let shown = [&seen.blue, &seen.green].into_iter().flatten();
-        let shown = shown.map(|pointer| pointer.settings.clone());
-        let mut had: Vec<_> = shown.chain([Settings::read(&latest.config)]).collect();
-        if had.iter().any(|it| roles::is_own(it, service)) {
-            let versions = self.lambda.versions(&name).await?;
-            had.extend(versions.iter().map(Settings::read));
-            self.delete_roles(service, &had, &[]).await?;
-        }
+        let versions = self.lambda.versions(&name).await?;
+        let gone: Vec<_> = versions.iter().map(Settings::read).collect();
+        self.delete_roles(service, &gone, &[]).await?;
         self.lambda.delete(&name, None).await
     }
 

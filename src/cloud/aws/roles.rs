@@ -108,10 +108,6 @@ fn path_of(service: &ServiceKey) -> String {
     format!("/verdigris/{}/{}/", service.environment, service.service)
 }
 
-pub(super) fn is_own(settings: &Settings, service: &ServiceKey) -> bool {
-    name_in(&settings.role, service).is_some()
-}
-
 /// The name of a role of ours in its ARN.
 fn name_in<'a>(arn: &'a str, service: &ServiceKey) -> Option<&'a str> {
     let (_, name) = arn.split_once(&format!(":role{}", path_of(service)))?;
