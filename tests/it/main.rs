@@ -12,6 +12,7 @@ mod canary_end_to_end;
 mod cli;
 mod cloud_aws;
 mod cloud_aws_calls;
+mod cloud_aws_deeds;
 mod cloud_aws_duties;
 mod cloud_aws_faults;
 mod cloud_azure;

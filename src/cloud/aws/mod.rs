@@ -18,6 +18,7 @@
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
 mod attached;
+mod deeds;
 mod duties;
 mod lambda;
 mod metrics;
@@ -42,15 +43,15 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::{Events, Lambda, LogGroups},
+    lambda::{Events, Lambda, LogGroups, Trail},
     survey::{Details, Standing},
 };
 use crate::{
-    cloud::{Cloud, CloudError, MetricQuestion, Package},
+    cloud::{Cloud, CloudError, MetricQuestion, Package, operate::Operate},
     desired::Release,
     manifest::spec::AwsTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest},
-    observed::{Fields, Observed, Owned, Scope},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
+    observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
 /// Where and as whom, and within which limits.
@@ -100,6 +101,7 @@ pub struct AwsCloud {
     lambda: Lambda,
     events: Events,
     log_groups: LogGroups,
+    trail: Trail,
     details: Mutex<BTreeMap<String, Details>>,
     /// Large packages go one after the other.
     uploads: tokio::sync::Mutex<()>,
@@ -127,6 +129,7 @@ impl AwsCloud {
         Self {
             events: lambda.events(),
             log_groups: lambda.log_groups(),
+            trail: lambda.trail(),
             lambda,
             details: Mutex::default(),
             uploads: tokio::sync::Mutex::default(),
@@ -148,6 +151,10 @@ impl Cloud for AwsCloud {
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
         settings::expected(release, code, &self.options.target)
+    }
+
+    fn operate(&self) -> Option<&dyn Operate> {
+        Some(self)
     }
 
     /// Two calls of `GetFunction` a function where nothing changed. For a function that we know nothing of, or not lately: one more,
@@ -209,5 +216,12 @@ impl Cloud for AwsCloud {
     /// One call of `GetMetricData`.
     async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
         self.metric_data(question).await
+    }
+}
+
+#[async_trait]
+impl Operate for AwsCloud {
+    async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
+        self.deeds_since(scope, since).await
     }
 }

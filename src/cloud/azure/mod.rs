@@ -9,6 +9,7 @@
 //! secrets of the vault: roles are given by people, since giving them takes more rights than we should have.
 
 mod arm;
+mod deeds;
 mod deploy;
 mod metrics;
 mod names;
@@ -24,12 +25,12 @@ use url::Url;
 
 pub use self::arm::{AzureIdentity, AzureLimiter, AzureRates, CredentialChoice};
 use self::{arm::Arm, names::Names, observe::RUNNING};
-use super::{Cloud, CloudError, MetricQuestion, Package};
+use super::{Cloud, CloudError, MetricQuestion, Package, operate::Operate};
 use crate::{
     desired::Release,
     manifest::spec::AzureTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot},
-    observed::{Fields, Observed, Owned, Scope},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot, Timestamp},
+    observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
 /// The real Azure Resource Manager.
@@ -154,6 +155,10 @@ impl Cloud for AzureCloud {
         fields
     }
 
+    fn operate(&self) -> Option<&dyn Operate> {
+        Some(self)
+    }
+
     /// Four calls: the site, then at once its slot and the settings of both.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         self.observed(scope).await
@@ -199,5 +204,12 @@ impl Cloud for AzureCloud {
     /// One call.
     async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
         self.metric_value(question).await
+    }
+}
+
+#[async_trait]
+impl Operate for AzureCloud {
+    async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
+        self.deeds_since(scope, since).await
     }
 }

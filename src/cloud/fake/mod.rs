@@ -21,12 +21,12 @@ use url::Url;
 
 use self::state::{Held, Planned, Service, State, holds};
 pub use self::trouble::{Counts, Fault, HandEdit, Operation};
-use super::{Cloud, CloudError, Package};
+use super::{Cloud, CloudError, Package, operate::Operate};
 use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
-    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
-    observed::{Fields, Observed, Owned, Scope},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot, Timestamp},
+    observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
 /// One cloud in memory.
@@ -75,6 +75,11 @@ impl FakeCloud {
     /// Where every function of a slot answers, for gates that really ask.
     pub fn answer_at(&self, slot: Slot, address: Url) {
         self.state().addresses.insert(slot, address);
+    }
+
+    /// It keeps a log from now on, which tells this.
+    pub fn keep_log(&self, told: Result<Vec<Deed>, CloudError>) {
+        self.state().log = Some(told);
     }
 
     pub fn edit(&self, service: &ServiceKey, edit: HandEdit) {
@@ -225,6 +230,10 @@ impl Cloud for FakeCloud {
         fields
     }
 
+    fn operate(&self) -> Option<&dyn Operate> {
+        self.state().log.is_some().then_some(self)
+    }
+
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         let key = &scope.service;
         let look = |state: &mut State| {
@@ -364,5 +373,13 @@ impl Cloud for FakeCloud {
         };
         self.call(Operation::Prune, Some(&scope.service), prune)
             .await
+    }
+}
+
+#[async_trait]
+impl Operate for FakeCloud {
+    async fn deeds(&self, _: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
+        let told = self.state().log.clone().unwrap_or_else(|| Ok(Vec::new()));
+        told.map(|deeds| deeds.into_iter().filter(|deed| deed.at >= since).collect())
     }
 }

@@ -31,6 +31,7 @@ mod log_groups;
 mod policies;
 mod signed;
 mod sources;
+mod trail;
 mod urls;
 
 use std::{
@@ -44,7 +45,7 @@ use std::{
 use aws_sdk_lambda::{
     Client,
     config::{
-        BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
+        AppName, BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
         interceptors::{BeforeTransmitInterceptorContextRef, InterceptorContext},
         retry::{ClassifyRetry, RetryAction, RetryConfig},
         timeout::TimeoutConfig,
@@ -66,8 +67,10 @@ pub(super) use self::{
     log_groups::LogGroups,
     policies::permit_url,
     signed::{Asking, Said, Signed},
+    trail::Trail,
     urls::Address,
 };
+use super::deeds::AGENT;
 
 /// Who we are to AWS.
 #[derive(Clone, Debug)]
@@ -223,6 +226,10 @@ impl Lambda {
             .region(Region::new(region))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts());
+        // The log of calls tells by it which were ours.
+        if let Ok(name) = AppName::new(AGENT) {
+            loader = loader.app_name(name);
+        }
         loader = match credentials {
             AwsCredentials::Chain { profile: None } => loader,
             AwsCredentials::Chain {
@@ -272,6 +279,11 @@ impl Lambda {
     /// EventBridge, as the same person.
     pub(super) fn events(&self) -> Events {
         Events(self.signed.clone())
+    }
+
+    /// CloudTrail, as the same person.
+    pub(super) fn trail(&self) -> Trail {
+        Trail(self.signed.clone())
     }
 
     /// CloudWatch Logs, as the same person.

@@ -57,6 +57,7 @@ operations! {
     OPERATIONS_GET = "operations.get", Get, Reads;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
     DEPLOYMENTS_GET = "deployments.get", Get, Reads;
+    ACTIVITY_LIST = "activity.list", Get, Reads;
     METRICS_LIST = "metrics.list", Get, Reads;
     DEPLOYMENTS_LOG = "deployments.log", Get, Reads;
 }

@@ -10,6 +10,7 @@ use crate::local::arm::{
     resources::{functions, groups, plans, settings, sites, tags},
     slots::{deployment, swap},
     wire::{
+        activity,
         answer::{Answer, ArmError},
         call::{Call, fit},
         identity,
@@ -55,6 +56,7 @@ const PLAIN: &[Route] = &[
     route("GET", "/tenants", "tenants.list", identity::tenants),
     route("GET", "/subscriptions", "subscriptions.list", identity::subscriptions),
     route("GET", "/subscriptions/{subscription}", "subscriptions.get", identity::subscription),
+    route("GET", "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values", "activity.list", activity::list),
     route("GET", "/subscriptions/{subscription}/locations", "locations.list", catalogue::locations),
     route("GET", "/subscriptions/{subscription}/resourceGroups", "groups.list", groups::list),
     route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}", "groups.put", groups::put),

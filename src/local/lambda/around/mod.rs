@@ -11,6 +11,7 @@ mod deliver;
 mod messages;
 mod queues;
 mod rules;
+mod trail;
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +20,17 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde_json::{Value, json};
 
-pub(super) use self::{deliver::deliver, messages::Queues, rules::Rules};
+pub(super) use self::{
+    deliver::deliver,
+    messages::Queues,
+    rules::Rules,
+    trail::{Trail, of_call},
+};
 use super::Lambda;
 
 /// The state of both.
@@ -34,6 +40,7 @@ pub(super) struct Around {
     rules: Mutex<Rules>,
     /// Days that logs are kept, by group. What functions log is kept elsewhere, and not by days.
     retentions: Mutex<BTreeMap<String, Option<u64>>>,
+    trail: Mutex<Trail>,
 }
 
 impl Around {
@@ -42,11 +49,16 @@ impl Around {
             queues: Mutex::default(),
             rules: Mutex::new(rules),
             retentions: Mutex::default(),
+            trail: Mutex::default(),
         }
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn trail(&self) -> MutexGuard<'_, Trail> {
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rules(&self) -> MutexGuard<'_, Rules> {
@@ -66,16 +78,20 @@ enum Service {
     Queues,
     Rules,
     LogGroups,
+    Trail,
 }
 
 impl Target {
     /// None where the header names a service that is not here.
     pub(super) fn parse(header: &str) -> Option<Self> {
-        let (service, operation) = header.split_once('.')?;
+        let (service, operation) = header.rsplit_once('.')?;
         let service = match service {
             "AmazonSQS" => Service::Queues,
             "AWSEvents" => Service::Rules,
             "Logs_20140328" => Service::LogGroups,
+            "CloudTrail_20131101" | "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101" => {
+                Service::Trail
+            }
             _ => return None,
         };
         Some(Self {
@@ -113,13 +129,23 @@ fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
 }
 
 /// Carries out one operation.
-pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8]) -> Response {
+pub(super) async fn carry_out(
+    lambda: &Arc<Lambda>,
+    target: Target,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
     let Target { service, operation } = target;
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let done = match service {
         Service::Queues => queues::carry_out(lambda, &operation, &request).await,
-        Service::Rules => rules::carry_out(lambda, &operation, &request),
+        Service::Rules => {
+            let done = rules::carry_out(lambda, &operation, &request);
+            lambda.note(trail::of_rule(&operation, headers, &request).filter(|_| done.is_ok()));
+            done
+        }
         Service::LogGroups => log_groups(lambda, &operation, &request),
+        Service::Trail => trail::carry_out(lambda, &operation, &request),
     };
     let (status, body, kind) = match done {
         Ok(body) => (StatusCode::OK, body, None),
@@ -136,7 +162,7 @@ pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8])
     *response.status_mut() = status;
     let version = match service {
         Service::Queues => "application/x-amz-json-1.0",
-        Service::Rules | Service::LogGroups => "application/x-amz-json-1.1",
+        Service::Rules | Service::LogGroups | Service::Trail => "application/x-amz-json-1.1",
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(version));

@@ -1,0 +1,21 @@
+//! What a cloud is asked beside rollouts: by people, and by the daemon when it wants to name who did something.
+
+use async_trait::async_trait;
+
+use super::CloudError;
+use crate::{
+    name::Timestamp,
+    observed::{Deed, Scope},
+};
+
+/// A cloud that answers more than rollouts need.
+#[async_trait]
+pub trait Operate: Send + Sync {
+    /// Who wrote to what belongs to a service since a moment, by the cloud's own log and without us; the newest first. Logs are late: what
+    /// is not told now may be told minutes later. No writing call.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` where we may not look.
+    async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError>;
+}
