@@ -5,7 +5,10 @@ use async_trait::async_trait;
 use super::CloudError;
 use crate::{
     name::Timestamp,
-    observed::{Deed, Scope},
+    observed::{
+        Deed, Scope,
+        talk::{Invocation, Invoked, LogLine, LogsWanted},
+    },
 };
 
 /// A cloud that answers more than rollouts need.
@@ -18,4 +21,10 @@ pub trait Operate: Send + Sync {
     ///
     /// `Denied` where we may not look.
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError>;
+
+    /// What a function wrote, oldest first. No writing call.
+    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError>;
+
+    /// Calls a function once, as a user or its queue would; whatever it does is done.
+    async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError>;
 }

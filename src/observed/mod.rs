@@ -1,5 +1,7 @@
 //! What a cloud told us. A cloud that we could not see is *unknown* and has no value of these types; it is never *empty*.
 
+pub mod talk;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,

@@ -11,7 +11,7 @@ use super::{
     step::{Note, Step, reason_for, step},
 };
 use crate::{
-    manifest::{spec::RolloutSpec, strategy::CanaryStep},
+    manifest::{parity::gaps, spec::RolloutSpec, strategy::CanaryStep},
     name::{Actor, CloudName, Percent, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{Trigger, intent::Order},
 };
@@ -210,6 +210,17 @@ fn rollout(
     plan.gates = gates.iter().map(|gate| gate.name.to_string()).collect();
     let whole = spec.map_or_else(Vec::new, |spec| spec.moved_at_once(&targets));
     plan.notes = whole.into_iter().map(|(_, told)| told).collect();
+    plan.notes.extend(unequal(state, release, &targets));
+}
+
+/// What only one of the clouds can do, and the nearest that the other can.
+fn unequal(state: &ServiceState, release: ReleaseDigest, targets: &[CloudName]) -> Vec<String> {
+    let record = state.releases.get(&release);
+    let functions = record.map(|record| &record.release.content.functions);
+    let gaps = functions.map_or_else(Vec::new, |functions| gaps(functions, targets));
+    gaps.iter()
+        .map(|gap| format!("{}: {}", gap.told(), gap.nearest))
+        .collect()
 }
 
 /// The shares that a canary gives, in the order of its steps.

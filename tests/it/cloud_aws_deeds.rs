@@ -6,11 +6,10 @@ use aws_sdk_lambda::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
 };
-use serde_json::json;
 use verdigris::{
     clock::{Clock as _, SystemClock},
     cloud::{Cloud as _, CloudError, aws::AwsCloud, operate::Operate as _},
-    local::faults::Rule,
+    local::faults::{Rule, RuleError},
 };
 
 use crate::{
@@ -44,7 +43,8 @@ async fn whoever_moved_an_alias_is_named_and_we_are_not() {
     let fixture = Fixture::new(0);
     let since = SystemClock.now().before(Duration::from_secs(60));
     let cloud = live(&local, &fixture).await;
-    let deeds = cloud.operate().unwrap().deeds(&fixture.scope(), since);
+    let scope = fixture.scope();
+    let deeds = cloud.operate().unwrap().deeds(&scope, since);
     assert_eq!(deeds.await.unwrap(), Vec::new(), "all of it was ours");
     let name = format!(
         "{}-{}-{}",
@@ -56,7 +56,8 @@ async fn whoever_moved_an_alias_is_named_and_we_are_not() {
     moved.description("mine").send().await.unwrap();
     let refused = eve(&local).update_alias().function_name(&name).name("blue");
     refused.function_version("99").send().await.unwrap_err();
-    let deeds = cloud.operate().unwrap().deeds(&fixture.scope(), since);
+    let scope = fixture.scope();
+    let deeds = cloud.operate().unwrap().deeds(&scope, since);
     let told: Vec<_> = deeds.await.unwrap();
     let [deed] = told.as_slice() else {
         panic!("{told:?}");
@@ -71,16 +72,17 @@ async fn an_account_that_does_not_let_us_look_is_told_as_that() {
     let local = Local::at_once().await;
     let fixture = Fixture::new(0);
     let cloud = live(&local, &fixture).await;
-    let rule: Rule = serde_json::from_value(json!({
-        "operation": "LookupEvents", "status": 400, "code": "AccessDeniedException",
-        "message": "not authorized to perform: cloudtrail:LookupEvents",
-    }))
-    .unwrap();
-    local.endpoint.faults().add(rule).unwrap();
-    let deeds = cloud
-        .operate()
-        .unwrap()
-        .deeds(&fixture.scope(), SystemClock.now());
+    let refusal = RuleError {
+        status: 400,
+        code: "AccessDeniedException".to_owned(),
+        message: Some("not authorized to perform: cloudtrail:LookupEvents".to_owned()),
+    };
+    local.endpoint.faults().set(vec![Rule {
+        error: Some(refusal),
+        ..Rule::of("LookupEvents")
+    }]);
+    let scope = fixture.scope();
+    let deeds = cloud.operate().unwrap().deeds(&scope, SystemClock.now());
     let error = deeds.await.unwrap_err();
     assert!(matches!(error, CloudError::Denied { .. }), "{error}");
 }

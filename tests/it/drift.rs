@@ -213,7 +213,7 @@ async fn whoever_did_it_is_named_as_soon_as_the_cloud_knows() {
     assert_snapshot!(stage.waits_on().await, @"nothing: live state is as asked for");
     stage.cloud(CloudName::Aws).keep_log(Ok(deeds));
     stage.pass(Duration::from_secs(600)).await;
-    assert_snapshot!(causes(&stage).await, @"");
+    assert_snapshot!(causes(&stage).await, @"DriftCause: aws (drift: stock.memory is 1024, not 256): UpdateFunctionConfiguration20150331v2 of `prod-shop-stock` by arn:aws:iam::1:user/eve at 2023-11-14T22:15:50.000Z");
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +227,7 @@ async fn a_log_that_we_may_not_read_is_told_once_with_the_way_out() {
     }));
     aws.edit(&key(), memory("1024"));
     stage.pass(Duration::from_secs(3600)).await;
-    assert_snapshot!(causes(&stage).await, @"");
+    assert_snapshot!(causes(&stage).await, @"DriftCause: aws (drift: stock.memory is 1024, not 256): nobody is named: aws refused LookupEvents: AccessDeniedException: cloudtrail:LookupEvents is not allowed");
 }
 
 #[tokio::test(start_paused = true)]
@@ -240,5 +240,5 @@ async fn drift_that_is_only_told_has_its_cause_told_too_and_a_log_without_an_ans
     stage.cloud(CloudName::Azure).keep_log(Ok(Vec::new()));
     stage.cloud(CloudName::Azure).edit(&key(), memory("1024"));
     stage.pass(Duration::from_secs(3600)).await;
-    assert_snapshot!(causes(&stage).await, @"");
+    assert_snapshot!(causes(&stage).await, @"DriftCause: azure (drift: stock.memory is 1024, not 256): nobody is named by the cloud's log");
 }

@@ -34,6 +34,7 @@ mod local_arm;
 mod local_lambda;
 mod manifests;
 mod order;
+mod parity;
 mod peers;
 mod plans;
 mod quarantine;

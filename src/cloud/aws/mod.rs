@@ -30,6 +30,7 @@ mod shift;
 mod slots;
 mod stage;
 mod survey;
+mod talk;
 
 use std::{
     collections::BTreeMap,
@@ -51,7 +52,10 @@ use crate::{
     desired::Release,
     manifest::spec::AwsTarget,
     name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
-    observed::{Deed, Fields, Observed, Owned, Scope},
+    observed::{
+        Deed, Fields, Observed, Owned, Scope,
+        talk::{Invocation, Invoked, LogLine, LogsWanted},
+    },
 };
 
 /// Where and as whom, and within which limits.
@@ -223,5 +227,13 @@ impl Cloud for AwsCloud {
 impl Operate for AwsCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         self.deeds_since(scope, since).await
+    }
+
+    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+        self.logs_of(wanted).await
+    }
+
+    async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
+        self.call(call).await
     }
 }

@@ -17,6 +17,7 @@ mod observe;
 mod settings;
 mod stage;
 mod swap;
+mod talk;
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
@@ -30,7 +31,10 @@ use crate::{
     desired::Release,
     manifest::spec::AzureTarget,
     name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot, Timestamp},
-    observed::{Deed, Fields, Observed, Owned, Scope},
+    observed::{
+        Deed, Fields, Observed, Owned, Scope,
+        talk::{Invocation, Invoked, LogLine, LogsWanted},
+    },
 };
 
 /// The real Azure Resource Manager.
@@ -211,5 +215,13 @@ impl Cloud for AzureCloud {
 impl Operate for AzureCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         self.deeds_since(scope, since).await
+    }
+
+    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+        self.logs_of(wanted).await
+    }
+
+    async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
+        self.call(call).await
     }
 }

@@ -26,7 +26,10 @@ use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
     name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot, Timestamp},
-    observed::{Deed, Fields, Observed, Owned, Scope},
+    observed::{
+        Deed, Fields, Observed, Owned, Scope,
+        talk::{Invocation, Invoked, LogLine, LogsWanted},
+    },
 };
 
 /// One cloud in memory.
@@ -381,5 +384,13 @@ impl Operate for FakeCloud {
     async fn deeds(&self, _: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         let told = self.state().log.clone().unwrap_or_else(|| Ok(Vec::new()));
         told.map(|deeds| deeds.into_iter().filter(|deed| deed.at >= since).collect())
+    }
+
+    async fn logs(&self, _: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+        Ok(Vec::new())
+    }
+
+    async fn invoke(&self, _: &Invocation) -> Result<Invoked, CloudError> {
+        Ok(Invoked::default())
     }
 }

@@ -18,11 +18,12 @@ async fn whoever_changed_a_setting_is_named_and_we_are_not() {
     let since = SystemClock.now().before(Duration::from_secs(60));
     cloud.stage(&one, &local.package("one")).await.unwrap();
     cloud.promote(&scope(&one), one.digest).await.unwrap();
-    let deeds = cloud.operate().unwrap().deeds(&scope(&one), since);
+    let scope = scope(&one);
+    let deeds = cloud.operate().unwrap().deeds(&scope, since);
     assert_eq!(deeds.await.unwrap(), Vec::new(), "all of it was ours");
     local.set_on_blue("LOG_LEVEL", "debug").await;
     local.by_hand("POST", "/stop", &json!({})).await;
-    let deeds = cloud.operate().unwrap().deeds(&scope(&one), since);
+    let deeds = cloud.operate().unwrap().deeds(&scope, since);
     let told = deeds.await.unwrap();
     let told: Vec<_> = told
         .iter()

@@ -26,6 +26,7 @@ mod concurrency;
 mod errors;
 mod events;
 mod functions;
+mod invoke;
 mod json;
 mod log_groups;
 mod policies;
@@ -64,6 +65,7 @@ pub(super) use self::{
     errors::{asked, sorted},
     events::Events,
     functions::{Change, Code, Function},
+    invoke::Answered,
     log_groups::LogGroups,
     policies::permit_url,
     signed::{Asking, Said, Signed},

@@ -58,6 +58,8 @@ operations! {
     ZIPDEPLOY = "zipdeploy", Post, Starts;
     DEPLOYMENTS_GET = "deployments.get", Get, Reads;
     ACTIVITY_LIST = "activity.list", Get, Reads;
+    HOST_KEYS = "host.listkeys", Post, Reads;
+    INSIGHTS_QUERY = "insights.query", Post, Reads;
     METRICS_LIST = "metrics.list", Get, Reads;
     DEPLOYMENTS_LOG = "deployments.log", Get, Reads;
 }

@@ -118,7 +118,10 @@ fn operation_of(method: &Method, path: &str) -> Option<String> {
     kind.extend(parts.step_by(2));
     let kind = kind.join("/");
     let last = path.rsplit('/').next().unwrap_or_default();
-    let reads = last.to_ascii_lowercase().starts_with("list") || last.starts_with("check");
+    let last = last.to_ascii_lowercase();
+    let reads = ["list", "check", "query"]
+        .iter()
+        .any(|word| last.starts_with(word));
     match method.as_str() {
         "PUT" | "PATCH" => Some(format!("{kind}/write")),
         "DELETE" => Some(format!("{kind}/delete")),

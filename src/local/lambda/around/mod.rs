@@ -8,6 +8,7 @@
 
 mod cron;
 mod deliver;
+mod logs;
 mod messages;
 mod queues;
 mod rules;
@@ -38,7 +39,7 @@ use super::Lambda;
 pub(super) struct Around {
     queues: Mutex<Queues>,
     rules: Mutex<Rules>,
-    /// Days that logs are kept, by group. What functions log is kept elsewhere, and not by days.
+    /// Days that logs are kept, by group. What functions log is kept with their processes, and not by days.
     retentions: Mutex<BTreeMap<String, Option<u64>>>,
     trail: Mutex<Trail>,
 }
@@ -128,6 +129,14 @@ fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
     }
 }
 
+/// A refusal that somebody asked for, in the words of these services.
+pub(super) fn failing(status: StatusCode, kind: &str, message: &str) -> Response {
+    let body = json!({"__type": kind, "message": message});
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response
+}
+
 /// Carries out one operation.
 pub(super) async fn carry_out(
     lambda: &Arc<Lambda>,
@@ -144,7 +153,7 @@ pub(super) async fn carry_out(
             lambda.note(trail::of_rule(&operation, headers, &request).filter(|_| done.is_ok()));
             done
         }
-        Service::LogGroups => log_groups(lambda, &operation, &request),
+        Service::LogGroups => logs::carry_out(lambda, &operation, &request),
         Service::Trail => trail::carry_out(lambda, &operation, &request),
     };
     let (status, body, kind) = match done {
@@ -174,44 +183,4 @@ pub(super) async fn carry_out(
         }
     }
     response
-}
-
-/// Log groups of CloudWatch, by their names and how long they keep.
-fn log_groups(lambda: &Lambda, operation: &str, request: &Value) -> Result<Value, Refusal> {
-    let groups = &lambda.around.retentions;
-    let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
-    match operation {
-        "CreateLogGroup" => {
-            let name = needed(request, "logGroupName")?;
-            if groups.contains_key(name) {
-                let message = "The specified log group already exists";
-                return refused("ResourceAlreadyExistsException", message);
-            }
-            groups.insert(name.to_owned(), None);
-            Ok(json!({}))
-        }
-        "PutRetentionPolicy" => {
-            let name = needed(request, "logGroupName")?;
-            let Some(days) = groups.get_mut(name) else {
-                let message = "The specified log group does not exist.";
-                return refused("ResourceNotFoundException", message);
-            };
-            *days = request["retentionInDays"].as_u64();
-            Ok(json!({}))
-        }
-        "DescribeLogGroups" => {
-            let told = groups.iter().map(|(name, days)| {
-                let mut told = json!({"logGroupName": name});
-                if let Some(days) = days {
-                    told["retentionInDays"] = json!(days);
-                }
-                told
-            });
-            Ok(json!({"logGroups": told.collect::<Vec<_>>()}))
-        }
-        other => refused(
-            "UnknownOperationException",
-            format!("this endpoint does not know {other} of CloudWatch Logs"),
-        ),
-    }
 }

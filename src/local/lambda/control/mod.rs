@@ -121,7 +121,7 @@ async fn serve_target(
             status,
             code,
             message,
-        } => ApiError::injected(status, &code, &message).into_response(),
+        } => around::failing(status, &code, &message),
         Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
         Verdict::LoseReply => {
             drop(around::carry_out(lambda, target, headers, &body).await);
