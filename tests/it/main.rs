@@ -37,6 +37,7 @@ mod order;
 mod parity;
 mod peers;
 mod plans;
+mod policies;
 mod quarantine;
 mod reading;
 mod simulation;

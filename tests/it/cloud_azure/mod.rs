@@ -5,6 +5,7 @@ mod deeds;
 mod guards;
 mod local;
 mod moments;
+mod policy;
 mod prism;
 mod slots;
 

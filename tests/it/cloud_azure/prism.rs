@@ -32,8 +32,8 @@ const CHECKED: &str = concat!(
 );
 
 /// Prism, and in front of it what sends it the calls that the document describes.
-struct Checker {
-    address: String,
+pub(super) struct Checker {
+    pub(super) address: String,
     seen: Arc<Mutex<Seen>>,
     _prism: Child,
     _folder: TempDir,
@@ -41,6 +41,8 @@ struct Checker {
 
 #[derive(Default)]
 struct Seen {
+    /// Method and path of every call.
+    asked: Vec<(String, String)>,
     checked: u32,
     faults: Vec<String>,
 }
@@ -55,7 +57,7 @@ struct Way {
 }
 
 impl Checker {
-    async fn before(upstream: &str) -> Self {
+    pub(super) async fn before(upstream: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let document = folder.path().join("web.json");
         write_document(&document).await;
@@ -78,6 +80,10 @@ impl Checker {
             _prism: process,
             _folder: folder,
         }
+    }
+
+    pub(super) fn asked(&self) -> Vec<(String, String)> {
+        self.seen.lock().unwrap().asked.clone()
     }
 
     fn take_faults(&self) -> Vec<String> {
@@ -147,6 +153,8 @@ async fn pass(State(way): State<Way>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path_and_query().unwrap().as_str().to_owned();
     let checked = is_checked(head.uri.path());
+    let told = (head.method.to_string(), path.clone());
+    way.seen.lock().unwrap().asked.push(told);
     let target = if checked { &way.prism } else { &way.upstream };
     let mut headers = head.headers;
     headers.remove("host");
