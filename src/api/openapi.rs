@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use super::{
-    act::{self, hooks},
+    act::{self, hooks, talk},
     metrics,
     read::{events, fleet, services, stream},
 };
@@ -50,6 +50,8 @@ use super::{
         act::reconcile,
         act::approve,
         act::reconcile_all,
+        talk::logs,
+        talk::invoke,
         hooks::hook,
         metrics::metrics,
         document

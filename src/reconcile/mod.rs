@@ -18,6 +18,7 @@ mod pass;
 pub mod points;
 mod quarantine;
 mod queue;
+pub mod reach;
 mod records;
 mod save;
 mod together;

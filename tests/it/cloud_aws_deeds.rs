@@ -8,7 +8,7 @@ use aws_sdk_lambda::{
 };
 use verdigris::{
     clock::{Clock as _, SystemClock},
-    cloud::{Cloud as _, CloudError, aws::AwsCloud, operate::Operate as _},
+    cloud::{Cloud as _, CloudError, aws::AwsCloud},
     local::faults::{Rule, RuleError},
 };
 

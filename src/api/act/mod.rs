@@ -1,6 +1,7 @@
 //! What people ask for. Each request is taken by the loop, written down, and answered with the service as it stands then.
 
 pub mod hooks;
+pub(super) mod talk;
 pub mod tokens;
 
 use axum::{

@@ -7,6 +7,7 @@ mod get;
 mod history;
 mod sources;
 mod status;
+mod talk;
 mod token;
 mod wait;
 mod why;
@@ -30,6 +31,8 @@ pub(super) enum Remote {
     History(history::History),
     Events(events::Events),
     Wait(wait::Wait),
+    Logs(talk::Logs),
+    Invoke(talk::Invoke),
     #[command(flatten)]
     Act(act::Act),
 }
@@ -43,6 +46,8 @@ impl Remote {
             Self::History(history) => history.run(screen).await,
             Self::Events(events) => events.run(screen).await,
             Self::Wait(wait) => wait.run(screen).await,
+            Self::Logs(logs) => logs.run(screen).await,
+            Self::Invoke(invoke) => invoke.run(screen).await,
             Self::Act(act) => act.run(screen).await,
         }
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::json;
 use verdigris::{
     clock::{Clock as _, SystemClock},
-    cloud::{Cloud as _, operate::Operate as _},
+    cloud::Cloud as _,
 };
 
 use super::{cloud, local::Local, release, scope};
