@@ -104,7 +104,7 @@ async fn a_repair_that_does_not_last_is_made_twice_and_then_no_more() {
         .map(|way| format!("{} ({})", way.command.as_deref().unwrap_or("-"), way.text))
         .collect();
     assert_snapshot!(format!("{}\n{:?}\n{}", obstacle.what, obstacle.evidence, ways.join("\n")), @r#"
-    repairs on aws do not last, so no more are made: drift: stock.memory is 1024, not 256
+    repairs on aws do not last, so no more are made
     ["stock.memory is 1024, not 256"]
     - (stop what sets it back, or leave the field to it: `drift: { ignore: [...] }`)
     verdigris reconcile prod/shop (repairs it once more)

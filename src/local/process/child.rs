@@ -16,6 +16,7 @@ use super::{
     log::{LogRing, Stream},
     memory,
     pipe::{Pipe, Readers},
+    watchdog::Watched,
 };
 
 /// A grandchild may hold the pipes open after its group died; the exit is told after this wait all the same.
@@ -96,6 +97,7 @@ impl Child {
         let (told, exit) = watch::channel(None);
         let keeper = Keeper {
             group,
+            _watched: Watched::new(group),
             inbox,
             limit: spawn.memory_limit,
         };
@@ -194,6 +196,8 @@ fn command(spawn: &Spawn) -> Command {
 /// Owns the process until it is gone; nobody else signals the group, so a number that was reused is never hit.
 struct Keeper {
     group: Pid,
+    /// For as long as the group may be there.
+    _watched: Watched,
     inbox: mpsc::UnboundedReceiver<Order>,
     limit: Option<u64>,
 }

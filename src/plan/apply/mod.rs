@@ -5,6 +5,8 @@ mod note;
 mod outcome;
 mod together;
 
+use std::time::Duration;
+
 use self::note::drop_intents;
 pub use self::{
     note::{date, note},
@@ -27,6 +29,7 @@ use crate::{
         gate_run::GateRun,
         intent::{Intent, IntentKey, IntentState, Order},
         phase::{Event, IllegalMove, Phase},
+        word::Word,
     },
 };
 
@@ -45,6 +48,9 @@ pub enum Write {
     /// Everything of the service goes, but its history and events.
     Forget,
 }
+
+/// How long an override that was said before there was a rollout waits for one.
+pub(super) const OVERRIDE_HOLDS: Duration = Duration::from_secs(60 * 60);
 
 /// A release that a rollout was to begin for is not known.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -79,7 +85,7 @@ pub fn begin(
         .ok_or(UnknownRelease(release))?;
     let nothing = RolloutSpec {
         gates: Vec::new(),
-        bake: std::time::Duration::ZERO,
+        bake: Duration::ZERO,
         across: Across::Together,
         windows: Vec::new(),
         strategy: Strategy::BlueGreen,
@@ -112,7 +118,7 @@ pub fn begin(
         approvals: Vec::new(),
         pause: None,
         hurry: None,
-        bypass: None,
+        bypass: bypass(state, trigger, now),
         pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
@@ -125,6 +131,12 @@ pub fn begin(
         event(state, Severity::Info, "RolloutStarted", message, now),
     ]);
     Ok(writes)
+}
+
+/// The word that was given for the next rollout, if that is this one and still holds. Going back waits for no window and leaves it be.
+fn bypass(state: &mut ServiceState, trigger: Trigger, now: Timestamp) -> Option<Word> {
+    let word = state.memory.bypass.take_if(|_| !trigger.is_rollback())?;
+    (now.since(word.at) <= OVERRIDE_HOLDS).then_some(word)
 }
 
 /// The rollout takes a move, and what follows from its end is remembered.

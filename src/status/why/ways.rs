@@ -2,7 +2,7 @@
 
 use super::Way;
 use crate::{
-    name::ServiceKey,
+    name::{PlanHash, ServiceKey},
     plan::{
         reason::WaitingOn,
         state::{PinKind, ServiceState},
@@ -36,19 +36,15 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
             ways.chain(tries).chain(is_rolling.then(abort)).collect()
         }
         WaitingOn::Gate { .. } => vec![abort()],
-        WaitingOn::Approval { plan, .. } => vec![
-            command(
-                format!("verdigris approve {} --plan {}", state.key, plan.short()),
-                "gives your word for this plan",
-            ),
-            verb("status", "shows what would change"),
-            abort(),
-        ],
+        WaitingOn::Approval { plan, .. } => {
+            let shown = verb("status", "shows what would change");
+            vec![word(&state.key, *plan), shown, abort()]
+        }
         WaitingOn::Paused { .. } => vec![verb("resume", "lets it go on"), abort()],
-        WaitingOn::Window { .. } => vec![command(
-            format!("verdigris override {} --reason WHY", state.key),
-            "lets this one rollout go now; who and why is kept",
-        )],
+        WaitingOn::Window { .. } => {
+            let open = [open(&state.key)];
+            open.into_iter().chain(is_rolling.then(abort)).collect()
+        }
         WaitingOn::Person { .. } => vec![verb("retry", "measures again"), abort()],
         WaitingOn::Soak { .. } => vec![verb("promote", "ends the soak now"), abort()],
         WaitingOn::Bake { .. } => vec![verb("promote", "ends the bake now"), abort()],
@@ -81,6 +77,19 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
             "look whether it is meant to go; the configuration's `prune` and `pruneShare` let it",
         )],
     }
+}
+
+fn word(service: &ServiceKey, plan: PlanHash) -> Way {
+    let text = "gives your word for this plan";
+    command(
+        format!("verdigris approve {service} --plan {}", plan.short()),
+        text,
+    )
+}
+
+fn open(service: &ServiceKey) -> Way {
+    let text = "lets this one rollout go now; who and why is kept";
+    command(format!("verdigris override {service} --reason WHY"), text)
 }
 
 /// What the other service waits for stands in its own explanation.

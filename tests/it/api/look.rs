@@ -56,7 +56,7 @@ async fn serve_the_dashboard() {
     clippy::too_many_lines,
     reason = "a list of states, not a long thought"
 )]
-async fn furnish(rig: &Rig) {
+pub(super) async fn furnish(rig: &Rig) {
     for name in [
         "prod/inventory",
         "prod/orders",

@@ -6,6 +6,7 @@ use serde_json::json;
 use verdigris::{
     manifest::{
         fault::Fault,
+        gates::Share,
         spec::{
             Across, DriftMode, EnvValue, Function, GateKind, GateStage, HttpRoute, Megabytes,
             PathPattern, Runtime, Service,
@@ -14,7 +15,7 @@ use verdigris::{
     name::CloudName,
 };
 
-use super::{PROD, read, told};
+use super::{PROD, read, service, told};
 
 fn only(text: &str) -> Service {
     let set = read(&[("a.yaml", text), ("prod.yaml", PROD)]);
@@ -248,4 +249,50 @@ fn a_fault_shows_the_text_that_it_is_about() {
   help: did you mean `observe`?
 ";
     assert_eq!(shown.trim(), expected.trim(), "{shown}");
+}
+
+/// The share of a load's requests that may go wrong, by what its gate says.
+fn errors_of(gate: &str) -> Option<Share> {
+    let text = format!(
+        "{}  rollout: {{ gates: [ {gate} ] }}\n",
+        service("inventory")
+    );
+    let service = only(&text);
+    match &service.rollout.gates[0].kind {
+        GateKind::Load(load) => load.errors,
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_)
+        | GateKind::Approval(_) => panic!("{gate} is no load"),
+    }
+}
+
+#[test]
+fn what_a_condition_says_of_errors_stands_in_place_of_what_is_unsaid() {
+    let none = Some(Share::default());
+    let some = Some(Share { ppm: 10_000 });
+    let load = "path: /, rate: 10/s, for: 1s";
+    for (gate, wanted) in [
+        (format!("{{ load: {{ {load} }} }}"), none),
+        (
+            format!("{{ load: {{ {load} }}, successCondition: p95 < 300.0 }}"),
+            none,
+        ),
+        (
+            format!("{{ load: {{ {load} }}, successCondition: errors < 0.5 }}"),
+            None,
+        ),
+        (
+            format!("{{ load: {{ {load} }}, failureCondition: errorCount > 3 }}"),
+            None,
+        ),
+        // Who says both means both.
+        (
+            format!("{{ load: {{ {load}, errors: 1% }}, successCondition: errors < 0.5 }}"),
+            some,
+        ),
+    ] {
+        assert_eq!(errors_of(&gate), wanted, "{gate}");
+    }
 }

@@ -3,7 +3,10 @@
 use aws_sdk_lambda::{primitives::Blob, types::LogType};
 use serde_json::Value;
 
-use super::{Lambda, asked, errors::is_missing, sorted};
+use super::{
+    Lambda,
+    errors::{asked, is_missing, sorted},
+};
 use crate::cloud::CloudError;
 
 /// What came of a call.

@@ -29,6 +29,7 @@ mod functions;
 mod invoke;
 mod json;
 mod log_groups;
+mod monitoring;
 mod policies;
 mod signed;
 mod sources;
@@ -62,11 +63,11 @@ use url::Url;
 
 pub(super) use self::{
     aliases::{Pointing, Share},
-    errors::{asked, sorted},
     events::Events,
     functions::{Change, Code, Function},
     invoke::Answered,
     log_groups::LogGroups,
+    monitoring::Monitoring,
     policies::permit_url,
     signed::{Asking, Said, Signed},
     trail::Trail,
@@ -212,8 +213,6 @@ pub(super) struct Lambda {
     sdk: Client,
     limits: Arc<AccountLimits>,
     pub(super) calls: Calls,
-    /// The account's monitoring.
-    pub(super) watch: aws_sdk_cloudwatch::Client,
     signed: Signed,
 }
 
@@ -256,9 +255,6 @@ impl Lambda {
         }
         let calls = Calls::default();
         let shared = loader.load().await;
-        let watch = aws_sdk_cloudwatch::config::Builder::from(&shared)
-            .interceptor(calls.clone())
-            .build();
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
@@ -268,7 +264,6 @@ impl Lambda {
             sdk: Client::from_conf(config),
             limits,
             calls,
-            watch: aws_sdk_cloudwatch::Client::from_conf(watch),
             signed,
         }
     }
@@ -286,6 +281,11 @@ impl Lambda {
     /// CloudTrail, as the same person.
     pub(super) fn trail(&self) -> Trail {
         Trail(self.signed.clone())
+    }
+
+    /// CloudWatch, as the same person.
+    pub(super) fn monitoring(&self) -> Monitoring {
+        Monitoring(self.signed.clone())
     }
 
     /// CloudWatch Logs, as the same person.

@@ -1,14 +1,16 @@
 //! All that is known of one service in one environment.
 
+mod policy;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use self::policy::Policy;
 use crate::{
     desired::{DesiredService, Release},
     diff::FieldDrift,
@@ -134,6 +136,9 @@ pub struct Memory {
     /// Echo of the newest `reconcile` token.
     pub handled: Option<String>,
     pub created_at: Timestamp,
+    /// Opens the windows to the next rollout, if that begins soon.
+    #[serde(default)]
+    pub bypass: Option<Word>,
     /// Since when something is waited for that no other record dates; by [`super::reason::WaitingOn::dated_by_memory`].
     #[serde(default)]
     pub waits: BTreeMap<String, Timestamp>,
@@ -160,6 +165,7 @@ impl Memory {
             environment: None,
             handled: None,
             created_at: now,
+            bypass: None,
             waits: BTreeMap::new(),
         }
     }
@@ -282,30 +288,6 @@ pub struct InFlight {
     pub observing: BTreeSet<CloudName>,
     /// Orders that were sent and have not come back.
     pub orders: BTreeMap<IntentKey, Order>,
-}
-
-/// Limits and intervals of planning.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Policy {
-    /// How old live state may grow before it is looked at again.
-    pub resync: Duration,
-    /// Tries of an order before its rollout gives up; waits that the cloud asked for do not count.
-    pub attempts_max: u32,
-    /// Whether services that Git no longer names are deleted.
-    pub prune: bool,
-    /// Share of an environment's services that may be deleted at once, in percent; above it a person must look.
-    pub prune_share: usize,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            resync: Duration::from_secs(60),
-            attempts_max: 4,
-            prune: true,
-            prune_share: 50,
-        }
-    }
 }
 
 impl ServiceState {
