@@ -114,6 +114,9 @@ pub fn preview(
         break;
     }
     plan.live = state.memory.promoted;
+    if let Some(wanted) = plan.wanted.filter(|wanted| plan.live != Some(*wanted)) {
+        plan.notes.extend(unequal(&state, wanted, &state.targets()));
+    }
     plan.hash = hash(&state, &plan);
     plan
 }
@@ -210,7 +213,6 @@ fn rollout(
     plan.gates = gates.iter().map(|gate| gate.name.to_string()).collect();
     let whole = spec.map_or_else(Vec::new, |spec| spec.moved_at_once(&targets));
     plan.notes = whole.into_iter().map(|(_, told)| told).collect();
-    plan.notes.extend(unequal(state, release, &targets));
 }
 
 /// What only one of the clouds can do, and the nearest that the other can.

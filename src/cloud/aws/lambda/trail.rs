@@ -30,6 +30,7 @@ impl Trail {
         for _ in 0..PAGES_MAX {
             let asked = Json {
                 service: "cloudtrail",
+                version: "1.1",
                 protocol: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
                 operation: OPERATION,
                 resource: value,
