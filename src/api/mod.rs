@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    act::{hooks, talk, tokens::Tokens},
+    act::{adopt, hooks, talk, tokens::Tokens},
     door::Doors,
     read::{events, fleet, services, stream},
 };
@@ -90,6 +90,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         (
             "/api/v1/services/{environment}/{name}/invoke",
             post(talk::invoke),
+        ),
+        (
+            "/api/v1/services/{environment}/{name}/adopt",
+            get(adopt::look).post(adopt::adopt),
         ),
         ("/api/v1/rollouts", get(fleet::rollouts)),
         ("/api/v1/plan", get(fleet::plan)),

@@ -1,5 +1,7 @@
 //! What a cloud is asked beside rollouts: by people, and by the daemon when it wants to name who did something.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 
 use super::CloudError;
@@ -21,6 +23,13 @@ pub trait Operate: Send + Sync {
     ///
     /// `Denied` where we may not look.
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError>;
+
+    /// Takes over those of the resources that stand where the service's own should: they get our tags, and nothing else of them changes.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` where one belongs to another service of ours.
+    async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError>;
 
     /// What a function wrote, oldest first. No writing call.
     async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError>;

@@ -1,6 +1,6 @@
 //! Who changed a function, by the account's own log; and who is never named: we.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_lambda::{
     Client,
@@ -85,4 +85,49 @@ async fn an_account_that_does_not_let_us_look_is_told_as_that() {
     let deeds = cloud.operate().unwrap().deeds(&scope, SystemClock.now());
     let error = deeds.await.unwrap_err();
     assert!(matches!(error, CloudError::Denied { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_function_without_our_tags_is_foreign_until_it_is_adopted_by_its_arn() {
+    let local = Local::at_once().await;
+    let fixture = Fixture::new(0);
+    let cloud = live(&local, &fixture).await;
+    let scope = fixture.scope();
+    let name = format!(
+        "{}-{}-{}",
+        fixture.service.environment,
+        fixture.service.service,
+        stock()
+    );
+    let arn = format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
+    let untag = |keys: &[&str]| {
+        let keys = keys.iter().map(|&key| key.to_owned()).collect();
+        eve(&local)
+            .untag_resource()
+            .resource(&arn)
+            .set_tag_keys(Some(keys))
+            .send()
+    };
+    untag(&["verdigris:owner"]).await.unwrap();
+    let observed = cloud.observe(&scope).await.unwrap();
+    assert_eq!(observed.foreign, [arn.clone()]);
+    let operate = cloud.operate().unwrap();
+    let named = BTreeSet::from([arn.clone()]);
+    let refused = operate.adopt(&scope, &named).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("belongs to the service"),
+        "{refused}"
+    );
+    untag(&["verdigris:service", "verdigris:environment"])
+        .await
+        .unwrap();
+    operate.adopt(&scope, &BTreeSet::new()).await.unwrap();
+    assert_eq!(
+        cloud.observe(&scope).await.unwrap().foreign.len(),
+        1,
+        "it was not named"
+    );
+    operate.adopt(&scope, &named).await.unwrap();
+    let observed = cloud.observe(&scope).await.unwrap();
+    assert!(observed.foreign.is_empty(), "{observed:?}");
 }

@@ -17,6 +17,7 @@
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
+mod adopt;
 mod attached;
 mod deeds;
 mod duties;
@@ -33,7 +34,7 @@ mod survey;
 mod talk;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex},
     time::Duration,
@@ -227,6 +228,10 @@ impl Cloud for AwsCloud {
 impl Operate for AwsCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         self.deeds_since(scope, since).await
+    }
+
+    async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {
+        self.adopt_all(scope, resources).await
     }
 
     async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {

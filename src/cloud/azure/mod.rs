@@ -8,6 +8,7 @@
 //! The app's own identity may use the storage account (`Storage Blob Data Owner`, `Storage Queue Data Contributor`) and read the
 //! secrets of the vault: roles are given by people, since giving them takes more rights than we should have.
 
+mod adopt;
 mod arm;
 mod deeds;
 mod deploy;
@@ -19,7 +20,12 @@ mod stage;
 mod swap;
 mod talk;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use url::Url;
@@ -215,6 +221,10 @@ impl Cloud for AzureCloud {
 impl Operate for AzureCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         self.deeds_since(scope, since).await
+    }
+
+    async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {
+        self.adopt_all(scope, resources).await
     }
 
     async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {

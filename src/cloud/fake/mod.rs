@@ -2,6 +2,7 @@
 //!
 //! It keeps the contract of [`Cloud`] and nothing of any vendor: it is what rollouts, crash tests and simulations run on.
 
+mod operate;
 mod state;
 mod trouble;
 
@@ -25,11 +26,8 @@ use super::{Cloud, CloudError, Package, operate::Operate};
 use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
-    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot, Timestamp},
-    observed::{
-        Deed, Fields, Observed, Owned, Scope,
-        talk::{Invocation, Invoked, LogLine, LogsWanted},
-    },
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
+    observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
 /// One cloud in memory.
@@ -376,21 +374,5 @@ impl Cloud for FakeCloud {
         };
         self.call(Operation::Prune, Some(&scope.service), prune)
             .await
-    }
-}
-
-#[async_trait]
-impl Operate for FakeCloud {
-    async fn deeds(&self, _: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
-        let told = self.state().log.clone().unwrap_or_else(|| Ok(Vec::new()));
-        told.map(|deeds| deeds.into_iter().filter(|deed| deed.at >= since).collect())
-    }
-
-    async fn logs(&self, _: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
-        Ok(Vec::new())
-    }
-
-    async fn invoke(&self, _: &Invocation) -> Result<Invoked, CloudError> {
-        Ok(Invoked::default())
     }
 }

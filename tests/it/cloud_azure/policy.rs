@@ -137,6 +137,10 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
         input: Input::Message("hello".to_owned()),
     };
     drop(operate.invoke(&call).await);
+    // Somebody takes our tags off, and the app is taken over.
+    local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
+    let theirs = cloud.observe(&scope).await.unwrap().foreign;
+    drop(operate.adopt(&scope, &theirs.into_iter().collect()).await);
     cloud.prune(&scope).await.unwrap();
     let seen = cloud.calls().keys().map(|it| (*it).to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);

@@ -36,6 +36,9 @@ use crate::{
 /// Everything that our code may ask of AWS, by the names that it gives to the calls.
 const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Start|Tag|Untag|Update)(?:[A-Z][A-Za-z]+)?)""#;
 
+/// Members of requests that read like operations.
+const MEMBERS: [&str; 2] = ["LookupAttributes", "StartTime"];
+
 const FUNCTIONS: &str = "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*";
 
 /// Actions on the same resources.
@@ -317,7 +320,8 @@ async fn the_policy_allows_what_we_ask_of_aws_and_nothing_else() {
     around(&checker.address).await;
     calls.extend(checker.end().await);
     let seen = calls.iter().filter_map(|it| it.operation.clone()).collect();
-    let named = named_in("src/cloud/aws", OPERATIONS);
+    let mut named = named_in("src/cloud/aws", OPERATIONS);
+    named.retain(|name| !MEMBERS.contains(&name.as_str()));
     all_were_seen(&named, &seen, "the life of an AWS service");
     is_written("aws-policy.json", &policy(&calls));
     is_written("aws-policy-extras.json", &extras());

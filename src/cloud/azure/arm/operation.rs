@@ -53,6 +53,7 @@ operations! {
     STICKY_GET = "slotconfignames.get", Get, Reads;
     STICKY_PUT = "slotconfignames.put", Put, Puts;
     FUNCTIONS_LIST = "functions.list", Get, Reads;
+    TAGS_PATCH = "tags.patch", Patch, Puts;
     SWAP = "slotsswap", Post, Starts;
     OPERATIONS_GET = "operations.get", Get, Reads;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
