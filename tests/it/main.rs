@@ -28,6 +28,7 @@ mod gates;
 mod git;
 mod guard;
 mod hands;
+mod import;
 mod killed;
 mod laws;
 mod layers;
