@@ -6,6 +6,7 @@ use async_trait::async_trait;
 
 use super::CloudError;
 use crate::{
+    import::clouds::Found,
     name::Timestamp,
     observed::{
         Deed, Scope,
@@ -23,6 +24,9 @@ pub trait Operate: Send + Sync {
     ///
     /// `Denied` where we may not look.
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError>;
+
+    /// Everything that is there, ours or not, as far as listings tell. No writing call.
+    async fn found(&self) -> Result<Vec<Found>, CloudError>;
 
     /// Takes over those of the resources that stand where the service's own should: they get our tags, and nothing else of them changes.
     ///

@@ -6,6 +6,7 @@
 
 mod actions;
 mod api;
+mod bring;
 mod build;
 mod canary;
 mod canary_end_to_end;
@@ -20,6 +21,7 @@ mod cloud_contract;
 mod cloud_fake;
 mod control;
 mod crashes;
+mod credentials;
 mod daemon;
 mod demo;
 mod drift;

@@ -21,6 +21,7 @@ mod adopt;
 mod attached;
 mod deeds;
 mod duties;
+mod found;
 mod lambda;
 mod metrics;
 mod package;
@@ -51,6 +52,7 @@ use self::{
 use crate::{
     cloud::{Cloud, CloudError, MetricQuestion, Package, operate::Operate},
     desired::Release,
+    import::clouds::Found,
     manifest::spec::AwsTarget,
     name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
     observed::{
@@ -228,6 +230,10 @@ impl Cloud for AwsCloud {
 impl Operate for AwsCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         self.deeds_since(scope, since).await
+    }
+
+    async fn found(&self) -> Result<Vec<Found>, CloudError> {
+        self.everything().await
     }
 
     async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {

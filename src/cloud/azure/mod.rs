@@ -12,6 +12,7 @@ mod adopt;
 mod arm;
 mod deeds;
 mod deploy;
+mod found;
 mod metrics;
 mod names;
 mod observe;
@@ -35,6 +36,7 @@ use self::{arm::Arm, names::Names, observe::RUNNING};
 use super::{Cloud, CloudError, MetricQuestion, Package, operate::Operate};
 use crate::{
     desired::Release,
+    import::clouds::Found,
     manifest::spec::AzureTarget,
     name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot, Timestamp},
     observed::{
@@ -221,6 +223,10 @@ impl Cloud for AzureCloud {
 impl Operate for AzureCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         self.deeds_since(scope, since).await
+    }
+
+    async fn found(&self) -> Result<Vec<Found>, CloudError> {
+        self.everything().await
     }
 
     async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use super::FakeCloud;
 use crate::{
     cloud::{CloudError, operate::Operate},
+    import::clouds::Found,
     name::Timestamp,
     observed::{
         Deed, Scope,
@@ -19,6 +20,10 @@ impl Operate for FakeCloud {
     async fn deeds(&self, _: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
         let told = self.state().log.clone().unwrap_or_else(|| Ok(Vec::new()));
         told.map(|deeds| deeds.into_iter().filter(|deed| deed.at >= since).collect())
+    }
+
+    async fn found(&self) -> Result<Vec<Found>, CloudError> {
+        Ok(Vec::new())
     }
 
     async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {

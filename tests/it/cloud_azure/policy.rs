@@ -140,7 +140,12 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     // Somebody takes our tags off, and the app is taken over.
     local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
     let theirs = cloud.observe(&scope).await.unwrap().foreign;
-    drop(operate.adopt(&scope, &theirs.into_iter().collect()).await);
+    let theirs = theirs.into_iter().collect();
+    drop(operate.adopt(&scope, &theirs).await);
+    // The description knows no tags, so that they are put on past it.
+    let past = super::cloud(&local.arm.url);
+    let adopted = past.operate().unwrap().adopt(&scope, &theirs).await;
+    adopted.unwrap();
     cloud.prune(&scope).await.unwrap();
     let seen = cloud.calls().keys().map(|it| (*it).to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);
