@@ -3,7 +3,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::json;
-use verdigris::cloud::{Cloud as _, CloudError};
+use verdigris::{
+    cloud::{Cloud as _, CloudError},
+    import::clouds::clouds,
+    name::CloudName,
+};
 
 use super::{cloud, local::Local, release, scope};
 
@@ -49,4 +53,31 @@ async fn an_app_without_our_tags_is_foreign_until_it_is_adopted_by_its_id() {
             .contains("belongs to the service `other`"),
         "{refused}"
     );
+}
+
+#[tokio::test]
+async fn an_app_that_is_not_ours_is_listed_with_its_functions_and_its_settings() {
+    let local = Local::start().await;
+    let cloud = cloud(&local.arm.url);
+    let one = release(1, &[("LOG_LEVEL", "info")]);
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    let scope = scope(&one);
+    cloud.promote(&scope, one.digest).await.unwrap();
+    let operate = cloud.operate().unwrap();
+    let ours = operate.found().await.unwrap();
+    assert_eq!(ours.len(), 1);
+    assert!(ours[0].is_ours, "{ours:?}");
+    local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
+    let found = operate.found().await.unwrap();
+    let [app] = found.as_slice() else {
+        panic!("{found:?}");
+    };
+    assert!(!app.is_ours);
+    assert_eq!(app.name, "vg-test-inventory");
+    assert_eq!(app.variables["LOG_LEVEL"], "info");
+    let names: Vec<_> = app.functions.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["reorder", "stock"], "{app:?}");
+    let imported = clouds(CloudName::Azure, "shop", &found);
+    assert!(imported.manifests.contains("LOG_LEVEL: info"));
+    assert!(!imported.manifests.contains("WEBSITE_"));
 }
