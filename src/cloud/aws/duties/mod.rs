@@ -90,6 +90,14 @@ impl Account {
         format!("arn:{partition}:iam::{id}:role{path_and_name}")
     }
 
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub(super) fn queue(&self, name: &str) -> String {
+        self.arn("sqs", name)
+    }
+
     pub(super) fn arn(&self, service: &str, resource: &str) -> String {
         let Self {
             partition,
