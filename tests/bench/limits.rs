@@ -35,7 +35,7 @@ use verdigris::{
         arm::{self, ArmOptions, RateLimits},
         lambda::{self, CallQuotas, LambdaOptions},
     },
-    manifest::spec::{AwsTarget, AzurePlan, AzureTarget},
+    manifest::spec::{AwsTarget, AzurePlan, AzureTarget, Role},
     name::EnvironmentName,
     rollout::intent::Response,
 };
