@@ -26,6 +26,7 @@ mod end_to_end;
 mod gates;
 mod git;
 mod guard;
+mod import;
 mod killed;
 mod laws;
 mod layers;

@@ -380,3 +380,15 @@ pub(super) fn unknown_kind(node: &Node, root: &Place, report: &mut Report) {
 pub(super) fn plain_duration(text: &str) -> Result<std::time::Duration, String> {
     form::duration(text).map_err(|(message, help)| format!("{message}: {help}"))
 }
+
+pub(super) fn is_variable_name(text: &str) -> bool {
+    form::variable(text).is_ok()
+}
+
+pub(super) fn is_route(text: &str) -> bool {
+    form::route(text).is_ok()
+}
+
+pub(super) fn is_schedule(text: &str) -> bool {
+    form::cron(text).is_ok()
+}
