@@ -32,10 +32,14 @@ impl View<'_> {
                 && !self.rollout.trigger.is_rollback()
         };
         let targets = self.rollout.targets.iter().copied();
-        let old: Vec<CloudName> = targets.filter(is_old).collect();
-        let target = *old.first()?;
+        self.looking_at(targets.filter(is_old).collect())
+    }
+
+    /// Looks at these, or waits for the looks that are under way; nothing where there are none.
+    pub(super) fn looking_at(&self, targets: Vec<CloudName>) -> Option<Step> {
+        let target = *targets.first()?;
         let is_looking = |target: &CloudName| self.state.in_flight.observing.contains(target);
-        let due: Vec<CloudName> = old.into_iter().filter(|it| !is_looking(it)).collect();
+        let due: Vec<CloudName> = targets.into_iter().filter(|it| !is_looking(it)).collect();
         Some(if due.is_empty() {
             let failure = None;
             wait(WaitingOn::Cloud { target, failure }, None)
