@@ -14,6 +14,7 @@ mod cloud_aws;
 mod cloud_aws_calls;
 mod cloud_aws_duties;
 mod cloud_aws_faults;
+mod cloud_aws_limits;
 mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;

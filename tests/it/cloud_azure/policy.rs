@@ -25,7 +25,7 @@ const BESIDE: [&str; 3] = [
 const PROVIDERS: [(&str, &str); 1] = [("microsoft.insights", "Microsoft.Insights")];
 
 /// Azure Resource Manager makes the name of the right from the path: the types of the resource, and what is done to it.
-fn action(method: &str, path: &str) -> String {
+pub(super) fn action(method: &str, path: &str) -> String {
     let place = path.split('?').next().unwrap_or_default();
     let (provider, rest) = match place.rsplit_once("/providers/") {
         Some((_, rest)) => rest.split_once('/').unwrap(),

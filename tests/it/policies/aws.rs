@@ -31,8 +31,8 @@ use crate::{
     peers::model::{Call, Checker, is_clean},
 };
 
-/// Everything that our code may ask of AWS, by the names that it gives to the calls.
-const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Start|Tag|Untag|Update)(?:[A-Z][A-Za-z]+)?)""#;
+/// Everything that our code may ask of AWS, by the names that it gives to the calls. What a colon follows is a member of a request.
+const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Start|Tag|Untag|Update)(?:[A-Z][A-Za-z]+)?)"[^:]"#;
 
 const FUNCTIONS: &str = "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*";
 

@@ -153,6 +153,7 @@ async fn carry_out(
     call: Call,
 ) -> Result<Response, ApiError> {
     use Operation as O;
+    lambda.quota.take(operation, lambda.clock.now())?;
     match operation {
         O::CreateFunction => functions::create(lambda, &call).await,
         O::ListFunctions => functions::list(lambda, &call),
