@@ -9,6 +9,7 @@ mod check;
 mod drift;
 pub mod fault;
 pub mod gates;
+pub mod parity;
 mod raw;
 pub mod schema;
 pub mod set;

@@ -28,10 +28,15 @@ NOT_IN_BODY = {"uri", "querystring", "header", "headers", "statusCode"}
 STATUSES = {"DeleteFunction": {204}, "Invoke": {200, 202, 204}}
 
 # Where the model lies, by the name that requests are signed with.
-SERVICES = {"lambda": "lambda", "sqs": "sqs", "events": "events", "logs": "logs"}
+SERVICES = {"lambda": "lambda", "sqs": "sqs", "events": "events", "logs": "logs", "cloudtrail": "cloudtrail"}
 
 # By the start of the header that names an operation.
-TARGETS = {"AmazonSQS": "sqs", "AWSEvents": "events", "Logs_20140328": "logs"}
+TARGETS = {
+    "AmazonSQS": "sqs",
+    "AWSEvents": "events",
+    "Logs_20140328": "logs",
+    "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail",
+}
 
 # What a call is about, by the name of a member.
 ABOUT = ("FunctionName", "Resource", "Rule", "Name", "QueueName", "logGroupName", "UUID")
@@ -267,7 +272,7 @@ class Models:
     def check(self, method, target, headers, sent, status, answered, body):
         """The service, the operation, its faults, and what it is about."""
         scope = re.search(r"Credential=[^/]*/[^/]*/[^/]*/(\w+)/", headers.get("authorization", ""))
-        start, _, name = headers.get("x-amz-target", "").partition(".")
+        start, _, name = headers.get("x-amz-target", "").rpartition(".")
         service = TARGETS.get(start) or (scope.group(1) if scope else "lambda")
         if service == "s3":
             return service, {"PUT": "PutObject", "HEAD": "HeadObject"}.get(method), [], urlsplit(target).path

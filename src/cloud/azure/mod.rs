@@ -8,28 +8,41 @@
 //! The app's own identity may use the storage account (`Storage Blob Data Owner`, `Storage Queue Data Contributor`) and read the
 //! secrets of the vault: roles are given by people, since giving them takes more rights than we should have.
 
+mod adopt;
 mod arm;
+mod deeds;
 mod deploy;
+mod found;
 mod metrics;
 mod names;
 mod observe;
 mod settings;
 mod stage;
 mod swap;
+mod talk;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use url::Url;
 
 pub use self::arm::{AzureIdentity, AzureLimiter, AzureRates, CredentialChoice};
 use self::{arm::Arm, names::Names, observe::RUNNING};
-use super::{Cloud, CloudError, MetricQuestion, Package};
+use super::{Cloud, CloudError, MetricQuestion, Package, operate::Operate};
 use crate::{
     desired::Release,
+    import::clouds::Found,
     manifest::spec::AzureTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot},
-    observed::{Fields, Observed, Owned, Scope},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot, Timestamp},
+    observed::{
+        Deed, Fields, Observed, Owned, Scope,
+        talk::{Invocation, Invoked, LogLine, LogsWanted},
+    },
 };
 
 /// The real Azure Resource Manager.
@@ -154,6 +167,10 @@ impl Cloud for AzureCloud {
         fields
     }
 
+    fn operate(&self) -> Option<&dyn Operate> {
+        Some(self)
+    }
+
     /// Four calls: the site, then at once its slot and the settings of both.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         self.observed(scope).await
@@ -199,5 +216,28 @@ impl Cloud for AzureCloud {
     /// One call.
     async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
         self.metric_value(question).await
+    }
+}
+
+#[async_trait]
+impl Operate for AzureCloud {
+    async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
+        self.deeds_since(scope, since).await
+    }
+
+    async fn found(&self) -> Result<Vec<Found>, CloudError> {
+        self.everything().await
+    }
+
+    async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {
+        self.adopt_all(scope, resources).await
+    }
+
+    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+        self.logs_of(wanted).await
+    }
+
+    async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
+        self.call(call).await
     }
 }

@@ -21,7 +21,10 @@ use crate::{
 pub(super) enum View {
     Missing,
     /// It carries no tags of ours.
-    Foreign(String),
+    Foreign {
+        id: String,
+        tags: Tags,
+    },
     Ours(Box<SiteView>),
 }
 
@@ -77,12 +80,12 @@ impl AzureCloud {
         let busy = busy_of(&site).or_else(|| slot.as_ref().and_then(busy_of));
         let blue = self.slot_view(service, Slot::Blue, &site, &blue);
         if !blue.is_ours {
-            return Ok(View::Foreign(blue.id));
+            return Ok(blue.foreign());
         }
         let green = slot.zip(green);
         let green = green.map(|(slot, green)| self.slot_view(service, Slot::Green, &slot, &green));
         if let Some(green) = green.as_ref().filter(|green| !green.is_ours) {
-            return Ok(View::Foreign(green.id.clone()));
+            return Ok(green.clone().foreign());
         }
         Ok(View::Ours(Box::new(SiteView { blue, green, busy })))
     }
@@ -153,7 +156,7 @@ impl AzureCloud {
     pub(super) async fn observed(&self, scope: &Scope) -> Result<Observed, CloudError> {
         Ok(match self.view(&scope.service.service).await? {
             View::Missing => Observed::default(),
-            View::Foreign(id) => Observed {
+            View::Foreign { id, tags: _ } => Observed {
                 foreign: vec![id],
                 ..Observed::default()
             },
@@ -247,6 +250,13 @@ impl SlotView {
             },
             canary: None,
         })
+    }
+
+    fn foreign(self) -> View {
+        View::Foreign {
+            id: self.id,
+            tags: self.tags,
+        }
     }
 
     pub(super) fn code(&self) -> Option<CodeDigest> {

@@ -10,8 +10,9 @@ use url::Url;
 
 use super::{Counts, Fault, HandEdit, Operation};
 use crate::{
+    cloud::CloudError,
     name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Slot},
-    observed::{Addresses, Canary, Fields, Holding, SlotContent},
+    observed::{Addresses, Canary, Deed, Fields, Holding, SlotContent},
 };
 
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) revert_after: Option<Duration>,
     /// Some promotion may undo itself yet.
     pub(super) may_revert: bool,
+    /// What its log tells; nothing where it keeps none.
+    pub(super) log: Option<Result<Vec<Deed>, CloudError>>,
     pub(super) counts: Counts,
 }
 

@@ -18,7 +18,7 @@ use crate::local::arm::{
     persist::Disk,
     serve::{self, Listening, Speaks},
     slots::front::{self, Doors},
-    wire::{answer::ArmError, throttle::Throttle},
+    wire::{activity::Activity, answer::ArmError, throttle::Throttle},
 };
 use crate::{
     clock::Clock,
@@ -49,6 +49,7 @@ pub(super) struct State {
     pub world: World,
     pub operations: Operations,
     pub throttle: Throttle,
+    pub activity: Activity,
 }
 
 /// The listeners of one slot, and the output of its code.

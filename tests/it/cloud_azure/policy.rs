@@ -7,6 +7,7 @@ use verdigris::{
     cloud::{Cloud as _, MetricQuestion},
     manifest::gates::{AzureMonitorQuery, MetricSource},
     name::Slot,
+    observed::talk::{Input, Invocation, LogsWanted},
 };
 
 use super::{cloud, local::Local, prism::Checker, release, scope};
@@ -44,6 +45,8 @@ pub(super) fn action(method: &str, path: &str) -> String {
         "GET" => "read",
         "PUT" | "PATCH" => "write",
         "DELETE" => "delete",
+        // A question to a component reads, whatever its method.
+        "POST" if rest.ends_with("/query") => "read",
         "POST" if is_open => "action",
         other => panic!("{other} {path}"),
     };
@@ -116,6 +119,33 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     };
     // The local endpoint measures nothing; what counts is what it was asked.
     drop(cloud.metric(&question).await);
+    // Neither logs of others nor queries are in the description that the calls are held against: what counts is what was asked.
+    let operate = cloud.operate().unwrap();
+    drop(operate.deeds(&scope, question.until).await);
+    let wanted = LogsWanted {
+        service: one.service.clone(),
+        function: "stock".parse().unwrap(),
+        since: question.until,
+        containing: None,
+        lines_max: 10,
+    };
+    drop(operate.logs(&wanted).await);
+    let call = Invocation {
+        service: one.service.clone(),
+        function: "reorder".parse().unwrap(),
+        slot: Slot::Blue,
+        input: Input::Message("hello".to_owned()),
+    };
+    drop(operate.invoke(&call).await);
+    // Somebody takes our tags off, and the app is taken over.
+    local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
+    let theirs = cloud.observe(&scope).await.unwrap().foreign;
+    let theirs = theirs.into_iter().collect();
+    drop(operate.adopt(&scope, &theirs).await);
+    // The description knows no tags, so that they are put on past it.
+    let past = super::cloud(&local.arm.url);
+    let adopted = past.operate().unwrap().adopt(&scope, &theirs).await;
+    adopted.unwrap();
     cloud.prune(&scope).await.unwrap();
     let seen = cloud.calls().keys().map(|it| (*it).to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);

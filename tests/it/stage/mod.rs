@@ -439,7 +439,7 @@ pub(crate) fn gate(name: &str) -> Gate {
     }
 }
 
-fn functions() -> BTreeMap<FunctionName, Function> {
+pub(crate) fn functions() -> BTreeMap<FunctionName, Function> {
     let function = Function {
         handler: "app:app".to_owned(),
         http: Some(HttpRoute {

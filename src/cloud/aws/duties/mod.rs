@@ -70,6 +70,14 @@ impl Account {
         }
     }
 
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub(super) fn queue(&self, name: &str) -> String {
+        self.arn("sqs", name)
+    }
+
     fn arn(&self, service: &str, resource: &str) -> String {
         let Self {
             partition,

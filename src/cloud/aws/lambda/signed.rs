@@ -18,7 +18,7 @@ use url::Url;
 use super::{AccountLimits, Calls};
 use crate::{
     clock::{Clock as _, SystemClock},
-    cloud::CloudError,
+    cloud::{CloudError, aws::deeds::AGENT},
     name::CloudName,
 };
 
@@ -66,7 +66,7 @@ impl Signed {
         limits: Arc<AccountLimits>,
     ) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: http_client(),
             credentials: config.credentials_provider(),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             endpoint,
@@ -176,6 +176,12 @@ impl Signed {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
     }
+}
+
+/// The log of calls tells by the agent which were ours.
+fn http_client() -> reqwest::Client {
+    let named = reqwest::Client::builder().user_agent(AGENT).build();
+    named.unwrap_or_default()
 }
 
 /// What a signature is over.

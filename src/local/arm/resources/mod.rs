@@ -2,6 +2,7 @@
 
 pub(super) mod functions;
 pub(super) mod groups;
+pub(super) mod insights;
 pub(super) mod plans;
 pub(super) mod settings;
 pub(super) mod site_body;

@@ -8,9 +8,11 @@
 
 mod cron;
 mod deliver;
+mod logs;
 mod messages;
 mod queues;
 mod rules;
+mod trail;
 
 use std::{
     collections::BTreeMap,
@@ -19,12 +21,17 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde_json::{Value, json};
 
-pub(super) use self::{deliver::deliver, messages::Queues, rules::Rules};
+pub(super) use self::{
+    deliver::deliver,
+    messages::Queues,
+    rules::Rules,
+    trail::{Trail, of_call},
+};
 use super::Lambda;
 
 /// The state of both.
@@ -32,8 +39,9 @@ use super::Lambda;
 pub(super) struct Around {
     queues: Mutex<Queues>,
     rules: Mutex<Rules>,
-    /// Days that logs are kept, by group. What functions log is kept elsewhere, and not by days.
+    /// Days that logs are kept, by group. What functions log is kept with their processes, and not by days.
     retentions: Mutex<BTreeMap<String, Option<u64>>>,
+    trail: Mutex<Trail>,
 }
 
 impl Around {
@@ -42,11 +50,16 @@ impl Around {
             queues: Mutex::default(),
             rules: Mutex::new(rules),
             retentions: Mutex::default(),
+            trail: Mutex::default(),
         }
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn trail(&self) -> MutexGuard<'_, Trail> {
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rules(&self) -> MutexGuard<'_, Rules> {
@@ -66,16 +79,20 @@ enum Service {
     Queues,
     Rules,
     LogGroups,
+    Trail,
 }
 
 impl Target {
     /// None where the header names a service that is not here.
     pub(super) fn parse(header: &str) -> Option<Self> {
-        let (service, operation) = header.split_once('.')?;
+        let (service, operation) = header.rsplit_once('.')?;
         let service = match service {
             "AmazonSQS" => Service::Queues,
             "AWSEvents" => Service::Rules,
             "Logs_20140328" => Service::LogGroups,
+            "CloudTrail_20131101" | "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101" => {
+                Service::Trail
+            }
             _ => return None,
         };
         Some(Self {
@@ -112,14 +129,32 @@ fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
     }
 }
 
+/// A refusal that somebody asked for, in the words of these services.
+pub(super) fn failing(status: StatusCode, kind: &str, message: &str) -> Response {
+    let body = json!({"__type": kind, "message": message});
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response
+}
+
 /// Carries out one operation.
-pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8]) -> Response {
+pub(super) async fn carry_out(
+    lambda: &Arc<Lambda>,
+    target: Target,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
     let Target { service, operation } = target;
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let done = match service {
         Service::Queues => queues::carry_out(lambda, &operation, &request).await,
-        Service::Rules => rules::carry_out(lambda, &operation, &request),
-        Service::LogGroups => log_groups(lambda, &operation, &request),
+        Service::Rules => {
+            let done = rules::carry_out(lambda, &operation, &request);
+            lambda.note(trail::of_rule(&operation, headers, &request).filter(|_| done.is_ok()));
+            done
+        }
+        Service::LogGroups => logs::carry_out(lambda, &operation, &request),
+        Service::Trail => trail::carry_out(lambda, &operation, &request),
     };
     let (status, body, kind) = match done {
         Ok(body) => (StatusCode::OK, body, None),
@@ -136,7 +171,7 @@ pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8])
     *response.status_mut() = status;
     let version = match service {
         Service::Queues => "application/x-amz-json-1.0",
-        Service::Rules | Service::LogGroups => "application/x-amz-json-1.1",
+        Service::Rules | Service::LogGroups | Service::Trail => "application/x-amz-json-1.1",
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(version));
@@ -148,44 +183,4 @@ pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8])
         }
     }
     response
-}
-
-/// Log groups of CloudWatch, by their names and how long they keep.
-fn log_groups(lambda: &Lambda, operation: &str, request: &Value) -> Result<Value, Refusal> {
-    let groups = &lambda.around.retentions;
-    let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
-    match operation {
-        "CreateLogGroup" => {
-            let name = needed(request, "logGroupName")?;
-            if groups.contains_key(name) {
-                let message = "The specified log group already exists";
-                return refused("ResourceAlreadyExistsException", message);
-            }
-            groups.insert(name.to_owned(), None);
-            Ok(json!({}))
-        }
-        "PutRetentionPolicy" => {
-            let name = needed(request, "logGroupName")?;
-            let Some(days) = groups.get_mut(name) else {
-                let message = "The specified log group does not exist.";
-                return refused("ResourceNotFoundException", message);
-            };
-            *days = request["retentionInDays"].as_u64();
-            Ok(json!({}))
-        }
-        "DescribeLogGroups" => {
-            let told = groups.iter().map(|(name, days)| {
-                let mut told = json!({"logGroupName": name});
-                if let Some(days) = days {
-                    told["retentionInDays"] = json!(days);
-                }
-                told
-            });
-            Ok(json!({"logGroups": told.collect::<Vec<_>>()}))
-        }
-        other => refused(
-            "UnknownOperationException",
-            format!("this endpoint does not know {other} of CloudWatch Logs"),
-        ),
-    }
 }
