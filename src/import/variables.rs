@@ -286,14 +286,7 @@ fn head_and_address(source: &str) -> (&str, &str) {
 }
 
 fn git(address: &str) -> Found {
-    const KNOWN: [&str; 6] = [
-        "sha1",
-        "commit",
-        "branch",
-        "message",
-        "messageSubject",
-        "messageBody",
-    ];
+    const KNOWN: [&str; 5] = ["sha1", "commit", "branch", "message", "messageSubject"];
     match KNOWN.contains(&address) {
         true => Found::Ours(format!("git:{address}")),
         false => Found::Nothing,

@@ -31,6 +31,14 @@ pub(in crate::manifest) struct ServiceDraft {
     pub(in crate::manifest) depends_on: Vec<At<ServiceName>>,
     pub(in crate::manifest) functions: BTreeMap<FunctionName, Place>,
     pub(in crate::manifest) source: Place,
+    /// What it is in environments where its variables stand for something else.
+    pub(in crate::manifest) variants: BTreeMap<EnvironmentName, ServiceDraft>,
+}
+
+impl ServiceDraft {
+    pub(in crate::manifest) fn in_environment(&self, name: &EnvironmentName) -> &Self {
+        self.variants.get(name).unwrap_or(self)
+    }
 }
 
 pub(in crate::manifest) fn service(
@@ -52,6 +60,7 @@ pub(in crate::manifest) fn service(
         rollout,
         drift,
         aws,
+        _params: _,
     } = spec;
     let defaults = Defaults::of(memory, timeout, aws, report);
     let env = function::env(env, report);
@@ -92,6 +101,7 @@ pub(in crate::manifest) fn service(
             .map(|(name, at)| (name.value.clone(), at.place.clone()))
             .collect(),
         source: source.place,
+        variants: BTreeMap::new(),
     })
 }
 

@@ -21,7 +21,7 @@ pub(super) use self::{
         AzureMonitorText, CloudWatchText, LoadText, MetricText, ParityText, PrometheusText,
         ReplaceText,
     },
-    read::{At, Named, Report},
+    read::{At, Draft, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
     short::{AcrossText, CaptureText, CommandText, EnvText, FollowsText, ParameterForm},
     steps::{
@@ -171,6 +171,8 @@ record! {
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells; or `{ mode: enforce, ignore: [stock.memory] }`.
         "drift" drift: DriftText,
         "aws" aws: FunctionAwsText,
+        /// What `${param:NAME}` stands for: in an environment of that name, and by `default`.
+        "params" _params: Named<String, Named<String, serde_json::Value>>,
     }
 }
 
@@ -299,6 +301,8 @@ record! {
         "windows" windows: Vec<At<WindowText>>,
         /// An environment, or `{ environment: staging, after: 30m }`: releases come here once they were live there for that long.
         "follows" follows: FollowsText,
+        /// What `${param:NAME}` stands for in services here, unless the service says it itself.
+        "params" _params: Named<String, serde_json::Value>,
     }
 }
 
