@@ -21,7 +21,7 @@ use crate::{
         config::{AwsAccess, AzureAccess},
     },
     import::{self, Around, FILE_MAX, Imported},
-    manifest::spec::{AwsTarget, AzurePlan, AzureTarget, Environment},
+    manifest::spec::{AwsTarget, AzurePlan, AzureTarget, Environment, Role},
     name::{CloudName, EnvironmentName},
 };
 
@@ -108,7 +108,7 @@ impl Import {
             (Some(region), _) => {
                 environment.aws = Some(AwsTarget {
                     region: region.clone(),
-                    role: String::new(),
+                    role: Role::Given(String::new()),
                 });
                 Ok((region.clone(), environment, CloudName::Aws))
             }

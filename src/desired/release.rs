@@ -46,7 +46,10 @@ impl Release {
             build: service.build.clone(),
             functions: service.functions.clone(),
             env: service.env.clone(),
-            role: environment.aws.as_ref().map(|aws| aws.role.clone()),
+            role: environment
+                .aws
+                .as_ref()
+                .and_then(|aws| aws.role.given().cloned()),
         };
         let key = ServiceKey {
             environment: environment.name.clone(),
@@ -92,7 +95,7 @@ impl Release {
             && *build == service.build
             && *functions == service.functions
             && *env == service.env
-            && role.as_ref() == environment.aws.as_ref().map(|aws| &aws.role)
+            && role.as_ref() == environment.aws.as_ref().and_then(|aws| aws.role.given())
     }
 }
 

@@ -35,7 +35,7 @@ use verdigris::{
         arm::{self, ArmOptions, RateLimits},
         lambda::{self, CallQuotas, LambdaOptions},
     },
-    manifest::spec::{AwsTarget, AzurePlan, AzureTarget},
+    manifest::spec::{AwsTarget, AzurePlan, AzureTarget, Role},
     name::EnvironmentName,
     rollout::intent::Response,
 };
@@ -109,7 +109,7 @@ fn tell(calls: u64, allowed: f64, took: Duration, throttled: u64) {
 async fn on_aws(endpoint: &lambda::LambdaEndpoint, quotas: Quotas) -> Arc<AwsCloud> {
     let target = AwsTarget {
         region: "eu-west-1".to_owned(),
-        role: ROLE.to_owned(),
+        role: Role::Given(ROLE.to_owned()),
     };
     let environment = EnvironmentName::new(ENVIRONMENT).unwrap();
     let options = AwsOptions {

@@ -17,6 +17,7 @@ mod cloud_aws_deeds;
 mod cloud_aws_duties;
 mod cloud_aws_faults;
 mod cloud_aws_limits;
+mod cloud_aws_roles;
 mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;

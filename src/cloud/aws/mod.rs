@@ -5,6 +5,8 @@
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
+//! A function that asks for rights has a role of its own, named by what it may do; `roles` says how it comes and goes.
+//!
 //! What calls a function is attached to `blue` and to nothing else; `duties` says how it comes and goes with a release.
 //!
 //! # Calls
@@ -27,6 +29,7 @@ mod metrics;
 mod package;
 mod promote;
 mod remove;
+mod roles;
 mod settings;
 mod shift;
 mod slots;
@@ -46,7 +49,7 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::{Events, Lambda, LogGroups, Trail},
+    lambda::{Events, Lambda, LogGroups, Roles, Trail},
     survey::{Details, Standing},
 };
 use crate::{
@@ -108,6 +111,7 @@ pub struct AwsCloud {
     lambda: Lambda,
     events: Events,
     log_groups: LogGroups,
+    roles: Roles,
     trail: Trail,
     details: Mutex<BTreeMap<String, Details>>,
     /// Large packages go one after the other.
@@ -136,6 +140,7 @@ impl AwsCloud {
         Self {
             events: lambda.events(),
             log_groups: lambda.log_groups(),
+            roles: lambda.roles(),
             trail: lambda.trail(),
             lambda,
             details: Mutex::default(),

@@ -173,13 +173,15 @@ impl FakeCloud {
     fn hold(&self, release: &Release, package: &Package) -> Held {
         let functions = &release.content.functions;
         let http = functions.iter().filter(|(_, it)| it.http.is_some());
+        let fields = self.expected(release, package.code);
         Held {
             release: release.digest,
             revision: release.revision.clone(),
             functions: functions.keys().cloned().collect(),
             http: http.map(|(name, _)| name.clone()).collect(),
             missing: BTreeSet::new(),
-            fields: self.expected(release, package.code),
+            sealed: fields.clone(),
+            fields,
         }
     }
 
@@ -317,7 +319,9 @@ impl Cloud for FakeCloud {
                 service.canary = None;
                 return Ok(());
             }
-            if !holds(service.green.as_ref(), release) {
+            // What somebody changed since is not what was measured.
+            let green = service.green.as_ref();
+            if !holds(green, release) || !green.is_some_and(Held::is_as_staged) {
                 return Err(not_staged);
             }
             let before = Box::new(Service {

@@ -58,6 +58,14 @@ pub(super) struct Held {
     pub(super) http: BTreeSet<FunctionName>,
     pub(super) missing: BTreeSet<FunctionName>,
     pub(super) fields: Fields,
+    /// The fields as they were put there.
+    pub(super) sealed: Fields,
+}
+
+impl Held {
+    pub(super) fn is_as_staged(&self) -> bool {
+        self.fields == self.sealed
+    }
 }
 
 impl State {

@@ -195,9 +195,14 @@ impl Lambda {
             .then(|| Keep::open(&folder))
             .transpose()?;
         let packages = Packages::open(&folder.join("packages"))?;
-        let (functions, mappings, rules) = match &keep {
-            Some(keep) => (keep.functions()?, keep.mappings()?, keep.rules()?),
-            None => (BTreeMap::new(), BTreeMap::new(), BTreeMap::new()),
+        let (functions, mappings, rules, roles) = match &keep {
+            Some(keep) => (
+                keep.functions()?,
+                keep.mappings()?,
+                keep.rules()?,
+                keep.roles()?,
+            ),
+            None => Default::default(),
         };
         let wanted: BTreeSet<_> = functions.values().flat_map(Function::packages).collect();
         let unwanted = packages.sweep(&wanted, &BTreeSet::new())?;
@@ -215,7 +220,7 @@ impl Lambda {
             quota: Arc::default(),
             functions: Mutex::new(functions),
             mappings: Mutex::new(mappings),
-            around: Around::new(rules),
+            around: Around::new(rules, roles),
             packages,
             keep,
             runner: Arc::new(runner),

@@ -197,6 +197,18 @@ fn every_refusal_says_what_to_write() {
             "spec.functions.api.aws.events.x: has not exactly one source (help: give it one of `kinesis`, `dynamodb`, `sns` and `s3`)",
         ),
         (
+            "allow: { orders: { actions: [getItem], on: ['*'] } }",
+            "spec.functions.api.aws.allow.orders.actions[0]: is no action (help: a service and what is done there, such as `dynamodb:GetItem` or `s3:Get*`)",
+        ),
+        (
+            "allow: { orders: { actions: ['dynamodb:GetItem'], on: [orders] } }",
+            "spec.functions.api.aws.allow.orders.on[0]: is no resource (help: an ARN, such as `arn:aws:dynamodb:*:*:table/orders`; `*` alone where the action knows no resources)",
+        ),
+        (
+            "role: 'arn:aws:iam::123456789012:role/shop', allow: { logs: { actions: ['s3:Get*'], on: ['*'] } }",
+            "spec.functions.api.aws: `allow` is for functions with a role of their own (help: remove `role`, and the function gets one of its own; or remove `allow`, and give the role these rights)",
+        ),
+        (
             "image: shop:latest",
             "spec.functions.api.aws.image: is no image of ECR (help: such as `123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop@sha256:…`; Lambda runs images of ECR only)",
         ),

@@ -13,7 +13,7 @@ use verdigris::{
         aws::{AwsCloud, AwsOptions},
     },
     manifest::{
-        aws::{AwsFunction, Cors, LogFormat, Logs, QueueOptions, UrlAuth, UrlOptions},
+        aws::{AwsFunction, Cors, LogFormat, Logs, QueueOptions, Rights, UrlAuth, UrlOptions},
         gates::{CloudWatchQuery, MetricSource},
         spec::Megabytes,
     },
@@ -40,6 +40,8 @@ const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invo
 const MEMBERS: [&str; 2] = ["LookupAttributes", "StartTime"];
 
 const FUNCTIONS: &str = "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*";
+
+const ROLES: &str = "arn:aws:iam::ACCOUNT:role/verdigris/ENVIRONMENT/*";
 
 /// Actions on the same resources.
 #[derive(Default)]
@@ -78,6 +80,10 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
             let groups = "arn:aws:logs:REGION:ACCOUNT:log-group:/aws/lambda/ENVIRONMENT-*";
             ("LogGroups", groups, None)
         }
+        ("iam", _) => {
+            is_ours("prod-");
+            ("RolesOfTheirOwn", ROLES, None)
+        }
         ("s3", _) => {
             is_ours("/packages/verdigris/");
             ("LargePackages", "arn:aws:s3:::BUCKET/verdigris/*", None)
@@ -99,7 +105,7 @@ fn action(call: &Call) -> String {
 }
 
 /// What AWS asks for beside the right to make a call: with which call, what, on what, and under which condition.
-fn beside() -> [(&'static str, &'static str, Statement); 2] {
+fn beside() -> [(&'static str, &'static str, Statement); 4] {
     let one = |action: &str, resource, condition| Statement {
         actions: BTreeSet::from([action.to_owned()]),
         resource,
@@ -110,7 +116,18 @@ fn beside() -> [(&'static str, &'static str, Statement); 2] {
         (
             "CreateFunction",
             "RoleOfFunctions",
-            one("iam:PassRole", "ROLE", Some(passed)),
+            one("iam:PassRole", "ROLE", Some(passed.clone())),
+        ),
+        (
+            "CreateRole",
+            "RolesOfTheirOwnArePassed",
+            one("iam:PassRole", ROLES, Some(passed)),
+        ),
+        // It is made with its tags.
+        (
+            "CreateRole",
+            "RolesOfTheirOwn",
+            one("iam:TagRole", ROLES, None),
         ),
         // Without it the answer comes without tags, and nothing would be known as ours.
         (
@@ -245,6 +262,19 @@ async fn life(endpoint: &url::Url) {
         shifted.unwrap();
     }
     live(&cloud, &fixture, &larger).await;
+    // Roles of their own, which come and go.
+    let allowed = fixture.release_with("other", &[stock(), reorder()], |_, function| {
+        let rights = Rights {
+            actions: ["dynamodb:GetItem".to_owned()].into(),
+            on: ["arn:aws:dynamodb:eu-west-1:123456789012:table/orders".to_owned()].into(),
+        };
+        let allow = [("orders".to_owned(), rights)].into();
+        function.aws = Some(Box::new(AwsFunction {
+            allow,
+            ..AwsFunction::default()
+        }));
+    });
+    live(&cloud, &fixture, &allowed).await;
     // Nothing over HTTP any more.
     let silent = fixture.release_with("silent", &[stock(), reorder()], |_, function| {
         function.http = None;

@@ -31,6 +31,8 @@ mod json;
 mod log_groups;
 mod monitoring;
 mod policies;
+mod query;
+mod roles;
 mod signed;
 mod sources;
 mod trail;
@@ -69,6 +71,7 @@ pub(super) use self::{
     log_groups::LogGroups,
     monitoring::Monitoring,
     policies::permit_url,
+    roles::Roles,
     signed::{Asking, Said, Signed},
     trail::Trail,
     urls::Address,
@@ -276,6 +279,11 @@ impl Lambda {
     /// EventBridge, as the same person.
     pub(super) fn events(&self) -> Events {
         Events(self.signed.clone())
+    }
+
+    /// IAM, as the same person.
+    pub(super) fn roles(&self) -> Roles {
+        Roles(self.signed.clone())
     }
 
     /// CloudTrail, as the same person.

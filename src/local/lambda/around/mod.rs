@@ -1,6 +1,7 @@
-//! What stands around Lambda: queues of SQS and rules of EventBridge, as far as functions are called by them.
+//! What stands around Lambda: queues of SQS and rules of EventBridge, as far as functions are called by them, and roles of IAM.
 //!
-//! Both speak JSON with the operation in a header, on the endpoint's own port, so that the vendor's clients find them there.
+//! They are on the endpoint's own port, so that the vendor's clients find them there: the first two speak JSON with the operation in a
+//! header, IAM takes forms and answers in XML.
 //!
 //! # Caveats
 //!
@@ -11,6 +12,7 @@ mod deliver;
 mod logs;
 mod messages;
 mod queues;
+mod roles;
 mod rules;
 mod trail;
 
@@ -29,26 +31,29 @@ use serde_json::{Value, json};
 pub(super) use self::{
     deliver::deliver,
     messages::Queues,
+    roles::Roles,
     rules::Rules,
     trail::{Trail, of_call},
 };
 use super::Lambda;
 
-/// The state of both.
+/// The state of all of them.
 #[derive(Debug, Default)]
 pub(super) struct Around {
     queues: Mutex<Queues>,
     rules: Mutex<Rules>,
+    roles: Mutex<Roles>,
     /// Days that logs are kept, by group. What functions log is kept with their processes, and not by days.
     retentions: Mutex<BTreeMap<String, Option<u64>>>,
     trail: Mutex<Trail>,
 }
 
 impl Around {
-    pub(super) fn new(rules: Rules) -> Self {
+    pub(super) fn new(rules: Rules, roles: Roles) -> Self {
         Self {
             queues: Mutex::default(),
             rules: Mutex::new(rules),
+            roles: Mutex::new(roles),
             retentions: Mutex::default(),
             trail: Mutex::default(),
         }
@@ -56,6 +61,15 @@ impl Around {
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn roles(&self) -> MutexGuard<'_, Roles> {
+        self.roles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether Lambda may run as this role. One that Verdigris makes must be there; any other is taken as given.
+    pub(super) fn may_assume(&self, arn: &str) -> bool {
+        self.roles().may_assume(arn)
     }
 
     pub(super) fn trail(&self) -> MutexGuard<'_, Trail> {
@@ -79,7 +93,15 @@ enum Service {
     Queues,
     Rules,
     LogGroups,
+    Roles,
     Trail,
+}
+
+/// Whether a request is to a service that takes forms.
+pub(super) fn is_form(request: &axum::http::request::Parts) -> bool {
+    let kind = request.headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default();
+    request.uri.path() == "/" && kind.starts_with("application/x-www-form-urlencoded")
 }
 
 impl Target {
@@ -99,6 +121,16 @@ impl Target {
             service,
             operation: operation.to_owned(),
         })
+    }
+
+    /// Of the services that take forms, only IAM is here.
+    pub(super) fn of_form(body: &[u8]) -> Self {
+        let mut pairs = url::form_urlencoded::parse(body);
+        let action = pairs.find(|(name, _)| name == "Action");
+        Self {
+            service: Service::Roles,
+            operation: action.map(|(_, it)| it.into_owned()).unwrap_or_default(),
+        }
     }
 }
 
@@ -155,6 +187,7 @@ pub(super) async fn carry_out(
         }
         Service::LogGroups => logs::carry_out(lambda, &operation, &request),
         Service::Trail => trail::carry_out(lambda, &operation, &request),
+        Service::Roles => return roles::carry_out(lambda, &operation, body),
     };
     let (status, body, kind) = match done {
         Ok(body) => (StatusCode::OK, body, None),
@@ -171,7 +204,9 @@ pub(super) async fn carry_out(
     *response.status_mut() = status;
     let version = match service {
         Service::Queues => "application/x-amz-json-1.0",
-        Service::Rules | Service::LogGroups | Service::Trail => "application/x-amz-json-1.1",
+        Service::Rules | Service::LogGroups | Service::Roles | Service::Trail => {
+            "application/x-amz-json-1.1"
+        }
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(version));

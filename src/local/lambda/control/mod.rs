@@ -70,6 +70,9 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
     if let Some(target) = target.and_then(|it| Target::parse(it.to_str().ok()?)) {
         return serve_target(&lambda, target, &parts.headers, body).await;
     }
+    if around::is_form(&parts) {
+        return serve_form(&lambda, &parts.headers, body).await;
+    }
     let path = parts.uri.path();
     let Some((operation, captured)) = route(&parts.method, path) else {
         return ApiError::unknown(parts.method.as_str(), path).into_response();
@@ -103,6 +106,15 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
             listen::lost_reply()
         }
     }
+}
+
+/// A service that takes the operation and its parameters as a form.
+async fn serve_form(lambda: &Arc<Lambda>, headers: &HeaderMap, body: Body) -> Response {
+    let Ok(body) = to_bytes(body, REQUEST_MAX).await else {
+        return ApiError::too_large("the request is too large").into_response();
+    };
+    let target = Target::of_form(&body);
+    serve_target(lambda, target, headers, Body::from(body)).await
 }
 
 /// What another service of the same account is asked for, on the same port.
