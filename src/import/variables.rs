@@ -179,9 +179,11 @@ impl Resolver<'_> {
                 None => return Found::Nothing,
             }
         }
-        match self.tree(&here, depth + 1) {
-            Value::Null => Found::Nothing,
-            value => Found::Value(value),
+        let value = self.tree(&here, depth + 1);
+        if value.is_null() {
+            Found::Nothing
+        } else {
+            Found::Value(value)
         }
     }
 

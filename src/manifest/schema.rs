@@ -58,7 +58,7 @@ fn accept_variables(schema: &mut Value) {
         match (key.as_str(), below) {
             ("properties", Value::Object(named)) => named.values_mut().for_each(accept_variables),
             ("anyOf" | "prefixItems", Value::Array(each)) => {
-                each.iter_mut().for_each(accept_variables)
+                each.iter_mut().for_each(accept_variables);
             }
             ("items" | "additionalProperties", below) => accept_variables(below),
             _ => {}

@@ -32,7 +32,7 @@ pub(in crate::manifest) struct ServiceDraft {
     pub(in crate::manifest) functions: BTreeMap<FunctionName, Place>,
     pub(in crate::manifest) source: Place,
     /// What it is in environments where its variables stand for something else.
-    pub(in crate::manifest) variants: BTreeMap<EnvironmentName, ServiceDraft>,
+    pub(in crate::manifest) variants: BTreeMap<EnvironmentName, Self>,
 }
 
 impl ServiceDraft {

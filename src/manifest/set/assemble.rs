@@ -104,7 +104,7 @@ impl<'f> Assembly<'f> {
                 }
                 Content::Gate(name, gate) => self.add_gate(document, name, gate),
                 Content::Broken(suspects) | Content::Variable { node: _, suspects } => {
-                    self.hold(suspects)
+                    self.hold(suspects);
                 }
             }
         }

@@ -115,7 +115,12 @@ fn find(value: &Value, pattern: &[&str], path: String, found: &mut Vec<String>) 
                 }
             }
         }
-        _ => {}
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Sequence(_)
+        | Value::Tagged(_) => {}
     }
 }
 
