@@ -255,6 +255,7 @@ impl Cloud for FakeCloud {
         let list = |state: &mut State| {
             let owned = state.services.iter().map(|(key, service)| Owned {
                 service: key.clone(),
+                functions: service.functions(),
                 resources: service.resources(key),
             });
             Ok(owned.filter(|it| !it.resources.is_empty()).collect())

@@ -41,7 +41,8 @@ impl Turn {
             | Event::Superseded { .. }
             | Event::Failed(_)
             | Event::StagedAgain
-            | Event::Returned => return None,
+            | Event::Returned
+            | Event::ReturnedInPart { .. } => return None,
         };
         Some((turn, change))
     }

@@ -371,8 +371,17 @@ impl Cloud for Door {
         Ok(told)
     }
 
+    /// A list is no look at any one service, so it is no step of a story.
     async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
-        self.site().cloud.inventory().await
+        self.site().hang.over().await;
+        if self.life.is_dead() {
+            return forever().await;
+        }
+        let outage = self.site().mood.lock().unwrap().outage;
+        match outage {
+            Some(outage) => Err(self.outage(outage, Operation::Inventory)),
+            None => self.site().cloud.inventory().await,
+        }
     }
 
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {

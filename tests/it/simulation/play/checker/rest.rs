@@ -46,8 +46,8 @@ impl Checker {
         match &facts.asked {
             Asked::Never => Ok(Rest::Open),
             Asked::Absent if self.is_too_much(facts) || self.is_needed(facts) => Ok(Rest::Open),
-            // With the store, its name was lost, and no manifest says it.
-            Asked::Absent if !facts.is_known => Ok(Rest::Open),
+            // With the store, its name was lost; it is found by its tags, where some manifest says its environment.
+            Asked::Absent if !facts.is_known && !self.is_named(facts.environment) => Ok(Rest::Open),
             Asked::Absent => Ok(Rest::Gone),
             Asked::Invalid(None) => Ok(Rest::Open),
             Asked::Wanted(wanted) | Asked::Invalid(Some(wanted)) => {
@@ -114,6 +114,13 @@ impl Checker {
                 facts.follows.is_some() && !is_near && it.key.service == facts.key.service;
             (is_needed || is_proof) && !it.is_in_place(told)
         })
+    }
+
+    /// Git names something in an environment.
+    fn is_named(&self, environment: usize) -> bool {
+        let wanted = |it: &Facts| matches!(it.asked, Asked::Wanted(_));
+        let mut all = self.services.iter();
+        all.any(|it| it.environment == environment && wanted(it))
     }
 
     /// Something that is still there needs it, and goes first.
