@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use verdigris::{
-    cloud::fake::{Fault, HandEdit, Operation},
+    cloud::{
+        Cloud as _,
+        fake::{Fault, HandEdit, Operation},
+    },
     manifest::spec::Across,
     name::{CloudName, Slot},
     plan::act::Action,
@@ -351,4 +354,43 @@ async fn a_service_that_git_dropped_while_the_store_was_lost_is_found_and_pruned
     let stage = stage.lose_store().await;
     stage.pass(Duration::from_secs(3600)).await;
     assert_eq!((held(&stage, "mail"), held(&stage, "shop")), (2, 0));
+}
+
+/// What a lost store knew of a release besides its code is in Git.
+#[tokio::test(start_paused = true)]
+async fn a_field_that_somebody_changes_after_the_store_was_lost_is_put_right() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.until(&key(), "Live").await;
+    let stage = stage.lose_store().await;
+    stage.pass(Duration::from_secs(100)).await;
+    let edit = HandEdit::Field {
+        slot: Slot::Blue,
+        path: "stock.memory".to_owned(),
+        value: Some("1".to_owned()),
+    };
+    stage.cloud(CloudName::Aws).edit(&key(), edit);
+    stage.pass(Duration::from_secs(100)).await;
+    let scope = stage.state().await.scope();
+    let seen = stage.cloud(CloudName::Aws).observe(&scope).await.unwrap();
+    assert_eq!(seen.blue.holding().unwrap().fields["stock.memory"], "256");
+}
+
+/// A cloud does not promote what was changed since it was staged, though the slot still names the release.
+#[tokio::test(start_paused = true)]
+async fn a_blue_whose_release_lies_changed_in_green_is_put_right_all_the_same() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.until(&key(), "Live").await;
+    let aws = stage.cloud(CloudName::Aws);
+    let edit = HandEdit::Field {
+        slot: Slot::Blue,
+        path: "stock.memory".to_owned(),
+        value: Some("1".to_owned()),
+    };
+    aws.edit(&key(), edit);
+    aws.edit(&key(), HandEdit::Swap);
+    stage.pass(Duration::from_secs(180)).await;
+    let blue = stage.cloud(CloudName::Aws).held(&key(), Slot::Blue);
+    assert_eq!(blue, Some(version("1").release.digest));
 }

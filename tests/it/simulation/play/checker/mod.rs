@@ -18,6 +18,7 @@ use verdigris::{
     manifest::spec::{Across, ApprovalGate, DriftMode, Gate, GateKind, GateStage, Measure},
     name::{CloudName, GroupName, Percent, ReleaseDigest, ServiceKey, ServiceName, Timestamp},
     rollout::evidence::Outcome,
+    store::Tree,
 };
 
 pub(crate) use self::{
@@ -313,8 +314,13 @@ impl Checker {
         }
     }
 
-    pub(crate) fn rotted(&mut self, service: usize) {
-        self.services[service].is_forgetful = true;
+    /// What only this record said is not known any more.
+    pub(crate) fn rotted(&mut self, service: usize, tree: Tree) {
+        let facts = &mut self.services[service];
+        facts.is_forgetful = true;
+        if tree == Tree::Service {
+            facts.suspended = None;
+        }
     }
 
     /// A daemon starts: what did not reach the disk is lost to it.
