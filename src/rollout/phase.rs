@@ -443,6 +443,7 @@ mod tests {
         Baking --failed--> RollingBack
         RollingBack --staged again--> Staging
         RollingBack --returned--> RolledBack
+        RollingBack --returned in part--> RolledBack
         ");
     }
 
