@@ -5,7 +5,9 @@
 //! never checks again. `set` puts the files of one commit together.
 
 pub mod aws;
+pub mod azure;
 mod check;
+pub mod differences;
 pub mod fault;
 pub mod gates;
 mod raw;

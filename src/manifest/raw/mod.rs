@@ -65,6 +65,7 @@ macro_rules! record {
 
 /// Below the macro that they use.
 mod aws;
+mod azure;
 mod http;
 mod measured;
 mod steps;
@@ -73,6 +74,10 @@ mod window;
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
     LogsText, PermissionText, QueueText, UrlText, VpcText,
+};
+pub(super) use self::azure::{
+    ApiText, AuthText, AzureAppText, AzureCorsText, AzureText, HeaderRuleText, InsightsText,
+    NetworkText, RoleText, ScaleText, StickyText, TokenText,
 };
 
 record! {
@@ -169,6 +174,7 @@ record! {
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
         "drift" drift: DriftMode,
         "aws" aws: FunctionAwsText,
+        "azure" azure: AzureAppText,
     }
 }
 
@@ -314,20 +320,6 @@ record! {
         "region" region: String,
         /// ARN of the role that the functions run as.
         "role" role: String,
-    }
-}
-
-record! {
-    AzureText needs ["subscription", "resourceGroup", "location", "plan"] {
-        /// Id of the subscription.
-        "subscription" subscription: String,
-        "resourceGroup" resource_group: String,
-        "location" location: String,
-        /// A plan with slots: `Y1`, `EP1`, `S1`, `P1v3` …
-        "plan" plan: String,
-        /// First part of each Function App's name, which must be unique in the world. Without it: made from environment,
-        /// subscription and resource group.
-        "prefix" prefix: String,
     }
 }
 

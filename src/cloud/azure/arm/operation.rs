@@ -57,6 +57,26 @@ operations! {
     OPERATIONS_GET = "operations.get", Get, Reads;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
     DEPLOYMENTS_GET = "deployments.get", Get, Reads;
+    WEB_GET = "config.get", Get, Reads;
+    AUTH_GET = "auth.get", Get, Reads;
+    AUTH_PUT = "auth.put", Put, Puts;
+    REFERENCES_LIST = "references.list", Get, Reads;
+    HOST_STATUS = "host.status", Get, Reads;
+    LOGS_LIST = "logs.list", Get, Reads;
+    LOGS_GET = "logs.get", Get, Reads;
+    PREVIEW = "applyslotconfig", Post, Puts;
+    PREVIEW_END = "resetslotconfig", Post, Puts;
+    ROLES_LIST = "roles.list", Get, Reads;
+    ROLES_PUT = "roles.put", Put, Puts;
+    VAULTS_GET = "vaults.get", Get, Reads;
+    VAULTS_DELETED = "vaults.deleted", Get, Reads;
+    VAULTS_PUT = "vaults.put", Put, Puts;
+    INSIGHTS_GET = "insights.get", Get, Reads;
+    INSIGHTS_PUT = "insights.put", Put, Puts;
+    API_GET = "api.get", Get, Reads;
+    API_PUT = "api.put", Put, Puts;
+    API_DELETE = "api.delete", Delete, Puts;
+    API_OPERATIONS = "api.operations", Get, Reads;
     METRICS_LIST = "metrics.list", Get, Reads;
     DEPLOYMENTS_LOG = "deployments.log", Get, Reads;
 }

@@ -49,6 +49,9 @@ pub(super) fn scope_of(endpoint: &Url) -> &'static str {
 pub(super) fn request(call: &Call<'_>) -> Request {
     let mut request = Request::new(call.url.clone(), call.operation.method);
     request.insert_header(headers::ACCEPT, "application/json");
+    if let Some(version) = &call.if_match {
+        request.insert_header(headers::IF_MATCH, version.clone());
+    }
     match &call.payload {
         Payload::Nothing => {}
         Payload::Json(body) => {
@@ -68,6 +71,7 @@ pub(super) fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
     Answer {
         status,
         retry_after: header("retry-after").and_then(|value| retry_after(&value)),
+        etag: header("etag"),
         follow: header("azure-asyncoperation").or_else(|| header("location")),
         body,
     }

@@ -1,7 +1,10 @@
 //! The resources and what can be done to them, by the resource manager's operations.
 
+pub(super) mod components;
+pub(super) mod fronts;
 pub(super) mod functions;
 pub(super) mod groups;
+pub(super) mod places;
 pub(super) mod plans;
 pub(super) mod settings;
 pub(super) mod site_body;
