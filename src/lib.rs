@@ -12,6 +12,7 @@
 //! | pure | [`name`] | names, digests, revisions, moments |
 //! | | [`condition`] | sentences in CEL about what a gate found |
 //! | | [`manifest`] | what users write: as typed, then checked; faults with their places |
+//! | | [`import`] | `serverless.yml` as manifests, and what became of each of its keys |
 //! | | [`observed`] | what a cloud told us |
 //! | | [`desired`] | what one commit asks for, per environment |
 //! | | [`diff`] | what differs, and why it matters |
@@ -83,6 +84,7 @@ pub mod condition;
 pub mod desired;
 pub mod diff;
 pub mod guard;
+pub mod import;
 pub mod manifest;
 pub mod name;
 pub mod observed;

@@ -4,6 +4,7 @@ mod completions;
 mod demo;
 mod exit;
 mod follow;
+mod import;
 mod local;
 mod manifests;
 mod output;
@@ -55,6 +56,7 @@ enum Command {
     Local(local::Local),
     Plan(plan::Plan),
     Validate(validate::Validate),
+    Import(import::Import),
     Schema(schema::Schema),
     #[command(flatten)]
     Remote(remote::Remote),
@@ -101,6 +103,7 @@ impl Command {
             Self::Local(local) => local.run(screen).await,
             Self::Plan(plan) => plan.run(screen).await,
             Self::Validate(validate) => validate.run(screen),
+            Self::Import(import) => import.run(screen),
             Self::Schema(schema) => schema.run(screen),
             Self::Remote(remote) => remote.run(screen).await,
             Self::Completions(completions) => completions.run(screen),

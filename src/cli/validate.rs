@@ -93,7 +93,7 @@ fn parse(found: &BTreeMap<String, Found>) -> BTreeMap<String, Arc<FileDocs>> {
 }
 
 /// The nearest folder upwards that is a working copy; where there is none, the folder that was named.
-fn root_of(path: &Path) -> PathBuf {
+pub(super) fn root_of(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let folder = if absolute.is_dir() {
         absolute.as_path()

@@ -168,7 +168,7 @@ fn desired(
         environment: environment.clone(),
         rollout: service.rollout.clone(),
         depends_on: service.depends_on.clone(),
-        drift: service.drift,
+        drift: service.drift.clone(),
     }
 }
 

@@ -15,7 +15,7 @@ pub use self::{
     release::{Release, ReleaseContent},
 };
 use crate::{
-    manifest::spec::{DriftMode, Environment, RolloutSpec},
+    manifest::spec::{Drift, Environment, RolloutSpec},
     name::{ServiceKey, ServiceName},
 };
 
@@ -29,7 +29,7 @@ pub struct DesiredService {
     /// Services of the same environment.
     #[serde(default)]
     pub depends_on: BTreeSet<ServiceName>,
-    pub drift: DriftMode,
+    pub drift: Drift,
 }
 
 /// Everything that the commits of all repositories ask for.

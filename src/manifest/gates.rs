@@ -23,8 +23,9 @@ pub struct LoadGate {
     pub p50: Option<Duration>,
     pub p95: Option<Duration>,
     pub p99: Option<Duration>,
-    /// Share of requests that may go wrong.
-    pub errors: Share,
+    /// Share of requests that may go wrong. None where a condition of the gate says so in its place.
+    #[serde(default)]
+    pub errors: Option<Share>,
     /// Most requests that are under way at once.
     pub max_in_flight: u32,
 }

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod azure;
 mod check;
 pub mod differences;
+mod drift;
 pub mod fault;
 pub mod gates;
 mod raw;
@@ -26,6 +27,46 @@ mod yaml;
 /// Says what is wrong and what to write instead.
 pub fn duration(text: &str) -> Result<std::time::Duration, String> {
     raw::plain_duration(text)
+}
+
+/// Whether both clouds take a name for a variable of a function.
+pub fn is_variable_name(text: &str) -> bool {
+    raw::is_variable_name(text)
+}
+
+/// Whether a text is a route as manifests write it: `GET /stock/{sku}`.
+pub fn is_route(text: &str) -> bool {
+    raw::is_route(text)
+}
+
+/// Whether a text is a schedule as manifests write it: five fields.
+pub fn is_schedule(text: &str) -> bool {
+    raw::is_schedule(text)
+}
+
+/// Whether a text is an ARN of one of these services of AWS.
+pub fn is_arn(text: &str, services: &[&str]) -> bool {
+    check::is_arn(text, services)
+}
+
+/// Whether the value of a variable of this name is probably a secret: `DB_PASSWORD`, `apiToken`.
+pub fn looks_secret(name: &str) -> bool {
+    const SIGNS: [&str; 12] = [
+        "SECRET",
+        "PASSWORD",
+        "PASSWD",
+        "PASSPHRASE",
+        "TOKEN",
+        "CREDENTIAL",
+        "APIKEY",
+        "PRIVATEKEY",
+        "ACCESSKEY",
+        "CONNECTIONSTRING",
+        "SASKEY",
+        "ACCOUNTKEY",
+    ];
+    let plain = name.to_ascii_uppercase().replace(['_', '-', '.'], "");
+    SIGNS.iter().any(|sign| plain.contains(sign))
 }
 
 /// Writes a duration as manifests write it.

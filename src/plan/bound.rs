@@ -25,7 +25,7 @@ struct Bound<'a> {
 struct Target<'a> {
     cloud: CloudName,
     blue: Option<ReleaseDigest>,
-    drift: &'a [FieldDrift],
+    drift: Vec<&'a FieldDrift>,
     aws: Option<&'a AwsTarget>,
     azure: Option<&'a AzureTarget>,
 }
@@ -73,7 +73,7 @@ fn target<'a>(
     Target {
         cloud,
         blue: seen.and_then(|seen| seen.observed.blue.release()),
-        drift: seen.map(|seen| seen.drift.as_slice()).unwrap_or_default(),
+        drift: state.drift(cloud),
         aws: aws.filter(|_| cloud == CloudName::Aws),
         azure: azure.filter(|_| cloud == CloudName::Azure),
     }

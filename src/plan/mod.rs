@@ -10,6 +10,7 @@ pub mod around;
 pub mod bound;
 pub mod preview;
 pub mod reason;
+pub mod repairs;
 mod rolling;
 pub mod state;
 pub mod step;

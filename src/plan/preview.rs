@@ -72,6 +72,8 @@ pub fn preview(
                 note @ (Note::Learn { .. }
                 | Note::Unpin
                 | Note::VoidApprovals { .. }
+                | Note::StopRepairs { .. }
+                | Note::ForgetRepairs { .. }
                 | Note::Clear { .. }
                 | Note::Redo { .. }),
             ) => {

@@ -177,7 +177,9 @@ impl Shared {
             match self.take(entry, step, &around, now, &mut decision) {
                 Ok(None) => {}
                 Ok(Some(Waiting { on, wake })) => {
-                    let dated = apply::date(&mut entry.state, &on, now);
+                    let behind = status::why::behind(&entry.state, now);
+                    let told = [on.as_slice(), &behind].concat();
+                    let dated = apply::date(&mut entry.state, &told, now);
                     entry.unsaved.extend(dated);
                     entry.waiting = on;
                     decision.wake = wake;

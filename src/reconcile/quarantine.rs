@@ -17,7 +17,7 @@ use super::{
 use crate::{
     name::ServiceKey,
     plan::{
-        apply::{Write, event},
+        apply::event_record,
         reason::WaitingOn,
         state::{Ask, ServiceState, Severity},
     },
@@ -80,7 +80,8 @@ impl Shared {
         if let Some(order) = order {
             entry.forget_order(order);
         }
-        self.give_up_events(&mut entry);
+        // What was not written is not written any more.
+        self.give_up(&std::mem::take(&mut entry.unsaved));
         entry.waiting = vec![WaitingOn::Person {
             message: message.clone(),
         }];
@@ -88,40 +89,11 @@ impl Shared {
         entry.quarantine.get_or_insert_default();
         self.publish(&entry);
         let now = self.clock.now();
-        let told = match event(&entry.state, Severity::Error, "Stalled", message, now) {
-            Write::Event(told) => vec![told],
-            Write::Memory
-            | Write::Rollout
-            | Write::Live(_)
-            | Write::Release(_)
-            | Write::DropRelease(_)
-            | Write::Intent(_)
-            | Write::DropIntent(_)
-            | Write::History(_)
-            | Write::Forget => Vec::new(),
-        };
+        let told = event_record(&entry.state, Severity::Error, "Stalled", message, now);
         drop(entry);
-        if let Err(error) = self.tell_all(told).await {
+        if let Err(error) = self.tell_all(vec![told]).await {
             tracing::error!(service = %key, %error, "the store could not be written");
         }
-    }
-
-    /// What was not written is not written any more; numbers that its events had are let go of, so that later events are told.
-    fn give_up_events(&self, entry: &mut Entry) {
-        let unsaved = std::mem::take(&mut entry.unsaved);
-        let numbers = unsaved.iter().filter_map(|write| match write {
-            Write::Event(event) => (event.seq > 0).then_some(event.seq),
-            Write::Memory
-            | Write::Rollout
-            | Write::Live(_)
-            | Write::Release(_)
-            | Write::DropRelease(_)
-            | Write::Intent(_)
-            | Write::DropIntent(_)
-            | Write::History(_)
-            | Write::Forget => None,
-        });
-        self.journal.given_up(numbers, |told| self.tell(told));
     }
 
     /// A report that could not be made: what can be said without the state.

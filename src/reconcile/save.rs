@@ -54,6 +54,19 @@ impl Shared {
         self.journal.written(told, |record| self.tell(record));
     }
 
+    /// Events that will not be written keep no later one from being told.
+    pub(super) fn give_up(&self, undone: &[Write]) {
+        let mut numbers = Vec::new();
+        for write in undone {
+            if let Write::Event(record) = write
+                && record.seq != 0
+            {
+                numbers.push(record.seq);
+            }
+        }
+        self.journal.given_up(numbers, |record| self.tell(record));
+    }
+
     pub(super) fn tell(&self, record: Arc<EventRecord>) {
         let service = record.service.as_ref().map(ToString::to_string);
         let (service, reason) = (service.unwrap_or_default(), &record.reason);

@@ -7,7 +7,7 @@ use tokio::sync::OwnedMutexGuard;
 use super::{Shared, lock, pass::Entry, records};
 use crate::{
     plan::{
-        apply::{self, Write},
+        apply,
         around::Joint,
         state::ServiceState,
         step::{Step, step, turn},
@@ -118,22 +118,5 @@ impl Shared {
             let undone = entry.unsaved.split_off(*unsaved);
             self.give_up(&undone);
         }
-    }
-
-    /// Events that will not be written keep no later one from being told.
-    fn give_up(&self, undone: &[Write]) {
-        let numbers = undone.iter().filter_map(|write| match write {
-            Write::Event(record) => Some(record.seq).filter(|seq| *seq != 0),
-            Write::Memory
-            | Write::Rollout
-            | Write::Live(_)
-            | Write::Release(_)
-            | Write::DropRelease(_)
-            | Write::Intent(_)
-            | Write::DropIntent(_)
-            | Write::History(_)
-            | Write::Forget => None,
-        });
-        self.journal.given_up(numbers, |record| self.tell(record));
     }
 }

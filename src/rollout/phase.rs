@@ -55,7 +55,7 @@ pub enum StopReason {
     /// A share of blue's requests could not be given to the release.
     ShiftFailed,
     PromotionFailed,
-    /// No slot held the release any more when it was its turn. It is staged again.
+    /// No slot holds the release any more. It is staged again, a few times.
     NotStaged,
     SlotReverted,
     /// Another member of its group did not come through.
@@ -117,7 +117,7 @@ pub enum Event {
     },
     /// Stop after blue may have moved.
     Failed(Why),
-    /// Every target is as before, and the release is to be staged once more.
+    /// Green lost the release, blue is everywhere as before, and it is to be staged once more.
     StagedAgain,
     Returned,
 }
@@ -173,7 +173,10 @@ impl Phase {
             (Self::Shifting { .. } | Self::Promoting | Self::Baking { .. }, Event::Failed(why)) => {
                 Ok(Self::RollingBack { why })
             }
-            (Self::RollingBack { .. }, Event::StagedAgain) => Ok(Self::Staging),
+            (
+                Self::Gating { .. } | Self::AwaitingApproval { .. } | Self::RollingBack { .. },
+                Event::StagedAgain,
+            ) => Ok(Self::Staging),
             (Self::RollingBack { why }, Event::Returned) => Ok(Self::RolledBack { why }),
             (phase, event) => Err(IllegalMove {
                 phase: Box::new(phase),
@@ -407,6 +410,7 @@ mod tests {
         Gating --canary started--> Shifting
         Gating --refused--> Rejected
         Gating --superseded--> Superseded
+        Gating --staged again--> Staging
         Paused --retried--> Gating
         Paused --refused--> Rejected
         Paused --superseded--> Superseded
@@ -414,6 +418,7 @@ mod tests {
         AwaitingApproval --canary started--> Shifting
         AwaitingApproval --refused--> Rejected
         AwaitingApproval --superseded--> Superseded
+        AwaitingApproval --staged again--> Staging
         Shifting --canary stepped--> Shifting
         Shifting --canary passed--> Promoting
         Shifting --failed--> RollingBack

@@ -289,3 +289,95 @@ async fn a_bake_that_is_cut_short_still_looks_at_the_slots() {
     assert_eq!(stage.phase().await, "RolledBack");
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
 }
+
+// === green that is lost before its turn ===
+
+/// What the newest rollout went through, in order.
+async fn moves(stage: &Stage) -> Vec<String> {
+    let rollout = stage.state().await.rollout.unwrap();
+    rollout.transitions.into_iter().map(|it| it.phase).collect()
+}
+
+/// A gate that is asked a minute after the staging; then somebody empties green, and the first asking finds nobody.
+async fn emptied_before_the_gate(times: u32) -> Stage {
+    let mut stage = two_releases().await;
+    let mut three = version("3");
+    three.rollout.gates[0].measure.initial_delay = Duration::from_secs(60);
+    three.rollout.gates[0].measure.error_limit = 0;
+    let release = three.release.digest;
+    stage.commit(&[three]).await;
+    for _ in 0..times {
+        stage.until(&key(), "Gating").await;
+        stage.pass(Duration::from_secs(10)).await;
+        let azure = stage.cloud(CloudName::Azure);
+        azure.edit(&key(), HandEdit::Empty(Slot::Green));
+        // As the gates find it: nobody answers as the release.
+        stage.world.unclear.lock().unwrap().insert(release);
+        stage.pass(Duration::from_secs(51)).await;
+        stage.world.unclear.lock().unwrap().clear();
+    }
+    stage
+}
+
+#[tokio::test(start_paused = true)]
+async fn green_that_is_lost_while_it_is_measured_is_staged_again_and_calls_nobody() {
+    let stage = emptied_before_the_gate(1).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(version("3").release.digest); 2]);
+    let moves = moves(&stage).await;
+    assert!(!moves.contains(&"Paused".to_owned()), "{moves:?}");
+    let staged = moves.iter().filter(|it| *it == "Staging").count();
+    assert_eq!(staged, 2, "{moves:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn green_that_is_lost_again_and_again_is_given_up_with_the_reason() {
+    let stage = emptied_before_the_gate(3).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Rejected");
+    assert_eq!(stage.blues().await, [Some(version("2").release.digest); 2]);
+    let why = stage.handle.report(&key()).unwrap().status.why.clone();
+    assert!(why.contains("somebody else writes to it"), "{why}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gate_without_an_answer_on_a_green_that_is_there_still_calls_a_person() {
+    let mut stage = two_releases().await;
+    let three = version("3");
+    stage
+        .world
+        .unclear
+        .lock()
+        .unwrap()
+        .insert(three.release.digest);
+    stage.commit(&[three]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Paused");
+}
+
+#[tokio::test(start_paused = true)]
+async fn green_that_is_lost_while_people_think_is_staged_and_measured_again() {
+    let mut stage = two_releases().await;
+    let mut three = version("3");
+    let mut approval = gate("release");
+    approval.kind = GateKind::Approval(ApprovalGate {
+        by: Vec::new(),
+        roles: Vec::new(),
+        quorum: 1,
+        expires: None,
+    });
+    three.rollout.gates.push(approval);
+    stage.commit(&[three]).await;
+    stage.until(&key(), "AwaitingApproval").await;
+    stage.pass(Duration::from_secs(5)).await;
+    let aws = stage.cloud(CloudName::Aws);
+    aws.edit(&key(), HandEdit::Empty(Slot::Green));
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "AwaitingApproval");
+    let moves = moves(&stage).await;
+    let staged = moves.iter().filter(|it| *it == "Staging").count();
+    assert_eq!(staged, 2, "{moves:?}");
+    stage.act(Action::Approve { plan: None }).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(version("3").release.digest); 2]);
+}

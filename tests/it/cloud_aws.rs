@@ -28,7 +28,7 @@ use verdigris::{
 };
 
 use crate::cloud_contract::{
-    Edit, Subject, holds_on,
+    Edit, Server, Subject, holds_on,
     patient::Patient,
     peers,
     release::{ENVIRONMENT, Fixture, ROLE, stock, zip},
@@ -55,7 +55,7 @@ fn within(quotas: Quotas, endpoint: &Url, details_for: Duration) -> AwsOptions {
     AwsOptions {
         endpoint: Some(endpoint.clone()),
         credentials: AwsCredentials::Fixed {
-            access_key_id: "test".to_owned(),
+            access_key_id: peers::ACCOUNT.to_owned(),
             secret_access_key: "test".to_owned().into(),
         },
         details_for,
@@ -80,7 +80,7 @@ impl OnAws {
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))
             .endpoint_url(endpoint.as_str().trim_end_matches('/'))
-            .credentials_provider(Credentials::new("test", "test", None, None, "test"));
+            .credentials_provider(Credentials::new(peers::ACCOUNT, "test", None, None, "test"));
         Self {
             cloud: Patient(AwsCloud::new(options).await),
             hand: Client::from_conf(config.build()),
@@ -174,35 +174,48 @@ fn writes(calls: &BTreeMap<String, u64>) -> u64 {
     writing.map(|(_, count)| count).sum()
 }
 
+async fn keeps_the_contract(server: Server, peer: peers::Peer) {
+    let on = OnAws::at(&peer.endpoint).await;
+    holds_on(server, Arc::new(on)).await;
+}
+
 #[tokio::test]
 async fn aws_keeps_the_contract_on_moto() {
-    let peer = peers::moto().await;
-    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
+    keeps_the_contract(Server::Moto, peers::moto().await).await;
 }
 
 #[tokio::test]
 async fn aws_keeps_the_contract_on_ministack() {
-    let peer = peers::ministack().await;
-    holds_on(Arc::new(OnAws::at(&peer.endpoint).await)).await;
+    keeps_the_contract(Server::MiniStack, peers::ministack().await).await;
+}
+
+#[tokio::test]
+async fn aws_keeps_the_contract_on_localstack() {
+    keeps_the_contract(Server::LocalStack, peers::localstack().await).await;
 }
 
 /// Lambda's own quota in front of each server, and our own knowledge of it in front of that.
-async fn keeps_the_contract_within_the_quota(peer: peers::Peer) {
+async fn keeps_the_contract_within_the_quota(server: Server, peer: peers::Peer) {
     let front = peers::haproxy(&peer.endpoint).await;
     let options = within(Quotas::default(), &front.endpoint, Duration::ZERO);
     // A person's hand is not held to the quota: it must not use up what the case under test may spend.
     let on = OnAws::with(options, &peer.endpoint).await;
-    holds_on(Arc::new(on)).await;
+    holds_on(server, Arc::new(on)).await;
 }
 
 #[tokio::test]
 async fn aws_keeps_the_contract_on_moto_within_the_quota() {
-    keeps_the_contract_within_the_quota(peers::moto().await).await;
+    keeps_the_contract_within_the_quota(Server::Moto, peers::moto().await).await;
 }
 
 #[tokio::test]
 async fn aws_keeps_the_contract_on_ministack_within_the_quota() {
-    keeps_the_contract_within_the_quota(peers::ministack().await).await;
+    keeps_the_contract_within_the_quota(Server::MiniStack, peers::ministack().await).await;
+}
+
+#[tokio::test]
+async fn aws_keeps_the_contract_on_localstack_within_the_quota() {
+    keeps_the_contract_within_the_quota(Server::LocalStack, peers::localstack().await).await;
 }
 
 #[tokio::test]
@@ -216,7 +229,7 @@ async fn aws_keeps_the_contract_on_our_local_lambda() {
     let address = "127.0.0.1:0".parse().unwrap();
     let ours = lambda::start(address, quick, Arc::new(SystemClock), stop);
     let ours = ours.await.unwrap();
-    holds_on(Arc::new(OnAws::at(&ours.url).await)).await;
+    holds_on(Server::LocalLambda, Arc::new(OnAws::at(&ours.url).await)).await;
 }
 
 /// One release live, somebody's hand, and what must be seen before the repair and not after it.

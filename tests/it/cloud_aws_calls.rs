@@ -129,6 +129,31 @@ async fn steps_take_these_calls() {
     rollback: UpdateAlias x2; reads GetFunction x3 ListAliases ListEventSourceMappings
     the same again: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
     ");
+    let told = std::fs::read_to_string("README.md").unwrap();
+    let table = table(&counting.lines);
+    assert!(told.contains(&table), "README.md should say\n{table}");
+}
+
+/// The same for people: what is written by name, what is read by number.
+fn table(lines: &[String]) -> String {
+    let mut drawn =
+        "| Step of one function | Writing calls | Reading calls |\n|---|---|---|\n".to_owned();
+    for line in lines {
+        let (step, calls) = line.split_once(": ").unwrap();
+        let (writes, reads) = calls.split_once("; reads ").unwrap();
+        let mut reading = 0;
+        for word in reads.split(' ') {
+            reading += word
+                .strip_prefix('x')
+                .map_or(1, |times| times.parse::<u64>().unwrap() - 1);
+        }
+        let writes = match writes {
+            "nothing" => "none".to_owned(),
+            some => some.replace(' ', ", ").replace(", x", " x"),
+        };
+        drawn += &format!("| {step} | {writes} | {reading} |\n");
+    }
+    drawn
 }
 
 /// 51 MiB, by way of S3 on a server that is not ours.

@@ -125,7 +125,7 @@ fn plenty() -> AwsFunction {
 }
 
 /// `stock` answers signed requests of one origin, `reorder` reads a queue its own way and has a schedule.
-fn full(fixture: &Fixture, body: &str) -> Made {
+pub(crate) fn full(fixture: &Fixture, body: &str) -> Made {
     fixture.release_with(body, &[stock(), reorder()], |name, function| {
         let mut aws = plenty();
         if *name == stock() {

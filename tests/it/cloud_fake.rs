@@ -15,7 +15,7 @@ use verdigris::{
 };
 
 use crate::cloud_contract::{
-    Edit, Subject, holds_on,
+    Edit, Server, Subject, holds_on,
     release::{Fixture, stock},
 };
 
@@ -56,7 +56,7 @@ impl Subject for OnFake {
 #[tokio::test]
 async fn the_fake_keeps_the_contract() {
     for name in CloudName::ALL {
-        holds_on(Arc::new(OnFake(FakeCloud::new(name)))).await;
+        holds_on(Server::Fake, Arc::new(OnFake(FakeCloud::new(name)))).await;
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a release manager may do: hold, hurry, open a window, pin, approve a plan; and what the daemon says stands in the way.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use verdigris::{
     cloud::fake::HandEdit,
@@ -11,7 +11,10 @@ use verdigris::{
     status::why::Explanation,
 };
 
-use crate::stage::{Stage, gate, key, version};
+use crate::{
+    stage::{Stage, gate, key, version},
+    why::told,
+};
 
 const SETTLED: Duration = Duration::from_secs(300);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -72,32 +75,7 @@ async fn why(stage: &Stage) -> Explanation {
 
 /// What stands in the way, one line each.
 async fn obstacles(stage: &Stage) -> String {
-    let mut told = String::new();
-    let plan = stage.handle.plan(&key()).await.and_then(|plan| plan.hash);
-    for obstacle in why(stage).await.obstacles {
-        let since = obstacle.since.map(|since| {
-            let ago = stage.clock.now().since(since).as_secs();
-            format!(", for {ago}s")
-        });
-        let (since, needs) = (since.unwrap_or_default(), obstacle.needs);
-        writeln!(
-            told,
-            "{needs:?}: {} [{}{since}]",
-            obstacle.what, obstacle.kind
-        )
-        .unwrap();
-        for line in obstacle.evidence {
-            writeln!(told, "  - {line}").unwrap();
-        }
-        for way in obstacle.ways {
-            let command = way.command.unwrap_or_default();
-            writeln!(told, "  > {command}: {}", way.text).unwrap();
-        }
-    }
-    match plan {
-        Some(plan) => told.replace(&plan.short(), "[plan]"),
-        None => told,
-    }
+    told(stage, &key()).await
 }
 
 #[tokio::test(start_paused = true)]
@@ -210,7 +188,7 @@ async fn a_closed_window_holds_the_promotion_and_nothing_else_until_it_opens() {
     assert_eq!(stage.phase().await, "Gating");
     assert_eq!(stage.blues().await, [Some(one); 2]);
     insta::assert_snapshot!(obstacles(&stage).await, @r"
-    Time: outside the windows in which it may be promoted [window, for 300s]
+    Time: outside the windows in which it may be promoted [window, for 300s, until 2023-11-15T00:00:00.000Z]
       - deny `0 22 * * *` for 2h, UTC (night shift)
       > verdigris override prod/shop --reason WHY: lets this one rollout go now; who and why is kept
     ");
@@ -260,6 +238,39 @@ async fn an_override_opens_the_windows_to_one_rollout_and_is_kept() {
     stage.act(Action::Rollback { to: None }).await;
     stage.pass(Duration::from_secs(30)).await;
     assert_eq!(stage.blues().await, [Some(version("1").release.digest); 2]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_override_before_there_is_a_rollout_is_for_the_next_one_and_not_for_long() {
+    let mut stage = live(&["1"]).await;
+    stage.commit(&[denied_until_midnight("2")]).await;
+    stage.until(&key(), "Gating").await;
+    stage.act(Action::Abort { reason: None }).await;
+    let open = || Action::Override {
+        reason: because("outage"),
+    };
+    stage.act(open()).await;
+    let mut stage = stage.crash().await;
+    let three = denied_until_midnight("3");
+    stage.commit(std::slice::from_ref(&three)).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.blues().await, [Some(three.release.digest); 2]);
+    let history = stage.handle.history(&key(), None, 1).await.unwrap();
+    let word = history[0].bypass.as_ref().unwrap();
+    assert_eq!(word.reason, "outage");
+    // It was for one rollout.
+    stage.commit(&[denied_until_midnight("4")]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Gating");
+    stage.act(Action::Abort { reason: None }).await;
+    // And it does not lie about until something comes that nobody meant.
+    stage.act(open()).await;
+    stage.pass(HOUR + SETTLED).await;
+    let mut five = denied_until_midnight("5");
+    five.environment.windows[0].length = 5 * HOUR;
+    stage.commit(&[five]).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Gating");
 }
 
 #[tokio::test(start_paused = true)]
@@ -400,7 +411,7 @@ async fn an_approval_is_given_by_name_or_role_and_expires() {
     assert_eq!(stage.phase().await, "Rejected");
     insta::assert_snapshot!(obstacles(&stage).await, @r"
     Person: 416723be6405 was rejected: approval release was not given within 1h; `retry` asks again [rejected, for 1800s]
-      > : merge a commit that mends it
+      > merge a commit that mends it
       > verdigris retry prod/shop: tries the same release again
     ");
     stage.act(Action::Retry).await;

@@ -19,16 +19,16 @@ const SETTLED: Duration = Duration::from_secs(300);
 /// As often as it is asked.
 const ALWAYS: u32 = u32::MAX;
 
-/// A pair of services, which no other test has: where one panics is told by its name.
+/// A pair of services that no other test has: tests share a process, and where a service panics is told by its name.
 struct Pair {
     ill: DesiredService,
     well: DesiredService,
 }
 
 impl Pair {
-    fn at(part: Part, version: &str) -> Self {
+    fn at(test: &str, part: Part, version: &str) -> Self {
         let named = |what: &str| {
-            let name = format!("{what}-{}", format!("{part:?}").to_lowercase());
+            let name = format!("{what}-{test}-{}", format!("{part:?}").to_lowercase());
             service_version(&name, version)
         };
         Self {
@@ -73,11 +73,11 @@ async fn say(stage: &Stage, desired: &DesiredService, action: Action) -> String 
 }
 
 /// Both are live at one, and the second commit is where one of them begins to panic.
-async fn panicking_at(part: Part) -> (Stage, Pair) {
+async fn panicking_at(test: &str, part: Part) -> (Stage, Pair) {
     let mut stage = Stage::new().await;
-    stage.commit(&Pair::at(part, "1").both()).await;
+    stage.commit(&Pair::at(test, part, "1").both()).await;
     stage.pass(SETTLED).await;
-    let two = Pair::at(part, "2");
+    let two = Pair::at(test, part, "2");
     panic_at(key(&two.ill), part, ALWAYS);
     stage.commit(&two.both()).await;
     if part == Part::Act {
@@ -91,7 +91,7 @@ async fn panicking_at(part: Part) -> (Stage, Pair) {
 #[tokio::test(start_paused = true)]
 async fn a_panic_anywhere_stalls_its_service_with_the_reason_and_no_other() {
     for part in Part::ALL {
-        let (mut stage, two) = panicking_at(part).await;
+        let (mut stage, two) = panicking_at("anywhere", part).await;
         assert!(is_live(&stage, &two.well).await, "{part:?}");
         let why = stalled(&stage, &two.ill).unwrap_or_else(|| panic!("{part:?} does not stall"));
         assert!(why.contains("panicked"), "{part:?}: {why}");
@@ -106,7 +106,7 @@ async fn a_panic_anywhere_stalls_its_service_with_the_reason_and_no_other() {
         assert_eq!(is_told("Stalled"), expected, "{part:?}");
 
         // The others go on and on.
-        let three = Pair::at(part, "3");
+        let three = Pair::at("anywhere", part, "3");
         stage.commit(&three.both()).await;
         stage.pass(SETTLED).await;
         assert!(is_live(&stage, &three.well).await, "{part:?}");
@@ -135,7 +135,7 @@ async fn a_restart_ends_a_quarantine_as_a_retry_does() {
         Part::Outcome,
         Part::Look,
     ] {
-        let (stage, two) = panicking_at(part).await;
+        let (stage, two) = panicking_at("restarted", part).await;
         assert!(stalled(&stage, &two.ill).is_some(), "{part:?}");
         panic_at(key(&two.ill), part, 0);
         let stage = stage.crash().await;
@@ -147,14 +147,14 @@ async fn a_restart_ends_a_quarantine_as_a_retry_does() {
 
 #[tokio::test(start_paused = true)]
 async fn in_quarantine_nothing_is_sent_and_actions_say_what_to_do() {
-    let (stage, two) = panicking_at(Part::Step).await;
+    let (stage, two) = panicking_at("asked", Part::Step).await;
     let before = stage.changes();
     let said = say(&stage, &two.ill, Action::Rollback { to: None }).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.changes(), before);
     assert_eq!(
         said,
-        "prod/ill-step is stalled: a pass panicked, and the log has the place; `retry` reads the service afresh and goes on"
+        "prod/ill-asked-step is stalled: a pass panicked, and the log has the place; `retry` reads the service afresh and goes on"
     );
     panic_at(key(&two.ill), Part::Step, 0);
 }

@@ -13,33 +13,11 @@ import subprocess
 import sys
 import tempfile
 import urllib.request
-import zipfile
+
+from azure_package import package
 
 GROUP, ACCOUNT, PLAN, APP, SLOT = "az-group", "azaccount", "az-plan", "az-app", "green"
 TENANT = "00000000-0000-0000-0000-0000000000aa"
-HTTP = {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous", "methods": ["get"]}
-HOST = {
-    "version": "2.0",
-    "customHandler": {
-        "description": {"defaultExecutablePath": "python3", "arguments": ["handler.py"]},
-        "enableForwardingHttpRequest": True,
-    },
-    "extensions": {"http": {"routePrefix": ""}},
-}
-HANDLER = """
-import http.server, os
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = f"{os.environ['RELEASE']} {os.environ['PLACE']}".encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-port = int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
 
 
 class Az:
@@ -77,14 +55,6 @@ def expect(holds, what, got):
     print(f"ok  {what}")
 
 
-def package(path):
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("host.json", json.dumps(HOST))
-        bindings = {"bindings": [HTTP, {"type": "http", "direction": "out", "name": "res"}]}
-        archive.writestr("ping/function.json", json.dumps(bindings))
-        archive.writestr("handler.py", HANDLER)
-
-
 def answer(host):
     with urllib.request.urlopen(f"http://{host}/ping", timeout=30) as response:
         return response.read().decode()
@@ -97,7 +67,7 @@ def main(endpoint, ca_file):
         sign_in(az, endpoint)
         create(az)
         archive = folder / "app.zip"
-        package(archive)
+        archive.write_bytes(package("ping", "RELEASE", "PLACE"))
         deploy(az, archive)
         swap(az)
         look(az)

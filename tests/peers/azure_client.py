@@ -7,14 +7,12 @@ azure-identity. Exits non-zero at the first thing that is not as it should be.
 """
 
 import base64
-import io
 import json
 import ssl
 import sys
 import time
 import urllib.error
 import urllib.request
-import zipfile
 
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.identity import ClientSecretCredential
@@ -22,46 +20,12 @@ from azure.mgmt.resource.resources import ResourceManagementClient
 from azure.mgmt.web import WebSiteManagementClient
 from azure.mgmt.web import models
 
+from azure_package import package
+
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 TENANT = "00000000-0000-0000-0000-0000000000aa"
 GROUP, PLAN, SITE, SLOT = "peer", "peer-plan", "peer-app", "green"
 PLACE = "westeurope"
-
-
-# A custom handler: any HTTP server on the port that it is told.
-PROGRAM = """
-import http.server, os
-
-class Handler(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        body = f"{os.environ['WHERE']} {os.environ['WHAT']}".encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-port = int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])
-http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
-"""
-HOST = {
-    "version": "2.0",
-    "customHandler": {
-        "description": {"defaultExecutablePath": "python3", "arguments": ["handler.py"]},
-        "enableForwardingHttpRequest": True,
-    },
-    "extensions": {"http": {"routePrefix": ""}},
-}
-TRIGGER = {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous", "methods": ["get"]}
-FUNCTION = {"bindings": [TRIGGER, {"type": "http", "direction": "out", "name": "res"}]}
-
-
-def package():
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("host.json", json.dumps(HOST))
-        archive.writestr("where/function.json", json.dumps(FUNCTION))
-        archive.writestr("handler.py", PROGRAM)
-    return buffer.getvalue()
 
 
 def main():
@@ -130,7 +94,7 @@ def deploy(web, trust):
     scm = next(one.name for one in slot.host_name_ssl_states if one.host_type == "Repository")
     basic = base64.b64encode(f"{user.publishing_user_name}:{user.publishing_password}".encode()).decode()
     headers = {"Authorization": f"Basic {basic}", "Content-Type": "application/octet-stream"}
-    status, told, body = ask(trust, f"https://{scm}/api/zipdeploy?isAsync=true", headers, package())
+    status, told, body = ask(trust, f"https://{scm}/api/zipdeploy?isAsync=true", headers, package("where", "WHERE", "WHAT"))
     assert status == 202, (status, body)
     for _ in range(200):
         _, _, body = ask(trust, told["location"], headers)

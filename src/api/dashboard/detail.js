@@ -2,12 +2,12 @@
 
 import { cloudName, el, link, pill, readable, shortRevision, time, truth, words } from "/dashboard/view.js";
 
-const ACTIVE = ["Queued", "Building", "Staging", "Gating", "Paused", "AwaitingApproval", "Promoting", "Baking"];
+const ACTIVE = ["Queued", "Building", "Staging", "Gating", "Paused", "AwaitingApproval", "Shifting", "Promoting", "Baking"];
 
 // Which actions fit; the daemon has the last word.
 const ACTIONS = [
   ["approve", "Approve", (it) => it.phase === "AwaitingApproval", "primary"],
-  ["promote", "Promote now", (it) => ["Baking", "Promoting"].includes(it.phase), "primary"],
+  ["promote", "Promote now", (it) => it.waiting.some((on) => ["soak", "bake", "canary"].includes(on.on)), "primary"],
   ["override", "Override window", (it) => it.waiting.some((on) => on.on === "window"), "grave"],
   ["retry", "Retry", (it) => ["Rejected", "RolledBack", "Paused", "Stalled"].includes(it.phase), "primary"],
   ["resume", "Resume", (it) => it.suspension || it.rollout?.paused || it.pin?.kind === "rollback", "primary"],

@@ -32,7 +32,7 @@ const TONES = {
   good: ["Live", "Successful", "True"],
   bad: ["Rejected", "RolledBack", "RollingBack", "Stalled", "Invalid", "Drifted", "Failed", "Error", "False"],
   wait: ["AwaitingApproval", "Paused", "Pinned", "Suspended", "CloudUnknown", "Inconclusive", "Superseded"],
-  move: ["Queued", "Building", "Staging", "Gating", "Promoting", "Baking", "Pending", "Removing", "Running"],
+  move: ["Queued", "Building", "Staging", "Gating", "Shifting", "Promoting", "Baking", "Pending", "Removing", "Running"],
 };
 
 export const tone = (word) => Object.keys(TONES).find((name) => TONES[name].includes(word)) ?? "calm";

@@ -15,6 +15,7 @@ use super::{
 use crate::{
     clock::{Clock, SystemClock},
     daemon::{clouds::Clouds, config::Config},
+    name::ServiceKey,
     plan::{
         preview::{ServicePlan, preview},
         state::{Policy, ServiceState},
@@ -78,11 +79,14 @@ async fn plan(config: &Config, asked: read::Asked, screen: &Screen) -> Planned {
         ..Policy::default()
     };
     let faults = asked.faults.clone();
+    let shown = asked.shown().cloned();
+    let is_shown = |key: &ServiceKey| shown.as_ref().is_none_or(|shown| shown.contains(key));
     let states = look::look(&clouds, &clock, asked, screen).await;
     let now = clock.now();
     let around = Surroundings::at_first_sight(&states, fleets(&states), now);
     let plans = states
         .iter()
+        .filter(|state| is_shown(&state.key))
         .map(|state| preview(state, &around.of(state), policy, now))
         .collect();
     Planned { plans, faults }

@@ -33,6 +33,8 @@ pub(super) struct Asked {
     pub(super) is_whole: bool,
     pub(super) held: Vec<Held>,
     pub(super) faults: Vec<String>,
+    /// Those whose plan is shown; all where nobody named any. The others are looked at because they matter to these.
+    shown: Option<BTreeSet<ServiceKey>>,
 }
 
 /// Reads the newest commit of every repository.
@@ -113,7 +115,7 @@ impl Asked {
         }
     }
 
-    /// Leaves out everything that is not named.
+    /// Leaves out everything that is neither named nor matters to what is.
     pub(super) fn only(&mut self, names: &[String]) -> Result<()> {
         if names.is_empty() {
             return Ok(());
@@ -128,9 +130,40 @@ impl Asked {
                 return Err(unknown_name(name));
             }
         }
-        self.services.retain(|key, _| wanted.contains(key));
+        let mut needed = wanted.clone();
+        needed.extend(wanted.iter().flat_map(|key| self.around(key)));
+        self.services.retain(|key, _| needed.contains(key));
         self.is_whole = false;
+        self.shown = Some(wanted);
         Ok(())
+    }
+
+    /// What a service depends on, is promoted with, or follows.
+    fn around(&self, key: &ServiceKey) -> BTreeSet<ServiceKey> {
+        let Some(desired) = self.services.get(key).and_then(Ask::desired) else {
+            return BTreeSet::new();
+        };
+        let at = |environment: &EnvironmentName, service| ServiceKey {
+            environment: environment.clone(),
+            service,
+        };
+        let follows = desired.environment.follows.as_ref();
+        let followed = follows.map(|it| at(&it.environment, key.service.clone()));
+        let needs = desired.depends_on.iter().cloned();
+        let needs = needs.map(|service| at(&key.environment, service));
+        let group = desired.rollout.group.as_ref();
+        let is_mate = |(other, ask): &(&ServiceKey, &Ask)| {
+            let theirs = ask.desired().and_then(|it| it.rollout.group.as_ref());
+            group.is_some() && theirs == group && other.environment == key.environment
+        };
+        let mates = self.services.iter().filter(is_mate);
+        let mates = mates.map(|(other, _)| other.clone());
+        needs.chain(followed).chain(mates).collect()
+    }
+
+    /// Services whose plan is shown.
+    pub(super) fn shown(&self) -> Option<&BTreeSet<ServiceKey>> {
+        self.shown.as_ref()
     }
 
     /// Whether a service that no manifest names must be left alone.

@@ -9,7 +9,7 @@ use crate::{
     name::CloudName,
 };
 
-const INSIGHTS_API: &str = "2023-10-01";
+const INSIGHTS_API: &str = "2024-02-01";
 
 impl AzureCloud {
     pub(super) async fn metric_value(
@@ -58,7 +58,7 @@ impl AzureCloud {
         if let Some(filter) = filter {
             parameters.push(("$filter", filter));
         }
-        let path = format!("{id}/providers/microsoft.insights/metrics");
+        let path = format!("{id}/providers/Microsoft.Insights/metrics");
         let call = self.arm.call(METRICS_LIST, &path, &parameters, &id);
         let answer = self.arm.ask(call).await?.json();
         Ok(total(&answer, aggregation))

@@ -236,7 +236,7 @@ mod tests {
             p50: None,
             p95: None,
             p99: None,
-            errors: Share::default(),
+            errors: Some(Share::default()),
             max_in_flight: 8,
         }
     }

@@ -13,8 +13,11 @@ use serde_json::json;
 /// Ended operations that are remembered for those who still poll.
 const REMEMBERED_MAX: usize = 1000;
 
-/// Seconds between polls. Azure says 15; on one machine waiting is wasted.
+/// Seconds between polls, for clients that read no finer header. Azure says 15; on one machine waiting is wasted.
 const POLL_SECONDS: &str = "1";
+
+/// Milliseconds between polls, in the header that Azure's own clients know, too: a swap here takes a fraction of a second.
+const POLL_MILLIS: &str = "100";
 
 /// How an operation stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -102,20 +105,28 @@ pub(super) struct Links {
 impl Links {
     /// The first answer of a long-running operation.
     pub(super) fn accepted(self) -> Answer {
-        Answer::empty(StatusCode::ACCEPTED)
+        let answer = Answer::empty(StatusCode::ACCEPTED)
             .header("location", self.location)
-            .header("azure-asyncoperation", self.status)
-            .header("retry-after", POLL_SECONDS)
+            .header("azure-asyncoperation", self.status);
+        ask_again(answer)
     }
+}
+
+/// Says when to ask again.
+fn ask_again(answer: Answer) -> Answer {
+    answer
+        .header("retry-after", POLL_SECONDS)
+        .header("x-ms-retry-after-ms", POLL_MILLIS)
 }
 
 impl Operation {
     /// The answer at `location`.
     pub(super) fn result(&self, location: String) -> Result<Answer, ArmError> {
         match &self.progress {
-            Progress::Running => Ok(Answer::empty(StatusCode::ACCEPTED)
-                .header("location", location)
-                .header("retry-after", POLL_SECONDS)),
+            Progress::Running => {
+                let answer = Answer::empty(StatusCode::ACCEPTED).header("location", location);
+                Ok(ask_again(answer))
+            }
             Progress::Succeeded => Ok(Answer::ok(json!({"id": self.id, "status": "Succeeded"}))),
             Progress::Failed(error) => Err(error.clone()),
         }
@@ -142,7 +153,7 @@ impl Operation {
         }
         let answer = Answer::ok(body);
         match self.progress {
-            Progress::Running => answer.header("retry-after", POLL_SECONDS),
+            Progress::Running => ask_again(answer),
             Progress::Succeeded | Progress::Failed(_) => answer,
         }
     }

@@ -7,16 +7,16 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncRead, BufReader},
     process::Command,
     sync::{mpsc, watch},
-    task::JoinHandle,
     time::timeout,
 };
 
 use super::{
-    log::{LINE_MAX, LogRing, Stream},
+    log::{LogRing, Stream},
     memory,
+    pipe::{Pipe, Readers},
+    watchdog::Watched,
 };
 
 /// A grandchild may hold the pipes open after its group died; the exit is told after this wait all the same.
@@ -66,6 +66,7 @@ pub struct Child {
     group: Pid,
     exit: watch::Receiver<Option<Exit>>,
     orders: mpsc::UnboundedSender<Order>,
+    readers: Vec<Readers>,
 }
 
 impl Child {
@@ -86,28 +87,25 @@ impl Child {
         let group = pid
             .and_then(Pid::from_raw)
             .ok_or_else(|| failed(io::Error::other("the process has no id")))?;
-        let readers = [
-            process
-                .stdout
-                .take()
-                .map(|pipe| read(pipe, Stream::Stdout, &spawn.logs)),
-            process
-                .stderr
-                .take()
-                .map(|pipe| read(pipe, Stream::Stderr, &spawn.logs)),
+        let (stdout, stderr) = (process.stdout.take(), process.stderr.take());
+        let pipes = [
+            stdout.map(|pipe| Pipe::read(pipe, Stream::Stdout, &spawn.logs)),
+            stderr.map(|pipe| Pipe::read(pipe, Stream::Stderr, &spawn.logs)),
         ];
+        let readers = pipes.iter().flatten().map(Pipe::readers).collect();
         let (orders, inbox) = mpsc::unbounded_channel();
         let (told, exit) = watch::channel(None);
         let keeper = Keeper {
             group,
+            _watched: Watched::new(group),
             inbox,
             limit: spawn.memory_limit,
         };
         tokio::spawn(async move {
             let exit = keeper.keep(process).await;
-            for reader in readers.into_iter().flatten() {
+            for pipe in pipes.into_iter().flatten() {
                 // A reader that does not end is left to the runtime: its pipe belongs to a stranger now.
-                drop(timeout(DRAIN, reader).await);
+                let _strange = timeout(DRAIN, pipe.closed()).await;
             }
             told.send_replace(Some(exit));
         });
@@ -115,6 +113,7 @@ impl Child {
             group,
             exit,
             orders,
+            readers,
         })
     }
 
@@ -156,6 +155,13 @@ impl Child {
         *self.exit.borrow()
     }
 
+    /// Waits until whole lines that it has written by now are in the log.
+    pub async fn caught_up(&self) {
+        for readers in &self.readers {
+            readers.caught_up().await;
+        }
+    }
+
     /// Resident bytes: of the leader now, or of the whole group a moment ago where that is more.
     pub fn memory(&self) -> u64 {
         used(self.id())
@@ -190,6 +196,8 @@ fn command(spawn: &Spawn) -> Command {
 /// Owns the process until it is gone; nobody else signals the group, so a number that was reused is never hit.
 struct Keeper {
     group: Pid,
+    /// For as long as the group may be there.
+    _watched: Watched,
     inbox: mpsc::UnboundedReceiver<Order>,
     limit: Option<u64>,
 }
@@ -255,41 +263,6 @@ fn judge(status: io::Result<ExitStatus>) -> Exit {
     }
 }
 
-/// Reads a pipe line by line until it closes.
-fn read(
-    pipe: impl AsyncRead + Send + Unpin + 'static,
-    stream: Stream,
-    logs: &Arc<LogRing>,
-) -> JoinHandle<()> {
-    let logs = Arc::clone(logs);
-    tokio::spawn(async move {
-        let mut reader = BufReader::new(pipe);
-        let mut line = Vec::new();
-        while let Ok(chunk) = reader.fill_buf().await {
-            if chunk.is_empty() {
-                break;
-            }
-            let end = chunk.iter().position(|byte| *byte == b'\n');
-            let taken = end.map_or(chunk.len(), |at| at + 1);
-            // Beyond the longest line the rest is read and dropped, so that the writer never blocks.
-            let room = (LINE_MAX + 1).saturating_sub(line.len());
-            line.extend_from_slice(&chunk[..end.unwrap_or(taken).min(room)]);
-            reader.consume(taken);
-            if end.is_some() {
-                push(&logs, stream, &mut line);
-            }
-        }
-        if !line.is_empty() {
-            push(&logs, stream, &mut line);
-        }
-    })
-}
-
-fn push(logs: &LogRing, stream: Stream, line: &mut Vec<u8>) {
-    logs.push(stream, String::from_utf8_lossy(line).trim_end_matches('\r'));
-    line.clear();
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -320,6 +293,24 @@ mod tests {
             assert_eq!(child.exited().await, exit, "{script}");
             let texts: Vec<_> = logs.lines().into_iter().map(|line| line.text).collect();
             assert_eq!(texts, lines, "{script}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_written_before_is_in_the_log_once_caught_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let done = folder.path().join("done");
+        for _ in 0..20 {
+            let script = format!("seq 1000; touch {}; exec sleep 300", done.display());
+            let (child, logs) = shell(&script, None);
+            // Not by an await: nobody reads the pipe meanwhile.
+            while !done.exists() {
+                std::thread::yield_now();
+            }
+            child.caught_up().await;
+            assert_eq!(logs.lines().len(), 100);
+            assert_eq!(logs.lines()[99].text, "1000");
+            std::fs::remove_file(&done).unwrap();
         }
     }
 

@@ -227,14 +227,15 @@ fn kind(spec: &At<GateSpec>, report: &mut Report) -> Option<GateKind> {
         report.fault(&spec.place, "this gate has no kind", help);
     }
     let by_http = text.http.as_ref();
-    let is_judged = speaks_of_status(text);
+    let is_judged = speaks_of(text, &["status"]);
     let http = by_http.and_then(|text| http(text, is_judged, report));
     let command = text.command.as_ref();
     let command = command.and_then(|text| self::command(text, report));
     let by_people = text.approval.as_ref();
     let approval = by_people.and_then(|text| approval(&text.value, report));
     let load = text.load.as_ref();
-    let load = load.and_then(|text| load::load(text, report));
+    let is_judged = speaks_of(text, &["errors", "errorCount"]);
+    let load = load.and_then(|text| load::load(text, is_judged, report));
     let parity = text.parity.as_ref();
     let parity = parity.and_then(|text| self::parity(&text.value, report));
     let metric = text.metric.as_ref();
@@ -260,11 +261,13 @@ pub(super) fn at_least_one(count: &Option<At<u32>>, report: &mut Report) -> Opti
     None
 }
 
-fn speaks_of_status(text: &GateSpec) -> bool {
+/// Whether a condition is about any of these: what it says then stands in place of what the gate asks by itself.
+fn speaks_of(text: &GateSpec, variables: &[&str]) -> bool {
     let conditions = text.success_condition.iter().chain(&text.failure_condition);
-    conditions
-        .into_iter()
-        .any(|at| Condition(at.value.clone()).speaks_of("status"))
+    conditions.into_iter().any(|at| {
+        let condition = Condition(at.value.clone());
+        variables.iter().any(|it| condition.speaks_of(it))
+    })
 }
 
 fn command(text: &At<CommandText>, report: &mut Report) -> Option<CommandGate> {

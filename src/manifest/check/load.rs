@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::{
     super::{
-        gates::{LoadGate, LoadRequest},
+        gates::{LoadGate, LoadRequest, Share},
         raw::{At, Length, LoadText, Report},
         spec::{GateKind, HttpStep},
         template::names,
@@ -30,7 +30,8 @@ const COUNT_MAX: u64 = 200_000;
 const PATHS_MAX: usize = 100;
 
 /// A `load`, which may still lack its requests: those of the service's `http` gates are filled in by [`borrow_requests`].
-pub(super) fn load(text: &At<LoadText>, report: &mut Report) -> Option<LoadGate> {
+/// Unsaid, `errors` is none at all, unless a condition speaks of them.
+pub(super) fn load(text: &At<LoadText>, is_judged: bool, report: &mut Report) -> Option<LoadGate> {
     let LoadText {
         path,
         paths,
@@ -71,7 +72,7 @@ pub(super) fn load(text: &At<LoadText>, report: &mut Report) -> Option<LoadGate>
         p50: length(p50),
         p95: length(p95),
         p99: length(p99),
-        errors: value(errors).unwrap_or_default(),
+        errors: value(errors).or((!is_judged).then(Share::default)),
         max_in_flight: in_flight(max, report)?,
     };
     check_amount(&gate, text, report).then_some(gate)

@@ -19,6 +19,7 @@ mod timing;
 mod window;
 
 pub(super) use self::{
+    aws::is_arn,
     environment::environment,
     gate::GateDraft,
     service::{ServiceDraft, service},

@@ -5,9 +5,10 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use super::{
     super::{
         raw::{
-            AcrossText, At, FunctionSpec, Named, Report, RolloutText, ServiceDocument, ServiceSpec,
+            AcrossText, At, DriftLong, DriftText, FunctionSpec, Named, Report, RolloutText,
+            ServiceDocument, ServiceSpec,
         },
-        spec::{Across, Function, Gate, RolloutSpec, Runtime, Service},
+        spec::{Across, Drift, Function, Gate, RolloutSpec, Runtime, Service},
         yaml::Place,
     },
     azure::azure,
@@ -83,7 +84,7 @@ pub(in crate::manifest) fn service(
         env,
         depends_on: depends_on.iter().map(|at| at.value.clone()).collect(),
         rollout,
-        drift: value(drift).unwrap_or_default(),
+        drift: drift_of(drift),
         azure: azure.filter(|app| !app.is_empty()).map(Box::new),
     };
     let places = named?.value.0.iter();
@@ -199,6 +200,20 @@ fn own_gates(drafts: &[GateDraft]) -> Option<Vec<Gate>> {
         GateDraft::Shared(_) => None,
     };
     drafts.iter().map(own).collect()
+}
+
+fn drift_of(written: &Option<At<DriftText>>) -> Drift {
+    match written.as_ref().map(|at| &at.value) {
+        None => Drift::default(),
+        Some(DriftText::Mode(mode)) => (*mode).into(),
+        Some(DriftText::Long(DriftLong { mode, ignore })) => {
+            let named = ignore.iter().flat_map(|named| &named.value);
+            Drift {
+                mode: value(mode).unwrap_or_default(),
+                ignore: named.map(|at| at.value.clone()).collect(),
+            }
+        }
+    }
 }
 
 fn across_of(across: &At<AcrossText>, report: &mut Report) -> Option<Across> {

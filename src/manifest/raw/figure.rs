@@ -8,7 +8,7 @@ use super::{
     Report,
     form::{Refusal, one_of},
     read::Read,
-    scalar::{read_text, schema_of},
+    scalar::{read_by, read_text, schema_of},
 };
 use crate::manifest::{
     gates::{Against, Better, Figure, Rate, Share, Tolerance},
@@ -36,16 +36,6 @@ schema_of!(
     BlueWord => { "const": "blue" },
     AllowWord => { "const": "allow" },
 );
-
-macro_rules! read_by {
-    ($($kind:ty => $rule:expr),* $(,)?) => {
-        $(impl Read for $kind {
-            fn read(node: &Node, place: &Place, report: &mut Report) -> Option<Self> {
-                read_text(node, place, report, $rule)
-            }
-        })*
-    };
-}
 
 read_by!(
     Against => |text| one_of(text, &[("clouds", Self::Clouds), ("blue", Self::Blue), ("both", Self::Both)]),

@@ -31,7 +31,7 @@ pub(super) use self::{
     window::WindowText,
 };
 use super::{
-    spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
+    spec::{GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
     yaml::{Node, Place},
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName};
@@ -66,6 +66,7 @@ macro_rules! record {
 /// Below the macro that they use.
 mod aws;
 mod azure;
+mod drift;
 mod http;
 mod measured;
 mod steps;
@@ -79,6 +80,7 @@ pub(super) use self::azure::{
     ApiText, AuthText, AzureAppText, AzureCorsText, AzureText, HeaderRuleText, InsightsText,
     NetworkText, RoleText, ScaleText, StickyText, TokenText,
 };
+pub(super) use self::drift::{DriftLong, DriftText};
 
 record! {
     /// A set of functions that are deployed, promoted and rolled back as one, on every cloud of its environments.
@@ -171,8 +173,8 @@ record! {
         /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
         "dependsOn" depends_on: Vec<At<ServiceName>>,
         "rollout" rollout: RolloutText,
-        /// `enforce` (the default) repairs what was changed by hand, `observe` only tells.
-        "drift" drift: DriftMode,
+        /// `enforce` (the default) repairs what was changed by hand, `observe` only tells; or `{ mode: enforce, ignore: [stock.memory] }`.
+        "drift" drift: DriftText,
         "aws" aws: FunctionAwsText,
         "azure" azure: AzureAppText,
     }
@@ -369,4 +371,16 @@ pub(super) fn unknown_kind(node: &Node, root: &Place, report: &mut Report) {
 /// A duration outside a manifest, with its fault as one sentence.
 pub(super) fn plain_duration(text: &str) -> Result<std::time::Duration, String> {
     form::duration(text).map_err(|(message, help)| format!("{message}: {help}"))
+}
+
+pub(super) fn is_variable_name(text: &str) -> bool {
+    form::variable(text).is_ok()
+}
+
+pub(super) fn is_route(text: &str) -> bool {
+    form::route(text).is_ok()
+}
+
+pub(super) fn is_schedule(text: &str) -> bool {
+    form::cron(text).is_ok()
 }

@@ -13,7 +13,7 @@ use crate::{
     manifest::{
         aws::{Architecture, LogFormat, LogLevel, Start, UrlAuth},
         azure::Unauthenticated,
-        spec::{DriftMode, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
+        spec::{DriftMode, FieldPattern, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
         yaml::{Node, Place},
     },
     name::{CloudName, EnvironmentName, FunctionName, GateName, GroupName, ServiceName},
@@ -124,6 +124,7 @@ read_by!(
     MethodWord => |text| form::method(text).map(Self),
     ApiVersion => |text| one_of(text, &[(Self::V1ALPHA1, Self)]),
     DriftMode => |text| one_of(text, &[("enforce", Self::Enforce), ("observe", Self::Observe)]),
+    FieldPattern => |text| Self::new(text).map_err(|message| (message, "write it as drift is told, such as `stock.env.LOG_LEVEL` or `*.memory`".to_owned())),
     GateStage => |text| one_of(text, &[("staging", Self::Staging), ("promotion", Self::Promotion)]),
     CloudName => |text| one_of(text, &[("aws", Self::Aws), ("azure", Self::Azure)]),
     Label => |text| form::label(text).map(|()| Self),
@@ -135,7 +136,7 @@ read_by!(
     Unauthenticated => |text| one_of(text, &[("refuse", Self::Refuse), ("allow", Self::Allow)]),
 );
 
-pub(super) use schema_of;
+pub(super) use {read_by, schema_of};
 
 schema_of!(
     ServiceName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 32 },
@@ -152,6 +153,7 @@ schema_of!(
     MethodWord => { "type": "string", "enum": ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] },
     ApiVersion => { "const": "verdigris.dev/v1alpha1" },
     DriftMode => { "type": "string", "enum": ["enforce", "observe"] },
+    FieldPattern => { "type": "string", "pattern": "^[A-Za-z0-9_.*/:-]+$", "examples": ["stock.env.LOG_LEVEL"] },
     GateStage => { "type": "string", "enum": ["staging", "promotion"] },
     CloudName => { "type": "string", "enum": ["aws", "azure"] },
     FailureLimit => { "type": "integer", "minimum": -1 },

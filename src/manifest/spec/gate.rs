@@ -233,4 +233,15 @@ impl ApprovalGate {
         let has_role = self.roles.iter().any(|role| actor.roles.contains(role));
         (self.by.is_empty() && self.roles.is_empty()) || is_named || has_role
     }
+
+    /// Whose word counts, in words.
+    pub fn people(&self) -> String {
+        let roles = self.roles.iter();
+        let roles = roles.map(|role| format!("anyone with role {role}"));
+        let people: Vec<String> = self.by.iter().cloned().chain(roles).collect();
+        match people.is_empty() {
+            true => "anyone".to_owned(),
+            false => people.join(", "),
+        }
+    }
 }

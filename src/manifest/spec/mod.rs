@@ -14,11 +14,14 @@ use serde::{Deserialize, Serialize};
 pub use self::gate::{
     ApprovalGate, Capture, CommandGate, Gate, GateKind, GateStage, HttpGate, HttpStep, Measure,
 };
-pub use super::window::{Window, WindowEffect};
 use super::{
     aws::AwsFunction,
     azure::{AzureApp, AzureShared},
     strategy::Strategy,
+};
+pub use super::{
+    drift::{Drift, DriftMode, FieldPattern},
+    window::{Window, WindowEffect},
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
@@ -124,7 +127,7 @@ pub struct Service {
     /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
     pub depends_on: BTreeSet<ServiceName>,
     pub rollout: RolloutSpec,
-    pub drift: DriftMode,
+    pub drift: Drift,
     /// What is asked of Azure alone, for its app there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub azure: Option<Box<AzureApp>>,
@@ -219,17 +222,6 @@ pub enum Across {
     Together,
     /// One, then a soak, then the other.
     InOrder { first: CloudName, soak: Duration },
-}
-
-/// What is done about live state that nobody asked for in Git.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum DriftMode {
-    /// It is repaired.
-    #[default]
-    Enforce,
-    /// It is told.
-    Observe,
 }
 
 /// Where services run.

@@ -88,16 +88,6 @@ fn gates(rollout: &Rollout) -> impl Iterator<Item = &ApprovalGate> {
 
 /// Whose word counts.
 fn wanted(rollout: &Rollout) -> String {
-    let mut who: Vec<String> = Vec::new();
-    for ApprovalGate {
-        by,
-        roles,
-        quorum: _,
-        expires: _,
-    } in gates(rollout)
-    {
-        who.extend(by.iter().cloned());
-        who.extend(roles.iter().map(|role| format!("anyone with role {role}")));
-    }
+    let who: Vec<String> = gates(rollout).map(ApprovalGate::people).collect();
     format!("it waits for {}", who.join(", "))
 }

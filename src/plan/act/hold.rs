@@ -2,9 +2,10 @@
 
 use super::Taken;
 use crate::{
+    manifest::duration_text,
     name::{Actor, Timestamp},
     plan::{
-        apply::{Write, event},
+        apply::{OVERRIDE_HOLDS, Write, event},
         state::{PinKind, ServiceState, Severity, Suspension},
     },
     rollout::{phase::Phase, word::Word},
@@ -96,10 +97,7 @@ pub(super) fn bypass(
     }
     let rollout = state.rollout.as_mut().filter(|rollout| rollout.is_active());
     let Some(rollout) = rollout else {
-        return Err(
-            "no rollout is under way; an override stands for one rollout, so ask again once there is one"
-                .to_owned(),
-        );
+        return Ok(bypass_next(state, reason, actor, now));
     };
     if !rollout.phase.is_before_promotion() {
         return Err(format!(
@@ -125,4 +123,27 @@ pub(super) fn bypass(
         Write::Rollout,
         event(state, Severity::Warning, "WindowOverridden", message, now),
     ])
+}
+
+/// Said before there is a rollout: for the next one, if it begins soon. A word of last week must not open a freeze to what comes today.
+fn bypass_next(
+    state: &mut ServiceState,
+    reason: String,
+    actor: &Actor,
+    now: Timestamp,
+) -> Vec<Write> {
+    let message = format!(
+        "the next rollout may be promoted outside its windows, if it begins within {}, says {}: {reason}",
+        duration_text(OVERRIDE_HOLDS),
+        actor.username
+    );
+    state.memory.bypass = Some(Word {
+        actor: actor.clone(),
+        reason,
+        at: now,
+    });
+    vec![
+        Write::Memory,
+        event(state, Severity::Warning, "WindowOverridden", message, now),
+    ]
 }

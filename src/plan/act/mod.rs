@@ -152,6 +152,7 @@ pub fn act(
         Action::Approve { plan } => approve::approve(state, plan.as_deref(), &actor, now),
         Action::Reconcile { token } => {
             forget_age(state);
+            state.memory.repaired.clear();
             state.memory.handled = token.or_else(|| Some(now.to_string()));
             Ok(vec![Write::Memory])
         }
@@ -169,22 +170,11 @@ pub fn act(
 }
 
 /// What happens because a person said so happens in their name.
-fn told(write: Write, actor: &Actor) -> Write {
-    match write {
-        Write::Event(mut record) => {
-            record.actor = actor.clone();
-            Write::Event(record)
-        }
-        Write::Memory
-        | Write::Rollout
-        | Write::Live(_)
-        | Write::Release(_)
-        | Write::DropRelease(_)
-        | Write::Intent(_)
-        | Write::DropIntent(_)
-        | Write::History(_)
-        | Write::Forget => write,
+fn told(mut write: Write, actor: &Actor) -> Write {
+    if let Write::Event(record) = &mut write {
+        record.actor = actor.clone();
     }
+    write
 }
 
 /// Makes every target due for a look.

@@ -5,6 +5,8 @@ mod note;
 mod outcome;
 mod together;
 
+use std::time::Duration;
+
 use self::note::drop_intents;
 pub use self::{
     note::{date, note},
@@ -12,6 +14,7 @@ pub use self::{
     together::together,
 };
 use super::{
+    repairs,
     state::{EventRecord, HistoryEntry, ServiceState, Severity},
     step::Sending,
 };
@@ -26,6 +29,7 @@ use crate::{
         gate_run::GateRun,
         intent::{Intent, IntentKey, IntentState, Order},
         phase::{Event, IllegalMove, Phase},
+        word::Word,
     },
 };
 
@@ -44,6 +48,9 @@ pub enum Write {
     /// Everything of the service goes, but its history and events.
     Forget,
 }
+
+/// How long an override that was said before there was a rollout waits for one.
+pub(super) const OVERRIDE_HOLDS: Duration = Duration::from_secs(60 * 60);
 
 /// A release that a rollout was to begin for is not known.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -78,7 +85,7 @@ pub fn begin(
         .ok_or(UnknownRelease(release))?;
     let nothing = RolloutSpec {
         gates: Vec::new(),
-        bake: std::time::Duration::ZERO,
+        bake: Duration::ZERO,
         across: Across::Together,
         windows: Vec::new(),
         strategy: Strategy::BlueGreen,
@@ -111,7 +118,7 @@ pub fn begin(
         approvals: Vec::new(),
         pause: None,
         hurry: None,
-        bypass: None,
+        bypass: bypass(state, trigger, now),
         pact: std::collections::BTreeMap::new(),
     };
     let message = format!("rollout {id} of {} begins", rollout.revision.short());
@@ -124,6 +131,12 @@ pub fn begin(
         event(state, Severity::Info, "RolloutStarted", message, now),
     ]);
     Ok(writes)
+}
+
+/// The word that was given for the next rollout, if that is this one and still holds. Going back waits for no window and leaves it be.
+fn bypass(state: &mut ServiceState, trigger: Trigger, now: Timestamp) -> Option<Word> {
+    let word = state.memory.bypass.take_if(|_| !trigger.is_rollback())?;
+    (now.since(word.at) <= OVERRIDE_HOLDS).then_some(word)
 }
 
 /// The rollout takes a move, and what follows from its end is remembered.
@@ -228,6 +241,9 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
         writes.push(Write::Intent(key.clone()));
         if key.0.starts_with("drift/") {
             state.memory.next_repair += 1;
+            if let Some(target) = order.target() {
+                repairs::made(state, target, order, reason, now);
+            }
             let found = event(
                 state,
                 Severity::Warning,
@@ -261,7 +277,7 @@ fn gate_asked(
     Some(Write::Rollout)
 }
 
-/// An event of this service. Its sequence number is given when it is written.
+/// An event of this service, to be written.
 pub fn event(
     state: &ServiceState,
     severity: Severity,
@@ -269,8 +285,19 @@ pub fn event(
     message: String,
     now: Timestamp,
 ) -> Write {
+    Write::Event(event_record(state, severity, reason, message, now))
+}
+
+/// An event of this service. Its sequence number is given when it is written.
+pub fn event_record(
+    state: &ServiceState,
+    severity: Severity,
+    reason: &str,
+    message: String,
+    now: Timestamp,
+) -> EventRecord {
     let rollout = state.rollout.as_ref();
-    Write::Event(EventRecord {
+    EventRecord {
         seq: 0,
         at: now,
         severity,
@@ -282,5 +309,5 @@ pub fn event(
             .map(|rollout| rollout.revision.clone())
             .or_else(|| state.memory.asked_revision.clone()),
         rollout: rollout.map(|rollout| rollout.id.0),
-    })
+    }
 }

@@ -7,6 +7,7 @@ use crate::{
     name::{PlanHash, Timestamp},
     plan::{
         reason::WaitingOn,
+        repairs,
         state::{InFlight, Memory, ServiceState, Severity},
         step::Note,
     },
@@ -34,6 +35,8 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             ]
         }
         Note::VoidApprovals { plan } => void(state, plan, now),
+        Note::StopRepairs { target, message } => repairs::stop(state, target, &message, now),
+        Note::ForgetRepairs { target } => repairs::forget(state, target),
         Note::Clear { keys } => drop_intents(state, |key| keys.contains(key)),
         Note::Redo { key, message } => {
             let mut writes = drop_intents(state, |it| *it == key);

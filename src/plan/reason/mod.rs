@@ -183,6 +183,11 @@ pub enum WaitingOn {
         target: CloudName,
         message: String,
     },
+    /// Drift that came back after each repair: no more are made.
+    DriftLoop {
+        target: CloudName,
+        message: String,
+    },
     /// Deleting is held back.
     Prune {
         message: String,
@@ -229,6 +234,7 @@ impl WaitingOn {
             | Self::Pinned { .. }
             | Self::Rejected { .. }
             | Self::Drift { .. }
+            | Self::DriftLoop { .. }
             | Self::Prune { .. }
             | Self::Dependency { .. }
             | Self::Group { .. } => None,
@@ -258,6 +264,7 @@ impl WaitingOn {
             Self::Pinned { .. } => "pinned",
             Self::Rejected { .. } => "rejected",
             Self::Drift { .. } => "drift",
+            Self::DriftLoop { .. } => "driftLoop",
             Self::Prune { .. } => "prune",
             Self::Dependency { .. } => "dependency",
             Self::Group { .. } => "group",
@@ -289,6 +296,7 @@ impl WaitingOn {
             | Self::CanaryPause { .. }
             | Self::Suspended { .. }
             | Self::Pinned { .. }
+            | Self::DriftLoop { .. }
             | Self::Rejected { .. } => None,
         }
     }

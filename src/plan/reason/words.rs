@@ -43,14 +43,7 @@ impl fmt::Display for WaitingOn {
                 until,
                 whole,
             } => canary_pause(f, *weight, *until, whole),
-            Self::Suspended {
-                reason,
-                until: Some(until),
-            } => write!(f, "`resume`, or {until}: suspended because {reason}"),
-            Self::Suspended {
-                reason,
-                until: None,
-            } => write!(f, "`resume`: suspended because {reason}"),
+            Self::Suspended { reason, until } => suspended(f, reason, *until),
             Self::Pinned {
                 release,
                 held: _,
@@ -67,6 +60,7 @@ impl fmt::Display for WaitingOn {
             Self::Drift { target, message } => {
                 write!(f, "a person: drift on {target} is only told: {message}")
             }
+            Self::DriftLoop { target, message } => drift_loop(f, *target, message),
             Self::Prune { message } => f.write_str(message),
             Self::Dependency { service, standing } => {
                 write!(f, "{service}, which it depends on: it {standing}")
@@ -142,6 +136,20 @@ fn paused(f: &mut fmt::Formatter<'_>, actor: &Actor, reason: &str) -> fmt::Resul
     match reason {
         "" => Ok(()),
         reason => write!(f, " because {reason}"),
+    }
+}
+
+fn drift_loop(f: &mut fmt::Formatter<'_>, target: CloudName, message: &str) -> fmt::Result {
+    write!(
+        f,
+        "a person's `reconcile`: repairs on {target} do not last: {message}"
+    )
+}
+
+fn suspended(f: &mut fmt::Formatter<'_>, reason: &str, until: Option<Timestamp>) -> fmt::Result {
+    match until {
+        Some(until) => write!(f, "`resume`, or {until}: suspended because {reason}"),
+        None => write!(f, "`resume`: suspended because {reason}"),
     }
 }
 

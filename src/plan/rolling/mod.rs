@@ -3,6 +3,7 @@
 mod bake;
 mod gates;
 mod last;
+mod lost;
 mod orders;
 mod people;
 pub(in crate::plan) mod shifting;
@@ -60,7 +61,7 @@ pub(super) fn step(
         Phase::Queued => Step::Move(Event::Started),
         Phase::Building => view.building(),
         Phase::Staging => view.staging(),
-        Phase::Gating { .. } => view.gating(),
+        Phase::Gating { since } => view.gating(*since),
         Phase::Paused { why } => wait(
             WaitingOn::Person {
                 message: why.message.clone(),
@@ -212,12 +213,18 @@ struct View<'a> {
 }
 
 impl View<'_> {
-    fn gating(&self) -> Step {
+    fn gating(&self, since: Timestamp) -> Step {
+        if let Some(step) = self.lost(since) {
+            return step;
+        }
         match self.gates(GateStage::Staging) {
             gates::Gates::Passed if self.is_approval_missing() => Step::Move(Event::ApprovalNeeded),
             gates::Gates::Passed => self.onward(Event::GatesPassed),
             gates::Gates::Failed(why) => Step::Move(Event::Refused(why)),
-            gates::Gates::Unclear(why) => Step::Move(Event::GatesUnclear(why)),
+            gates::Gates::Unclear(why) => {
+                let look = self.look_at_what_was_measured();
+                look.unwrap_or(Step::Move(Event::GatesUnclear(why)))
+            }
             gates::Gates::Pending(step) | gates::Gates::Watching { step, .. } => step,
         }
     }

@@ -15,7 +15,7 @@ use crate::{
     },
     rollout::{
         intent::{Intent, IntentKey, IntentState, Order},
-        phase::{Event, Phase, StopReason, Why},
+        phase::{Event, StopReason, Why},
     },
 };
 
@@ -25,9 +25,6 @@ pub(super) enum Group<'a> {
     Failed(&'a Intent),
     Pending(Step),
 }
-
-/// How often a release whose slot was lost is staged again, before its rollout gives up.
-const STAGED_AGAIN_MAX: usize = 2;
 
 impl View<'_> {
     pub(super) fn building(&self) -> Step {
@@ -238,20 +235,13 @@ impl View<'_> {
         let ways = targets.filter_map(|target| self.way_back(*target, why));
         let sendings: Vec<Sending> = ways.collect();
         match self.group(&sendings) {
-            Group::Done if self.may_stage_again(why) => Step::Move(Event::StagedAgain),
+            Group::Done if why.reason == StopReason::NotStaged && self.may_stage_again() => {
+                Step::Move(Event::StagedAgain)
+            }
             Group::Done => Step::Move(Event::Returned),
             Group::Failed(intent) => waiting_for(self.state, intent),
             Group::Pending(step) => step,
         }
-    }
-
-    fn may_stage_again(&self, why: &Why) -> bool {
-        let word = Phase::Staging.word();
-        let moves = self.rollout.transitions.iter();
-        let staged = moves.filter(|it| it.phase == word).count();
-        why.reason == StopReason::NotStaged
-            && !self.rollout.trigger.is_rollback()
-            && staged <= STAGED_AGAIN_MAX
     }
 
     /// Nothing for a target whose blue was not touched.

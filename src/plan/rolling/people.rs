@@ -19,7 +19,7 @@ use crate::{
 
 impl View<'_> {
     pub(super) fn awaiting_approval(&self, since: Timestamp) -> Step {
-        if let Some(step) = self.keep_looking() {
+        if let Some(step) = self.keep_looking().or_else(|| self.lost(since)) {
             return step;
         }
         let plan = bound::hash(self.state, self.rollout);

@@ -10,6 +10,7 @@ use crate::{
     name::{CloudName, ReleaseDigest, Timestamp},
     plan::{
         reason::{Reason, WaitingOn},
+        repairs::Turn,
         state::{Policy, ServiceState},
     },
     rollout::intent::{Intent, IntentKey, IntentState, Order},
@@ -25,21 +26,30 @@ pub(super) fn drifted(
 ) -> Option<Step> {
     let mut sendings = Vec::new();
     let mut waits = Vec::new();
-    let found = state.targets().into_iter();
-    let found = found.filter_map(|target| Some((target, drift_of(state, target, promoted)?)));
-    for (target, (order, reason)) in found {
-        let message = reason.to_string();
-        match repair(
-            state,
-            target,
-            Sending::about(state, target, order, reason),
-            policy,
-            now,
-        ) {
-            _ if mode == DriftMode::Observe => {
-                let on = WaitingOn::Drift { target, message };
-                waits.push(wait(on, next_look(state, policy)));
+    for target in state.targets() {
+        let Some((order, reason)) = drift_of(state, target, promoted) else {
+            if is_stopped(state, target) {
+                return Some(Step::Note(Note::ForgetRepairs { target }));
             }
+            continue;
+        };
+        let message = reason.to_string();
+        if mode == DriftMode::Observe {
+            let on = WaitingOn::Drift { target, message };
+            waits.push(wait(on, next_look(state, policy)));
+            continue;
+        }
+        match turn(state, target, &order, &reason, now) {
+            Turn::Repair => {}
+            Turn::Stop => return Some(Step::Note(Note::StopRepairs { target, message })),
+            Turn::Stopped => {
+                let on = WaitingOn::DriftLoop { target, message };
+                waits.push(wait(on, next_look(state, policy)));
+                continue;
+            }
+        }
+        let wanted = Sending::about(state, target, order, reason);
+        match repair(state, target, wanted, policy, now) {
             Repair::Stale(key) => return Some(Step::Note(Note::Clear { keys: vec![key] })),
             Repair::Send(sending) => sendings.push(sending),
             Repair::Wait(step) => waits.push(step),
@@ -49,6 +59,25 @@ pub(super) fn drifted(
         return Some(Step::Send(sendings));
     }
     Step::all(waits).or_else(|| clear(state))
+}
+
+fn is_stopped(state: &ServiceState, target: CloudName) -> bool {
+    let repaired = state.memory.repaired.get(&target);
+    repaired.is_some_and(|repaired| repaired.stopped.is_some())
+}
+
+/// A repair that was begun is carried through.
+fn turn(
+    state: &ServiceState,
+    target: CloudName,
+    order: &Order,
+    reason: &Reason,
+    now: Timestamp,
+) -> Turn {
+    match open_drift(state, target) {
+        Some(_) => Turn::Repair,
+        None => state.repair_turn(target, order, reason, now),
+    }
 }
 
 /// What becomes of one repair.
@@ -109,13 +138,12 @@ pub fn drift_of(
     promoted: ReleaseDigest,
 ) -> Option<(Order, Reason)> {
     let observed = &state.seen(target)?.observed;
-    let fields = &state.seen(target)?.drift;
     let release = promoted;
     if observed.blue.holds(promoted) {
-        let reason = Reason::Drift {
-            fields: fields.clone(),
-        };
-        return (!fields.is_empty()).then_some((Order::Repair { target, release }, reason));
+        let fields: Vec<_> = state.drift(target).into_iter().cloned().collect();
+        let is_drifted = !fields.is_empty();
+        let order = Order::Repair { target, release };
+        return is_drifted.then_some((order, Reason::Drift { fields }));
     }
     let order = if observed.green.holds(promoted) {
         Order::Promote { target, release }

@@ -54,6 +54,10 @@ pub enum Note {
     Unpin,
     /// Words were given for another plan than this one, which it is now.
     VoidApprovals { plan: PlanHash },
+    /// The same drift comes back after each repair: no more of them.
+    StopRepairs { target: CloudName, message: String },
+    /// What came back after each repair is gone.
+    ForgetRepairs { target: CloudName },
     /// Orders about drift that are done with.
     Clear { keys: Vec<IntentKey> },
     /// Somebody undid what an order had done: it is to be given again.
@@ -203,7 +207,7 @@ fn settled(
             None => begin(state, goal, around, policy, now),
         };
     };
-    match drift::drifted(state, promoted, desired.drift, policy, now) {
+    match drift::drifted(state, promoted, desired.drift.mode, policy, now) {
         // A newer release need not wait for the repair of an older one that does not succeed, or that nobody wants.
         Some(Step::Wait(_)) if is_new(state, promoted, goal) => {
             begin(state, goal, around, policy, now)

@@ -52,7 +52,10 @@ fn reconciling(view: &View<'_>, phase: ServicePhase) -> Option<Said> {
         | ServicePhase::AwaitingApproval
         | ServicePhase::CloudUnknown
         | ServicePhase::Removing => true,
-        ServicePhase::Drifted => !view.waiting.iter().any(|waiting| waiting.on == "drift"),
+        ServicePhase::Drifted => !view
+            .waiting
+            .iter()
+            .any(|waiting| waiting.on.starts_with("drift")),
         ServicePhase::Invalid
         | ServicePhase::Paused
         | ServicePhase::Live

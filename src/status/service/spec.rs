@@ -50,6 +50,9 @@ pub struct SpecReport {
     /// `enforce` or `observe`.
     #[schema(value_type = String)]
     pub drift: DriftMode,
+    /// Fields whose drift is left to others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drift_ignored: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
@@ -130,7 +133,8 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
             .collect(),
         depends_on: depends_on.clone(),
         group: group.clone(),
-        drift: *drift,
+        drift: drift.mode,
+        drift_ignored: drift.ignore.iter().map(ToString::to_string).collect(),
     }
 }
 

@@ -136,7 +136,7 @@ fn target(
     let live = state.live.get(&cloud);
     let seen = live.and_then(|live| live.seen.as_ref());
     let problem = live.and_then(|live| live.problem.as_ref()).map(told);
-    let drift = drift(state, seen);
+    let drift = drift(state, cloud, seen);
     let health = match (&problem, seen) {
         (Some(_), _) | (None, None) => Health::Unknown,
         (None, Some(seen)) => health(&seen.observed.blue),
@@ -193,13 +193,14 @@ fn sync(state: &ServiceState, seen: Option<&Seen>, drift: &[String]) -> Sync {
 }
 
 /// How blue differs from what was promoted. While a rollout moves blue, another release in it is no drift.
-fn drift(state: &ServiceState, seen: Option<&Seen>) -> Vec<String> {
+fn drift(state: &ServiceState, cloud: CloudName, seen: Option<&Seen>) -> Vec<String> {
     let (Some(seen), Some(promoted), None) = (seen, state.memory.promoted, state.active()) else {
         return Vec::new();
     };
     match seen.observed.blue.release() {
         Some(release) if release == promoted => {
-            seen.drift.iter().map(ToString::to_string).collect()
+            let drift = state.drift(cloud).into_iter();
+            drift.map(ToString::to_string).collect()
         }
         Some(release) => vec![format!(
             "blue holds {}, not {}",

@@ -14,7 +14,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`,
-    /// `canary`, `suspended`, `pinned`, `rejected`, `drift`, `prune`, `dependency`, `group` or `environment`.
+    /// `canary`, `suspended`, `pinned`, `rejected`, `drift`, `driftLoop`, `prune`, `dependency`, `group` or `environment`.
     pub on: String,
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -124,6 +124,7 @@ impl Waiting {
                 plain.about(Some(*release))
             }
             WaitingOn::Drift { target, .. } => plain.at(*target, None),
+            WaitingOn::DriftLoop { target, .. } => plain.looping(*target),
             WaitingOn::Dependency { service, standing }
             | WaitingOn::Group { service, standing } => Self {
                 service: Some(service.clone()),
@@ -139,6 +140,16 @@ impl Waiting {
                 ..plain.about(standing.release()).until(*until)
             },
         }
+    }
+
+    /// Repairs there do not last.
+    fn looping(self, target: CloudName) -> Self {
+        let failure = Failure {
+            reason: "DriftLoop".to_owned(),
+            message: self.text.clone(),
+            response: Response::CallPerson,
+        };
+        self.at(target, Some(&failure))
     }
 
     fn about(mut self, release: Option<ReleaseDigest>) -> Self {

@@ -1,6 +1,7 @@
 //! What is known of an obstacle: what was found, what was tried, who said what.
 
 use crate::{
+    manifest::spec::GateKind,
     name::GateName,
     plan::{reason::WaitingOn, state::ServiceState},
     rollout::{
@@ -9,7 +10,7 @@ use crate::{
         intent::{Failure, Intent, IntentState, Order},
         word::Approval,
     },
-    status::service::rollout::{GatePhase, newest_gates},
+    status::service::rollout::{GatePhase, GateReport, newest_gates},
 };
 
 /// Lines of evidence of one obstacle; the report of the rollout has the rest.
@@ -32,7 +33,7 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
         }
         WaitingOn::Order { order, failure, .. } => tried(state, order, failure.as_ref()),
         WaitingOn::Gate { gate, .. } => of_gate(state, gate),
-        WaitingOn::Approval { .. } => approvals(state),
+        WaitingOn::Approval { gate, .. } => approvals(state, gate),
         WaitingOn::Paused { reason, .. } => given(reason),
         WaitingOn::Window { message, .. } => vec![message.clone()],
         WaitingOn::Person { .. } => failing(state),
@@ -54,15 +55,18 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
             let is_its = rollout.is_some_and(|rollout| rollout.release == *release);
             if is_its { failing(state) } else { Vec::new() }
         }
-        WaitingOn::Drift { target, .. } => {
-            let drift = state.seen(*target).map(|seen| &seen.drift);
-            let drift = drift.into_iter().flatten();
-            drift.map(ToString::to_string).collect()
+        WaitingOn::Drift { target, message } | WaitingOn::DriftLoop { target, message } => {
+            let fields = state.drift(*target).into_iter();
+            let fields: Vec<String> = fields.map(|field| field.to_string()).collect();
+            match fields.is_empty() {
+                true => vec![message.clone()],
+                false => fields,
+            }
         }
-        WaitingOn::Prune { .. }
-        | WaitingOn::Dependency { .. }
-        | WaitingOn::Group { .. }
-        | WaitingOn::Environment { .. } => Vec::new(),
+        WaitingOn::Dependency { standing, .. }
+        | WaitingOn::Group { standing, .. }
+        | WaitingOn::Environment { standing, .. } => vec![format!("it {standing}")],
+        WaitingOn::Prune { .. } => Vec::new(),
     };
     lines.truncate(LINES_MAX);
     lines
@@ -114,7 +118,18 @@ fn watched(state: &ServiceState) -> Vec<String> {
     after.flat_map(|gate| gate.evidence).collect()
 }
 
-fn approvals(state: &ServiceState) -> Vec<String> {
+/// Whose word counts, and who gave it.
+fn approvals(state: &ServiceState, name: &GateName) -> Vec<String> {
+    let gates = state.rollout.iter().flat_map(|rollout| &rollout.spec.gates);
+    let asked = gates.filter(|gate| gate.name == *name);
+    let asked = asked.filter_map(|gate| match &gate.kind {
+        GateKind::Approval(approval) => Some(format!("it takes the word of {}", approval.people())),
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Load(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_) => None,
+    });
     let given = state.rollout.iter().flat_map(|rollout| &rollout.approvals);
     let tell = |given: &Approval| {
         let (who, at) = (&given.actor.username, given.at);
@@ -123,7 +138,7 @@ fn approvals(state: &ServiceState) -> Vec<String> {
             None => format!("{who} approved at {at}"),
         }
     };
-    given.map(tell).collect()
+    asked.chain(given.map(tell)).collect()
 }
 
 /// A gate and what was found, in words.
@@ -138,11 +153,8 @@ pub(super) struct Told {
 }
 
 pub(super) fn gates(rollout: &Rollout) -> Vec<Told> {
-    let tell = |gate: crate::status::service::rollout::GateReport| {
-        let counts = format!(
-            "{}: {} of {} passed, {} failed, {} without an answer, {} unclear",
-            gate.name, gate.successful, gate.needed, gate.failed, gate.error, gate.inconclusive
-        );
+    let tell = |gate: GateReport| {
+        let counts = counts(&gate);
         let is_asked = gate.count > 0;
         let lines = gate
             .measurements
@@ -171,6 +183,27 @@ pub(super) fn gates(rollout: &Rollout) -> Vec<Told> {
         }
     };
     newest_gates(rollout).into_iter().map(tell).collect()
+}
+
+/// How often it was asked, and how often it must pass.
+fn counts(gate: &GateReport) -> String {
+    let parts = [
+        (gate.successful, "passed"),
+        (gate.failed, "failed"),
+        (gate.error, "without an answer"),
+        (gate.inconclusive, "unclear"),
+    ];
+    let parts = parts.iter().filter(|(count, _)| *count > 0);
+    let parts: Vec<String> = parts
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let made = format!("{}: {}", gate.name, parts.join(", "));
+    let is_of_each = gate.measurements.iter().any(|made| made.target.is_some());
+    match (gate.needed, is_of_each) {
+        (0, _) => made,
+        (needed, true) => format!("{made}; it needs {needed} on each cloud"),
+        (needed, false) => format!("{made}; it needs {needed}"),
+    }
 }
 
 /// What one measurement found that is not good.

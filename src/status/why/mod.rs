@@ -6,6 +6,7 @@
 mod evidence;
 mod since;
 mod ways;
+mod what;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,7 +20,6 @@ use crate::{
     },
     rollout::{
         Rollout,
-        intent::Response,
         phase::Phase,
         window::{Opening, opening},
     },
@@ -140,8 +140,8 @@ pub fn explain(
 fn obstacle(state: &ServiceState, on: &WaitingOn) -> Obstacle {
     Obstacle {
         kind: on.word().to_owned(),
-        what: what(on),
-        needs: needs(on),
+        what: what::what(on),
+        needs: what::needs(on),
         since: since::since(state, on),
         until: on.until(),
         evidence: evidence::evidence(state, on),
@@ -170,7 +170,7 @@ fn stopped(state: &ServiceState, message: &str, since: Timestamp) -> Obstacle {
 }
 
 /// What is in the way behind what is waited for now.
-fn behind(state: &ServiceState, now: Timestamp) -> Vec<WaitingOn> {
+pub fn behind(state: &ServiceState, now: Timestamp) -> Vec<WaitingOn> {
     let memory = &state.memory;
     let mut behind = Vec::new();
     if let Ask::Invalid { faults, .. } = &state.ask {
@@ -248,6 +248,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }
+        | WaitingOn::DriftLoop { .. }
         | WaitingOn::Prune { .. }
         | WaitingOn::Dependency { .. }
         | WaitingOn::Group { .. }
@@ -269,87 +270,4 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
             ways: Vec::new(),
         })
         .collect()
-}
-
-/// What is waited for, without the verb that ends it: the ways out stand apart.
-fn what(on: &WaitingOn) -> String {
-    match on {
-        WaitingOn::Paused { actor, .. } => format!("paused by {}", actor.username),
-        WaitingOn::Window { .. } => "outside the windows in which it may be promoted".to_owned(),
-        WaitingOn::Person { message } => message.clone(),
-        WaitingOn::Suspended { reason, .. } => format!("suspended because {reason}"),
-        WaitingOn::Pinned {
-            release,
-            kind: PinKind::Person,
-            actor,
-            ..
-        } => format!("pinned at {} by {}", release.short(), actor.username),
-        WaitingOn::Pinned { release, actor, .. } => format!(
-            "pinned at {} since {} rolled back",
-            release.short(),
-            actor.username
-        ),
-        WaitingOn::Rejected { release, message } => {
-            format!("{} was rejected: {message}", release.short())
-        }
-        WaitingOn::Drift { target, message } => {
-            format!("drift on {target} is only told: {message}")
-        }
-        WaitingOn::Manifest { faults } => match faults.len() {
-            1 => "the newest manifest is wrong".to_owned(),
-            count => format!("the newest manifest is wrong in {count} places"),
-        },
-        WaitingOn::Nothing
-        | WaitingOn::Git
-        | WaitingOn::Cloud { .. }
-        | WaitingOn::LastHealthy { .. }
-        | WaitingOn::Order { .. }
-        | WaitingOn::Gate { .. }
-        | WaitingOn::Approval { .. }
-        | WaitingOn::Soak { .. }
-        | WaitingOn::Bake { .. }
-        | WaitingOn::CanaryPause { .. }
-        | WaitingOn::Prune { .. }
-        | WaitingOn::Dependency { .. }
-        | WaitingOn::Group { .. }
-        | WaitingOn::Environment { .. } => on.to_string(),
-    }
-}
-
-fn needs(on: &WaitingOn) -> Needs {
-    match on {
-        WaitingOn::Approval { .. }
-        | WaitingOn::Paused { .. }
-        | WaitingOn::Person { .. }
-        | WaitingOn::Pinned { .. }
-        | WaitingOn::Rejected { .. }
-        | WaitingOn::Drift { .. }
-        | WaitingOn::Prune { .. }
-        | WaitingOn::CanaryPause { until: None, .. }
-        | WaitingOn::Suspended { until: None, .. }
-        | WaitingOn::Window { opens: None, .. } => Needs::Person,
-        WaitingOn::Manifest { .. } => Needs::Commit,
-        WaitingOn::LastHealthy { failure: None, .. } => Needs::Cloud,
-        WaitingOn::Cloud { failure, .. }
-        | WaitingOn::LastHealthy { failure, .. }
-        | WaitingOn::Order { failure, .. } => {
-            let response = failure.as_ref().map(|failure| failure.response);
-            match response {
-                Some(Response::CallPerson) => Needs::Person,
-                Some(Response::RetryAfter(_) | Response::Retry | Response::Reject) => Needs::Cloud,
-                None => Needs::Time,
-            }
-        }
-        WaitingOn::Nothing
-        | WaitingOn::Git
-        | WaitingOn::Dependency { .. }
-        | WaitingOn::Group { .. }
-        | WaitingOn::Environment { .. }
-        | WaitingOn::Gate { .. }
-        | WaitingOn::Soak { .. }
-        | WaitingOn::Bake { .. }
-        | WaitingOn::CanaryPause { until: Some(_), .. }
-        | WaitingOn::Suspended { until: Some(_), .. }
-        | WaitingOn::Window { opens: Some(_), .. } => Needs::Time,
-    }
 }

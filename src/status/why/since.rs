@@ -39,6 +39,7 @@ pub(super) fn since(state: &ServiceState, on: &WaitingOn) -> Option<Timestamp> {
         WaitingOn::Bake { .. } => bakes_since(state.active()?),
         WaitingOn::Suspended { .. } => Some(state.memory.suspension.as_ref()?.since),
         WaitingOn::Pinned { .. } => Some(state.memory.pin.as_ref()?.at),
+        WaitingOn::DriftLoop { target, .. } => state.memory.repaired.get(target)?.stopped,
         WaitingOn::Rejected { release, .. } => Some(state.memory.rejected.get(release)?.at),
         WaitingOn::Manifest { .. }
         | WaitingOn::Window { .. }

@@ -2,7 +2,7 @@
 
 use super::Way;
 use crate::{
-    name::ServiceKey,
+    name::{PlanHash, ServiceKey},
     plan::{
         reason::WaitingOn,
         state::{PinKind, ServiceState},
@@ -32,24 +32,19 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         }
         WaitingOn::Order { failure, .. } => {
             let tries = failure.as_ref().map(|_| verb("events", "shows every try"));
-            let end = is_rolling.then(abort);
             let ways = person(failure.as_ref()).into_iter();
-            ways.chain(tries).chain(end).collect()
+            ways.chain(tries).chain(is_rolling.then(abort)).collect()
         }
         WaitingOn::Gate { .. } => vec![abort()],
-        WaitingOn::Approval { plan, .. } => vec![
-            command(
-                format!("verdigris approve {} --plan {}", state.key, plan.short()),
-                "gives your word for this plan",
-            ),
-            verb("status", "shows what would change"),
-            abort(),
-        ],
+        WaitingOn::Approval { plan, .. } => {
+            let shown = verb("status", "shows what would change");
+            vec![word(&state.key, *plan), shown, abort()]
+        }
         WaitingOn::Paused { .. } => vec![verb("resume", "lets it go on"), abort()],
-        WaitingOn::Window { .. } => vec![command(
-            format!("verdigris override {} --reason WHY", state.key),
-            "lets this one rollout go now; who and why is kept",
-        )],
+        WaitingOn::Window { .. } => {
+            let open = [open(&state.key)];
+            open.into_iter().chain(is_rolling.then(abort)).collect()
+        }
         WaitingOn::Person { .. } => vec![verb("retry", "measures again"), abort()],
         WaitingOn::Soak { .. } => vec![verb("promote", "ends the soak now"), abort()],
         WaitingOn::Bake { .. } => vec![verb("promote", "ends the bake now"), abort()],
@@ -72,6 +67,9 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         WaitingOn::Drift { .. } => {
             vec![plainly("undo it on the cloud, or write `drift: enforce`")]
         }
+        WaitingOn::DriftLoop { .. } => {
+            vec![leave_to_others(), verb("reconcile", "repairs it once more")]
+        }
         WaitingOn::Dependency { service, .. }
         | WaitingOn::Group { service, .. }
         | WaitingOn::Environment { service, .. } => vec![other(service)],
@@ -81,10 +79,27 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
     }
 }
 
+fn word(service: &ServiceKey, plan: PlanHash) -> Way {
+    let text = "gives your word for this plan";
+    command(
+        format!("verdigris approve {service} --plan {}", plan.short()),
+        text,
+    )
+}
+
+fn open(service: &ServiceKey) -> Way {
+    let text = "lets this one rollout go now; who and why is kept";
+    command(format!("verdigris override {service} --reason WHY"), text)
+}
+
 /// What the other service waits for stands in its own explanation.
 fn other(service: &ServiceKey) -> Way {
     let text = "says why that one is not there yet";
     command(format!("verdigris why {service}"), text)
+}
+
+fn leave_to_others() -> Way {
+    plainly("stop what sets it back, or leave the field to it: `drift: { ignore: [...] }`")
 }
 
 fn unread() -> Way {

@@ -56,7 +56,7 @@ async fn serve_the_dashboard() {
     clippy::too_many_lines,
     reason = "a list of states, not a long thought"
 )]
-async fn furnish(rig: &Rig) {
+pub(super) async fn furnish(rig: &Rig) {
     for name in [
         "prod/inventory",
         "prod/orders",
@@ -112,7 +112,7 @@ async fn furnish(rig: &Rig) {
         .ask_one(&key("prod/shipping"), Some(&Asked::Invalid(wrong)))
         .await;
     let mut watched = desired("prod/pricing", 2, vec![]);
-    watched.drift = DriftMode::Observe;
+    watched.drift = DriftMode::Observe.into();
     rig.bring(watched, ServicePhase::Live).await;
     let edit = HandEdit::Field {
         slot: Slot::Blue,

@@ -383,7 +383,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
             strategy: Strategy::BlueGreen,
         },
         depends_on: std::collections::BTreeSet::new(),
-        drift: DriftMode::Enforce,
+        drift: DriftMode::Enforce.into(),
     }
 }
 

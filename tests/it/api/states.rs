@@ -140,7 +140,7 @@ async fn baking_rolled_back_and_pinned() {
 async fn drift_that_is_only_told() {
     let rig = Rig::new().await;
     let mut watched = desired(NAME, 1, vec![]);
-    watched.drift = DriftMode::Observe;
+    watched.drift = DriftMode::Observe.into();
     rig.bring(watched, ServicePhase::Live).await;
     let edit = HandEdit::Field {
         slot: Slot::Blue,

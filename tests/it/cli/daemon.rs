@@ -102,8 +102,12 @@ impl Stage {
     }
 
     fn plan(&self) -> Ran {
+        self.plan_of(&[])
+    }
+
+    fn plan_of(&self, names: &[&str]) -> Ran {
         let repository = format!("file://{}", self.path("repo").display());
-        self.run(&[
+        let own = [
             "plan",
             "--repo",
             &repository,
@@ -111,7 +115,8 @@ impl Stage {
             &self.aws,
             "--azure-endpoint",
             &self.azure,
-        ])
+        ];
+        self.run(&[&own, names].concat())
     }
 
     fn commit(&self, message: &str) {
@@ -217,8 +222,8 @@ fn app(status: u16) -> String {
     )
 }
 
-#[test]
-fn a_commit_is_planned_rolled_out_refused_and_rolled_back() {
+/// Both local clouds, and an empty folder for a repository.
+fn clouds() -> (Running, Stage) {
     let folder = tempfile::tempdir().unwrap();
     let clouds = Running::start(
         program(folder.path()).args([
@@ -232,12 +237,47 @@ fn a_commit_is_planned_rolled_out_refused_and_rolled_back() {
         ]),
         "Nothing outlives",
     );
-    let mut stage = Stage {
+    let stage = Stage {
         aws: clouds.word_after("--aws-endpoint "),
         azure: clouds.word_after("--azure-endpoint "),
         server: String::new(),
         folder,
     };
+    (clouds, stage)
+}
+
+#[test]
+fn a_plan_of_one_service_knows_those_that_it_waits_for() {
+    let (clouds, stage) = clouds();
+    let named = |name: &str, more: &str| {
+        let named = SERVICE.replace("{ name: hello }", &format!("{{ name: {name} }}"));
+        named.replace("  rollout:\n", &format!("{more}  rollout:\n"))
+    };
+    let together =
+        |name: &str| named(name, "").replace("rollout:\n", "rollout:\n    group: desk\n");
+    stage.write("environment.yaml", ENVIRONMENT);
+    stage.write("hello.yaml", SERVICE);
+    stage.write("shop.yaml", &named("shop", "  dependsOn: [hello]\n"));
+    stage.write("till.yaml", &together("till"));
+    stage.write("bell.yaml", &together("bell"));
+    stage.write("services/hello/app.py", &app(200));
+    stage.commit("first");
+    for (name, other) in [("shop", "hello"), ("till", "bell")] {
+        let plan = stage.plan_of(&[name]);
+        assert_eq!(plan.code, 2, "{}", plan.shown());
+        let waits = format!("prod/{other}, which ");
+        assert!(plan.out.contains(&waits), "{}", plan.shown());
+        assert!(!plan.out.contains("not read yet"), "{}", plan.shown());
+        let shown = plan.out.lines().filter(|line| line.starts_with("prod/"));
+        let shown: Vec<&str> = shown.filter_map(|line| line.split(' ').next()).collect();
+        assert_eq!(shown, [format!("prod/{name}")], "{}", plan.shown());
+    }
+    assert_eq!(clouds.stop(), Some(0));
+}
+
+#[test]
+fn a_commit_is_planned_rolled_out_refused_and_rolled_back() {
+    let (clouds, mut stage) = clouds();
     stage.write("environment.yaml", ENVIRONMENT);
     stage.write("hello.yaml", SERVICE);
     stage.write("services/hello/app.py", &app(200));

@@ -11,6 +11,7 @@ fn help_reads_so() {
         "local",
         "plan",
         "validate",
+        "import",
         "schema",
         "completions",
         "status",

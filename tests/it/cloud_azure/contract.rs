@@ -11,7 +11,7 @@ use verdigris::{
 };
 
 use super::{TOKEN, local::Local, options};
-use crate::cloud_contract::{self, Edit, Subject, release::ENVIRONMENT};
+use crate::cloud_contract::{self, Edit, Server, Subject, release::ENVIRONMENT};
 
 struct LocalAzure {
     local: Local,
@@ -112,5 +112,6 @@ async fn the_local_azure_endpoint_keeps_the_contract() {
     let mut options = options(&local.arm.url);
     options.environment = EnvironmentName::new(ENVIRONMENT).unwrap();
     let cloud = AzureCloud::new(options).unwrap();
-    cloud_contract::holds_on(Arc::new(LocalAzure { local, cloud })).await;
+    let on = Arc::new(LocalAzure { local, cloud });
+    cloud_contract::holds_on(Server::LocalAzure, on).await;
 }

@@ -5,6 +5,7 @@ mod guards;
 mod local;
 mod moments;
 mod places;
+mod policy;
 mod prism;
 mod slots;
 

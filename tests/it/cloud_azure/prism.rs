@@ -33,8 +33,8 @@ const CHECKED: &str = concat!(
 );
 
 /// Prism, and in front of it what sends it the calls that the document describes.
-struct Checker {
-    address: String,
+pub(super) struct Checker {
+    pub(super) address: String,
     seen: Arc<Mutex<Seen>>,
     _prism: Child,
     _folder: TempDir,
@@ -42,6 +42,8 @@ struct Checker {
 
 #[derive(Default)]
 struct Seen {
+    /// Method and path of every call.
+    asked: Vec<(String, String)>,
     checked: u32,
     faults: Vec<String>,
 }
@@ -56,7 +58,7 @@ struct Way {
 }
 
 impl Checker {
-    async fn before(upstream: &str) -> Self {
+    pub(super) async fn before(upstream: &str) -> Self {
         let folder = TempDir::new().unwrap();
         let document = folder.path().join("web.json");
         write_document(&document).await;
@@ -79,6 +81,10 @@ impl Checker {
             _prism: process,
             _folder: folder,
         }
+    }
+
+    pub(super) fn asked(&self) -> Vec<(String, String)> {
+        self.seen.lock().unwrap().asked.clone()
     }
 
     fn take_faults(&self) -> Vec<String> {
@@ -141,13 +147,18 @@ async fn start_prism(document: &Path, upstream: &str) -> (String, Child) {
 fn is_checked(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let described = ["/microsoft.web/sites", "/microsoft.web/serverfarms"];
-    described.iter().any(|part| path.contains(part)) && !path.contains("/operationresults/")
+    described.iter().any(|part| path.contains(part))
+        && !["/operationresults/", "/hostruntime/"]
+            .iter()
+            .any(|part| path.contains(part))
 }
 
 async fn pass(State(way): State<Way>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path_and_query().unwrap().as_str().to_owned();
     let checked = is_checked(head.uri.path());
+    let told = (head.method.to_string(), path.clone());
+    way.seen.lock().unwrap().asked.push(told);
     let target = if checked { &way.prism } else { &way.upstream };
     let mut headers = head.headers;
     headers.remove("host");

@@ -10,7 +10,10 @@ use tokio::{
 };
 use url::Url;
 
-use crate::peers::program;
+use crate::peers::{program, python_of_localstack, script};
+
+/// The account of the fixtures' role. As an access key it tells servers of others whose functions are meant.
+pub(crate) const ACCOUNT: &str = "123456789012";
 
 /// A running server. Dropping it ends its process.
 pub(crate) struct Peer {
@@ -37,6 +40,36 @@ pub(crate) async fn moto() -> Peer {
     };
     // Whoever does not read its log stops it once the pipe is full.
     tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+    create_role(&endpoint).await;
+    create_queue(&endpoint, "orders").await;
+    Peer {
+        endpoint,
+        _process: process,
+        _home: home,
+    }
+}
+
+/// LocalStack: of the three the closest to the real control plane; here it runs no code.
+pub(crate) async fn localstack() -> Peer {
+    let home = tempfile::tempdir().unwrap();
+    let port = free_port();
+    let listen = format!("127.0.0.1:{port}");
+    let mut process = alone(&python_of_localstack(), home.path())
+        .arg(script("localstack_server.py"))
+        .env("GATEWAY_LISTEN", &listen)
+        // Addresses of functions are names below this one; an IP address takes none.
+        .env("LOCALSTACK_HOST", format!("localhost:{port}"))
+        .env("FILESYSTEM_ROOT", home.path().join("files"))
+        .env("SERVICES", "iam,lambda,s3,sqs,sts")
+        .env("EAGER_SERVICE_LOADING", "0")
+        .env("DISABLE_EVENTS", "1")
+        .env("SKIP_SSL_CERT_DOWNLOAD", "1")
+        .env("DNS_ADDRESS", "0")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    listens(&mut process, "localstack", port).await;
+    let endpoint = Url::parse(&format!("http://{listen}/")).unwrap();
     create_role(&endpoint).await;
     create_queue(&endpoint, "orders").await;
     Peer {
@@ -102,7 +135,7 @@ pub(crate) async fn ministack() -> Peer {
         .env("GATEWAY_PORT", port.to_string())
         .env("MINISTACK_REGION", "eu-west-1")
         // The account of the fixtures' role.
-        .env("MINISTACK_ACCOUNT_ID", "123456789012")
+        .env("MINISTACK_ACCOUNT_ID", ACCOUNT)
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
@@ -176,7 +209,7 @@ pub(crate) async fn create_queue(endpoint: &Url, name: &str) {
 
 /// A bucket of S3.
 pub(crate) async fn create_bucket(endpoint: &Url, name: &str) {
-    let scope = "test/20260101/us-east-1/s3/aws4_request";
+    let scope = format!("{ACCOUNT}/20260101/us-east-1/s3/aws4_request");
     let authorization =
         format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
     let answer = reqwest::Client::new()
@@ -190,7 +223,7 @@ pub(crate) async fn create_bucket(endpoint: &Url, name: &str) {
 
 /// The servers check no signature, but find the service in it.
 async fn ask(endpoint: &Url, service: &str, asked: String) {
-    let scope = format!("test/20260101/{service}/aws4_request");
+    let scope = format!("{ACCOUNT}/20260101/{service}/aws4_request");
     let authorization =
         format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
     let answer = reqwest::Client::new()

@@ -17,15 +17,20 @@ use tokio::{sync::Mutex, time::Instant};
 use url::Url;
 use verdigris::{
     clock::SystemClock,
+    condition::Condition,
     gates::{
         http::Client,
         load::{self, Question, Room},
     },
-    manifest::gates::{LoadGate, LoadRequest, Rate, Share},
+    manifest::{
+        gates::{LoadGate, LoadRequest, Rate, Share},
+        spec::{Gate, GateKind, GateStage, Measure},
+    },
     name::ReleaseDigest,
     observed::Addresses,
     rollout::{
         evidence::{Evidence, Measurement},
+        facts,
         figures::LoadEvidence,
     },
 };
@@ -93,7 +98,7 @@ fn gate(per_second: u32, seconds: u64) -> LoadGate {
         p50: None,
         p95: None,
         p99: None,
-        errors: Share::default(),
+        errors: Some(Share::default()),
         max_in_flight: 500,
     }
 }
@@ -208,10 +213,58 @@ async fn wrong_answers_count_as_errors_whoever_gave_them() {
     ]);
     assert_eq!(evidence.reasons, reasons);
     let lenient = LoadGate {
-        errors: Share { ppm: 200_000 },
+        errors: Some(Share { ppm: 200_000 }),
         ..strict
     };
     assert_eq!(ask(&lenient, &url).await.0, "successful");
+}
+
+/// A gate with a condition of its own about errors; every fourth request goes wrong.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_condition_about_errors_alone_decides_about_them() {
+    let (url, _) = serve(|number, _| match number % 4 {
+        3 => (Duration::ZERO, 500, b"ours"),
+        _ => (Duration::ZERO, 200, b"ours"),
+    })
+    .await;
+    let load = LoadGate {
+        errors: None,
+        ..gate(100, 1)
+    };
+    let made = ask_in(&Room::new(1000), &load, &url, Duration::from_secs(60)).await;
+    let judged = |condition: &str| {
+        let gate = Gate {
+            name: "load".parse().unwrap(),
+            kind: GateKind::Load(load.clone()),
+            after: GateStage::Staging,
+            measure: Measure {
+                success_condition: Some(Condition(condition.to_owned())),
+                ..Measure::default()
+            },
+        };
+        read(&facts::judged(&gate, made.clone()).outcome)
+    };
+    assert_eq!(judged("errors < 0.3"), "successful");
+    let failed = judged("errorCount <= 24");
+    assert_eq!(
+        failed,
+        "failed: successCondition `errorCount <= 24` does not hold; errorCount is 25"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_of_another_release_are_nobodys_errors_whatever_is_allowed() {
+    let (url, _) = serve(|number, _| match number {
+        0 => (Duration::ZERO, 200, b"ours"),
+        _ => (Duration::ZERO, 200, b"theirs"),
+    })
+    .await;
+    let lenient = LoadGate {
+        errors: None,
+        ..gate(50, 1)
+    };
+    let (outcome, _) = ask(&lenient, &url).await;
+    assert_eq!(outcome, "error: 50 of 50 answers were not the release's");
 }
 
 #[tokio::test(flavor = "multi_thread")]

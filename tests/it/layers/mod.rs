@@ -16,6 +16,7 @@ const LEVELS: &[(&str, Layer)] = &[
     ("name", Layer::Pure),
     ("condition", Layer::Pure),
     ("manifest", Layer::Pure),
+    ("import", Layer::Pure),
     ("observed", Layer::Pure),
     ("desired", Layer::Pure),
     ("diff", Layer::Pure),

@@ -98,7 +98,7 @@ a.yaml:9:9: spec.build: must be text, but is empty (help: give it a value, or re
 a.yaml:10:8: spec.env: must be a map, but is text
 a.yaml:11:21: spec.rollout.gates: must be a list, but is a map
 a.yaml:11:42: spec.rollout.across: must be `together` or a list such as `[aws, azure]`, but is a number
-a.yaml:12:10: spec.drift: must be text, but is a boolean (help: write it in quotes)
+a.yaml:12:10: spec.drift: must be `enforce`, `observe` or a map such as `{ ignore: [stock.memory] }`, but is a boolean
 "#,
     );
 }

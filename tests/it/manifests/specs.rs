@@ -6,6 +6,7 @@ use serde_json::json;
 use verdigris::{
     manifest::{
         fault::Fault,
+        gates::Share,
         spec::{
             Across, DriftMode, EnvValue, Function, GateKind, GateStage, HttpRoute, Megabytes,
             PathPattern, Runtime, Service,
@@ -14,7 +15,7 @@ use verdigris::{
     name::CloudName,
 };
 
-use super::{PROD, read, told};
+use super::{PROD, read, service, told};
 
 fn only(text: &str) -> Service {
     let set = read(&[("a.yaml", text), ("prod.yaml", PROD)]);
@@ -89,7 +90,7 @@ fn every_key_of_a_service_has_its_meaning() {
     assert_eq!(service.runtime, Runtime::Node("22".to_owned()));
     assert_eq!(service.source.as_str(), "services/inventory");
     assert_eq!(service.build.as_deref(), Some("npm ci"));
-    assert_eq!(service.drift, DriftMode::Observe);
+    assert_eq!(service.drift, DriftMode::Observe.into());
     let across = Across::InOrder {
         first: CloudName::Azure,
         soak: Duration::from_secs(600),
@@ -202,7 +203,7 @@ spec:
     );
     assert_eq!(service.rollout.across, Across::Together);
     assert_eq!(service.rollout.bake, Duration::ZERO);
-    assert_eq!(service.drift, DriftMode::Enforce);
+    assert_eq!(service.drift, DriftMode::Enforce.into());
     assert_eq!(service.source.as_str(), "");
 }
 
@@ -248,4 +249,50 @@ fn a_fault_shows_the_text_that_it_is_about() {
   help: did you mean `observe`?
 ";
     assert_eq!(shown.trim(), expected.trim(), "{shown}");
+}
+
+/// The share of a load's requests that may go wrong, by what its gate says.
+fn errors_of(gate: &str) -> Option<Share> {
+    let text = format!(
+        "{}  rollout: {{ gates: [ {gate} ] }}\n",
+        service("inventory")
+    );
+    let service = only(&text);
+    match &service.rollout.gates[0].kind {
+        GateKind::Load(load) => load.errors,
+        GateKind::Http(_)
+        | GateKind::Command(_)
+        | GateKind::Parity(_)
+        | GateKind::Metric(_)
+        | GateKind::Approval(_) => panic!("{gate} is no load"),
+    }
+}
+
+#[test]
+fn what_a_condition_says_of_errors_stands_in_place_of_what_is_unsaid() {
+    let none = Some(Share::default());
+    let some = Some(Share { ppm: 10_000 });
+    let load = "path: /, rate: 10/s, for: 1s";
+    for (gate, wanted) in [
+        (format!("{{ load: {{ {load} }} }}"), none),
+        (
+            format!("{{ load: {{ {load} }}, successCondition: p95 < 300.0 }}"),
+            none,
+        ),
+        (
+            format!("{{ load: {{ {load} }}, successCondition: errors < 0.5 }}"),
+            None,
+        ),
+        (
+            format!("{{ load: {{ {load} }}, failureCondition: errorCount > 3 }}"),
+            None,
+        ),
+        // Who says both means both.
+        (
+            format!("{{ load: {{ {load}, errors: 1% }}, successCondition: errors < 0.5 }}"),
+            some,
+        ),
+    ] {
+        assert_eq!(errors_of(&gate), wanted, "{gate}");
+    }
 }

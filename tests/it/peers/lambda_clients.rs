@@ -1,26 +1,21 @@
 //! boto3 and the aws command line drive our Lambda endpoint. Between them and it stands a checker that knows AWS's own model.
 
-use std::{process::Stdio, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use serde::Deserialize;
 use tempfile::TempDir;
-use tokio::{
-    io::{AsyncBufReadExt as _, BufReader},
-    process::Child,
-    task::JoinHandle,
-    time::timeout,
-};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 use verdigris::{
     clock::SystemClock,
     local::lambda::{self, LambdaEndpoint, LambdaOptions},
 };
 
-use super::{program, python, succeeds};
+use super::{
+    model::{Checker, is_clean},
+    program, python, succeeds,
+};
 use crate::{
     cloud_aws::OnAws,
-    cloud_contract::{self, Subject as _},
+    cloud_contract::{self, Server, Subject as _},
 };
 
 /// Our endpoint; it ends with the test.
@@ -54,77 +49,6 @@ impl Ours {
     }
 }
 
-/// What the checker says of one call.
-#[derive(Debug, Deserialize)]
-struct Call {
-    operation: Option<String>,
-    status: u16,
-    faults: Vec<String>,
-}
-
-/// A running checker, in front of an endpoint.
-struct Checker {
-    address: Url,
-    process: Child,
-    /// Whoever does not read what it says stops it once the pipe is full.
-    reading: JoinHandle<Vec<Call>>,
-}
-
-impl Checker {
-    async fn before(upstream: &Url) -> Self {
-        let mut command = python("lambda_model.py");
-        command.arg(upstream.as_str());
-        command.stdout(Stdio::piped());
-        let mut process = command.spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let first = timeout(Duration::from_secs(60), lines.next_line()).await;
-        let first = first.expect("the checker does not start").unwrap();
-        let address = first.expect("the checker ended before it listened");
-        let reading = tokio::spawn(async move {
-            let mut calls = Vec::new();
-            while let Some(line) = lines.next_line().await.unwrap() {
-                calls.push(serde_json::from_str(&line).unwrap());
-            }
-            calls
-        });
-        Self {
-            address: Url::parse(&address).unwrap(),
-            process,
-            reading,
-        }
-    }
-
-    /// Ends it, and tells what it saw.
-    async fn end(mut self) -> Vec<Call> {
-        self.process.kill().await.unwrap();
-        self.reading.await.unwrap()
-    }
-}
-
-/// Where we are right to differ from the model.
-const EXPLAINED: [&str; 2] = [
-    // The real service says so while an update runs, and its own model does not know the word.
-    "LastUpdateStatusReasonCode: 'Creating' is none of the known words",
-    // `http://127.0.0.1:40123/` is shorter than any address of the real service.
-    "FunctionUrl: 23 is outside 40..100",
-];
-
-/// No call may hold anything else that the model does not allow, and at least `operations` kinds of calls were seen.
-fn is_clean(calls: &[Call], operations: usize) {
-    let is_explained = |fault: &&String| EXPLAINED.iter().any(|told| fault.ends_with(told));
-    let faulty = |call: &&Call| !call.faults.iter().all(|fault| is_explained(&fault));
-    let faulty: Vec<&Call> = calls.iter().filter(faulty).collect();
-    assert!(faulty.is_empty(), "{faulty:#?}");
-    let mut seen: Vec<&String> = calls
-        .iter()
-        .filter_map(|it| it.operation.as_ref())
-        .collect();
-    seen.sort();
-    seen.dedup();
-    assert!(seen.len() >= operations, "{} only: {seen:?}", seen.len());
-    assert!(calls.iter().any(|call| call.status >= 400));
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn boto3_finds_lambda_as_aws_describes_it() {
     let ours = Ours::start(options()).await;
@@ -151,7 +75,7 @@ async fn our_provider_and_our_endpoint_speak_as_the_model_says() {
     let ours = Ours::start(options()).await;
     let checker = Checker::before(&ours.endpoint.url).await;
     let on = Arc::new(OnAws::at(&checker.address).await);
-    cloud_contract::holds_on(on.clone()).await;
+    cloud_contract::holds_on(Server::LocalLambda, on.clone()).await;
     assert!(on.writes() > 0);
     is_clean(&checker.end().await, 15);
 }

@@ -3,10 +3,11 @@
 //!
 //! They are installed where `VERDIGRIS_TEST_VENV` and `VERDIGRIS_TEST_NODE` say, from `tests/peers/`. A test without them fails.
 
-mod az_cli;
-mod azure_client;
+mod azure_clients;
 mod git_server;
 mod lambda_clients;
+mod lambda_recorded;
+pub(crate) mod model;
 mod runtime_clients;
 
 use std::{
@@ -74,6 +75,15 @@ fn python_of_az(name: &str) -> Command {
         "a Python virtual environment with tests/peers/az.txt installed",
     );
     python_of(installed(venv.join("bin/python")), name)
+}
+
+/// The Python of LocalStack's environment.
+pub(crate) fn python_of_localstack() -> PathBuf {
+    let venv = named(
+        "VERDIGRIS_TEST_LOCALSTACK",
+        "a Python virtual environment with tests/peers/localstack.txt installed",
+    );
+    installed(venv.join("bin/python"))
 }
 
 fn python_of(python: PathBuf, name: &str) -> Command {

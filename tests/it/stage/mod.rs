@@ -200,6 +200,17 @@ impl Stage {
         clock: Arc<VirtualClock>,
         asked: BTreeMap<ServiceKey, Asked>,
     ) -> Self {
+        let stage = Self::unread(world, store, clock, asked).await;
+        stage.handle.ask(&stage.asked, true).await;
+        stage
+    }
+
+    async fn unread(
+        world: Arc<StageWorld>,
+        store: Arc<MemoryStore>,
+        clock: Arc<VirtualClock>,
+        asked: BTreeMap<ServiceKey, Asked>,
+    ) -> Self {
         let parts = Parts {
             clock: clock.clone(),
             store: store.clone(),
@@ -209,7 +220,6 @@ impl Stage {
         let (reconciler, handle) = Reconciler::new(parts).await.unwrap();
         let stop = CancellationToken::new();
         let work = tokio::spawn(reconciler.run(stop.clone()));
-        handle.ask(&asked, true).await;
         Self {
             world,
             store,
@@ -219,6 +229,14 @@ impl Stage {
             stop,
             work,
         }
+    }
+
+    /// The process dies, starts again, and cannot read what Git asks for.
+    pub(crate) async fn crash_and_read_nothing(self) -> Self {
+        let store = Arc::new(self.store.image());
+        self.work.abort();
+        self.stop.cancel();
+        Self::unread(self.world, store, self.clock, self.asked).await
     }
 
     /// The process dies: what is in flight is lost, what is on the disk stays. Then it starts again.
@@ -267,6 +285,13 @@ impl Stage {
             )
         };
         self.asked = services.iter().map(named).collect();
+        self.handle.ask(&self.asked, true).await;
+    }
+
+    /// A commit whose manifest of the service is wrong.
+    pub(crate) async fn commit_faults(&mut self, faults: &[&str]) {
+        let faults = faults.iter().map(|&fault| fault.to_owned()).collect();
+        self.asked.insert(key(), Asked::Invalid(faults));
         self.handle.ask(&self.asked, true).await;
     }
 
@@ -387,7 +412,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
             strategy: Strategy::BlueGreen,
         },
         depends_on: BTreeSet::new(),
-        drift: DriftMode::Enforce,
+        drift: DriftMode::Enforce.into(),
         azure: None,
     };
     let id =

@@ -86,6 +86,7 @@ impl Events {
         let asking = Json {
             service: "events",
             protocol: "AWSEvents",
+            version: "1.1",
             operation,
             resource,
             body,

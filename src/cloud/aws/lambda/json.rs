@@ -15,6 +15,8 @@ pub(super) struct Json<'a> {
     pub(super) service: &'a str,
     /// As the header names it.
     pub(super) protocol: &'a str,
+    /// Of the form in which it speaks JSON: `1.0` or `1.1`.
+    pub(super) version: &'a str,
     pub(super) operation: &'a str,
     pub(super) resource: &'a str,
     pub(super) body: &'a Value,
@@ -39,6 +41,7 @@ impl Signed {
         let Json {
             service,
             protocol,
+            version,
             operation,
             resource,
             body,
@@ -50,7 +53,7 @@ impl Signed {
             method: Method::POST,
             path: "/".to_owned(),
             headers: vec![
-                ("content-type", "application/x-amz-json-1.1".to_owned()),
+                ("content-type", format!("application/x-amz-json-{version}")),
                 ("x-amz-target", format!("{protocol}.{operation}")),
             ],
             body: body.to_string().into(),

@@ -44,6 +44,7 @@ fn asking<'a>(operation: &'a str, group: &'a str, body: &'a serde_json::Value) -
     Json {
         service: "logs",
         protocol: "Logs_20140328",
+        version: "1.1",
         operation,
         resource: group,
         body,

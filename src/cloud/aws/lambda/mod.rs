@@ -28,6 +28,7 @@ mod events;
 mod functions;
 mod json;
 mod log_groups;
+mod monitoring;
 mod policies;
 mod signed;
 mod sources;
@@ -60,10 +61,10 @@ use url::Url;
 
 pub(super) use self::{
     aliases::{Pointing, Share},
-    errors::{asked, sorted},
     events::Events,
     functions::{Change, Code, Function},
     log_groups::LogGroups,
+    monitoring::Monitoring,
     policies::permit_url,
     signed::{Asking, Said, Signed},
     urls::Address,
@@ -207,8 +208,6 @@ pub(super) struct Lambda {
     sdk: Client,
     limits: Arc<AccountLimits>,
     pub(super) calls: Calls,
-    /// The account's monitoring.
-    pub(super) watch: aws_sdk_cloudwatch::Client,
     signed: Signed,
 }
 
@@ -247,9 +246,6 @@ impl Lambda {
         }
         let calls = Calls::default();
         let shared = loader.load().await;
-        let watch = aws_sdk_cloudwatch::config::Builder::from(&shared)
-            .interceptor(calls.clone())
-            .build();
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
@@ -259,7 +255,6 @@ impl Lambda {
             sdk: Client::from_conf(config),
             limits,
             calls,
-            watch: aws_sdk_cloudwatch::Client::from_conf(watch),
             signed,
         }
     }
@@ -272,6 +267,11 @@ impl Lambda {
     /// EventBridge, as the same person.
     pub(super) fn events(&self) -> Events {
         Events(self.signed.clone())
+    }
+
+    /// CloudWatch, as the same person.
+    pub(super) fn monitoring(&self) -> Monitoring {
+        Monitoring(self.signed.clone())
     }
 
     /// CloudWatch Logs, as the same person.

@@ -34,32 +34,25 @@ impl Lambda {
         parts: SourceParts,
     ) -> Result<(), CloudError> {
         self.turn(Class::Other).await;
-        let SourceParts {
-            batch,
-            window,
-            filters,
-            scaling,
-            responses,
-            stream,
-        } = parts;
         let mut call = self
             .sdk
             .create_event_source_mapping()
             .function_name(function)
             .event_source_arn(source)
-            .batch_size(batch)
-            .maximum_batching_window_in_seconds(window)
+            .batch_size(parts.batch)
+            .maximum_batching_window_in_seconds(parts.window)
             .set_scaling_config(
-                scaling
+                parts
+                    .scaling
                     .clone()
                     .filter(|it| it.maximum_concurrency().is_some()),
             )
-            .set_function_response_types(Some(responses.clone()))
+            .set_function_response_types(Some(parts.responses.clone()))
             .enabled(true);
-        if !filters.filters().is_empty() {
-            call = call.filter_criteria(filters.clone());
+        if !parts.filters.filters().is_empty() {
+            call = call.filter_criteria(parts.filters.clone());
         }
-        if let Some(stream) = &stream {
+        if let Some(stream) = &parts.stream {
             let failed = stream.failed.clone();
             let has_failed = failed
                 .on_failure()
@@ -85,14 +78,6 @@ impl Lambda {
             .find(|it| it.event_source_arn() == Some(source));
         let Some(id) = same.and_then(|it| it.uuid()) else {
             return Err(failed);
-        };
-        let parts = SourceParts {
-            batch,
-            window,
-            filters,
-            scaling,
-            responses,
-            stream,
         };
         self.change_source(id, parts).await
     }

@@ -68,6 +68,12 @@ pub(in crate::cloud::azure) fn retry_after(header: &str) -> Option<Duration> {
     Some(seconds.min(RETRY_AFTER_MAX))
 }
 
+/// Milliseconds of an `x-ms-retry-after-ms`, which Azure's clients prefer to the other where both are sent.
+pub(in crate::cloud::azure) fn retry_after_ms(header: &str) -> Option<Duration> {
+    let millis = header.trim().parse().ok().map(Duration::from_millis)?;
+    Some(millis.min(RETRY_AFTER_MAX))
+}
+
 /// Code and message of a refusal: `{"error":{"code","message"}}` of the resource manager, `{"Code","Message"}` of App Service.
 pub(in crate::cloud::azure) fn arm_error(body: &Value) -> Option<(String, String)> {
     let text = |value: &Value, names: [&str; 2]| {
@@ -284,6 +290,9 @@ mod tests {
         assert_eq!(retry_after(" 7 "), Some(Duration::from_secs(7)));
         assert_eq!(retry_after("Fri, 01 Jan 2027 00:00:00 GMT"), None);
         assert_eq!(retry_after("-1"), None);
+        assert_eq!(retry_after_ms("86400000"), Some(Duration::from_secs(3600)));
+        assert_eq!(retry_after_ms("100"), Some(Duration::from_millis(100)));
+        assert_eq!(retry_after_ms("0.5"), None);
     }
 
     #[test]

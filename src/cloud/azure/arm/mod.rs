@@ -227,7 +227,10 @@ impl Arm {
         match &started.follow {
             Some(address) if matches!(started.status, 201 | 202) => {
                 let url = self.link(operation, address)?;
-                self.follow(operation, resource, url, bound).await
+                // The first look, too, comes when the cloud says.
+                let first = started.retry_after.unwrap_or_default().min(bound);
+                sleep(first).await;
+                self.follow(operation, resource, url, bound - first).await
             }
             Some(_) | None => Ok(()),
         }

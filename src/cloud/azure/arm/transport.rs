@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     Call, Payload,
-    answer::{Answer, retry_after},
+    answer::{Answer, retry_after, retry_after_ms},
     fault::chain_of,
 };
 use crate::cloud::azure::AzureError;
@@ -68,9 +68,12 @@ pub(super) fn request(call: &Call<'_>) -> Request {
 
 pub(super) fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
     let header = |name| headers.get_optional_string(&HeaderName::from_static(name));
+    let finer = header("x-ms-retry-after-ms").or_else(|| header("retry-after-ms"));
+    let finer = finer.and_then(|value| retry_after_ms(&value));
+    let seconds = || header("retry-after").and_then(|value| retry_after(&value));
     Answer {
         status,
-        retry_after: header("retry-after").and_then(|value| retry_after(&value)),
+        retry_after: finer.or_else(seconds),
         etag: header("etag"),
         follow: header("azure-asyncoperation").or_else(|| header("location")),
         body,

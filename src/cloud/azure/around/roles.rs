@@ -81,8 +81,8 @@ impl AzureCloud {
     }
 
     async fn roles_given(&self, principal: &str) -> Result<Vec<Value>, CloudError> {
-        let subscription = format!("/subscriptions/{}", self.names.target.subscription);
-        let id = format!("{subscription}/providers/Microsoft.Authorization/roleAssignments");
+        let group = self.names.group_id();
+        let id = format!("{group}/providers/Microsoft.Authorization/roleAssignments");
         let filter = format!("assignedTo('{principal}')");
         let query = [("api-version", ROLES_API), ("$filter", filter.as_str())];
         let call = self.arm.call(operation::ROLES_LIST, &id, &query, principal);

@@ -56,10 +56,22 @@ impl AzureCloud {
         let vault = self.names.vault();
         let way_out = "name one of your own by `vault` of the environment's `azure`";
         let made = self.put(operation::VAULTS_PUT, &id, VAULTS_API, body).await;
-        made.map_err(|error| taken(error, &vault, way_out))
+        made.map_err(|error| match &error {
+            CloudError::Busy { message, .. } if message.contains("deleted state") => {
+                self.deleted_by_others()
+            }
+            CloudError::Busy { .. }
+            | CloudError::Throttled { .. }
+            | CloudError::Unreachable { .. }
+            | CloudError::Denied { .. }
+            | CloudError::NotOurs { .. }
+            | CloudError::NotStaged { .. }
+            | CloudError::Invalid { .. }
+            | CloudError::Unhealthy { .. } => taken(error, &vault, way_out),
+        })
     }
 
-    /// A deleted vault keeps its name for up to ninety days.
+    /// A deleted vault keeps its name for up to ninety days. Who may not look outside the group does not see it.
     async fn deleted_vault(&self) -> Result<Option<Value>, CloudError> {
         let target = &self.names.target;
         let id = format!(
@@ -68,7 +80,10 @@ impl AzureCloud {
             target.location,
             self.names.vault()
         );
-        self.found(operation::VAULTS_DELETED, &id, VAULTS_API).await
+        match self.found(operation::VAULTS_DELETED, &id, VAULTS_API).await {
+            Err(CloudError::Denied { .. }) => Ok(None),
+            found => found,
+        }
     }
 
     fn deleted_by_others(&self) -> CloudError {

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::local::lambda::{
     Lambda,
+    record::LATEST,
     wire::{ApiError, Call, Reference, answer, no_content},
 };
 
@@ -28,6 +29,8 @@ pub(super) fn put_concurrency(lambda: &Lambda, call: &Call) -> Result<Response, 
     let ConcurrencyRequest {
         reserved_concurrent_executions: reserved,
     } = call.json()?;
+    let arn = lambda.place.arn(&reference.name, Some(LATEST));
+    lambda.known(&reference, &format!("Function not found: {arn}"))?;
     let others = reserved_by_others(lambda, &reference.name);
     let body = lambda.change(&reference, |function| {
         if others.saturating_add(reserved) > CONCURRENCY - UNRESERVED_MIN {

@@ -10,6 +10,8 @@ use crate::local::lambda::{
     wire::{ApiError, Call, Reference, answer, no_content, page},
 };
 
+const NO_FUNCTION: &str = "The function doesn't exist.";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Request {
@@ -81,10 +83,11 @@ fn set(
     let reference = call.function()?;
     let request: Request = call.json()?;
     request.check()?;
+    lambda.known(&reference, NO_FUNCTION)?;
     let key = reference.qualifier.clone().unwrap_or_default();
     let body = lambda.change(&reference, |function| {
         if function.qualified(reference.qualifier.as_deref()).is_none() {
-            return Err(missing(lambda, &reference));
+            return Err(ApiError::not_found(NO_FUNCTION));
         }
         let joined = join(function.asynchronous.get(&key), request);
         let request = joined.map_err(|()| missing(lambda, &reference))?;
@@ -103,6 +106,7 @@ fn set(
 
 pub(super) fn get(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
     let reference = call.function()?;
+    lambda.known(&reference, &none(lambda, &reference))?;
     let key = reference.qualifier.clone().unwrap_or_default();
     let body = lambda.see(&reference, |function| {
         let found = function.asynchronous.get(&key);
@@ -114,6 +118,7 @@ pub(super) fn get(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
 
 pub(super) fn list(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
     let reference = call.function()?;
+    lambda.known(&reference, NO_FUNCTION)?;
     lambda.see(&reference, |function| {
         let all = function.asynchronous.iter();
         let items = all.map(|(key, it)| (key.clone(), (key, it)));
@@ -125,6 +130,7 @@ pub(super) fn list(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
 
 pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
     let reference = call.function()?;
+    lambda.known(&reference, &none(lambda, &reference))?;
     let key = reference.qualifier.clone().unwrap_or_default();
     lambda.change(&reference, |function| {
         let gone = function.asynchronous.remove(&key);
@@ -138,12 +144,14 @@ fn arn(lambda: &Lambda, name: &str, key: &str) -> String {
     lambda.place.arn(name, Some(qualifier))
 }
 
-fn missing(lambda: &Lambda, reference: &Reference) -> ApiError {
+fn none(lambda: &Lambda, reference: &Reference) -> String {
     let key = reference.qualifier.as_deref().unwrap_or_default();
     let arn = arn(lambda, &reference.name, key);
-    ApiError::not_found(format!(
-        "The function {arn} doesn't have an EventInvokeConfig"
-    ))
+    format!("The function {arn} doesn't have an EventInvokeConfig")
+}
+
+fn missing(lambda: &Lambda, reference: &Reference) -> ApiError {
+    ApiError::not_found(none(lambda, reference))
 }
 
 fn shown(lambda: &Lambda, name: &str, key: &str, asynchronous: &Asynchronous) -> Value {

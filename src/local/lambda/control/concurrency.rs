@@ -10,6 +10,8 @@ use crate::local::lambda::{
     wire::{ApiError, Call, Reference, answer, no_content, page},
 };
 
+const UNFIT: &str = "The function resource provided must be an alias or a published version.";
+
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct Request {
@@ -17,7 +19,9 @@ struct Request {
 }
 
 pub(super) fn put(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
-    let reference = qualified(call)?;
+    let unfit =
+        "Provisioned Concurrency Configs cannot be applied to unpublished function versions.";
+    let reference = qualified(lambda, call, unfit)?;
     let Request {
         provisioned_concurrent_executions: asked,
     } = call.json()?;
@@ -53,7 +57,7 @@ pub(super) fn get(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
     if call.query("List").is_some() {
         return list(lambda, call);
     }
-    let reference = qualified(call)?;
+    let reference = qualified(lambda, call, UNFIT)?;
     let key = reference.qualifier.clone().unwrap_or_default();
     let body = lambda.see(&reference, |function| {
         check(lambda, function, &reference)?;
@@ -81,7 +85,7 @@ pub(super) fn list(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
 }
 
 pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
-    let reference = qualified(call)?;
+    let reference = qualified(lambda, call, UNFIT)?;
     let key = reference.qualifier.clone().unwrap_or_default();
     lambda.change(&reference, |function| {
         check(lambda, function, &reference)?;
@@ -91,22 +95,35 @@ pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
     Ok(no_content())
 }
 
-fn qualified(call: &Call) -> Result<Reference, ApiError> {
+/// An alias or a version of a function that is there.
+fn qualified(lambda: &Lambda, call: &Call, unfit: &str) -> Result<Reference, ApiError> {
     let reference = call.function()?;
     match reference.qualifier.as_deref() {
-        Some(LATEST) | None => Err(ApiError::invalid(
-            "Provisioned Concurrency Configs cannot be applied to unpublished function versions.",
-        )),
-        Some(_) => Ok(reference),
+        Some(LATEST) | None => Err(ApiError::invalid(unfit)),
+        Some(key) => {
+            lambda.known(&reference, &absent(lambda, &reference.name, key))?;
+            Ok(reference)
+        }
     }
+}
+
+fn absent(lambda: &Lambda, name: &str, key: &str) -> String {
+    let arn = lambda.place.arn(name, Some(key));
+    match is_version(key) {
+        true => format!("Function not found: {arn}"),
+        false => format!("Cannot find alias arn: {arn}"),
+    }
+}
+
+fn is_version(key: &str) -> bool {
+    key.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What is asked about must be there, and must not be kept warm twice.
 fn check(lambda: &Lambda, function: &Function, reference: &Reference) -> Result<(), ApiError> {
     let key = reference.qualifier.as_deref().unwrap_or_default();
     let Some(version) = function.qualified(Some(key)) else {
-        let arn = lambda.place.arn(&function.name, Some(key));
-        return Err(ApiError::not_found(format!("Function not found: {arn}")));
+        return Err(ApiError::not_found(absent(lambda, &function.name, key)));
     };
     let twin = if version.label == key {
         let aliases = function.aliases_of(key).into_iter();
@@ -119,6 +136,9 @@ fn check(lambda: &Lambda, function: &Function, reference: &Reference) -> Result<
     };
     match twin {
         None => Ok(()),
+        Some(_) if is_version(key) => Err(ApiError::conflict(
+            "Version is pointed by a Provisioned Concurrency alias",
+        )),
         Some(_) => Err(ApiError::conflict(
             "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version",
         )),

@@ -257,6 +257,14 @@ pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
     let number: u64 = label
         .parse()
         .map_err(|_| ApiError::invalid("Deletion of aliases is not currently supported."))?;
+    // The words for a missing function leave the version out.
+    lambda.known(
+        &reference,
+        &format!(
+            "Function not found: {}",
+            lambda.place.arn(&reference.name, None)
+        ),
+    )?;
     lambda.change(&reference, |function| {
         let aliases = function.aliases_of(label);
         if !aliases.is_empty() {

@@ -21,6 +21,7 @@ pub(super) fn create(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
         return Err(ApiError::invalid("Unrecognized event source."));
     }
     let function_arn = function_arn(lambda, &request)?;
+    check_start(&request)?;
     let mut mapping = Mapping {
         id: Uuid::new_v4().to_string(),
         function_arn,
@@ -54,6 +55,24 @@ pub(super) fn create(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
         Ok(())
     })?;
     Ok(answer(StatusCode::ACCEPTED, &body))
+}
+
+/// A stream is read from somewhere on; a queue has no beginning.
+fn check_start(request: &Request) -> Result<(), ApiError> {
+    let source = text(request, "EventSourceArn").unwrap_or_default();
+    let service = source.split(':').nth(2).unwrap_or_default();
+    match text(request, "StartingPosition") {
+        Some("LATEST" | "AT_TIMESTAMP" | "TRIM_HORIZON") => Ok(()),
+        Some(other) => Err(ApiError::validation(
+            other,
+            "startingPosition",
+            "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]",
+        )),
+        None if matches!(service, "kinesis" | "dynamodb") => Err(ApiError::invalid(
+            "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
+        )),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn get(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {

@@ -237,6 +237,15 @@ impl Lambda {
         Ok(told)
     }
 
+    /// For operations that have their own words for a missing function.
+    fn known(&self, reference: &Reference, message: &str) -> Result<(), ApiError> {
+        reference.check_place(&self.place)?;
+        if self.functions().contains_key(&reference.name) {
+            return Ok(());
+        }
+        Err(ApiError::not_found(message))
+    }
+
     fn missing(&self, reference: &Reference) -> ApiError {
         let arn = self
             .place

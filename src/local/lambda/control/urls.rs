@@ -29,10 +29,11 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
         cors,
     } = call.json()?;
     let auth = auth_type.ok_or_else(|| ApiError::missing("authType"))?;
+    let is_mode_told = invoke_mode.is_some();
     let mode = invoke_mode.unwrap_or_else(|| "BUFFERED".to_owned());
     check(&auth, &mode)?;
     let key = reference.qualifier.clone().unwrap_or_default();
-    known(lambda, &reference, "Function does not exist")?;
+    lambda.known(&reference, "Function does not exist")?;
     lambda.see(&reference, |function| {
         refuse_twin(lambda, function, &reference)
     })?;
@@ -57,8 +58,9 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
     })?;
     url::serve(lambda, listening, &reference.name, &key);
     // The real answer to a creation tells less than the others do.
-    if let Some(members) = body.as_object_mut() {
-        members.remove("LastModifiedTime");
+    forget(&mut body, "LastModifiedTime");
+    if !is_mode_told {
+        forget(&mut body, "InvokeMode");
     }
     Ok(answer(StatusCode::CREATED, &body))
 }
@@ -66,11 +68,7 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
 pub(super) fn get(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
     let reference = alias_only(call)?;
     let key = reference.qualifier.as_deref().unwrap_or_default();
-    known(
-        lambda,
-        &reference,
-        "The resource you requested does not exist.",
-    )?;
+    lambda.known(&reference, "The resource you requested does not exist.")?;
     let body = lambda.see(&reference, |function| {
         let config = function.urls.get(key).ok_or_else(missing)?;
         Ok(url_json(&lambda.place, &function.name, key, config))
@@ -85,9 +83,10 @@ pub(super) fn update(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
         invoke_mode,
         cors,
     } = call.json()?;
+    let is_mode_told = invoke_mode.is_some();
     let key = reference.qualifier.clone().unwrap_or_default();
-    known(lambda, &reference, "Function does not exist")?;
-    let body = lambda.change(&reference, |function| {
+    lambda.known(&reference, "Function does not exist")?;
+    let mut body = lambda.change(&reference, |function| {
         if !key.is_empty() && !function.aliases.contains_key(&key) {
             return Err(ApiError::not_found("Function does not exist"));
         }
@@ -99,17 +98,23 @@ pub(super) fn update(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
         check(&config.auth, &config.mode)?;
         Ok(url_json(&lambda.place, &reference.name, &key, config))
     })?;
+    if !is_mode_told {
+        forget(&mut body, "InvokeMode");
+    }
     Ok(answer(StatusCode::OK, &body))
+}
+
+/// Answers to writing calls name the mode only where the request did.
+fn forget(body: &mut Value, member: &str) {
+    if let Some(members) = body.as_object_mut() {
+        members.remove(member);
+    }
 }
 
 pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
     let reference = alias_only(call)?;
     let key = reference.qualifier.clone().unwrap_or_default();
-    known(
-        lambda,
-        &reference,
-        "The resource you requested does not exist.",
-    )?;
+    lambda.known(&reference, "The resource you requested does not exist.")?;
     lambda.change(&reference, |function| {
         function.urls.remove(&key).map(|_| ()).ok_or_else(missing)
     })?;
@@ -119,7 +124,7 @@ pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
 
 pub(super) fn list(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
     let reference = call.function()?;
-    known(lambda, &reference, "Function does not exist")?;
+    lambda.known(&reference, "Function does not exist")?;
     lambda.see(&reference, |function| {
         let items = function
             .urls
@@ -179,14 +184,6 @@ fn refuse_twin(
         )));
     }
     Ok(())
-}
-
-/// These operations have their own words for a missing function.
-fn known(lambda: &Lambda, reference: &Reference, message: &str) -> Result<(), ApiError> {
-    if lambda.functions().contains_key(&reference.name) {
-        return Ok(());
-    }
-    Err(ApiError::not_found(message))
 }
 
 fn missing() -> ApiError {

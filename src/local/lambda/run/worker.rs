@@ -147,9 +147,13 @@ impl Worker {
         }
         let answer = timeout_at(started + limit, self.answer(id)).await;
         let (outcome, after) = answer.unwrap_or_else(|_| (timed_out(id, limit), After::Discard));
-        if matches!(after, After::Discard) {
-            self.child.kill();
-            self.child.exited().await;
+        match after {
+            After::Discard => {
+                self.child.kill();
+                self.child.exited().await;
+            }
+            // What it wrote on the way to its answer belongs to this call.
+            After::Reuse => self.child.caught_up().await,
         }
         (outcome, after)
     }

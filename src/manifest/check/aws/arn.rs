@@ -1,7 +1,7 @@
 //! Names of resources.
 
 /// Whether a text is an ARN of one of these services. Which of its resources exist is the cloud's to say.
-pub(super) fn is_arn(text: &str, services: &[&str]) -> bool {
+pub(in crate::manifest) fn is_arn(text: &str, services: &[&str]) -> bool {
     let parts: Vec<&str> = text.splitn(6, ':').collect();
     let [arn, partition, service, _region, account, resource] = parts[..] else {
         return false;

@@ -7,7 +7,7 @@ mod whole;
 
 use std::collections::BTreeMap;
 
-use self::arn::is_arn;
+pub(in crate::manifest) use self::arn::is_arn;
 pub(super) use self::whole::{Around, mark_len, whole};
 use super::{
     super::{

@@ -1,9 +1,12 @@
-"""Stands between a client and a Lambda endpoint, and holds both against the model that AWS ships with its own client.
+"""Stands between a client and an endpoint of AWS, and holds both against the models that AWS ships with its own client.
 
-usage: python lambda_model.py UPSTREAM
+usage: python aws_model.py UPSTREAM
 
-Listens on a free port of loopback and prints its address. Then prints one line of JSON for each call: the operation, the status,
-and what the model does not allow. Needs botocore. It checks shapes, not behaviour.
+Listens on a free port of loopback and prints its address. Then prints one line of JSON for each call: the service, the operation,
+what it is about, the status, and what the model does not allow. Needs botocore. It checks shapes, not behaviour.
+
+Knows Lambda, and the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs. Of S3 and
+CloudWatch it knows which operation is asked for, and no more.
 """
 
 import base64
@@ -23,6 +26,15 @@ NOT_IN_BODY = {"uri", "querystring", "header", "headers", "statusCode"}
 # What AWS is known to answer beside its own model. DeleteFunction has two outcomes since it can be asynchronous; an invocation
 # tells by its status how it was made.
 STATUSES = {"DeleteFunction": {204}, "Invoke": {200, 202, 204}}
+
+# Where the model lies, by the name that requests are signed with.
+SERVICES = {"lambda": "lambda", "sqs": "sqs", "events": "events", "logs": "logs"}
+
+# By the start of the header that names an operation.
+TARGETS = {"AmazonSQS": "sqs", "AWSEvents": "events", "Logs_20140328": "logs"}
+
+# What a call is about, by the name of a member.
+ABOUT = ("FunctionName", "Resource", "Rule", "Name", "QueueName", "logGroupName", "UUID")
 
 # Every service of AWS may refuse with these, so no operation lists them.
 COMMON_ERRORS = {
@@ -61,9 +73,13 @@ class Operation:
 class Model:
     def __init__(self, told):
         self.shapes = told["shapes"]
+        self.is_json = told["metadata"]["protocol"] == "json"
         self.operations = [Operation(name, one) for name, one in told["operations"].items()]
         # Of two that match, the one that asks for more is meant.
         self.operations.sort(key=lambda operation: -len(operation.query))
+
+    def named(self, name):
+        return next((operation for operation in self.operations if operation.name == name), None)
 
     def find(self, method, path, query):
         for operation in self.operations:
@@ -193,19 +209,86 @@ class Model:
         except ValueError:
             yield f"refusal {status}: is no JSON"
             return
+        yield from self.message(status, told)
+
+    def message(self, status, told):
         # AWS writes some messages with a capital letter.
         if not isinstance(told, dict) or not (told.get("message") or told.get("Message")):
             yield f"refusal {status}: has no message"
+
+    def json_refusal(self, operation, status, text):
+        """Of a service that names its operations in a header."""
+        try:
+            told = json.loads(text)
+        except ValueError:
+            yield f"refusal {status}: is no JSON"
+            return
+        kind = str(told.get("__type", "")).rsplit("#")[-1]
+        errors = {error["shape"]: self.shapes[error["shape"]].get("error", {}) for error in operation.told.get("errors", [])}
+        # SQS still answers with the codes of its first protocol.
+        codes = {error.get("code", name): error for name, error in errors.items()} | errors
+        if kind not in codes and kind not in COMMON_ERRORS:
+            yield f"refusal {status}: {kind or 'nothing'} is no error of {operation.name}"
+        elif status != codes.get(kind, {}).get("httpStatusCode", COMMON_ERRORS.get(kind, 400)):
+            yield f"refusal: {kind} with status {status}"
+        yield from self.message(status, told)
+
+    def check_json(self, name, sent, status, body):
+        operation = self.named(name)
+        if operation is None:
+            return None, [f"{name}: no such operation"], {}
+        faults = []
+        if status < 300:
+            faults += self.body(operation.told["input"]["shape"], sent, "request")
+        if status >= 300:
+            faults += self.json_refusal(operation, status, body)
+        elif "output" in operation.told:
+            faults += self.body(operation.told["output"]["shape"], body, "answer")
+        return operation.name, faults, read(sent)
 
     def check(self, method, target, headers, sent, status, answered, body):
         split = urlsplit(target)
         query = dict(parse_qsl(split.query, keep_blank_values=True))
         operation, uri = self.find(method, split.path, query)
         if operation is None:
-            return None, [f"{method} {split.path}: no such operation"]
+            return None, [f"{method} {split.path}: no such operation"], {}
         faults = list(self.request(operation, uri, query, headers, sent)) if status < 300 else []
         faults += self.answer(operation, status, answered, body)
-        return operation.name, faults
+        return operation.name, faults, read(sent) | uri
+
+
+class Models:
+    """All models, and which of them a call is held against."""
+
+    def __init__(self):
+        load = Loader().load_service_model
+        self.models = {name: Model(load(where, "service-2")) for name, where in SERVICES.items()}
+
+    def check(self, method, target, headers, sent, status, answered, body):
+        """The service, the operation, its faults, and what it is about."""
+        scope = re.search(r"Credential=[^/]*/[^/]*/[^/]*/(\w+)/", headers.get("authorization", ""))
+        start, _, name = headers.get("x-amz-target", "").partition(".")
+        service = TARGETS.get(start) or (scope.group(1) if scope else "lambda")
+        if service == "s3":
+            return service, {"PUT": "PutObject", "HEAD": "HeadObject"}.get(method), [], urlsplit(target).path
+        if service == "monitoring":
+            return service, name or urlsplit(target).path.rpartition("/")[2], [], None
+        model = self.models[service]
+        if model.is_json:
+            operation, faults, named = model.check_json(name, sent, status, body)
+        else:
+            operation, faults, named = model.check(method, target, headers, sent, status, answered, body)
+        about = next((named[name] for name in ABOUT if name in named), None)
+        return service, operation, faults, about
+
+
+def read(text):
+    """A structure, where it is one."""
+    try:
+        told = json.loads(text) if text else {}
+    except ValueError:
+        return {}
+    return told if isinstance(told, dict) else {}
 
 
 def plain_faults(value, kind, shape, at):
@@ -251,7 +334,7 @@ class Handler(BaseHTTPRequestHandler):
     # Head and body in one write, and no waiting for more: a proxy must not make calls slow.
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
-    model, upstream, printing = None, None, threading.Lock()
+    models, upstream, printing = None, None, threading.Lock()
 
     def log_message(self, *_):
         pass
@@ -279,14 +362,14 @@ class Handler(BaseHTTPRequestHandler):
     def report(self, sent, answer, body):
         asked = {name.lower(): value for name, value in self.headers.items()}
         answered = {name.lower(): value for name, value in answer.getheaders()}
-        operation, faults = self.model.check(
+        service, operation, faults, about = self.models.check(
             self.command, self.path, asked, sent, answer.status, answered, body
         )
-        line = {"operation": operation, "status": answer.status, "faults": faults}
+        line = {"service": service, "operation": operation, "about": about, "status": answer.status, "faults": faults}
         with self.printing:
             print(json.dumps(line), flush=True)
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = pass_on
+    do_GET = do_PUT = do_POST = do_DELETE = do_PATCH = do_HEAD = pass_on
 
 
 class Server(ThreadingHTTPServer):
@@ -297,7 +380,7 @@ class Server(ThreadingHTTPServer):
 def main():
     (upstream,) = sys.argv[1:]
     Handler.upstream = urlsplit(upstream)
-    Handler.model = Model(Loader().load_service_model("lambda", "service-2"))
+    Handler.models = Models()
     server = Server(("127.0.0.1", 0), Handler)
     print(f"http://127.0.0.1:{server.server_port}/", flush=True)
     server.serve_forever()

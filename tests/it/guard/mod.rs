@@ -1,4 +1,7 @@
-//! The second opinion, by orders that must never be given: told to it directly, and by a planner that was made to give them.
+//! The second opinion, by orders that must never be given: told to it directly, and (in `misled`) by a planner that was made to give them.
+
+#[cfg(debug_assertions)]
+mod misled;
 
 use std::{sync::Arc, time::Duration};
 
@@ -259,7 +262,7 @@ async fn orders_for_a_superseded_release_are_refused() {
     );
 }
 
-// === the planner's own manners, and a planner without any ===
+// === the planner's own manners ===
 
 #[tokio::test(start_paused = true)]
 async fn a_promotion_waits_while_a_cloud_is_ill_and_a_rollback_does_not() {
@@ -335,76 +338,4 @@ async fn a_cloud_that_serves_nobody_is_promoted_first() {
     assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
     let events = stage.handle.last_events(1000).await.unwrap();
     assert!(events.iter().all(|event| event.reason != "Stalled"));
-}
-
-/// The planner is made to say what it must not, and nothing of it reaches a cloud.
-#[cfg(debug_assertions)]
-#[tokio::test(start_paused = true)]
-async fn a_wrong_step_stalls_the_service_and_nothing_is_sent() {
-    use verdigris::{
-        plan::{
-            reason::Reason,
-            step::{Sending, Step},
-        },
-        reconcile::points,
-        rollout::intent::IntentKey,
-    };
-
-    use crate::stage::service_version;
-
-    let digest = |name: &str, of: &str| service_version(name, of).release.digest;
-    type Wrong = fn(verdigris::name::ReleaseDigest) -> Order;
-    let wrong: [(&str, Wrong, &str); 4] = [
-        (
-            "w-promote",
-            |release| Order::Promote {
-                target: AWS,
-                release,
-            },
-            "has not passed its gates",
-        ),
-        (
-            "w-stage",
-            |release| Order::Stage {
-                target: AWS,
-                release,
-            },
-            "no rollout asks for it",
-        ),
-        (
-            "w-prune",
-            |_| Order::Prune { target: AWS },
-            "git still names the service",
-        ),
-        (
-            "w-retract",
-            |release| Order::Retract {
-                target: AWS,
-                release,
-            },
-            "not the way back",
-        ),
-    ];
-    for (name, order, words) in wrong {
-        let mut stage = Stage::new().await;
-        let one = service_version(name, "1");
-        let key = one.release.service.clone();
-        stage.commit(&[one]).await;
-        stage.until(&key, "Live").await;
-        let before = stage.changes();
-        let sending = Sending {
-            key: IntentKey("wrong".to_owned()),
-            order: order(digest(name, "2")),
-            reason: Reason::NeverDeployed,
-        };
-        points::plan_instead(&key, Step::Send(vec![sending]));
-        stage.handle.wake(&key);
-        stage.pass(SETTLED).await;
-        assert_eq!(stage.changes(), before, "{name}");
-        let report = stage.handle.report(&key).unwrap();
-        let told = serde_json::to_string(&report.status.conditions).unwrap();
-        assert!(told.contains(words) && told.contains("Stalled"), "{told}");
-        let state = stage.handle.state(&key).await.unwrap();
-        assert!(state.intents.keys().all(|key| key.0 != "wrong"));
-    }
 }

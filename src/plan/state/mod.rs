@@ -1,14 +1,16 @@
 //! All that is known of one service in one environment.
 
+mod policy;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
-    time::Duration,
 };
 
 use serde::{Deserialize, Serialize};
 
+pub use self::policy::Policy;
 use crate::{
     desired::{DesiredService, Release},
     diff::FieldDrift,
@@ -18,6 +20,7 @@ use crate::{
         ServiceName, Timestamp,
     },
     observed::{Observed, Scope},
+    plan::repairs::Repaired,
     rollout::{
         Rollout, Transition,
         intent::{Failure, Intent, IntentKey, Order},
@@ -121,6 +124,8 @@ pub struct Memory {
     pub rejected: BTreeMap<ReleaseDigest, Rejection>,
     pub next_rollout: u64,
     pub next_repair: u64,
+    #[serde(default)]
+    pub repaired: BTreeMap<CloudName, Repaired>,
     /// Every function that the service has, or had since it was pruned last.
     pub functions: BTreeSet<FunctionName>,
     /// What it depends on: deleted after it, when Git names neither any more.
@@ -131,6 +136,9 @@ pub struct Memory {
     /// Echo of the newest `reconcile` token.
     pub handled: Option<String>,
     pub created_at: Timestamp,
+    /// Opens the windows to the next rollout, if that begins soon.
+    #[serde(default)]
+    pub bypass: Option<Word>,
     /// Since when something is waited for that no other record dates; by [`super::reason::WaitingOn::dated_by_memory`].
     #[serde(default)]
     pub waits: BTreeMap<String, Timestamp>,
@@ -151,11 +159,13 @@ impl Memory {
             rejected: BTreeMap::new(),
             next_rollout: 1,
             next_repair: 1,
+            repaired: BTreeMap::new(),
             functions: BTreeSet::new(),
             depends_on: BTreeSet::new(),
             environment: None,
             handled: None,
             created_at: now,
+            bypass: None,
             waits: BTreeMap::new(),
         }
     }
@@ -278,30 +288,6 @@ pub struct InFlight {
     pub observing: BTreeSet<CloudName>,
     /// Orders that were sent and have not come back.
     pub orders: BTreeMap<IntentKey, Order>,
-}
-
-/// Limits and intervals of planning.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Policy {
-    /// How old live state may grow before it is looked at again.
-    pub resync: Duration,
-    /// Tries of an order before its rollout gives up; waits that the cloud asked for do not count.
-    pub attempts_max: u32,
-    /// Whether services that Git no longer names are deleted.
-    pub prune: bool,
-    /// Share of an environment's services that may be deleted at once, in percent; above it a person must look.
-    pub prune_share: usize,
-}
-
-impl Default for Policy {
-    fn default() -> Self {
-        Self {
-            resync: Duration::from_secs(60),
-            attempts_max: 4,
-            prune: true,
-            prune_share: 50,
-        }
-    }
 }
 
 impl ServiceState {

@@ -1,17 +1,17 @@
-//! Azure's own Python client drives our Azure endpoint over TLS.
+//! Azure's own clients drive our Azure endpoint over TLS.
 
 use std::sync::Arc;
 
+use tokio::process::Command;
 use tokio_util::sync::CancellationToken;
 use verdigris::{
     clock::SystemClock,
     local::arm::{self, ArmOptions},
 };
 
-use super::{python, succeeds};
+use super::{python, python_of_az, succeeds};
 
-#[tokio::test(flavor = "multi_thread")]
-async fn azures_own_client_makes_deploys_and_swaps_an_app() {
+async fn is_driven_by(mut client: Command) {
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
     let any = "127.0.0.1:0".parse().unwrap();
@@ -23,8 +23,17 @@ async fn azures_own_client_makes_deploys_and_swaps_an_app() {
         stop,
     );
     let endpoint = endpoint.await.unwrap();
-    let mut client = python("azure_client.py");
     client.arg(endpoint.tls_url.as_deref().unwrap());
     client.arg(&endpoint.ca_file);
     succeeds(client).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn azures_python_client_makes_deploys_and_swaps_an_app() {
+    is_driven_by(python("azure_client.py")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_az_command_line_makes_deploys_swaps_and_deletes_an_app() {
+    is_driven_by(python_of_az("az_cli.py")).await;
 }

@@ -1,0 +1,189 @@
+//! The custom role of Azure.
+
+use std::collections::BTreeSet;
+
+use serde_json::json;
+use verdigris::{
+    cloud::{Cloud as _, MetricQuestion, azure::AzureCloud},
+    manifest::azure::Insights,
+    manifest::gates::{AzureMonitorQuery, MetricSource},
+    name::Slot,
+};
+
+use super::{
+    cloud,
+    local::{GROUP, Local},
+    options,
+    places::with_everything,
+    prism::Checker,
+    release, scope,
+};
+use crate::policies::{all_were_seen, is_written, named_in};
+
+/// What Azure asks for beside the right to make a call.
+const BESIDE: [&str; 3] = [
+    // An app is put on a plan.
+    "Microsoft.Web/serverfarms/join/action",
+    // The hosts that take packages ask for these instead of looking at paths.
+    "Microsoft.Web/sites/publish/Action",
+    "Microsoft.Web/sites/slots/publish/Action",
+];
+
+/// Names of providers as Azure's own list of operations writes them; paths may have any case.
+const PROVIDERS: [(&str, &str); 1] = [("microsoft.insights", "Microsoft.Insights")];
+
+/// Azure Resource Manager makes the name of the right from the path: the types of the resource, and what is done to it.
+fn action(method: &str, path: &str) -> String {
+    let place = path.split('?').next().unwrap_or_default();
+    let (provider, rest) = match place.rsplit_once("/providers/") {
+        Some((_, rest)) => rest.split_once('/').unwrap(),
+        None => (
+            "Microsoft.Resources",
+            place.strip_prefix('/').unwrap_or_default(),
+        ),
+    };
+    let known = PROVIDERS.iter().find(|(written, _)| *written == provider);
+    let provider = known.map_or(provider, |(_, name)| name);
+    // A type, a name, a type, a name; what is only a type at the end is a list, or what is to be done.
+    let segments: Vec<&str> = rest.split('/').collect();
+    let mut types: Vec<&str> = segments.iter().step_by(2).copied().collect();
+    let is_open = segments.len() % 2 == 1;
+    let verb = match method {
+        "GET" => "read",
+        "PUT" | "PATCH" => "write",
+        "DELETE" => "delete",
+        "POST" if is_open => "action",
+        other => panic!("{other} {path}"),
+    };
+    if provider == "Microsoft.Resources" {
+        types = vec!["subscriptions", "resourceGroups"];
+    }
+    format!("{provider}/{}/{verb}", types.join("/"))
+}
+
+#[test]
+fn a_right_is_named_by_the_path() {
+    let site = "/subscriptions/1/resourceGroups/shop/providers/Microsoft.Web/sites";
+    for (method, path, expected) in [
+        ("GET", "?x=1".to_owned(), "Microsoft.Web/sites/read"),
+        ("PUT", "/app".to_owned(), "Microsoft.Web/sites/write"),
+        (
+            "POST",
+            "/app/slots/green/config/appsettings/list".to_owned(),
+            "Microsoft.Web/sites/slots/config/list/action",
+        ),
+        (
+            "POST",
+            "/app/slots/green/slotsswap".to_owned(),
+            "Microsoft.Web/sites/slots/slotsswap/action",
+        ),
+        (
+            "GET",
+            "/app/slots/green/providers/microsoft.insights/metrics?x=y".to_owned(),
+            "Microsoft.Insights/metrics/read",
+        ),
+    ] {
+        assert_eq!(action(method, &format!("{site}{path}")), expected);
+    }
+}
+
+/// The life of a service that asks for everything: secrets, insights, a preview, an API in front, and a release that does not start.
+async fn with_all_around(local: &Local, checker: &Checker) -> AzureCloud {
+    let body = json!({"location": "westeurope"});
+    let management = format!("{GROUP}/providers/Microsoft.ApiManagement/service/shop");
+    local
+        .to("PUT", &management, "2024-05-01", &body)
+        .await
+        .unwrap();
+    let mut options = options(&checker.address);
+    let workspace = format!("{GROUP}/providers/Microsoft.OperationalInsights/workspaces/shop");
+    options.target.shared.insights = Some(Insights::Workspace(workspace));
+    options.target.shared.api_management = Some(management);
+    options.limits.start = std::time::Duration::from_secs(10);
+    let cloud = AzureCloud::new(options).unwrap();
+    let (one, two) = (with_everything(1), with_everything(2));
+    let scope = scope(&one);
+    let vault = format!("{GROUP}/providers/Microsoft.KeyVault/vaults/vg-test");
+    let (first, second) = (local.package("one"), local.package("two"));
+    // Its vault is made, and a person puts the secret in.
+    let put = async {
+        let body = json!({"properties": {"value": "hidden"}});
+        let id = format!("{vault}/secrets/key");
+        while local.to("PUT", &id, "2023-07-01", &body).await.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let staged = cloud.stage(&one, &first);
+    let (staged, ()) = tokio::join!(staged, put);
+    staged.unwrap();
+    cloud.promote(&scope, one.digest).await.unwrap();
+    cloud.stage(&two, &second).await.unwrap();
+    let broken = local.broken_package();
+    cloud.stage(&release(3, &[]), &broken).await.unwrap_err();
+    cloud.stage(&two, &second).await.unwrap();
+    cloud.promote(&scope, two.digest).await.unwrap();
+    cloud.prune(&scope).await.unwrap();
+    cloud
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
+    let local = Local::start().await;
+    let checker = Checker::before(&local.arm.url).await;
+    let cloud = cloud(&checker.address);
+    let (one, two) = (release(1, &[]), release(2, &[("LOG_LEVEL", "debug")]));
+    let (first, second) = (local.package("one"), local.package("two"));
+    let scope = scope(&one);
+    cloud.stage(&one, &first).await.unwrap();
+    cloud.promote(&scope, one.digest).await.unwrap();
+    cloud.stage(&two, &second).await.unwrap();
+    cloud.promote(&scope, two.digest).await.unwrap();
+    local.by_hand("POST", "/stop", &json!({})).await;
+    cloud.repair(&two, &second).await.unwrap();
+    cloud.inventory().await.unwrap();
+    // Why a package was not taken is read in its deployment's log.
+    let three = release(3, &[]);
+    let mut none = local.package("three");
+    none.path = local.folder.path().join("none.zip");
+    std::fs::write(&none.path, "this is no zip").unwrap();
+    cloud.stage(&three, &none).await.unwrap_err();
+    let source = MetricSource::AzureMonitor(AzureMonitorQuery {
+        resource: None,
+        metric: "Http5xx".to_owned(),
+        namespace: None,
+        aggregation: "Total".to_owned(),
+        filter: None,
+        over: std::time::Duration::from_secs(300),
+    });
+    let question = MetricQuestion {
+        source: &source,
+        service: &one.service.service,
+        slot: Slot::Green,
+        until: "2026-11-21T10:00:00Z".parse().unwrap(),
+    };
+    // The local endpoint measures nothing; what counts is what it was asked.
+    drop(cloud.metric(&question).await);
+    cloud.prune(&scope).await.unwrap();
+    let around = with_all_around(&local, &checker).await;
+    let seen = cloud.calls().into_iter().chain(around.calls());
+    let seen = seen.map(|(it, _)| it.to_owned()).collect();
+    let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);
+    all_were_seen(&named, &seen, "the life of an Azure service");
+    let asked = checker.asked();
+    let mut actions: BTreeSet<String> = asked
+        .iter()
+        .map(|(method, path)| action(method, path))
+        .collect();
+    actions.extend(BESIDE.map(str::to_owned));
+    let role = json!({
+        "Name": "Verdigris",
+        "IsCustom": true,
+        "Description": "What Verdigris does in a resource group.",
+        "Actions": actions,
+        "NotActions": [],
+        "DataActions": [],
+        "NotDataActions": [],
+        "AssignableScopes": ["/subscriptions/SUBSCRIPTION/resourceGroups/RESOURCE_GROUP"],
+    });
+    is_written("azure-role.json", &role);
+}

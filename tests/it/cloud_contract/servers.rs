@@ -1,0 +1,122 @@
+//! Which servers are held to the contract, and what those of others get wrong.
+
+use std::fmt;
+
+use super::cases;
+
+/// Something that answers as a cloud does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Server {
+    /// In this process.
+    Fake,
+    LocalLambda,
+    LocalAzure,
+    Moto,
+    MiniStack,
+    LocalStack,
+}
+
+/// In the order of the table's columns.
+const ALL: [Server; 6] = [
+    Server::Fake,
+    Server::LocalLambda,
+    Server::LocalAzure,
+    Server::Moto,
+    Server::MiniStack,
+    Server::LocalStack,
+];
+
+/// A case that a server of others cannot pass, because it does not do what the real cloud does.
+struct Exception {
+    server: Server,
+    case: &'static str,
+    why: &'static str,
+}
+
+const NO_WEIGHTS: &str = "`UpdateAlias` with weights answers 500";
+
+const EXCEPTIONS: [Exception; 3] = [
+    Exception {
+        server: Server::LocalStack,
+        case: "a_lost_function_is_seen_and_repaired",
+        why: "`UpdateEventSourceMapping` replaces what polls the queue, and what is replaced leaves the mapping `Disabled` when it ends",
+    },
+    Exception {
+        server: Server::LocalStack,
+        case: "a_release_takes_a_share_of_blue_and_gives_it_back",
+        why: NO_WEIGHTS,
+    },
+    Exception {
+        server: Server::LocalStack,
+        case: "a_promotion_ends_a_share",
+        why: NO_WEIGHTS,
+    },
+];
+
+impl fmt::Display for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Fake => "fake",
+            Self::LocalLambda => "our Lambda",
+            Self::LocalAzure => "our Azure",
+            Self::Moto => "moto",
+            Self::MiniStack => "MiniStack",
+            Self::LocalStack => "LocalStack",
+        })
+    }
+}
+
+impl Server {
+    /// Why a case does not run here.
+    pub(super) fn gets_wrong(self, case: &str) -> Option<&'static str> {
+        let mut all = EXCEPTIONS.iter();
+        let found = all.find(|it| it.server == self && it.case == case);
+        found.map(|it| it.why)
+    }
+}
+
+/// One row for each case, and a note for each reason.
+fn table() -> String {
+    let mut whys: Vec<&str> = Vec::new();
+    let mut drawn = format!("| Case | {} |\n", ALL.map(|it| it.to_string()).join(" | "));
+    drawn += &format!("|---|{}\n", "---|".repeat(ALL.len()));
+    for case in cases::all() {
+        let mut cell = |server: Server| match server.gets_wrong(case.name) {
+            None => "yes".to_owned(),
+            Some(why) => {
+                let known = whys.iter().position(|it| *it == why);
+                let at = known.unwrap_or_else(|| {
+                    whys.push(why);
+                    whys.len() - 1
+                });
+                format!("no ({})", at + 1)
+            }
+        };
+        let cells = ALL.map(&mut cell).join(" | ");
+        drawn += &format!("| {} | {cells} |\n", case.name.replace('_', " "));
+    }
+    drawn.push('\n');
+    for (at, why) in whys.iter().enumerate() {
+        drawn += &format!("({}) {why}.\n", at + 1);
+    }
+    drawn
+}
+
+#[test]
+fn the_table_of_cases_and_servers_is_told_to_people() {
+    let told = std::fs::read_to_string("CONTRIBUTING.md").unwrap();
+    let table = table();
+    assert!(told.contains(&table), "CONTRIBUTING.md should say\n{table}");
+}
+
+#[test]
+fn an_exception_names_a_case() {
+    for exception in &EXCEPTIONS {
+        let mut known = cases::all().into_iter();
+        assert!(
+            known.any(|it| it.name == exception.case),
+            "{}",
+            exception.case
+        );
+    }
+}

@@ -1,0 +1,224 @@
+//! `serverless.yml` files become manifests.
+//!
+//! The corpus holds files of ours with every key that Serverless documents; `keys/` lists those keys by name, as its own schema and reference
+//! have them, so that one that is left out of the corpus, or of a report, is found.
+
+use std::collections::BTreeSet;
+
+use serde_yaml::Value;
+use verdigris::{
+    import::{self, Around, Imported, report::Verdict},
+    manifest::set,
+};
+
+/// Files of the corpus by their name, in its order.
+fn corpus() -> Vec<(String, String)> {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/import/corpus");
+    let entries = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let file = |path: std::path::PathBuf| {
+        let name = path.file_stem().unwrap().to_string_lossy().into_owned();
+        (name, std::fs::read_to_string(path).unwrap())
+    };
+    let mut files: Vec<_> = entries.map(file).collect();
+    files.sort();
+    files
+}
+
+fn import(text: &str) -> Imported {
+    import_with(text, &[], &|_| None)
+}
+
+fn import_with(text: &str, stages: &[&str], files: &import::Files<'_>) -> Imported {
+    let stages: Vec<String> = stages.iter().map(|&stage| stage.to_owned()).collect();
+    let around = Around {
+        file: "serverless.yml",
+        folder: "services/shop",
+        stages: &stages,
+        files,
+    };
+    import::serverless(text, &around).unwrap()
+}
+
+/// Everything that people get.
+fn shown(imported: &Imported) -> String {
+    let Imported { manifests, report } = imported;
+    format!("{manifests}\n=== report\n{}", report.text())
+}
+
+#[test]
+fn manifests_and_reports_read_so() {
+    for (name, text) in corpus() {
+        insta::assert_snapshot!(name, shown(&import(&text)));
+    }
+}
+
+/// Errors of our own `validate`.
+fn errors(manifests: &str) -> Vec<String> {
+    let docs = std::sync::Arc::new(set::parse_file("shop.yaml", manifests));
+    let set = set::assemble(&[("shop.yaml".to_owned(), docs)].into());
+    assert!(
+        !set.services.is_empty() || !set.faults.is_empty(),
+        "{manifests}"
+    );
+    set.faults
+        .iter()
+        .filter(|fault| fault.is_error())
+        .map(ToString::to_string)
+        .collect()
+}
+
+#[test]
+fn what_is_imported_is_valid() {
+    for (name, text) in corpus() {
+        let imported = import(&text);
+        assert_eq!(
+            errors(&imported.manifests),
+            Vec::<String>::new(),
+            "{name}:\n{}",
+            imported.manifests
+        );
+    }
+}
+
+/// Where a documented key stands in a file; `*` is any key and `[]` any item.
+fn find(value: &Value, pattern: &[&str], path: String, found: &mut Vec<String>) {
+    let Some((first, rest)) = pattern.split_first() else {
+        found.push(path);
+        return;
+    };
+    match value {
+        Value::Sequence(items) if *first == "[]" => {
+            for (index, item) in items.iter().enumerate() {
+                find(item, rest, format!("{path}[{index}]"), found);
+            }
+        }
+        Value::Mapping(map) => {
+            for (key, value) in map {
+                let key = key.as_str().unwrap_or_default();
+                if key == *first || *first == "*" {
+                    let path = if path.is_empty() {
+                        key.to_owned()
+                    } else {
+                        format!("{path}.{key}")
+                    };
+                    find(value, rest, path, found);
+                }
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a report speaks of a key, or of one above it or of one below it.
+fn is_told(paths: &BTreeSet<&str>, path: &str) -> bool {
+    let cuts = path.char_indices().filter(|(_, c)| matches!(c, '.' | '['));
+    let mut above = cuts.map(|(at, _)| &path[..at]).chain([path]);
+    above.any(|path| paths.contains(path))
+        || paths.iter().any(|told| {
+            told.strip_prefix(path)
+                .is_some_and(|rest| rest.starts_with(['.', '[']))
+        })
+}
+
+#[test]
+fn every_documented_key_is_in_the_corpus_and_in_its_report() {
+    let dialects = [
+        ("aws", include_str!("keys/aws.txt")),
+        ("azure", include_str!("keys/azure.txt")),
+    ];
+    let mut missing = Vec::new();
+    for (dialect, keys) in dialects {
+        let files: Vec<_> = corpus()
+            .into_iter()
+            .filter(|(name, _)| name.starts_with(dialect))
+            .collect();
+        let read: Vec<(Value, Imported)> = files
+            .iter()
+            .map(|(_, text)| (serde_yaml::from_str(text).unwrap(), import(text)))
+            .collect();
+        for key in keys.lines() {
+            let pattern: Vec<&str> = key.split('.').collect();
+            let mut is_there = false;
+            for (file, imported) in &read {
+                let mut found = Vec::new();
+                find(file, &pattern, String::new(), &mut found);
+                is_there |= !found.is_empty();
+                let told: BTreeSet<&str> = imported
+                    .report
+                    .entries
+                    .iter()
+                    .map(|entry| entry.path.as_str())
+                    .collect();
+                missing.extend(
+                    found
+                        .iter()
+                        .filter(|path| !is_told(&told, path))
+                        .map(|path| format!("not told: {path}")),
+                );
+            }
+            if !is_there {
+                missing.push(format!("not in the corpus: {key}"));
+            }
+        }
+    }
+    assert!(missing.is_empty(), "{}", missing.join("\n"));
+}
+
+#[test]
+fn no_documented_key_is_unknown() {
+    let mut unknown = Vec::new();
+    for (name, text) in corpus() {
+        let entries = import(&text).report.entries;
+        let strange = entries
+            .into_iter()
+            .filter(|entry| entry.verdict == Verdict::Unknown);
+        unknown.extend(strange.map(|entry| format!("{name}: {}", entry.path)));
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
+#[test]
+fn what_serverless_does_not_know_is_told_and_not_dropped() {
+    let text = "service: a\nprovider: { name: aws, memorySise: 1 }\nfunctions: { f: { handler: a.b, evnts: [] } }\nfuntions: 1\n";
+    let report = import(text).report;
+    let unknown: Vec<&str> = report
+        .entries
+        .iter()
+        .filter(|it| it.verdict == Verdict::Unknown)
+        .map(|it| it.path.as_str())
+        .collect();
+    assert_eq!(
+        unknown,
+        ["provider.memorySise", "functions.f.evnts", "funtions"]
+    );
+}
+
+#[test]
+fn what_is_no_serverless_file_is_refused_with_its_reason() {
+    let around = Around {
+        file: "a.yml",
+        folder: "",
+        stages: &[],
+        files: &|_| None,
+    };
+    let refused = |text: &str| import::serverless(text, &around).unwrap_err().to_string();
+    assert_eq!(refused("a: [").as_str(), "is not YAML");
+    assert_eq!(
+        refused("a: 1"),
+        "has no `provider.name`: is it a serverless.yml?"
+    );
+    assert_eq!(
+        refused("provider: { name: google }"),
+        "the provider `google` is not understood: `aws` and `azure` are"
+    );
+    assert_eq!(
+        refused("provider: aws"),
+        "has no `functions`: there is nothing to deploy here"
+    );
+    assert_eq!(
+        refused(&"#".repeat(import::FILE_MAX + 1)),
+        "the file has 1048577 bytes, and 1048576 are read"
+    );
+}

@@ -1,0 +1,60 @@
+//! What the real Lambda answered, asked of our endpoint.
+
+use std::{process::Stdio, time::Duration};
+
+use serde::Deserialize;
+use tokio::time::timeout;
+
+use super::{
+    lambda_clients::{Ours, options},
+    python,
+};
+
+/// What the script says of one group of questions.
+#[derive(Debug, Deserialize)]
+struct Group {
+    group: String,
+    asked: usize,
+    differ: Vec<String>,
+}
+
+/// Where we do not answer as was recorded.
+const KNOWN: [&str; 2] = [
+    // The real one repeats the variables with their values; they may be secrets.
+    "creation_refusals: too much environment",
+    // Recordings of this refusal differ in which call they advise; ours is the other advice.
+    "revisions: permission stale",
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn our_lambda_answers_as_the_real_one_was_recorded() {
+    let ours = Ours::start(options()).await;
+    let mut script = python("lambda_recorded.py");
+    let script = script.arg(ours.endpoint.url.as_str());
+    let script = script
+        .args(["111122223333", "us-east-1"])
+        .stderr(Stdio::piped());
+    let said = timeout(Duration::from_secs(300), script.output());
+    let said = said.await.expect("the script does not end").unwrap();
+    let fault = String::from_utf8_lossy(&said.stderr);
+    assert!(said.status.success(), "{fault}");
+    let lines = String::from_utf8_lossy(&said.stdout);
+    let groups: Vec<Group> = lines
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let asked: usize = groups.iter().map(|it| it.asked).sum();
+    let differ = groups.iter().flat_map(|group| {
+        let told = group.differ.iter();
+        told.map(|it| format!("{}: {it}", group.group))
+    });
+    let differ: Vec<String> = differ.collect();
+    let unknown: Vec<&String> = differ
+        .iter()
+        .filter(|it| !KNOWN.iter().any(|start| it.starts_with(start)))
+        .collect();
+    assert!(unknown.is_empty(), "{unknown:#?}");
+    assert_eq!(differ.len(), KNOWN.len(), "a difference that is none");
+    // Lower where somebody takes questions away.
+    assert_eq!(asked, 249);
+}

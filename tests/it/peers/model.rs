@@ -1,0 +1,89 @@
+//! A checker that knows AWS's own models of its services, between a client and an endpoint.
+
+use std::{process::Stdio, time::Duration};
+
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    process::Child,
+    task::JoinHandle,
+    time::timeout,
+};
+use url::Url;
+
+use super::python;
+
+/// What the checker says of one call.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Call {
+    /// As requests are signed: `lambda`, `events`.
+    pub(crate) service: String,
+    pub(crate) operation: Option<String>,
+    /// The function, the rule, the group, the object.
+    pub(crate) about: Option<String>,
+    pub(crate) status: u16,
+    pub(crate) faults: Vec<String>,
+}
+
+/// A running checker, in front of an endpoint.
+pub(crate) struct Checker {
+    pub(crate) address: Url,
+    process: Child,
+    /// Whoever does not read what it says stops it once the pipe is full.
+    reading: JoinHandle<Vec<Call>>,
+}
+
+impl Checker {
+    pub(crate) async fn before(upstream: &Url) -> Self {
+        let mut command = python("aws_model.py");
+        command.arg(upstream.as_str());
+        command.stdout(Stdio::piped());
+        let mut process = command.spawn().unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let first = timeout(Duration::from_secs(60), lines.next_line()).await;
+        let first = first.expect("the checker does not start").unwrap();
+        let address = first.expect("the checker ended before it listened");
+        let reading = tokio::spawn(async move {
+            let mut calls = Vec::new();
+            while let Some(line) = lines.next_line().await.unwrap() {
+                calls.push(serde_json::from_str(&line).unwrap());
+            }
+            calls
+        });
+        Self {
+            address: Url::parse(&address).unwrap(),
+            process,
+            reading,
+        }
+    }
+
+    /// Ends it, and tells what it saw.
+    pub(crate) async fn end(mut self) -> Vec<Call> {
+        self.process.kill().await.unwrap();
+        self.reading.await.unwrap()
+    }
+}
+
+/// Where we are right to differ from the model.
+const EXPLAINED: [&str; 2] = [
+    // The real service says so while an update runs, and its own model does not know the word.
+    "LastUpdateStatusReasonCode: 'Creating' is none of the known words",
+    // `http://127.0.0.1:40123/` is shorter than any address of the real service.
+    "FunctionUrl: 23 is outside 40..100",
+];
+
+/// No call may hold anything else that the model does not allow, and at least `operations` kinds of calls were seen.
+pub(crate) fn is_clean(calls: &[Call], operations: usize) {
+    let is_explained = |fault: &&String| EXPLAINED.iter().any(|told| fault.ends_with(told));
+    let faulty = |call: &&Call| !call.faults.iter().all(|fault| is_explained(&fault));
+    let faulty: Vec<&Call> = calls.iter().filter(faulty).collect();
+    assert!(faulty.is_empty(), "{faulty:#?}");
+    let mut seen: Vec<&String> = calls
+        .iter()
+        .filter_map(|it| it.operation.as_ref())
+        .collect();
+    seen.sort();
+    seen.dedup();
+    assert!(seen.len() >= operations, "{} only: {seen:?}", seen.len());
+    assert!(calls.iter().any(|call| call.status >= 400));
+}

@@ -1,0 +1,299 @@
+//! IAM policies.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use serde_json::{Value, json};
+use verdigris::{
+    cloud::{
+        Cloud, MetricQuestion,
+        aws::{AwsCloud, AwsOptions},
+    },
+    manifest::{
+        aws::{AwsFunction, Cors, LogFormat, Logs, QueueOptions, UrlAuth, UrlOptions},
+        gates::{CloudWatchQuery, MetricSource},
+        spec::Megabytes,
+    },
+    name::{Percent, Slot, Timestamp},
+};
+
+use super::{all_were_seen, is_written, named_in};
+use crate::{
+    cloud_aws::aws,
+    cloud_aws_duties::{Local, full},
+    cloud_contract::{
+        patient::Patient,
+        peers,
+        release::{Fixture, Made, reorder, stock},
+    },
+    peers::model::{Call, Checker, is_clean},
+};
+
+/// Everything that our code may ask of AWS, by the names that it gives to the calls.
+const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Start|Tag|Untag|Update)(?:[A-Z][A-Za-z]+)?)""#;
+
+const FUNCTIONS: &str = "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*";
+
+/// Actions on the same resources.
+#[derive(Default)]
+struct Statement {
+    actions: BTreeSet<String>,
+    resource: &'static str,
+    condition: Option<Value>,
+}
+
+/// Where an operation is allowed: the statement's name, the resources and what else must hold.
+fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
+    let operation = call.operation.as_deref().unwrap();
+    let about = call.about.as_deref().unwrap_or_default();
+    let is_ours = |start: &str| assert!(about.starts_with(start), "{call:?}");
+    match (call.service.as_str(), operation) {
+        ("lambda", "ListFunctions" | "ListEventSourceMappings") | ("monitoring", _) => {
+            ("Look", "*", None)
+        }
+        ("lambda", operation) if operation.ends_with("EventSourceMapping") => (
+            "EventSources",
+            "arn:aws:lambda:REGION:ACCOUNT:event-source-mapping:*",
+            Some(json!({"ArnLike": {"lambda:FunctionArn": FUNCTIONS}})),
+        ),
+        ("lambda", _) => {
+            // By name, or by ARN where tags are meant.
+            let name = about.rsplit(":function:").next().unwrap_or_default();
+            assert!(name.starts_with("prod-"), "{call:?}");
+            ("Functions", FUNCTIONS, None)
+        }
+        ("events", _) => {
+            is_ours("prod-");
+            let rules = "arn:aws:events:REGION:ACCOUNT:rule/ENVIRONMENT-*";
+            ("Schedules", rules, None)
+        }
+        ("logs", _) => {
+            is_ours("/aws/lambda/prod-");
+            let groups = "arn:aws:logs:REGION:ACCOUNT:log-group:/aws/lambda/ENVIRONMENT-*";
+            ("LogGroups", groups, None)
+        }
+        ("s3", _) => {
+            is_ours("/packages/verdigris/");
+            ("LargePackages", "arn:aws:s3:::BUCKET/verdigris/*", None)
+        }
+        other => panic!("{other:?} has no place in the policy yet"),
+    }
+}
+
+/// IAM's name of what a call needs.
+fn action(call: &Call) -> String {
+    let operation = call.operation.as_deref().unwrap();
+    match (call.service.as_str(), operation) {
+        ("monitoring", operation) => format!("cloudwatch:{operation}"),
+        // There is no right to ask for an object's head alone.
+        ("s3", "HeadObject") => "s3:GetObject".to_owned(),
+        (service, operation) => format!("{service}:{operation}"),
+    }
+}
+
+/// What AWS asks for beside the right to make a call: with which call, what, on what, and under which condition.
+fn beside() -> [(&'static str, &'static str, Statement); 2] {
+    let one = |action: &str, resource, condition| Statement {
+        actions: BTreeSet::from([action.to_owned()]),
+        resource,
+        condition,
+    };
+    let passed = json!({"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}});
+    [
+        (
+            "CreateFunction",
+            "RoleOfFunctions",
+            one("iam:PassRole", "ROLE", Some(passed)),
+        ),
+        // Without it the answer comes without tags, and nothing would be known as ours.
+        (
+            "GetFunction",
+            "Functions",
+            one("lambda:ListTags", FUNCTIONS, None),
+        ),
+    ]
+}
+
+fn policy(calls: &[Call]) -> Value {
+    let mut statements: BTreeMap<&str, Statement> = BTreeMap::new();
+    for call in calls {
+        let (name, resource, condition) = place(call);
+        let statement = statements.entry(name).or_insert_with(|| Statement {
+            resource,
+            condition,
+            ..Statement::default()
+        });
+        statement.actions.insert(action(call));
+    }
+    for (with, name, needed) in beside() {
+        let is_sent = |call: &Call| call.operation.as_deref() == Some(with);
+        assert!(calls.iter().any(is_sent), "{with}");
+        let statement = statements.entry(name).or_insert_with(|| Statement {
+            resource: needed.resource,
+            condition: needed.condition,
+            ..Statement::default()
+        });
+        statement.actions.extend(needed.actions);
+    }
+    let statements = statements.into_iter().map(|(name, it)| {
+        let mut told =
+            json!({"Sid": name, "Effect": "Allow", "Action": it.actions, "Resource": it.resource});
+        if let Some(condition) = it.condition {
+            told["Condition"] = condition;
+        }
+        told
+    });
+    json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
+}
+
+/// What only some manifests ask for, and AWS then asks of whoever makes or changes the function. No call of ours shows it.
+fn extras() -> Value {
+    let allow = |name: &str, actions: &[&str], resource: &str| json!({"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resource});
+    let mut keys = allow(
+        "KeysOfVariables",
+        &["kms:CreateGrant", "kms:Decrypt", "kms:Encrypt"],
+        "KEY",
+    );
+    keys["Condition"] = json!({"StringEquals": {"kms:ViaService": "lambda.REGION.amazonaws.com"}});
+    json!({"Version": "2012-10-17", "Statement": [
+        allow("FileSystems", &["elasticfilesystem:DescribeMountTargets"], "*"),
+        allow(
+            "Images",
+            &[
+                "ecr:BatchGetImage",
+                "ecr:GetDownloadUrlForLayer",
+                "ecr:GetRepositoryPolicy",
+                "ecr:SetRepositoryPolicy",
+            ],
+            "arn:aws:ecr:REGION:ACCOUNT:repository/REPOSITORY",
+        ),
+        keys,
+        allow("Layers", &["lambda:GetLayerVersion"], "arn:aws:lambda:REGION:*:layer:*:*"),
+        allow(
+            "Networks",
+            &["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
+            "*",
+        ),
+    ]})
+}
+
+/// A release with other options of its address and its queue, and with a log group.
+fn other(fixture: &Fixture) -> Made {
+    fixture.release_with("other", &[stock(), reorder()], |name, function| {
+        let mut aws = AwsFunction {
+            logs: Some(Logs {
+                format: LogFormat::Text,
+                retention: Some(30),
+                ..Logs::default()
+            }),
+            ..AwsFunction::default()
+        };
+        if *name == stock() {
+            aws.url = Some(UrlOptions {
+                auth: UrlAuth::Iam,
+                stream: false,
+                cors: Some(Cors::default()),
+            });
+        } else {
+            let mut queue = QueueOptions::default();
+            queue.batch.batch = Some(7);
+            aws.queue = Some(queue);
+        }
+        function.aws = Some(Box::new(aws));
+    })
+}
+
+async fn live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
+    cloud.stage(&made.release, &made.package).await.unwrap();
+    let release = made.release.digest;
+    cloud.promote(&fixture.scope(), release).await.unwrap();
+    cloud.observe(&fixture.scope()).await.unwrap();
+}
+
+/// A service gets all that can be asked for, loses it again, and goes.
+async fn life(endpoint: &url::Url) {
+    let options = AwsOptions {
+        keep_versions: 0,
+        ..aws(endpoint, Duration::ZERO)
+    };
+    let cloud = Patient(AwsCloud::new(options).await);
+    let fixture = Fixture::new(0);
+    let scope = fixture.scope();
+    let plain = fixture.release("plain");
+    live(&cloud, &fixture, &plain).await;
+    let retracted = cloud.retract(&scope, plain.release.digest).await;
+    retracted.unwrap();
+    live(&cloud, &fixture, &plain).await;
+    live(&cloud, &fixture, &full(&fixture, "full")).await;
+    live(&cloud, &fixture, &other(&fixture)).await;
+    // Settings alone: the code is what was sent last.
+    let larger = fixture.release_with("other", &[stock(), reorder()], |_, function| {
+        function.memory = Megabytes(512);
+    });
+    cloud.stage(&larger.release, &larger.package).await.unwrap();
+    for percent in [20, 0] {
+        let share = Percent::new(percent).unwrap();
+        let shifted = cloud.shift(&scope, larger.release.digest, share).await;
+        shifted.unwrap();
+    }
+    live(&cloud, &fixture, &larger).await;
+    // Nothing over HTTP any more.
+    let silent = fixture.release_with("silent", &[stock(), reorder()], |_, function| {
+        function.http = None;
+    });
+    live(&cloud, &fixture, &silent).await;
+    // And one function less.
+    live(&cloud, &fixture, &fixture.release_of("few", &[stock()])).await;
+    cloud.inventory().await.unwrap();
+    cloud.prune(&scope).await.unwrap();
+}
+
+/// What our own endpoint does not have, on a server that is not ours.
+async fn around(endpoint: &url::Url) {
+    let options = AwsOptions {
+        bucket: Some("packages".to_owned()),
+        ..aws(endpoint, Duration::ZERO)
+    };
+    let cloud = AwsCloud::new(options).await;
+    let fixture = Fixture::new(1);
+    let noise = "x".repeat(51 << 20);
+    let handler = "def handler(event, context): pass";
+    let large = fixture.release_of_code(&noise, &[stock()], handler);
+    cloud.stage(&large.release, &large.package).await.unwrap();
+    let source = MetricSource::CloudWatch(CloudWatchQuery {
+        namespace: "AWS/Lambda".to_owned(),
+        metric: "Errors".to_owned(),
+        dimensions: BTreeMap::new(),
+        statistic: "Sum".to_owned(),
+        over: Duration::from_secs(300),
+    });
+    let question = MetricQuestion {
+        source: &source,
+        service: &fixture.service.service,
+        slot: Slot::Green,
+        until: "2026-11-21T10:00:00Z".parse::<Timestamp>().unwrap(),
+    };
+    // This server does not speak the vendor's newest protocol; what counts is what it was asked.
+    drop(cloud.metric(&question).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_policy_allows_what_we_ask_of_aws_and_nothing_else() {
+    let local = Local::at_once().await;
+    let checker = Checker::before(&local.endpoint.url).await;
+    life(&checker.address).await;
+    let mut calls = checker.end().await;
+    is_clean(&calls, 38);
+    let peer = peers::moto().await;
+    peers::create_bucket(&peer.endpoint, "packages").await;
+    let checker = Checker::before(&peer.endpoint).await;
+    around(&checker.address).await;
+    calls.extend(checker.end().await);
+    let seen = calls.iter().filter_map(|it| it.operation.clone()).collect();
+    let named = named_in("src/cloud/aws", OPERATIONS);
+    all_were_seen(&named, &seen, "the life of an AWS service");
+    is_written("aws-policy.json", &policy(&calls));
+    is_written("aws-policy-extras.json", &extras());
+}

@@ -1,0 +1,625 @@
+"""Asks a Lambda endpoint what the real service was asked, and holds its answers against what the real service said.
+
+usage: python lambda_recorded.py ENDPOINT ACCOUNT REGION
+
+What is expected here was recorded on AWS between November 2025 and January 2026: statuses, error codes, messages, states, ARNs, which
+revision equals which, and which members an answer has. Prints one line of JSON for each group: how many answers there are, and which of
+them differ, how.
+"""
+
+import hashlib
+import base64
+import io
+import json
+import sys
+import time
+import zipfile
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+FUNCTION = {
+    "Architectures", "CodeSha256", "CodeSize", "Description", "EphemeralStorage", "FunctionArn", "FunctionName", "Handler",
+    "LastModified", "LoggingConfig", "MemorySize", "PackageType", "RevisionId", "Role", "Runtime", "SnapStart", "Timeout",
+    "TracingConfig", "Version",
+}
+RUNNING = FUNCTION | {"RuntimeVersionConfig", "State"}
+PENDING = RUNNING | {"StateReason", "StateReasonCode"}
+SETTLED = RUNNING | {"LastUpdateStatus"}
+UPDATING = SETTLED | {"LastUpdateStatusReason", "LastUpdateStatusReasonCode"}
+ALIAS = {"AliasArn", "Description", "FunctionVersion", "Name", "RevisionId"}
+URL_MADE = {"AuthType", "CreationTime", "FunctionArn", "FunctionUrl"}
+URL = URL_MADE | {"InvokeMode", "LastModifiedTime"}
+
+GONE = (404, "ResourceNotFoundException")
+WRONG = (400, "InvalidParameterValueException")
+MALFORMED = (400, "ValidationException")
+CONFLICT = (409, "ResourceConflictException")
+STALE = (412, "PreconditionFailedException",
+         "The Revision Id provided does not match the latest Revision Id. Call the GetFunction/GetAlias API to retrieve the latest Revision Id")
+STALE_POLICY = (412, "PreconditionFailedException",
+                "The Revision Id provided does not match the latest Revision Id. Call the GetPolicy API to retrieve the latest Revision Id")
+NOT_THERE = (*GONE, "The resource you requested does not exist.")
+MISMATCH = (*WRONG, "The derived qualifier from the function name does not match the specified qualifier.")
+NO_WARM = (404, "ProvisionedConcurrencyConfigNotFoundException", "No Provisioned Concurrency Config found for this function")
+NEVER = "5ca1ab1e-0000-0000-0000-000000000000"
+
+
+def pattern(value, member, regex):
+    text = f"1 validation error detected: Value '{value}' at '{member}' failed to satisfy constraint: "
+    return (*MALFORMED, f"{text}Member must satisfy regular expression pattern: {regex}")
+
+
+def package(word):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("index.py"), f"def handler(event, context):\n    return '{word}'\n")
+    return buffer.getvalue()
+
+
+def digest(content):
+    return base64.b64encode(hashlib.sha256(content).digest()).decode()
+
+
+class Group:
+    """Questions about one function of its own, and the answers that differ."""
+
+    def __init__(self, client, name, account, region):
+        self.client, self.name = client, name
+        self.account, self.region = account, region
+        self.role = f"arn:aws:iam::{account}:role/functions"
+        self.asked, self.differ, self.revisions = 0, [], {}
+
+    def arn(self, rest=""):
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{self.name}{rest}"
+
+    def other(self, name):
+        return f"arn:aws:lambda:{self.region}:{self.account}:function:{name}"
+
+    def say(self, what, was, wanted):
+        self.differ.append(f"{what}: {was!r} and not {wanted!r}")
+
+    def call(self, operation, **params):
+        params = {"FunctionName": self.name, **params}
+        if params["FunctionName"] is None:
+            del params["FunctionName"]
+        return getattr(self.client, operation)(**params)
+
+    def no(self, what, told, operation, **params):
+        """A refusal: status, code, message."""
+        self.asked += 1
+        try:
+            answer = self.call(operation, **params)
+        except ClientError as error:
+            was = (error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"],
+                   error.response["Error"].get("Message"))
+            if was != told:
+                self.say(what, was, told)
+            return
+        self.say(what, answer["ResponseMetadata"]["HTTPStatusCode"], told)
+
+    def yes(self, what, status, operation, told=None, members=None, revision=None, **params):
+        """An answer: its status, some of its members with their values, all of its members by name, which revision it has."""
+        self.asked += 1
+        try:
+            answer = self.call(operation, **params)
+        except ClientError as error:
+            self.say(what, str(error), status)
+            return {}
+        was = answer.pop("ResponseMetadata")["HTTPStatusCode"]
+        if was != status:
+            self.say(what, was, status)
+        config = answer.get("Configuration", answer)
+        for name, value in (told or {}).items():
+            if config.get(name) != value:
+                self.say(f"{what}.{name}", config.get(name), value)
+        if members is not None and set(config) != members:
+            self.say(f"{what}'s members", sorted(set(config) - members), sorted(members - set(config)))
+        if revision:
+            self.is_revision(what, revision, config.get("RevisionId"))
+        return answer
+
+    def is_revision(self, what, label, found):
+        """Equal labels are equal revisions, and different ones are different."""
+        known = self.revisions.setdefault(label, found)
+        same = [other for other, value in self.revisions.items() if value == found and other != label]
+        if known != found or same or not found:
+            self.say(f"{what}'s revision", same or "another", label)
+
+    def make(self, **params):
+        made = {"Runtime": "python3.12", "Role": self.role, "Handler": "index.handler", "Code": {"ZipFile": package("one")}}
+        return {**made, **params}
+
+    def settle(self, version=None):
+        """Until nothing is under way; GetFunction is asked, and its answers are not held against anything."""
+        named = {"Qualifier": version} if version else {}
+        for _ in range(400):
+            config = self.call("get_function", **named)["Configuration"]
+            if config["State"] == "Active" and config.get("LastUpdateStatus") != "InProgress":
+                return
+            time.sleep(0.02)
+
+    def ready(self, **params):
+        self.call("create_function", **self.make(**params))
+        self.settle()
+
+
+GROUPS = []
+
+
+def group(work):
+    GROUPS.append(work)
+    return work
+
+
+@group
+def lifecycle(g):
+    env = {"Variables": {}}
+    g.yes("create", 201, "create_function", {"State": "Pending", "StateReasonCode": "Creating", "FunctionArn": g.arn(), "Version": "$LATEST"},
+          PENDING | {"Environment"}, "1", **g.make(Environment=env, MemorySize=256))
+    g.settle()
+    got = g.yes("get", 200, "get_function", {"State": "Active", "LastUpdateStatus": "Successful"}, SETTLED | {"Environment"}, "2")
+    if set(got) - {"Tags"} != {"Code", "Configuration"} or set(got.get("Code", [])) != {"Location", "RepositoryType"}:
+        g.say("get's parts", sorted(got), ["Code", "Configuration"])
+    g.yes("configure", 200, "update_function_configuration",
+          {"State": "Active", "LastUpdateStatus": "InProgress", "LastUpdateStatusReasonCode": "Creating", "MemorySize": 512,
+           "LastUpdateStatusReason": "The function is being created."},
+          UPDATING | {"Environment"}, "3", Description="Changed", MemorySize=512, Environment={"Variables": {"ENV_A": "a"}})
+    g.settle()
+    g.yes("get after it", 200, "get_function", {"LastUpdateStatus": "Successful"}, SETTLED | {"Environment"}, "4")
+    g.yes("update code", 200, "update_function_code", {"LastUpdateStatus": "InProgress", "CodeSha256": digest(package("two"))},
+          UPDATING | {"Environment"}, "5", ZipFile=package("two"))
+    g.settle()
+    g.yes("get after that", 200, "get_function", {"LastUpdateStatus": "Successful"}, SETTLED | {"Environment"}, "6")
+    g.yes("delete", 204, "delete_function")
+    g.no("delete again", (*GONE, f"Function not found: {g.arn()}"), "delete_function")
+
+
+@group
+def updates_that_change_nothing(g):
+    g.ready()
+    for round_, (first, then) in enumerate([("2", "3"), ("4", "5")]):
+        g.yes(f"update {round_}", 200, "update_function_configuration", {"State": "Active", "LastUpdateStatus": "InProgress"},
+              UPDATING, first, Description="the same")
+        g.settle()
+        g.yes(f"configuration {round_}", 200, "get_function_configuration", {"LastUpdateStatus": "Successful"}, SETTLED, then)
+        g.yes(f"get {round_}", 200, "get_function", {"LastUpdateStatus": "Successful"}, SETTLED, then)
+
+
+@group
+def updates_at_once(g):
+    g.ready()
+    busy = (*CONFLICT, f"The operation cannot be performed at this time. An update is in progress for resource: {g.arn()}")
+    g.call("update_function_code", ZipFile=package("two"))
+    g.no("code during code", busy, "update_function_code", ZipFile=package("three"))
+    g.settle()
+    g.call("update_function_configuration", Description="one")
+    g.no("settings during settings", busy, "update_function_configuration", Description="two")
+
+
+@group
+def published_on_creation(g):
+    g.yes("create", 201, "create_function", {"State": "Pending", "Version": "1", "FunctionArn": g.arn()}, PENDING, "1", **g.make(Publish=True))
+    g.settle()
+    g.settle("1")
+    g.yes("get", 200, "get_function", {"Version": "$LATEST", "FunctionArn": g.arn()}, SETTLED, "2")
+    g.yes("get version", 200, "get_function", {"Version": "1", "FunctionArn": g.arn(":1"), "State": "Active"}, SETTLED, "3", Qualifier="1")
+    g.yes("get latest", 200, "get_function", {"Version": "$LATEST", "FunctionArn": g.arn(":$LATEST")}, SETTLED, "2", Qualifier="$LATEST")
+    listed = g.yes("list", 200, "list_versions_by_function")
+    if [one["Version"] for one in listed.get("Versions", [])] != ["$LATEST", "1"]:
+        g.say("list", listed, ["$LATEST", "1"])
+    g.yes("publish again", 201, "publish_version", {"Version": "1", "FunctionArn": g.arn(":1"), "LastUpdateStatus": "Successful"}, SETTLED, "3")
+    listed = g.yes("list after it", 200, "list_versions_by_function")
+    if len(listed.get("Versions", [])) != 2:
+        g.say("list after it", listed, 2)
+
+
+@group
+def versions(g):
+    g.yes("create", 201, "create_function", {"Version": "$LATEST", "State": "Pending"}, PENDING, "1", **g.make(Description="none"))
+    g.settle()
+    g.yes("get", 200, "get_function", {"Version": "$LATEST"}, SETTLED, "2")
+    g.yes("update", 200, "update_function_configuration", {"LastUpdateStatus": "InProgress"}, UPDATING, "3", Description="first")
+    g.settle()
+    g.yes("get updated", 200, "get_function", {"Description": "first"}, SETTLED, "4")
+    g.yes("publish", 201, "publish_version", {"Version": "1", "Description": "said here", "State": "Active", "LastUpdateStatus": "Successful"},
+          SETTLED, "5", Description="said here")
+    g.yes("get version", 200, "get_function", {"Version": "1", "Description": "said here"}, SETTLED, "5", Qualifier="1")
+    g.yes("its settings", 200, "get_function_configuration", {"Version": "1"}, SETTLED, "5", Qualifier="1")
+    g.yes("update again", 200, "update_function_configuration", {"LastUpdateStatus": "InProgress"}, UPDATING, "6", Description="second")
+    g.yes("the version meanwhile", 200, "get_function", {"Description": "said here", "LastUpdateStatus": "Successful"}, SETTLED, "5", Qualifier="1")
+    g.settle()
+    g.yes("publish second", 201, "publish_version", {"Version": "2", "Description": "second"}, SETTLED, "7")
+    g.yes("publish unchanged", 201, "publish_version", {"Version": "2", "Description": "second"}, SETTLED, "7")
+    listed = g.yes("list", 200, "list_versions_by_function").get("Versions", [])
+    if [one["Version"] for one in listed] != ["$LATEST", "1", "2"] or any(set(one) != FUNCTION for one in listed):
+        extra = sorted({name for one in listed for name in set(one) ^ FUNCTION})
+        g.say("list", [[one["Version"] for one in listed], extra], ["$LATEST", "1", "2"])
+    g.call("delete_function", Qualifier="1")
+    listed = g.yes("list after a deletion", 200, "list_versions_by_function").get("Versions", [])
+    if [one["Version"] for one in listed] != ["$LATEST", "2"]:
+        g.say("list after a deletion", listed, ["$LATEST", "2"])
+
+
+@group
+def publishing_what_somebody_changed(g):
+    g.ready()
+    g.yes("get", 200, "get_function", {"Version": "$LATEST"}, SETTLED, "2")
+    g.no("by another revision", STALE, "publish_version", RevisionId=NEVER)
+    current = digest(package("one"))
+    g.no("by another digest", (*WRONG, "CodeSHA256 (somenonexistentsha256) is different from current CodeSHA256 in $LATEST "
+                               f"({current}). Please try again with the CodeSHA256 in $LATEST."),
+         "publish_version", CodeSha256="somenonexistentsha256")
+    g.yes("by the right digest", 201, "publish_version", {"Version": "1"}, SETTLED, "3", CodeSha256=current)
+
+
+@group
+def code_published_at_once(g):
+    g.ready()
+    g.yes("get", 200, "get_function", {"Version": "$LATEST"}, SETTLED, "2")
+    g.yes("update", 200, "update_function_code", {"Version": "1", "State": "Pending", "StateReasonCode": "Creating", "FunctionArn": g.arn(":1")},
+          PENDING, "3", ZipFile=package("two"), Publish=True)
+    g.yes("get version", 200, "get_function", {"Version": "1", "State": "Pending"}, PENDING, "3", Qualifier="1")
+    g.yes("get latest", 200, "get_function", {"LastUpdateStatus": "InProgress", "FunctionArn": g.arn(":$LATEST")}, UPDATING, "4", Qualifier="$LATEST")
+
+
+@group
+def revisions(g):
+    g.ready()
+    g.yes("get", 200, "get_function", None, SETTLED, "2")
+    g.no("code", STALE, "update_function_code", ZipFile=package("two"), RevisionId=NEVER)
+    g.yes("code with it", 200, "update_function_code", None, UPDATING, "3", ZipFile=package("two"), RevisionId=g.revisions["2"])
+    g.settle()
+    g.yes("get after it", 200, "get_function", None, SETTLED, "4")
+    g.no("settings", STALE, "update_function_configuration", Description="x", RevisionId=g.revisions["3"])
+    g.yes("settings with it", 200, "update_function_configuration", None, UPDATING, "5", Description="x", RevisionId=g.revisions["4"])
+    g.settle()
+    g.yes("get after that", 200, "get_function", None, SETTLED, "6")
+    g.no("version", STALE, "publish_version", RevisionId=NEVER)
+    g.yes("version with it", 201, "publish_version", None, SETTLED, "v1", RevisionId=g.revisions["6"])
+    g.yes("get version", 200, "get_function", None, SETTLED, "v1", Qualifier="1")
+    g.yes("latest moved", 200, "get_function", None, SETTLED, "7")
+    g.yes("alias", 201, "create_alias", None, ALIAS, "a1", Name="mine", FunctionVersion="1")
+    g.yes("latest did not", 200, "get_function", None, SETTLED, "7")
+    g.yes("nor the version", 200, "get_function", None, SETTLED, "v1", Qualifier="1")
+    g.no("alias stale", STALE, "update_alias", Name="mine", RevisionId=NEVER)
+    g.yes("alias with it", 200, "update_alias", {"Description": "changed"}, ALIAS, "a2", Name="mine", RevisionId=g.revisions["a1"], Description="changed")
+    g.call("add_permission", StatementId="s3", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com")
+    g.no("permission stale", STALE_POLICY, "add_permission", StatementId="s4", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com", RevisionId=NEVER)
+
+
+@group
+def aliases(g):
+    g.ready(Environment={"Variables": {"stage": "one"}})
+    g.yes("publish", 201, "publish_version", {"Version": "1"}, SETTLED | {"Environment"}, "v1")
+    g.call("update_function_configuration", Environment={"Variables": {"stage": "two"}})
+    g.settle()
+    g.yes("publish another", 201, "publish_version", {"Version": "2"}, SETTLED | {"Environment"}, "v2")
+    weights = {"AdditionalVersionWeights": {"2": 0.2}}
+    shared = {"AliasArn": g.arn(":shared"), "Description": "own", "FunctionVersion": "1", "RoutingConfig": weights}
+    g.yes("create", 201, "create_alias", shared, ALIAS | {"RoutingConfig"}, "a1", Name="shared", FunctionVersion="1", Description="own", RoutingConfig=weights)
+    g.yes("get", 200, "get_alias", shared, ALIAS | {"RoutingConfig"}, "a1", Name="shared")
+    told = {"FunctionArn": g.arn(":shared"), "Version": "1"}
+    g.yes("its function", 200, "get_function", told, SETTLED | {"Environment"}, "v1", Qualifier="shared")
+    g.yes("its function by ARN", 200, "get_function", told, SETTLED | {"Environment"}, "v1", FunctionName=g.arn(":shared"))
+    g.no("absent", (*GONE, f"Function not found: {g.arn(':absent')}"), "get_function", Qualifier="absent")
+    g.no("absent by ARN", (*GONE, f"Function not found: {g.arn(':absent')}"), "get_function", FunctionName=g.arn(":absent"))
+    g.yes("create plain", 201, "create_alias", {"Description": ""}, ALIAS, "a2", Name="plain", FunctionVersion="1")
+    g.yes("get plain", 200, "get_alias", {"Description": ""}, ALIAS, "a2", Name="plain")
+    g.yes("create second", 201, "create_alias", {"FunctionVersion": "2"}, ALIAS, "a3", Name="second", FunctionVersion="2")
+    names = lambda **more: [one["Name"] for one in g.yes("list", 200, "list_aliases", **more).get("Aliases", [])]  # noqa: E731
+    if (names(), names(FunctionVersion="1")) != (["plain", "second", "shared"], ["plain", "shared"]):
+        g.say("list", names(), ["plain", "second", "shared"])
+    g.yes("unshare", 200, "update_alias", {"FunctionVersion": "1", "Description": "own"}, ALIAS, "a4", Name="shared", RoutingConfig={"AdditionalVersionWeights": {}})
+    g.yes("get unshared", 200, "get_alias", None, ALIAS, "a4", Name="shared")
+    g.yes("delete", 204, "delete_alias", Name="shared")
+    g.yes("delete what is not there", 204, "delete_alias", Name="shared")
+    g.no("update what is not there", (*GONE, f"Alias not found: {g.arn(':shared')}"), "update_alias", Name="shared", Description="x")
+    g.no("get what is not there", (*GONE, f"Cannot find alias arn: {g.arn(':shared')}"), "get_alias", Name="shared")
+    if names() != ["plain", "second"]:
+        g.say("list after a deletion", names(), ["plain", "second"])
+
+
+@group
+def alias_refusals(g):
+    g.ready(Publish=True)
+    g.call("update_function_configuration", Description="x")
+    g.settle()
+    g.call("publish_version")
+    new = lambda **more: {"Name": "custom", "FunctionVersion": "1", **more}  # noqa: E731
+    weights = lambda **some: {"AdditionalVersionWeights": some}  # noqa: E731
+    g.no("two weights", (*WRONG, "Number of items in AdditionalVersionWeights cannot be greater than 1"),
+         "create_alias", **new(RoutingConfig=weights(**{"1": 0.8, "2": 0.2})))
+    for value, shown in [(2, "2.0"), (-1, "-1.0")]:
+        g.no(f"weight {value}", (*MALFORMED, f"1 validation error detected: Value '{{2={shown}}}' at 'routingConfig.additionalVersionWeights' failed to "
+             "satisfy constraint: Map value must satisfy constraint: [Member must have value less than or equal to 1.0, Member must have value "
+             "greater than or equal to 0.0, Member must not be null]"), "create_alias", **new(RoutingConfig=weights(**{"2": value})))
+    g.no("the same version", (*WRONG, "Invalid function version 1. Function version 1 is already included in routing configuration."),
+         "create_alias", **new(RoutingConfig=weights(**{"1": 0.5})))
+    g.no("no such version", (*GONE, f"Function not found: {g.arn(':10')}"), "create_alias", **new(FunctionVersion="10", RoutingConfig=weights(**{"2": 0.5})))
+    g.no("no such weight", (*GONE, f"Function not found: {g.arn(':10')}"), "create_alias", **new(RoutingConfig=weights(**{"10": 0.5})))
+    g.no("latest with a weight", (*WRONG, "$LATEST is not supported for an alias pointing to more than 1 version"),
+         "create_alias", **new(FunctionVersion="$LATEST", RoutingConfig=weights(**{"1": 0.5})))
+    g.no("latest as a weight", (*MALFORMED, "1 validation error detected: Value '{$LATEST=0.5}' at 'routingConfig.additionalVersionWeights' failed to satisfy "
+         "constraint: Map keys must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater than or equal to "
+         "1, Member must satisfy regular expression pattern: [0-9]+]"), "create_alias", **new(RoutingConfig=weights(**{"$LATEST": 0.5})))
+    g.yes("on latest", 201, "create_alias", {"FunctionVersion": "$LATEST"}, ALIAS, Name="latest", FunctionVersion="$LATEST")
+    absent = f"{g.name}-unknown"
+    g.no("no such function", (*GONE, f"Function not found: {g.other(absent)}:1"), "create_alias", FunctionName=absent, **new())
+    g.yes("empty weights", 201, "create_alias", None, ALIAS, Name="empty", FunctionVersion="1", RoutingConfig=weights())
+    g.yes("create", 201, "create_alias", None, ALIAS | {"RoutingConfig"}, **new(RoutingConfig=weights(**{"2": 0.5})))
+    g.no("create again", (*CONFLICT, f"Alias already exists: {g.arn(':custom')}"), "create_alias", **new())
+    g.yes("a date for a name", 201, "create_alias", {"AliasArn": g.arn(":2024-01-02")}, ALIAS, Name="2024-01-02", FunctionVersion="1")
+    g.no("a number for a name", pattern("2024", "name", "(?!^[0-9]+$)([a-zA-Z0-9-_]+)"), "create_alias", Name="2024", FunctionVersion="1")
+
+
+@group
+def what_is_not_there(g):
+    for operation in ("delete_function", "get_function", "get_function_configuration", "get_function_concurrency"):
+        g.no(operation, (*GONE, f"Function not found: {g.arn()}"), operation)
+    g.no("url", NOT_THERE, "get_function_url_config")
+    g.no("asynchronous", (*GONE, f"The function {g.arn(':$LATEST')} doesn't have an EventInvokeConfig"), "get_function_event_invoke_config")
+    g.no("delete a version", (*GONE, f"Function not found: {g.arn()}"), "delete_function", Qualifier="1")
+    for operation in ("get_function", "get_function_configuration"):
+        g.no(f"{operation} by name and another", MISMATCH, operation, FunctionName=f"{g.name}:$LATEST", Qualifier="1")
+        g.no(f"{operation} by name and the same", (*GONE, f"Function not found: {g.arn(':$LATEST')}"), operation,
+             FunctionName=f"{g.name}:$LATEST", Qualifier="$LATEST")
+        g.no(f"{operation} elsewhere", (*GONE, f"Functions from 'ap-southeast-7' are not reachable in this region ('{g.region}')"), operation,
+             FunctionName=f"arn:aws:lambda:ap-southeast-7:{g.account}:function:{g.name}")
+    g.no("delete by name and another", MISMATCH, "delete_function", FunctionName=f"{g.name}:$LATEST", Qualifier="1")
+    g.no("delete latest", (*WRONG, "$LATEST version cannot be deleted without deleting the function."), "delete_function",
+         FunctionName=f"{g.name}:$LATEST", Qualifier="$LATEST")
+    g.ready()
+    for operation in ("get_function", "get_function_configuration"):
+        g.no(f"{operation} of a version", (*GONE, f"Function not found: {g.arn(':1221')}"), operation, Qualifier="1221")
+    g.no("asynchronous of a version", (*GONE, f"The function {g.arn(':1221')} doesn't have an EventInvokeConfig"),
+         "get_function_event_invoke_config", Qualifier="1221")
+
+
+@group
+def tags(g):
+    g.call("create_function", **g.make(Tags={"made": "with"}))
+    g.settle()
+    got = g.yes("get", 200, "get_function")
+    if got.get("Tags") != {"made": "with"}:
+        g.say("get", got.get("Tags"), {"made": "with"})
+    arn = {"FunctionName": None, "Resource": g.arn()}
+    g.yes("list", 200, "list_tags", {"Tags": {"made": "with"}}, {"Tags"}, **arn)
+    steps = [
+        ("tag_resource", {"Tags": {"A": "a"}}, {"made": "with", "A": "a"}),
+        ("tag_resource", {"Tags": {"A": "b", "B": "b"}}, {"made": "with", "A": "b", "B": "b"}),
+        ("untag_resource", {"TagKeys": ["A"]}, {"made": "with", "B": "b"}),
+        ("untag_resource", {"TagKeys": ["F"]}, {"made": "with", "B": "b"}),
+        ("untag_resource", {"TagKeys": ["B", "F", "made"]}, {}),
+    ]
+    for at, (operation, params, left) in enumerate(steps):
+        g.yes(f"step {at}", 204, operation, **arn, **params)
+        g.yes(f"after step {at}", 200, "list_tags", {"Tags": left}, {"Tags"}, **arn)
+    g.call("delete_function")
+    gone = (*GONE, f"Function not found: {g.arn()}")
+    g.no("tag", gone, "tag_resource", **arn, Tags={"A": "a"})
+    g.no("untag", gone, "untag_resource", **arn, TagKeys=["A"])
+    g.no("list what is gone", gone, "list_tags", **arn)
+
+
+@group
+def reserved(g):
+    g.no("of what is not there", (*GONE, f"Function not found: {g.other('doesnotexist')}:$LATEST"), "put_function_concurrency",
+         FunctionName="doesnotexist", ReservedConcurrentExecutions=1)
+    g.ready()
+    g.no("of a version", (*WRONG, "This operation is permitted on Lambda functions only. Aliases and versions do not support this operation. Please specify "
+         "either a function name or an unqualified function ARN."), "put_function_concurrency", FunctionName=g.arn(":$LATEST"), ReservedConcurrentExecutions=1)
+    for number in (0, 1):
+        g.yes(f"put {number}", 200, "put_function_concurrency", {"ReservedConcurrentExecutions": number}, {"ReservedConcurrentExecutions"},
+              ReservedConcurrentExecutions=number)
+    g.yes("get", 200, "get_function_concurrency", {"ReservedConcurrentExecutions": 1}, {"ReservedConcurrentExecutions"})
+    g.yes("delete", 204, "delete_function_concurrency")
+    g.yes("get after it", 200, "get_function_concurrency", None, set())
+
+
+@group
+def provisioned(g):
+    g.ready()
+    g.yes("publish", 201, "publish_version", {"Version": "1"}, SETTLED, "1")
+    g.call("create_alias", Name="warm", FunctionVersion="1")
+    get, put, delete = (f"{it}_provisioned_concurrency_config" for it in ("get", "put", "delete"))
+    one = {"ProvisionedConcurrentExecutions": 1}
+    no_alias = (*GONE, f"Cannot find alias arn: {g.arn(':noalias')}")
+    no_version = (*GONE, f"Function not found: {g.arn(':10')}")
+    unfit = (*WRONG, "The function resource provided must be an alias or a published version.")
+    g.no("get none", NO_WARM, get, Qualifier="1")
+    g.no("get of no function", (*GONE, f"Cannot find alias arn: {g.other('doesnotexist')}:noalias"), get, FunctionName="doesnotexist", Qualifier="noalias")
+    g.no("get of no alias", no_alias, get, Qualifier="noalias")
+    g.no("get of no version", no_version, get, Qualifier="10")
+    g.no("get of latest", unfit, get, Qualifier="$LATEST")
+    g.no("delete of no function", (*GONE, f"Function not found: {g.other('doesnotexist')}:1"), delete, FunctionName="doesnotexist", Qualifier="1")
+    g.no("delete of no alias", no_alias, delete, Qualifier="noalias")
+    g.no("delete of no version", no_version, delete, Qualifier="10")
+    g.no("delete of latest", unfit, delete, Qualifier="$LATEST")
+    g.yes("delete none", 204, delete, Qualifier="1")
+    g.no("put of no alias of no function", (*GONE, f"Cannot find alias arn: {g.other('doesnotexist')}:noalias"), put, FunctionName="doesnotexist",
+         Qualifier="noalias", **one)
+    g.no("put of no function", (*GONE, f"Function not found: {g.other('doesnotexist')}:1"), put, FunctionName="doesnotexist", Qualifier="1", **one)
+    g.no("put of no alias", no_alias, put, Qualifier="noalias", **one)
+    g.no("put of no version", no_version, put, Qualifier="10", **one)
+    g.no("put of latest", (*WRONG, "Provisioned Concurrency Configs cannot be applied to unpublished function versions."), put, Qualifier="$LATEST", **one)
+    began = {"Status": "IN_PROGRESS", "RequestedProvisionedConcurrentExecutions": 1, "AvailableProvisionedConcurrentExecutions": 0,
+             "AllocatedProvisionedConcurrentExecutions": 0}
+    g.yes("on the version", 202, put, began, {*began, "LastModified"}, Qualifier="1", **one)
+    g.no("and on its alias", (*CONFLICT, "Alias can't be used for Provisioned Concurrency configuration on an already Provisioned version"), put,
+         Qualifier="warm", **one)
+    g.yes("off the version", 204, delete, Qualifier="1")
+    g.no("get it", NO_WARM, get, Qualifier="1")
+    g.yes("on the alias", 202, put, began, {*began, "LastModified"}, Qualifier="warm", **one)
+    g.no("and on its version", (*CONFLICT, "Version is pointed by a Provisioned Concurrency alias"), put, Qualifier="1", **one)
+    g.call("delete_alias", Name="warm")
+    g.no("with the alias", (*GONE, f"Cannot find alias arn: {g.arn(':warm')}"), get, Qualifier="warm")
+
+
+@group
+def asynchronous(g):
+    get, put, update, delete = (f"{it}_function_event_invoke_config" for it in ("get", "put", "update", "delete"))
+    missing = (*GONE, "The function doesn't exist.")
+    none = lambda rest: (*GONE, f"The function {g.arn(rest)} doesn't have an EventInvokeConfig")  # noqa: E731
+    g.no("put of no function", missing, put, MaximumRetryAttempts=1)
+    g.no("update of no function", missing, update, MaximumRetryAttempts=1)
+    g.no("delete of no function", none(":$LATEST"), delete)
+    g.ready()
+    g.call("publish_version")
+    g.call("create_alias", Name="later", FunctionVersion="1")
+    g.no("put nothing", (*WRONG, "You must specify at least one of error handling or destination setting."), put)
+    g.no("put of no alias", missing, put, Qualifier="absent", MaximumRetryAttempts=1)
+    plain = {"OnSuccess": {}, "OnFailure": {}}
+    members = {"DestinationConfig", "FunctionArn", "LastModified"}
+    retries, age = members | {"MaximumRetryAttempts"}, members | {"MaximumEventAgeInSeconds"}
+    on = lambda rest, **more: {"FunctionArn": g.arn(rest), "DestinationConfig": plain, **more}  # noqa: E731
+    g.yes("put retries", 200, put, on(":$LATEST", MaximumRetryAttempts=0), retries, MaximumRetryAttempts=0)
+    g.yes("put age", 200, put, on(":$LATEST", MaximumEventAgeInSeconds=60), age, MaximumEventAgeInSeconds=60)
+    g.yes("update retries", 200, update, on(":$LATEST", MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60), retries | age, MaximumRetryAttempts=1)
+    g.yes("get", 200, get, on(":$LATEST", MaximumRetryAttempts=1, MaximumEventAgeInSeconds=60), retries | age)
+    g.yes("put on the alias", 200, put, on(":later", MaximumRetryAttempts=1), retries, Qualifier="later", MaximumRetryAttempts=1)
+    g.yes("put on the version", 200, put, on(":1", MaximumRetryAttempts=1), retries, Qualifier="1", MaximumRetryAttempts=1)
+    g.no("by name and another", MISMATCH, put, FunctionName=f"{g.name}:later", Qualifier="1", MaximumRetryAttempts=1)
+    g.yes("delete", 204, delete, Qualifier="later")
+    g.no("get what is gone", none(":later"), get, Qualifier="later")
+    g.no("update what is gone", none(":later"), update, Qualifier="later", MaximumRetryAttempts=1)
+
+
+@group
+def urls(g):
+    create, get, update, delete, listed = ("create_function_url_config", "get_function_url_config", "update_function_url_config",
+                                           "delete_function_url_config", "list_function_url_configs")
+    none, open_ = {"FunctionName": "doesnotexist"}, {"AuthType": "NONE"}
+    missing = (*GONE, "Function does not exist")
+    g.no("create of no function", missing, create, **none, **open_)
+    g.no("get of no function", NOT_THERE, get, **none)
+    g.no("update of no function", missing, update, **none, **open_)
+    g.no("delete of no function", NOT_THERE, delete, **none)
+    g.no("list of no function", missing, listed, **none)
+    g.ready()
+    g.call("publish_version")
+    g.call("create_alias", Name="open", FunctionVersion="1")
+    for operation, params in [(create, open_), (get, {}), (update, open_), (delete, {})]:
+        for version in ("1", "2", "$LATEST"):
+            g.no(f"{operation} of {version}", pattern(version, "qualifier", r"((?!^\d+$)^[0-9a-zA-Z-_]+$)"), operation, Qualifier=version, **params)
+        g.no(f"{operation} of no alias", missing if operation in (create, update) else NOT_THERE, operation, Qualifier="absent", **params)
+        if operation != delete:
+            g.no(f"{operation} by ARN and another", MISMATCH, operation, FunctionName=g.arn(":open"), Qualifier="else", **params)
+    for operation, params in [(get, {}), (update, open_), (delete, {})]:
+        g.no(f"{operation} of none", NOT_THERE, operation, **params)
+    g.yes("list none", 200, listed, {"FunctionUrlConfigs": []}, {"FunctionUrlConfigs"})
+    g.yes("create", 201, create, {"FunctionArn": g.arn(), "AuthType": "NONE"}, URL_MADE, **open_)
+    g.no("create again", (*CONFLICT, f"Failed to create function url config for [functionArn = {g.arn()}]. Error message:  "
+         "FunctionUrlConfig exists for this Lambda function"), create, **open_)
+    g.yes("create on the alias", 201, create, {"FunctionArn": g.arn(":open")}, URL_MADE, Qualifier="open", **open_)
+    told = g.yes("list", 200, listed).get("FunctionUrlConfigs", [])
+    if [set(one) for one in told] != [URL, URL]:
+        g.say("list", [sorted(set(one) ^ URL) for one in told], [])
+    g.yes("get", 200, get, {"InvokeMode": "BUFFERED", "AuthType": "NONE"}, URL)
+    g.yes("update", 200, update, {"AuthType": "AWS_IAM"}, URL_MADE | {"LastModifiedTime"}, AuthType="AWS_IAM")
+    g.yes("delete", 204, delete)
+    g.no("get what is gone", NOT_THERE, get)
+    g.yes("the alias keeps its own", 200, get, {"FunctionArn": g.arn(":open"), "AuthType": "NONE"}, URL, Qualifier="open")
+
+
+@group
+def permissions(g):
+    add, get, remove = "add_permission", "get_policy", "remove_permission"
+    s3 = {"Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
+    g.no("add to no function", (*GONE, f"Function not found: {g.arn()}"), add, StatementId="s3", **s3)
+    g.no("get of no function", NOT_THERE, get)
+    g.no("remove from no function", (*GONE, f"No policy found for: {g.arn()}"), remove, StatementId="s3")
+    g.ready()
+    g.no("a dot in a name", pattern("example.com", "statementId", "([a-zA-Z0-9-_]+)"), add, StatementId="example.com", **s3)
+    g.no("by name and another", MISMATCH, add, FunctionName=f"{g.name}:alias-not-42", Qualifier="42", StatementId="s3", **s3)
+    g.no("of latest", (*WRONG, "We currently do not support adding policies for $LATEST."), add, Qualifier="$LATEST", StatementId="s3", **s3)
+    g.no("for nobody", (*WRONG, "The provided principal was invalid. Please check the principal and try again."), add, StatementId="s3",
+         Action="lambda:InvokeFunction", Principal="invalid.nonaws.com")
+    g.no("get of no version", NOT_THERE, get, Qualifier="42")
+    g.no("remove none", (*GONE, "No policy is associated with the given resource."), remove, StatementId="s3")
+    g.no("to no alias", (*GONE, f"Cannot find alias arn: {g.arn(':alias-doesnotexist')}"), add, Qualifier="alias-doesnotexist", StatementId="s3", **s3)
+    g.no("to no version", (*GONE, f"Function not found: {g.arn(':42')}"), add, Qualifier="42", StatementId="s3", **s3)
+    g.no("to a malformed one", pattern("invalid-qualifier-with-?-char", "qualifier", r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"), add,
+         Qualifier="invalid-qualifier-with-?-char", StatementId="s3", **s3)
+    bucket = "arn:aws:s3:::uploads"
+    statement = lambda name, rest="": {"Sid": name, "Effect": "Allow", "Principal": {"Service": "s3.amazonaws.com"}, "Action": "lambda:InvokeFunction",  # noqa: E731
+                                       "Resource": g.arn(rest), "Condition": {"ArnLike": {"AWS:SourceArn": bucket}}}
+    said = g.yes("add", 201, add, None, {"Statement"}, StatementId="s3", SourceArn=bucket, **s3)
+    if json.loads(said.get("Statement", "{}")) != statement("s3"):
+        g.say("add", said, statement("s3"))
+
+    def policy(what, label, *wanted, **qualifier):
+        said = g.yes(what, 200, get, None, {"Policy", "RevisionId"}, label, **qualifier)
+        told = json.loads(said.get("Policy", "{}"))
+        if told != {"Version": "2012-10-17", "Id": "default", "Statement": list(wanted)}:
+            g.say(what, told, wanted)
+
+    policy("get", "p1", statement("s3"))
+    g.no("add again", (*CONFLICT, "The statement id (s3) provided already exists. Please provide a new statement id, or remove the existing statement."),
+         add, StatementId="s3", **s3)
+    g.no("remove another", (*GONE, "Statement non-existent is not found in resource policy."), remove, StatementId="non-existent")
+    g.call("publish_version")
+    g.no("a new version has none", NOT_THERE, get, Qualifier="1")
+    g.call(add, StatementId="s3", SourceArn=bucket, Qualifier="1", **s3)
+    policy("of the version", "p2", statement("s3", ":1"), Qualifier="1")
+    g.call("create_alias", Name="open", FunctionVersion="1")
+    g.call(add, StatementId="s3", SourceArn=bucket, Qualifier="open", **s3)
+    policy("of the alias", "p3", statement("s3", ":open"), Qualifier="open")
+    g.call(add, StatementId="s4", SourceArn=bucket, **s3)
+    policy("two", "p4", statement("s3"), statement("s4"))
+    for name in ("s3", "s4"):
+        g.yes(f"remove {name}", 204, remove, StatementId=name)
+    g.no("after the last", NOT_THERE, get)
+
+
+@group
+def creation_refusals(g):
+    role = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
+    g.no("a role", pattern("r1", "role", role), "create_function", **g.make(Role="r1"))
+    g.no("two architectures", (*MALFORMED, "1 validation error detected: Value '[x86_64, arm64]' at 'architectures' failed to satisfy constraint: Member must "
+         "have length less than or equal to 1"), "create_function", **g.make(Architectures=["x86_64", "arm64"]))
+    g.no("an architecture", (*MALFORMED, "1 validation error detected: Value '[X86_64]' at 'architectures' failed to satisfy constraint: Member must satisfy "
+         "constraint: [Member must satisfy enum value set: [x86_64, arm64], Member must not be null]"), "create_function", **g.make(Architectures=["X86_64"]))
+    g.no("no zip", (*WRONG, "Could not unzip uploaded file. Please check your file, then try to upload again."), "create_function",
+         **g.make(Code={"ZipFile": b"this is not a zipfile"}))
+    large = {"LARGE": "x" * 4096}
+    text = json.dumps(large, separators=(",", ":"))
+    g.no("too much environment", (*WRONG, "Lambda was unable to configure your environment variables because the environment variables you have provided "
+         f"exceeded the 4KB limit. String measured: {text}"), "create_function", **g.make(Environment={"Variables": large}))
+    g.no("too large a zip", (413, "RequestEntityTooLargeException", "Zipped size must be smaller than 52428800 bytes"), "create_function",
+         **g.make(Code={"ZipFile": b"x" * (52428800 + 1)}))
+    near = {"NEAR": "x" * 4000}
+    g.yes("nearly too much environment", 201, "create_function", {"Environment": {"Variables": near}}, **g.make(Environment={"Variables": near}))
+    g.settle()
+    g.no("another role", pattern("r1", "role", role), "update_function_configuration", Role="r1")
+
+
+@group
+def sources(g):
+    alone = {"FunctionName": None, "UUID": "00000000-0000-0000-0000-000000000000"}
+    for operation in ("get", "update", "delete"):
+        g.no(f"{operation} of none", NOT_THERE, f"{operation}_event_source_mapping", **alone)
+    queue = f"arn:aws:sqs:{g.region}:{g.account}:orders"
+    g.no("of no function", (*WRONG, "Function does not exist"), "create_event_source_mapping", EventSourceArn=queue)
+    g.ready()
+    g.no("of nothing", (*WRONG, "Unrecognized event source."), "create_event_source_mapping")
+    stream = f"arn:aws:kinesis:{g.region}:{g.account}:stream/orders"
+    g.no("without a start", (*WRONG, "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null."),
+         "create_event_source_mapping", EventSourceArn=stream)
+    g.no("with a strange start", (*MALFORMED, "1 validation error detected: Value 'invalid' at 'startingPosition' failed to satisfy constraint: Member must "
+         "satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"), "create_event_source_mapping", EventSourceArn=stream, StartingPosition="invalid")
+
+
+def main():
+    endpoint, account, region = sys.argv[1:]
+    # What is malformed must reach the endpoint.
+    settings = Config(retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=False)
+    client = boto3.client("lambda", endpoint_url=endpoint, region_name=region, aws_access_key_id=account, aws_secret_access_key="test", config=settings)
+    for work in GROUPS:
+        told = Group(client, f"recorded-{work.__name__.replace('_', '-')}"[:60], account, region)
+        work(told)
+        print(json.dumps({"group": work.__name__, "asked": told.asked, "differ": told.differ}), flush=True)
+
+
+main()
