@@ -81,6 +81,10 @@ pub(super) fn with_everything(version: u8) -> Release {
         auth: Some(auth),
         sticky: [("KEY".to_owned(), key)].into(),
         preview: true,
+        api: Some(ApiFront {
+            path: "shop/stock".to_owned(),
+            ..ApiFront::default()
+        }),
         ..much()
     };
     without_queues(asking(version, app))

@@ -21,9 +21,11 @@ use super::{
 use crate::policies::{all_were_seen, is_written, named_in};
 
 /// What Azure asks for beside the right to make a call.
-const BESIDE: [&str; 3] = [
-    // An app is put on a plan.
+const BESIDE: [&str; 5] = [
+    // An app is put on a plan, into a subnet, and takes an identity.
     "Microsoft.Web/serverfarms/join/action",
+    "Microsoft.Network/virtualNetworks/subnets/join/action",
+    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
     // The hosts that take packages ask for these instead of looking at paths.
     "Microsoft.Web/sites/publish/Action",
     "Microsoft.Web/sites/slots/publish/Action",
