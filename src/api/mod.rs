@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    act::{hooks, tokens::Tokens},
+    act::{adopt, hooks, talk, tokens::Tokens},
     door::Doors,
     read::{events, fleet, services, stream},
 };
@@ -82,6 +82,18 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         (
             "/api/v1/services/{environment}/{name}/why",
             get(services::why),
+        ),
+        (
+            "/api/v1/services/{environment}/{name}/logs",
+            get(talk::logs),
+        ),
+        (
+            "/api/v1/services/{environment}/{name}/invoke",
+            post(talk::invoke),
+        ),
+        (
+            "/api/v1/services/{environment}/{name}/adopt",
+            get(adopt::look).post(adopt::adopt),
         ),
         ("/api/v1/rollouts", get(fleet::rollouts)),
         ("/api/v1/plan", get(fleet::plan)),

@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use super::{
-    act::{self, hooks},
+    act::{self, adopt, hooks, talk},
     metrics,
     read::{events, fleet, services, stream},
 };
@@ -50,6 +50,10 @@ use super::{
         act::reconcile,
         act::approve,
         act::reconcile_all,
+        adopt::look,
+        adopt::adopt,
+        talk::logs,
+        talk::invoke,
         hooks::hook,
         metrics::metrics,
         document

@@ -103,7 +103,7 @@ impl Command {
             Self::Local(local) => local.run(screen).await,
             Self::Plan(plan) => plan.run(screen).await,
             Self::Validate(validate) => validate.run(screen),
-            Self::Import(import) => import.run(screen),
+            Self::Import(import) => import.run(screen).await,
             Self::Schema(schema) => schema.run(screen),
             Self::Remote(remote) => remote.run(screen).await,
             Self::Completions(completions) => completions.run(screen),

@@ -7,12 +7,14 @@
 pub mod aws;
 pub mod azure;
 pub mod fake;
+pub mod operate;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+use self::operate::Operate;
 use crate::{
     desired::Release,
     manifest::gates::MetricSource,
@@ -74,6 +76,11 @@ pub trait Cloud: fmt::Debug + Send + Sync {
 
     /// Deletes everything of ours that belongs to the service.
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError>;
+
+    /// What it answers beside rollouts; nothing where that is no real cloud.
+    fn operate(&self) -> Option<&dyn Operate> {
+        None
+    }
 
     /// One number of the cloud's own monitoring up to a moment; None where it has none. No writing call.
     async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {

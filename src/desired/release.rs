@@ -52,7 +52,10 @@ impl Release {
             build: service.build.clone(),
             functions: service.functions.clone(),
             env: service.env.clone(),
-            role: environment.aws.as_ref().map(|aws| aws.role.clone()),
+            role: environment
+                .aws
+                .as_ref()
+                .and_then(|aws| aws.role.given().cloned()),
             azure: app_of(service, environment).cloned(),
         };
         let key = ServiceKey {
@@ -100,7 +103,7 @@ impl Release {
             && *build == service.build
             && *functions == service.functions
             && *env == service.env
-            && role.as_ref() == environment.aws.as_ref().map(|aws| &aws.role)
+            && role.as_ref() == environment.aws.as_ref().and_then(|aws| aws.role.given())
             && azure.as_ref() == app_of(service, environment)
     }
 }

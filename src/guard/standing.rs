@@ -16,6 +16,10 @@ pub(super) fn is_current(state: &ServiceState, release: ReleaseDigest) -> Result
     let Some(rollout) = state.rollout.as_ref() else {
         return Ok(());
     };
+    if state.memory.promoted == Some(release) && rollout.release != release {
+        // What blue is meant to hold until another release is live.
+        return Ok(());
+    }
     let by = match (&rollout.phase, newer(state, rollout)) {
         (Phase::Superseded { by }, _)
             if rollout.release == release && state.memory.promoted != Some(release) =>
@@ -45,10 +49,9 @@ fn newer(state: &ServiceState, rollout: &Rollout) -> Option<Option<ReleaseDigest
     };
     let is_as_asked = asked == Some(rollout.release);
     let pin = state.memory.pin.as_ref();
-    let is_pinned =
-        pin.is_some_and(|pin| pin.kind == PinKind::Person && pin.release == rollout.release);
+    let is_pinned = pin.is_some_and(|pin| pin.kind == PinKind::Person);
     let is_as_held = match rollout.trigger {
-        // A person who pins a release wants it, whatever Git asks for.
+        // A person who pins wants what people say, whatever Git asks for; a rollback of what is pinned takes the pin along.
         Trigger::Rollback { held } => asked == held || is_pinned,
         Trigger::Commit | Trigger::Retry => false,
     };

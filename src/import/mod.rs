@@ -7,6 +7,7 @@
 mod aws;
 mod azure;
 mod catalogue;
+pub mod clouds;
 mod handlers;
 mod intrinsics;
 mod ledger;

@@ -96,10 +96,13 @@ impl Report {
             (count > 0).then(|| format!("{count} {}", word.to_lowercase()))
         });
         let counts: Vec<String> = counts.collect();
-        let word = if stages.len() == 1 { "stage" } else { "stages" };
+        let of_stages = match stages.as_slice() {
+            [] => String::new(),
+            [stage] => format!(", stage {stage}"),
+            stages => format!(", stages {}", stages.join(", ")),
+        };
         format!(
-            "{file} ({dialect}), {word} {}: {keys} keys: {}\n",
-            stages.join(", "),
+            "{file} ({dialect}){of_stages}: {keys} keys: {}\n",
             counts.join(", ")
         )
     }

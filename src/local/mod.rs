@@ -3,6 +3,7 @@
 //! Nothing in `cloud/` knows whether it talks to these endpoints or to the real ones.
 
 pub mod arm;
+pub mod bucket;
 mod door;
 pub mod faults;
 pub mod lambda;

@@ -11,6 +11,7 @@ pub mod differences;
 mod drift;
 pub mod fault;
 pub mod gates;
+pub mod parity;
 mod raw;
 pub mod schema;
 pub mod set;

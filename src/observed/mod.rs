@@ -1,11 +1,16 @@
 //! What a cloud told us. A cloud that we could not see is *unknown* and has no value of these types; it is never *empty*.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub mod talk;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey};
+use crate::name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp};
 
 /// Settings of a slot by path (`stock.memory`, `stock.env.LOG_LEVEL`, `package`), in a form that can be compared and shown.
 /// Values of variables stand as the first digits of their digest, since they may be secret.
@@ -98,6 +103,29 @@ impl SlotContent {
                 !weight.is_none() && canary.release == Some(release) && canary.weight == weight
             }
         }
+    }
+}
+
+/// A writing call on a cloud, by the cloud's own log.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Deed {
+    pub at: Timestamp,
+    /// As the cloud names people and programs: an ARN, a user principal name.
+    pub who: String,
+    /// As the cloud names it: `UpdateAlias20150331`, `Microsoft.Web/sites/config/write`.
+    pub operation: String,
+    pub resource: String,
+}
+
+impl fmt::Display for Deed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            at,
+            who,
+            operation,
+            resource,
+        } = self;
+        write!(f, "{operation} of `{resource}` by {who} at {at}")
     }
 }
 

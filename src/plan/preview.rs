@@ -11,7 +11,7 @@ use super::{
     step::{Note, Step, reason_for, step},
 };
 use crate::{
-    manifest::{spec::RolloutSpec, strategy::CanaryStep},
+    manifest::{parity::gaps, spec::RolloutSpec, strategy::CanaryStep},
     name::{Actor, CloudName, Percent, PlanHash, ReleaseDigest, Revision, ServiceKey, Timestamp},
     rollout::{Trigger, intent::Order},
 };
@@ -114,6 +114,9 @@ pub fn preview(
         break;
     }
     plan.live = state.memory.promoted;
+    if let Some(wanted) = plan.wanted.filter(|wanted| plan.live != Some(*wanted)) {
+        plan.notes.extend(unequal(&state, wanted, &state.targets()));
+    }
     plan.hash = hash(&state, &plan);
     plan
 }
@@ -210,6 +213,16 @@ fn rollout(
     plan.gates = gates.iter().map(|gate| gate.name.to_string()).collect();
     let whole = spec.map_or_else(Vec::new, |spec| spec.moved_at_once(&targets));
     plan.notes = whole.into_iter().map(|(_, told)| told).collect();
+}
+
+/// What only one of the clouds can do, and the nearest that the other can.
+fn unequal(state: &ServiceState, release: ReleaseDigest, targets: &[CloudName]) -> Vec<String> {
+    let record = state.releases.get(&release);
+    let functions = record.map(|record| &record.release.content.functions);
+    let gaps = functions.map_or_else(Vec::new, |functions| gaps(functions, targets));
+    gaps.iter()
+        .map(|gap| format!("{}: {}", gap.told(), gap.nearest))
+        .collect()
 }
 
 /// The shares that a canary gives, in the order of its steps.

@@ -81,12 +81,18 @@ impl Surroundings {
         self.fleets = fleets;
     }
 
-    /// Takes in what commits ask of some services, before any of them hears: else one could go on since another has not heard yet.
-    pub fn asked<'a>(&mut self, all: impl Iterator<Item = (&'a ServiceKey, Option<&'a Asked>)>) {
+    /// Takes in what commits ask of some services, before any of them hears: else one could go on since another has not heard yet. Gives
+    /// those that had to do with one of them before and may have no longer, since nothing else would wake them.
+    pub fn asked<'a>(
+        &mut self,
+        all: impl Iterator<Item = (&'a ServiceKey, Option<&'a Asked>)>,
+    ) -> BTreeSet<ServiceKey> {
+        let mut lookers = BTreeSet::new();
         for (key, asked) in all {
             if asked.is_none() && !self.services.contains_key(key) {
                 continue;
             }
+            lookers.extend(self.lookers(key));
             let known = self.services.entry(key.clone()).or_default();
             known.asked = match asked {
                 Some(Asked::Wanted(desired)) => What::Wanted(desired.clone()),
@@ -95,6 +101,7 @@ impl Surroundings {
             };
             self.tie(key);
         }
+        lookers
     }
 
     /// Takes in what a service tells of itself; who looks at it, if that is news.
@@ -119,6 +126,7 @@ impl Surroundings {
     /// Nothing is left of a service; who looks at it.
     pub fn forget(&mut self, key: &ServiceKey) -> BTreeSet<ServiceKey> {
         let lookers = self.lookers(key);
+        self.fleets.forget(key);
         let ties = self.services.remove(key).map(|known| known.ties);
         self.untie(key, &ties.unwrap_or_default());
         lookers

@@ -6,6 +6,7 @@ use futures_util::FutureExt;
 
 use super::{
     Shared,
+    culprit::{self, Case},
     job::{Ask, Job, failure, holds},
     points::{self, Part},
 };
@@ -57,7 +58,7 @@ impl Shared {
         self.wake(key);
     }
 
-    async fn look_at(&self, key: &ServiceKey, target: CloudName) {
+    async fn look_at(self: &Arc<Self>, key: &ServiceKey, target: CloudName) {
         let Some(entry) = self.entry(key) else {
             return;
         };
@@ -73,9 +74,17 @@ impl Shared {
         let is_there = entry.state.at_work_in() == job.environment.as_ref();
         if is_there && entry.quarantine.is_none() {
             points::part(key, Part::Look);
-            apply::not_in_the_future(&mut entry.state, self.clock.now());
+            let now = self.clock.now();
+            apply::not_in_the_future(&mut entry.state, now);
+            let before = culprit::about(&entry.state, target);
+            let seen = entry.state.seen(target).map(|seen| seen.at);
             let writes = looked(&mut entry.state, look);
             entry.unsaved.extend(writes);
+            let seen = seen.unwrap_or_default();
+            let case = Case::open(&entry.state, target, before.as_deref(), seen, now);
+            if let Some(case) = case {
+                self.tasks.spawn(self.clone().inquire(case));
+            }
         }
     }
 

@@ -287,12 +287,12 @@ impl Handle {
         };
         let news: Vec<(&ServiceKey, &Asked)> = asked.iter().filter(is_news).collect();
         let gone = unnamed.iter().filter(|_| is_whole).map(|key| (key, None));
-        {
+        let lookers = {
             let mut around = lock(&self.shared.around);
             around.count(Fleets::count(all));
             let named = news.iter().map(|(key, ask)| (*key, Some(*ask)));
-            around.asked(named.chain(gone));
-        }
+            around.asked(named.chain(gone))
+        };
         for (key, ask) in news {
             self.take_in(key, Some(ask)).await;
             told.insert(key.clone(), ask.clone());
@@ -303,6 +303,7 @@ impl Handle {
         for key in unnamed.iter().filter(|_| is_whole) {
             self.take_in(key, None).await;
         }
+        self.shared.wake_all(lookers);
     }
 
     /// Services that are known, and that nothing asks for.
@@ -315,8 +316,9 @@ impl Handle {
     /// Takes in what the newest commit asks of one service; `None` if nothing names it any more.
     pub async fn ask_one(&self, key: &ServiceKey, asked: Option<&Asked>) {
         self.shared.told.lock().await.remove(key);
-        lock(&self.shared.around).asked(std::iter::once((key, asked)));
+        let lookers = lock(&self.shared.around).asked(std::iter::once((key, asked)));
         self.take_in(key, asked).await;
+        self.shared.wake_all(lookers);
     }
 
     async fn take_in(&self, key: &ServiceKey, asked: Option<&Asked>) {

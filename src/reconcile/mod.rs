@@ -8,6 +8,7 @@ pub mod around;
 mod ask;
 mod board;
 mod carry_out;
+mod culprit;
 mod explain;
 pub mod handle;
 mod job;
@@ -17,6 +18,7 @@ mod pass;
 pub mod points;
 mod quarantine;
 mod queue;
+pub mod reach;
 mod records;
 mod save;
 mod together;
@@ -78,6 +80,8 @@ struct Shared {
     events: broadcast::Sender<Arc<EventRecord>>,
     journal: Journal,
     tasks: TaskTracker,
+    /// What only waits ends when the daemon does.
+    stopping: CancellationToken,
 }
 
 /// Reconciles every service that it is told of.
@@ -122,6 +126,7 @@ impl Reconciler {
             events: broadcast::channel(EVENTS_MAX).0,
             journal: Journal::starting_at(next_event),
             tasks: TaskTracker::new(),
+            stopping: CancellationToken::new(),
         });
         for state in states {
             let key = state.key.clone();
@@ -153,6 +158,7 @@ impl Reconciler {
                 None => self.shared.rest(now, &stop).await,
             }
         }
+        self.shared.stopping.cancel();
         self.shared.stop_measuring().await;
         self.shared.tasks.close();
         let _ = tokio::time::timeout(DRAIN_MAX, self.shared.tasks.wait()).await;

@@ -381,3 +381,27 @@ async fn green_that_is_lost_while_people_think_is_staged_and_measured_again() {
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await, [Some(version("3").release.digest); 2]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn green_that_is_changed_by_hand_never_reaches_blue_and_is_staged_and_measured_again() {
+    let mut stage = two_releases().await;
+    let mut three = version("3");
+    three.rollout.gates[0].measure.initial_delay = Duration::from_secs(60);
+    stage.commit(&[three]).await;
+    stage.until(&key(), "Gating").await;
+    stage.pass(Duration::from_secs(10)).await;
+    let edit = HandEdit::Field {
+        slot: Slot::Green,
+        path: "stock.memory".to_owned(),
+        value: Some("1024".to_owned()),
+    };
+    stage.cloud(CloudName::Azure).edit(&key(), edit);
+    stage.pass(SETTLED).await;
+    let moves = moves(&stage).await;
+    let measured = moves.iter().filter(|it| *it == "Gating").count();
+    assert_eq!(measured, 2, "{moves:?}");
+    assert_eq!(stage.blues().await, [Some(version("3").release.digest); 2]);
+    let events = stage.handle.last_events(1000).await.unwrap();
+    let is_drift = |reason: &str| reason.starts_with("Drift");
+    assert!(!events.iter().any(|event| is_drift(&event.reason)));
+}

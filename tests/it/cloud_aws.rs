@@ -23,7 +23,7 @@ use verdigris::{
         aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
     },
     local::lambda::{self, LambdaOptions},
-    manifest::spec::AwsTarget,
+    manifest::spec::{AwsTarget, Role},
     name::{EnvironmentName, FunctionName, ServiceKey},
 };
 
@@ -48,7 +48,7 @@ pub(crate) fn aws(endpoint: &Url, details_for: Duration) -> AwsOptions {
 fn within(quotas: Quotas, endpoint: &Url, details_for: Duration) -> AwsOptions {
     let target = AwsTarget {
         region: REGION.to_owned(),
-        role: ROLE.to_owned(),
+        role: Role::Given(ROLE.to_owned()),
     };
     let limits = Arc::new(AccountLimits::new(quotas));
     let environment = EnvironmentName::new(ENVIRONMENT).unwrap();

@@ -245,7 +245,7 @@ fn fields_say_what_a_person_would_look_for() {
     "#);
 }
 
-fn hand(endpoint: &Url) -> Client {
+pub(crate) fn hand(endpoint: &Url) -> Client {
     let config = aws_sdk_lambda::Config::builder()
         .behavior_version(aws_sdk_lambda::config::BehaviorVersion::latest())
         .region(aws_sdk_lambda::config::Region::new("eu-west-1"))

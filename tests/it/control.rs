@@ -5,7 +5,7 @@ use std::time::Duration;
 use verdigris::{
     cloud::fake::HandEdit,
     desired::DesiredService,
-    manifest::spec::{Across, ApprovalGate, Gate, GateKind, Window, WindowEffect},
+    manifest::spec::{Across, ApprovalGate, DriftMode, Gate, GateKind, Window, WindowEffect},
     name::{Actor, CloudName, Slot},
     plan::act::Action,
     status::why::Explanation,
@@ -330,7 +330,10 @@ async fn an_approval_is_for_one_plan_and_void_when_the_plan_becomes_another() {
     if let GateKind::Approval(gate) = &mut two.kind {
         gate.quorum = 2;
     }
-    stage.commit(&[with_approval("2", two)]).await;
+    let mut two = with_approval("2", two);
+    // Else what is changed by hand would be put right while people think.
+    two.drift = DriftMode::Observe.into();
+    stage.commit(&[two]).await;
     stage.until(&key(), "AwaitingApproval").await;
     let hash = stage.handle.plan(&key()).await.unwrap().hash.unwrap();
     let approve = |plan: &str| Action::Approve {

@@ -4,10 +4,11 @@ use std::{collections::BTreeSet, time::Duration};
 
 use insta::assert_snapshot;
 use verdigris::{
-    cloud::fake::HandEdit,
+    cloud::{CloudError, fake::HandEdit},
     desired::DesiredService,
     manifest::spec::{Drift, DriftMode, FieldPattern},
     name::{CloudName, Slot},
+    observed::Deed,
     plan::act::Action,
     status::condition::ConditionKind,
 };
@@ -178,4 +179,66 @@ async fn a_stopped_repair_is_stopped_after_a_crash_too_and_over_when_the_drift_i
     stage.pass(A_WHILE).await;
     assert_snapshot!(stage.waits_on().await, @"nothing: live state is as asked for");
     assert!(stage.state().await.memory.repaired.is_empty());
+}
+
+fn deed(stage: &Stage, who: &str) -> Deed {
+    Deed {
+        at: stage.clock.now(),
+        who: who.to_owned(),
+        operation: "UpdateFunctionConfiguration20150331v2".to_owned(),
+        resource: "prod-shop-stock".to_owned(),
+    }
+}
+
+/// What was told of who did it.
+async fn causes(stage: &Stage) -> String {
+    let told = told(stage).await.into_iter();
+    let told = told.filter(|it| it.starts_with("DriftCause"));
+    told.collect::<Vec<_>>().join("\n")
+}
+
+#[tokio::test(start_paused = true)]
+async fn whoever_did_it_is_named_as_soon_as_the_cloud_knows() {
+    let stage = live(version("1")).await;
+    let aws = stage.cloud(CloudName::Aws);
+    aws.keep_log(Ok(Vec::new()));
+    aws.edit(&key(), memory("1024"));
+    let deeds = vec![deed(&stage, "arn:aws:iam::1:user/eve")];
+    stage.pass(A_WHILE).await;
+    assert_eq!(
+        causes(&stage).await,
+        "",
+        "the log is late, and the repair is not"
+    );
+    assert_snapshot!(stage.waits_on().await, @"nothing: live state is as asked for");
+    stage.cloud(CloudName::Aws).keep_log(Ok(deeds));
+    stage.pass(Duration::from_secs(600)).await;
+    assert_snapshot!(causes(&stage).await, @"DriftCause: aws (drift: stock.memory is 1024, not 256): UpdateFunctionConfiguration20150331v2 of `prod-shop-stock` by arn:aws:iam::1:user/eve at 2023-11-14T22:15:50.000Z");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_log_that_we_may_not_read_is_told_once_with_the_way_out() {
+    let stage = live(version("1")).await;
+    let aws = stage.cloud(CloudName::Aws);
+    aws.keep_log(Err(CloudError::Denied {
+        cloud: CloudName::Aws,
+        operation: "LookupEvents".to_owned(),
+        message: "AccessDeniedException: cloudtrail:LookupEvents is not allowed".to_owned(),
+    }));
+    aws.edit(&key(), memory("1024"));
+    stage.pass(Duration::from_secs(3600)).await;
+    assert_snapshot!(causes(&stage).await, @"DriftCause: aws (drift: stock.memory is 1024, not 256): nobody is named: aws refused LookupEvents: AccessDeniedException: cloudtrail:LookupEvents is not allowed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn drift_that_is_only_told_has_its_cause_told_too_and_a_log_without_an_answer_says_so() {
+    let stage = live(DesiredService {
+        drift: DriftMode::Observe.into(),
+        ..version("1")
+    })
+    .await;
+    stage.cloud(CloudName::Azure).keep_log(Ok(Vec::new()));
+    stage.cloud(CloudName::Azure).edit(&key(), memory("1024"));
+    stage.pass(Duration::from_secs(3600)).await;
+    assert_snapshot!(causes(&stage).await, @"DriftCause: azure (drift: stock.memory is 1024, not 256): nobody is named by the cloud's log");
 }

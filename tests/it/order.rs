@@ -9,7 +9,7 @@ use verdigris::{
         fake::{Fault, Operation},
     },
     desired::DesiredService,
-    manifest::spec::Follows,
+    manifest::spec::{Follows, Role},
     name::{Actor, CloudName, ReleaseDigest, ServiceKey, Slot, Timestamp},
     plan::act::Action,
 };
@@ -39,12 +39,7 @@ fn shop(version: &str) -> [DesiredService; 2] {
         after: Duration::from_secs(1800),
     });
     let role = "arn:aws:iam::210987654321:role/functions".to_owned();
-    prod.environment
-        .aws
-        .as_mut()
-        .unwrap()
-        .role
-        .clone_from(&role);
+    prod.environment.aws.as_mut().unwrap().role = Role::Given(role.clone());
     prod.release.content.role = Some(role);
     prod.release.digest = prod.release.content.digest();
     [service_in("staging", "shop", version), prod]

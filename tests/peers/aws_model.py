@@ -5,8 +5,8 @@ usage: python aws_model.py UPSTREAM
 Listens on a free port of loopback and prints its address. Then prints one line of JSON for each call: the service, the operation,
 what it is about, the status, and what the model does not allow. Needs botocore. It checks shapes, not behaviour.
 
-Knows Lambda, and the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs. Of S3 and
-CloudWatch it knows which operation is asked for, and no more.
+Knows Lambda, the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs, and IAM, which takes
+forms. Of S3 and CloudWatch it knows which operation is asked for, and no more.
 """
 
 import base64
@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from botocore.parsers import create_parser
 
 NOT_IN_BODY = {"uri", "querystring", "header", "headers", "statusCode"}
 
@@ -28,10 +30,15 @@ NOT_IN_BODY = {"uri", "querystring", "header", "headers", "statusCode"}
 STATUSES = {"DeleteFunction": {204}, "Invoke": {200, 202, 204}}
 
 # Where the model lies, by the name that requests are signed with.
-SERVICES = {"lambda": "lambda", "sqs": "sqs", "events": "events", "logs": "logs"}
+SERVICES = {"lambda": "lambda", "sqs": "sqs", "events": "events", "logs": "logs", "cloudtrail": "cloudtrail"}
 
 # By the start of the header that names an operation.
-TARGETS = {"AmazonSQS": "sqs", "AWSEvents": "events", "Logs_20140328": "logs"}
+TARGETS = {
+    "AmazonSQS": "sqs",
+    "AWSEvents": "events",
+    "Logs_20140328": "logs",
+    "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101": "cloudtrail",
+}
 
 # What a call is about, by the name of a member.
 ABOUT = ("FunctionName", "Resource", "Rule", "Name", "QueueName", "logGroupName", "UUID")
@@ -257,22 +264,75 @@ class Model:
         return operation.name, faults, read(sent) | uri
 
 
+class Forms:
+    """A service that takes forms and answers in XML, as far as the vendor's own parser tells what it finds."""
+
+    def __init__(self, told):
+        self.model = ServiceModel(told)
+        self.parser = create_parser("query")
+
+    def check(self, sent, status, answered, body):
+        asked = dict(parse_qsl(sent, keep_blank_values=True))
+        name = asked.pop("Action", None)
+        if name not in self.model.operation_names:
+            return None, [f"{name}: no such operation"], {}
+        operation = self.model.operation_model(name)
+        shape = operation.input_shape
+        members = {key.partition(".")[0] for key in asked} - {"Version"}
+        faults = [f"request.{it}: the model knows no such member" for it in sorted(members - set(shape.members))]
+        faults += [f"request.{it}: is missing" for it in shape.required_members if it not in members]
+        told = {"body": body.encode(), "headers": answered, "status_code": status}
+        parsed = self.parser.parse(told, operation.output_shape)
+        if status >= 300:
+            faults += self.refusal(operation, status, parsed["Error"])
+        elif operation.output_shape is not None:
+            faults += missing(operation.output_shape, parsed, "answer")
+        return name, faults, asked
+
+    def refusal(self, operation, status, told):
+        errors = {shape.error_code: shape.metadata["error"]["httpStatusCode"] for shape in operation.error_shapes}
+        code = told.get("Code")
+        if code not in errors and code not in ("ValidationError", "Throttling", "AccessDenied"):
+            yield f"refusal {status}: {code} is no error of {operation.name}"
+        elif errors.get(code, status) != status:
+            yield f"refusal: {code} with status {status}"
+        if not told.get("Message"):
+            yield f"refusal {status}: has no message"
+
+
+def missing(shape, value, at):
+    if shape.type_name == "structure":
+        for name in shape.required_members:
+            if name not in value:
+                yield f"{at}.{name}: is missing"
+        for name, member in shape.members.items():
+            if name in value:
+                yield from missing(member, value[name], f"{at}.{name}")
+    elif shape.type_name == "list":
+        for one in value:
+            yield from missing(shape.member, one, f"{at}[]")
+
+
 class Models:
     """All models, and which of them a call is held against."""
 
     def __init__(self):
         load = Loader().load_service_model
         self.models = {name: Model(load(where, "service-2")) for name, where in SERVICES.items()}
+        self.roles = Forms(load("iam", "service-2"))
 
     def check(self, method, target, headers, sent, status, answered, body):
         """The service, the operation, its faults, and what it is about."""
         scope = re.search(r"Credential=[^/]*/[^/]*/[^/]*/(\w+)/", headers.get("authorization", ""))
-        start, _, name = headers.get("x-amz-target", "").partition(".")
+        start, _, name = headers.get("x-amz-target", "").rpartition(".")
         service = TARGETS.get(start) or (scope.group(1) if scope else "lambda")
         if service == "s3":
             return service, {"PUT": "PutObject", "HEAD": "HeadObject"}.get(method), [], urlsplit(target).path
         if service == "monitoring":
             return service, name or urlsplit(target).path.rpartition("/")[2], [], None
+        if service == "iam":
+            operation, faults, asked_of = self.roles.check(sent.decode(), status, answered, body.decode())
+            return service, operation, faults, asked_of.get("RoleName")
         model = self.models[service]
         if model.is_json:
             operation, faults, named = model.check_json(name, sent, status, body)

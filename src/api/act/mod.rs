@@ -1,6 +1,8 @@
 //! What people ask for. Each request is taken by the loop, written down, and answered with the service as it stands then.
 
+pub(super) mod adopt;
 pub mod hooks;
+pub(super) mod talk;
 pub mod tokens;
 
 use axum::{

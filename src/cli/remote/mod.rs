@@ -1,12 +1,14 @@
 //! Verbs that ask a daemon over HTTP. One file per verb; what people may do to a service stands together in `act`.
 
 mod act;
+mod adopt;
 mod client;
 mod events;
 mod get;
 mod history;
 mod sources;
 mod status;
+mod talk;
 mod token;
 mod wait;
 mod why;
@@ -30,6 +32,9 @@ pub(super) enum Remote {
     History(history::History),
     Events(events::Events),
     Wait(wait::Wait),
+    Adopt(adopt::Adopt),
+    Logs(talk::Logs),
+    Invoke(talk::Invoke),
     #[command(flatten)]
     Act(act::Act),
 }
@@ -43,6 +48,9 @@ impl Remote {
             Self::History(history) => history.run(screen).await,
             Self::Events(events) => events.run(screen).await,
             Self::Wait(wait) => wait.run(screen).await,
+            Self::Adopt(adopt) => adopt.run(screen).await,
+            Self::Logs(logs) => logs.run(screen).await,
+            Self::Invoke(invoke) => invoke.run(screen).await,
             Self::Act(act) => act.run(screen).await,
         }
     }

@@ -5,6 +5,8 @@
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
+//! A function that asks for rights has a role of its own, named by what it may do; `roles` says how it comes and goes.
+//!
 //! What calls a function is attached to `blue` and to nothing else; `duties` says how it comes and goes with a release.
 //!
 //! # Calls
@@ -17,21 +19,26 @@
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
+mod adopt;
 mod attached;
+mod deeds;
 mod duties;
+mod found;
 mod lambda;
 mod metrics;
 mod package;
 mod promote;
 mod remove;
+mod roles;
 mod settings;
 mod shift;
 mod slots;
 mod stage;
 mod survey;
+mod talk;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fmt,
     sync::{Arc, Mutex},
     time::Duration,
@@ -42,15 +49,19 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::{Events, Lambda, LogGroups},
+    lambda::{Events, Lambda, LogGroups, Roles, Trail},
     survey::{Details, Standing},
 };
 use crate::{
-    cloud::{Cloud, CloudError, MetricQuestion, Package},
+    cloud::{Cloud, CloudError, MetricQuestion, Package, operate::Operate},
     desired::Release,
+    import::clouds::Found,
     manifest::spec::AwsTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest},
-    observed::{Fields, Observed, Owned, Scope},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
+    observed::{
+        Deed, Fields, Observed, Owned, Scope,
+        talk::{Invocation, Invoked, LogLine, LogsWanted},
+    },
 };
 
 /// Where and as whom, and within which limits.
@@ -100,6 +111,8 @@ pub struct AwsCloud {
     lambda: Lambda,
     events: Events,
     log_groups: LogGroups,
+    roles: Roles,
+    trail: Trail,
     details: Mutex<BTreeMap<String, Details>>,
     /// Large packages go one after the other.
     uploads: tokio::sync::Mutex<()>,
@@ -127,6 +140,8 @@ impl AwsCloud {
         Self {
             events: lambda.events(),
             log_groups: lambda.log_groups(),
+            roles: lambda.roles(),
+            trail: lambda.trail(),
             lambda,
             details: Mutex::default(),
             uploads: tokio::sync::Mutex::default(),
@@ -148,6 +163,10 @@ impl Cloud for AwsCloud {
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
         settings::expected(release, code, &self.options.target)
+    }
+
+    fn operate(&self) -> Option<&dyn Operate> {
+        Some(self)
     }
 
     /// Two calls of `GetFunction` a function where nothing changed. For a function that we know nothing of, or not lately: one more,
@@ -209,5 +228,28 @@ impl Cloud for AwsCloud {
     /// One call of `GetMetricData`.
     async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
         self.metric_data(question).await
+    }
+}
+
+#[async_trait]
+impl Operate for AwsCloud {
+    async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
+        self.deeds_since(scope, since).await
+    }
+
+    async fn found(&self) -> Result<Vec<Found>, CloudError> {
+        self.everything().await
+    }
+
+    async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {
+        self.adopt_all(scope, resources).await
+    }
+
+    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+        self.logs_of(wanted).await
+    }
+
+    async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
+        self.call(call).await
     }
 }

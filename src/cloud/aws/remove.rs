@@ -7,7 +7,7 @@ use aws_sdk_lambda::types::FunctionConfiguration;
 use super::{
     AwsCloud,
     settings::{FUNCTION, RELEASE, Settings, alias},
-    survey::{Standing, all, standing, tags},
+    survey::{Seen, Standing, all, standing, tags},
 };
 use crate::{
     cloud::CloudError,
@@ -142,22 +142,26 @@ impl AwsCloud {
             self.lambda.delete_url(&name, alias(slot)).await?;
             self.lambda.delete_alias(&name, alias(slot)).await?;
         }
+        let versions = self.lambda.versions(&name).await?;
+        let gone: Vec<_> = versions.iter().map(Settings::read).collect();
+        self.delete_roles(service, &gone, &[]).await?;
         self.lambda.delete(&name, None).await
     }
 
     /// Keeps what any alias uses, what blue would go back to, and the newest few. Failing here costs storage and nothing else, so it is
     /// told in the log and tried again at the next release.
-    pub(super) async fn delete_old_versions(&self, name: &str, just_staged: &str) {
-        if let Err(error) = self.try_delete_old_versions(name, just_staged).await {
-            tracing::warn!(function = name, %error, "old versions could not be deleted");
+    pub(super) async fn delete_old_versions(&self, seen: &Seen, just_staged: &str) {
+        if let Err(error) = self.try_delete_old_versions(seen, just_staged).await {
+            tracing::warn!(function = seen.name, %error, "old versions could not be deleted");
         }
     }
 
     async fn try_delete_old_versions(
         &self,
-        name: &str,
+        seen: &Seen,
         just_staged: &str,
     ) -> Result<(), CloudError> {
+        let name = seen.name.as_str();
         let versions = self.lambda.versions(name).await?;
         let mut ours: Vec<u64> = versions
             .iter()
@@ -172,13 +176,22 @@ impl AwsCloud {
         }
         let mut used = self.used_versions(name).await?;
         used.insert(just_staged.to_owned());
+        let mut deleted = BTreeSet::new();
         for old in ours.into_iter().skip(self.options.keep_versions) {
             let old = old.to_string();
             if !used.contains(&old) {
                 self.lambda.delete(name, Some(&old)).await?;
+                deleted.insert(old);
             }
         }
-        Ok(())
+        let is_gone =
+            |it: &&FunctionConfiguration| it.version().is_some_and(|it| deleted.contains(it));
+        let (gone, left): (Vec<_>, Vec<_>) = versions.iter().partition(is_gone);
+        let settings = |of: Vec<&FunctionConfiguration>| {
+            of.into_iter().map(Settings::read).collect::<Vec<_>>()
+        };
+        self.delete_roles(&seen.service, &settings(gone), &settings(left))
+            .await
     }
 
     async fn used_versions(&self, name: &str) -> Result<BTreeSet<String>, CloudError> {

@@ -89,8 +89,25 @@ impl AwsCloud {
                     wanted: &wanted,
                     description: description(release),
                 };
+                let has_own_role = self.make_role(release, function).await?;
                 let published = self.publication(&work).await;
                 self.forget(&seen.name);
+                let published = published.map_err(|error| match error {
+                    // IAM tells Lambda of a new role within seconds, and nobody needs to come for that.
+                    CloudError::Denied {
+                        cloud,
+                        operation: _,
+                        message,
+                    } if has_own_role && message.contains("assumed") => {
+                        let resource = seen.name.clone();
+                        CloudError::Busy {
+                            cloud,
+                            resource,
+                            message,
+                        }
+                    }
+                    error => error,
+                });
                 let Published { version, others } = published?;
                 self.settled(&seen.name, Some(&version)).await?;
                 let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
@@ -116,7 +133,7 @@ impl AwsCloud {
         self.point(seen, Slot::Green, version, marks).await?;
         self.tag_release(release, seen).await?;
         if published.is_some_and(|others| others >= self.options.keep_versions) {
-            self.delete_old_versions(&seen.name, version).await;
+            self.delete_old_versions(seen, version).await;
         }
         Ok(())
     }

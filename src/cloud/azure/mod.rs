@@ -5,10 +5,13 @@
 //!
 //! Apps reach their storage and their secrets by identities, which we give the roles that they need, unless people want to.
 
+mod adopt;
 mod arm;
 mod around;
+mod deeds;
 mod deploy;
 mod duties;
+mod found;
 mod front;
 mod metrics;
 mod names;
@@ -17,20 +20,30 @@ mod ready;
 mod settings;
 mod stage;
 mod swap;
+mod talk;
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+    sync::Arc,
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use url::Url;
 
 pub use self::arm::{AzureIdentity, AzureLimiter, AzureRates, CredentialChoice};
 use self::{arm::Arm, names::Names, observe::RUNNING};
-use super::{Cloud, CloudError, MetricQuestion, Package};
+use super::{Cloud, CloudError, MetricQuestion, Package, operate::Operate};
 use crate::{
     desired::Release,
+    import::clouds::Found,
     manifest::spec::AzureTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest},
-    observed::{Fields, Observed, Owned, Scope},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot, Timestamp},
+    observed::{
+        Deed, Fields, Observed, Owned, Scope,
+        talk::{Invocation, Invoked, LogLine, LogsWanted},
+    },
 };
 
 /// The real Azure Resource Manager.
@@ -156,6 +169,10 @@ impl Cloud for AzureCloud {
         fields
     }
 
+    fn operate(&self) -> Option<&dyn Operate> {
+        Some(self)
+    }
+
     /// Four calls: the site, then at once its slot and the settings of both.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         self.observed(scope).await
@@ -201,5 +218,28 @@ impl Cloud for AzureCloud {
     /// One call.
     async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
         self.metric_value(question).await
+    }
+}
+
+#[async_trait]
+impl Operate for AzureCloud {
+    async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
+        self.deeds_since(scope, since).await
+    }
+
+    async fn found(&self) -> Result<Vec<Found>, CloudError> {
+        self.everything().await
+    }
+
+    async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {
+        self.adopt_all(scope, resources).await
+    }
+
+    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+        self.logs_of(wanted).await
+    }
+
+    async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
+        self.call(call).await
     }
 }

@@ -203,6 +203,11 @@ impl Names {
             && self.is_shared_of_ours(tags)
     }
 
+    /// The service that tags name, of whichever environment.
+    pub(super) fn named_owner<'a>(&self, tags: &'a Tags) -> Option<&'a str> {
+        tag(tags, SERVICE_TAG).map(String::as_str)
+    }
+
     /// The service of ours that tags name, if they do, in this environment.
     pub(super) fn owned(&self, tags: &Tags) -> Option<ServiceKey> {
         let service = ServiceName::new(tag(tags, SERVICE_TAG)?).ok()?;

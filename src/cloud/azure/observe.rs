@@ -22,7 +22,10 @@ use crate::{
 pub(super) enum View {
     Missing,
     /// It carries no tags of ours.
-    Foreign(String),
+    Foreign {
+        id: String,
+        tags: Tags,
+    },
     Ours(Box<SiteView>),
 }
 
@@ -84,7 +87,7 @@ impl AzureCloud {
         let busy = busy_of(&site).or_else(|| slot.as_ref().and_then(busy_of));
         let mut blue = self.slot_view(service, Slot::Blue, &site, &blue);
         if !blue.is_ours {
-            return Ok(View::Foreign(blue.id));
+            return Ok(blue.foreign());
         }
         self.look_at_place(service, &app, &mut blue).await?;
         let green = slot.zip(green);
@@ -95,7 +98,7 @@ impl AzureCloud {
             green.forget_sticky_of(&blue);
         }
         if let Some(green) = green.as_ref().filter(|green| !green.is_ours) {
-            return Ok(View::Foreign(green.id.clone()));
+            return Ok(green.clone().foreign());
         }
         Ok(View::Ours(Box::new(SiteView { blue, green, busy })))
     }
@@ -200,7 +203,7 @@ impl AzureCloud {
     pub(super) async fn observed(&self, scope: &Scope) -> Result<Observed, CloudError> {
         Ok(match self.view(&scope.service.service).await? {
             View::Missing => Observed::default(),
-            View::Foreign(id) => Observed {
+            View::Foreign { id, tags: _ } => Observed {
                 foreign: vec![id],
                 ..Observed::default()
             },
@@ -294,6 +297,13 @@ impl SlotView {
             },
             canary: None,
         })
+    }
+
+    fn foreign(self) -> View {
+        View::Foreign {
+            id: self.id,
+            tags: self.tags,
+        }
     }
 
     pub(super) fn code(&self) -> Option<CodeDigest> {

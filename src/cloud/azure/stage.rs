@@ -144,7 +144,10 @@ impl AzureCloud {
     ) -> Result<Option<Box<SiteView>>, CloudError> {
         match self.view(service).await? {
             View::Missing => Ok(None),
-            View::Foreign(resource) => Err(CloudError::NotOurs {
+            View::Foreign {
+                id: resource,
+                tags: _,
+            } => Err(CloudError::NotOurs {
                 cloud: CloudName::Azure,
                 resource,
             }),

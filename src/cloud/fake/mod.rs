@@ -2,6 +2,7 @@
 //!
 //! It keeps the contract of [`Cloud`] and nothing of any vendor: it is what rollouts, crash tests and simulations run on.
 
+mod operate;
 mod state;
 mod trouble;
 
@@ -21,12 +22,12 @@ use url::Url;
 
 use self::state::{Held, Planned, Service, State, holds};
 pub use self::trouble::{Counts, Fault, HandEdit, Operation};
-use super::{Cloud, CloudError, Package};
+use super::{Cloud, CloudError, Package, operate::Operate};
 use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
     name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
-    observed::{Fields, Observed, Owned, Scope},
+    observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
 /// One cloud in memory.
@@ -75,6 +76,11 @@ impl FakeCloud {
     /// Where every function of a slot answers, for gates that really ask.
     pub fn answer_at(&self, slot: Slot, address: Url) {
         self.state().addresses.insert(slot, address);
+    }
+
+    /// It keeps a log from now on, which tells this.
+    pub fn keep_log(&self, told: Result<Vec<Deed>, CloudError>) {
+        self.state().log = Some(told);
     }
 
     pub fn edit(&self, service: &ServiceKey, edit: HandEdit) {
@@ -167,13 +173,15 @@ impl FakeCloud {
     fn hold(&self, release: &Release, package: &Package) -> Held {
         let functions = &release.content.functions;
         let http = functions.iter().filter(|(_, it)| it.http.is_some());
+        let fields = self.expected(release, package.code);
         Held {
             release: release.digest,
             revision: release.revision.clone(),
             functions: functions.keys().cloned().collect(),
             http: http.map(|(name, _)| name.clone()).collect(),
             missing: BTreeSet::new(),
-            fields: self.expected(release, package.code),
+            sealed: fields.clone(),
+            fields,
         }
     }
 
@@ -223,6 +231,10 @@ impl Cloud for FakeCloud {
             }
         }
         fields
+    }
+
+    fn operate(&self) -> Option<&dyn Operate> {
+        self.state().log.is_some().then_some(self)
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
@@ -307,7 +319,9 @@ impl Cloud for FakeCloud {
                 service.canary = None;
                 return Ok(());
             }
-            if !holds(service.green.as_ref(), release) {
+            // What somebody changed since is not what was measured.
+            let green = service.green.as_ref();
+            if !holds(green, release) || !green.is_some_and(Held::is_as_staged) {
                 return Err(not_staged);
             }
             let before = Box::new(Service {

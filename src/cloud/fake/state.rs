@@ -10,8 +10,9 @@ use url::Url;
 
 use super::{Counts, Fault, HandEdit, Operation};
 use crate::{
+    cloud::CloudError,
     name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Slot},
-    observed::{Addresses, Canary, Fields, Holding, SlotContent},
+    observed::{Addresses, Canary, Deed, Fields, Holding, SlotContent},
 };
 
 #[derive(Debug, Default)]
@@ -24,6 +25,8 @@ pub(super) struct State {
     pub(super) revert_after: Option<Duration>,
     /// Some promotion may undo itself yet.
     pub(super) may_revert: bool,
+    /// What its log tells; nothing where it keeps none.
+    pub(super) log: Option<Result<Vec<Deed>, CloudError>>,
     pub(super) counts: Counts,
 }
 
@@ -55,6 +58,14 @@ pub(super) struct Held {
     pub(super) http: BTreeSet<FunctionName>,
     pub(super) missing: BTreeSet<FunctionName>,
     pub(super) fields: Fields,
+    /// The fields as they were put there.
+    pub(super) sealed: Fields,
+}
+
+impl Held {
+    pub(super) fn is_as_staged(&self) -> bool {
+        self.fields == self.sealed
+    }
 }
 
 impl State {

@@ -22,7 +22,7 @@ use crate::local::arm::{
         rules::Rules,
     },
     trust::{self, Trust},
-    wire::{answer::ArmError, throttle::Throttle},
+    wire::{activity::Activity, answer::ArmError, throttle::Throttle},
 };
 use crate::{
     clock::Clock,
@@ -54,6 +54,7 @@ pub(super) struct State {
     pub world: World,
     pub operations: Operations,
     pub throttle: Throttle,
+    pub activity: Activity,
 }
 
 /// The listeners of one slot, and the output of its code.

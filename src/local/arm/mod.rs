@@ -24,7 +24,7 @@ use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-pub use options::{ArmOptions, Bucket, RateLimits};
+pub use options::{ArmOptions, RateLimits};
 
 use crate::{clock::Clock, local::faults::Faults};
 use cloud::Cloud;

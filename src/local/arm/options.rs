@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use crate::local::faults::Faults;
+use crate::local::{bucket::Bucket, faults::Faults};
 
 /// How the Azure endpoint on this machine behaves.
 #[derive(Clone)]
@@ -45,13 +45,6 @@ pub struct RateLimits {
     pub reads: Bucket,
     pub writes: Bucket,
     pub deletes: Bucket,
-}
-
-/// A token bucket.
-#[derive(Clone, Copy, Debug)]
-pub struct Bucket {
-    pub capacity: u32,
-    pub per_second: u32,
 }
 
 impl Default for ArmOptions {

@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    around::Rules,
+    around::{Roles, Rules},
     record::{Function, Mapping},
 };
 
@@ -49,6 +49,14 @@ impl Keep {
 
     pub(super) fn rules(&self) -> io::Result<Rules> {
         Ok(read(&self.folder.join("rules.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn roles(&self) -> io::Result<Roles> {
+        Ok(read(&self.folder.join("roles.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn save_roles(&self, roles: &Roles) -> io::Result<()> {
+        self.write(&self.folder.join("roles.json"), roles)
     }
 
     pub(super) fn save_rules(&self, rules: &Rules) -> io::Result<()> {

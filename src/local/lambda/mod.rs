@@ -15,6 +15,7 @@ mod control;
 mod invoke;
 mod keep;
 mod package;
+mod quota;
 mod record;
 mod run;
 mod url;
@@ -33,10 +34,12 @@ use ::url::Url;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::quota::{CallQuotas, each_second};
 use self::{
     around::{Around, Rules},
     keep::Keep,
     package::Packages,
+    quota::Quota,
     record::{Function, Mapping},
     run::Runner,
     wire::{ApiError, Place},
@@ -98,12 +101,23 @@ pub struct LambdaEndpoint {
     /// What clients take as endpoint URL.
     pub url: Url,
     faults: Faults,
+    quota: Arc<Quota>,
     finished: watch::Receiver<bool>,
 }
 
 impl LambdaEndpoint {
     pub fn faults(&self) -> &Faults {
         &self.faults
+    }
+
+    /// Takes no more calls than these from now on; every call where none are given.
+    pub fn limit(&self, quotas: Option<CallQuotas>) {
+        self.quota.set(quotas);
+    }
+
+    /// Calls that were too many since the last [`Self::limit`].
+    pub fn refused(&self) -> u64 {
+        self.quota.refused()
     }
 
     /// Waits until the endpoint was told to stop and every process of it is gone.
@@ -129,7 +143,7 @@ pub async fn start(
     let url = Url::parse(&url).map_err(io::Error::other)?;
     let lambda = Arc::new(Lambda::open(options, clock, url.clone())?);
     url::restore(&lambda).await;
-    let faults = lambda.faults.clone();
+    let (faults, quota) = (lambda.faults.clone(), Arc::clone(&lambda.quota));
     let (done, finished) = watch::channel(false);
     tokio::spawn(async move {
         lambda.serve(listener, stop).await;
@@ -138,6 +152,7 @@ pub async fn start(
     Ok(LambdaEndpoint {
         url,
         faults,
+        quota,
         finished,
     })
 }
@@ -149,6 +164,7 @@ struct Lambda {
     base: Url,
     clock: Arc<dyn Clock>,
     faults: Faults,
+    quota: Arc<Quota>,
     functions: Mutex<BTreeMap<String, Function>>,
     mappings: Mutex<BTreeMap<String, Mapping>>,
     around: Around,
@@ -179,9 +195,14 @@ impl Lambda {
             .then(|| Keep::open(&folder))
             .transpose()?;
         let packages = Packages::open(&folder.join("packages"))?;
-        let (functions, mappings, rules) = match &keep {
-            Some(keep) => (keep.functions()?, keep.mappings()?, keep.rules()?),
-            None => (BTreeMap::new(), BTreeMap::new(), BTreeMap::new()),
+        let (functions, mappings, rules, roles) = match &keep {
+            Some(keep) => (
+                keep.functions()?,
+                keep.mappings()?,
+                keep.rules()?,
+                keep.roles()?,
+            ),
+            None => Default::default(),
         };
         let wanted: BTreeSet<_> = functions.values().flat_map(Function::packages).collect();
         let unwanted = packages.sweep(&wanted, &BTreeSet::new())?;
@@ -196,9 +217,10 @@ impl Lambda {
             base,
             clock,
             faults: Faults::new(options.seed),
+            quota: Arc::default(),
             functions: Mutex::new(functions),
             mappings: Mutex::new(mappings),
-            around: Around::new(rules),
+            around: Around::new(rules, roles),
             packages,
             keep,
             runner: Arc::new(runner),

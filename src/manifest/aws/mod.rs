@@ -65,6 +65,9 @@ pub struct AwsFunction {
     /// ARN of the role that it runs as, instead of the environment's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub role: Option<String>,
+    /// What it may do besides what everything here needs, by name. A function that asks for any has a role of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub allow: BTreeMap<String, Rights>,
 }
 
 impl AwsFunction {
@@ -91,6 +94,7 @@ impl AwsFunction {
             tags,
             image,
             role,
+            allow,
         } = self;
         Self {
             architecture: architecture.or(service.architecture),
@@ -112,6 +116,7 @@ impl AwsFunction {
             tags: both(tags, &service.tags),
             image: image.or_else(|| service.image.clone()),
             role: role.or_else(|| service.role.clone()),
+            allow: both(allow, &service.allow),
         }
     }
 
@@ -289,6 +294,16 @@ pub struct Cors {
     pub credentials: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_age: Option<Duration>,
+}
+
+/// What a function may do elsewhere. Neither set is empty.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rights {
+    /// `dynamodb:GetItem`, `s3:Get*`.
+    pub actions: BTreeSet<String>,
+    /// ARNs, with `*` where many are meant.
+    pub on: BTreeSet<String>,
 }
 
 /// Who else may do what with `blue`.

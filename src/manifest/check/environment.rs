@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     super::{
         raw::{At, AwsText, EnvironmentDocument, FollowsLong, FollowsText, Report},
-        spec::{AwsTarget, Environment, Follows},
+        spec::{AwsTarget, Environment, Follows, Role},
         yaml::Place,
     },
     azure::azure_target,
@@ -79,7 +79,11 @@ fn transpose<T>(target: Option<Option<T>>) -> Option<Option<T>> {
 }
 
 fn aws_target(aws: &At<AwsText>, report: &mut Report) -> Option<AwsTarget> {
-    let AwsText { region, role } = &aws.value;
+    let AwsText {
+        region,
+        role,
+        account,
+    } = &aws.value;
     let region = checked(
         region,
         is_region,
@@ -87,8 +91,22 @@ fn aws_target(aws: &At<AwsText>, report: &mut Report) -> Option<AwsTarget> {
         "such as `eu-west-1`",
         report,
     );
-    let help = "such as `arn:aws:iam::123456789012:role/functions`";
-    let role = checked(role, is_role, "is no ARN of a role", help, report);
+    let role = match (role, account) {
+        (Some(_), None) => {
+            let help = "such as `arn:aws:iam::123456789012:role/functions`";
+            checked(role, is_role, "is no ARN of a role", help, report).map(Role::Given)
+        }
+        (None, Some(_)) => {
+            let help = "twelve digits, in quotes";
+            let account = checked(account, is_account, "is no account", help, report);
+            account.map(|account| Role::Own { account })
+        }
+        (None, None) | (Some(_), Some(_)) => {
+            let help = "`role: ARN` for all functions, or `account: 'DIGITS'` for a role of its own for each";
+            report.fault(&aws.place, "needs one of `role` and `account`", help);
+            None
+        }
+    };
     Some(AwsTarget {
         region: region?,
         role: role?,
@@ -127,10 +145,13 @@ fn is_role(text: &str) -> bool {
     let [arn, partition, service, region, account, role] = parts[..] else {
         return false;
     };
-    let has_account = account.len() == 12 && account.bytes().all(|b| b.is_ascii_digit());
     let is_part = |c: char| c.is_ascii_alphanumeric() || "+=,.@-_/".contains(c);
     let name = role.strip_prefix("role/").unwrap_or("");
     let has_name = !name.is_empty() && name.len() <= 512 && name.chars().all(is_part);
     let is_iam = arn == "arn" && service == "iam" && region.is_empty();
-    is_iam && partition.starts_with("aws") && has_account && has_name
+    is_iam && partition.starts_with("aws") && is_account(account) && has_name
+}
+
+fn is_account(text: &str) -> bool {
+    text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
 }

@@ -1,6 +1,7 @@
 //! What a cloud would refuse once service and environment meet: names that are too long, memory and time that a plan does not have.
 
 use super::super::aws::EventSource;
+use super::super::parity::{Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
 use super::azure::app_limits;
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
@@ -45,6 +46,7 @@ pub(in crate::manifest) fn host_id(app: &str) -> &str {
 
 pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) -> Vec<Limit> {
     let mut limits = unshared(service, environment);
+    limits.extend(unequal(service, environment));
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
         limits.extend(unwired(service, environment));
@@ -55,6 +57,18 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
         limits.extend(app_limits(service, azure));
     }
     limits
+}
+
+/// What only one of the clouds can do is told with the nearest that the other can.
+fn unequal(service: &Service, environment: &Environment) -> Vec<Limit> {
+    let gaps = gaps(&service.functions, &environment.targets()).into_iter();
+    let told = |gap: Gap| Limit {
+        message: gap.told(),
+        help: gap.nearest.to_owned(),
+        of: Subject::Function(gap.function),
+        is_error: false,
+    };
+    gaps.map(told).collect()
 }
 
 /// A canary that a cloud cannot have is told now, and not when it moves.

@@ -45,6 +45,18 @@ record! {
         "image" image: String,
         /// ARN of the role that it runs as, instead of the environment's.
         "role" role: String,
+        /// What it may do elsewhere, by name. A function that asks for any has a role of its own.
+        "allow" allow: Named<String, RightsText>,
+    }
+}
+
+record! {
+    /// Rights of the function.
+    RightsText needs ["actions", "on"] {
+        /// Such as `dynamodb:GetItem` or `s3:Get*`.
+        "actions" actions: Vec<At<String>>,
+        /// ARNs, with `*` where many are meant.
+        "on" on: Vec<At<String>>,
     }
 }
 

@@ -74,7 +74,7 @@ mod window;
 
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
-    LogsText, PermissionText, QueueText, UrlText, VpcText,
+    LogsText, PermissionText, QueueText, RightsText, UrlText, VpcText,
 };
 pub(super) use self::azure::{
     ApiText, AuthText, AzureAppText, AzureCorsText, AzureText, HeaderRuleText, InsightsText,
@@ -317,11 +317,13 @@ record! {
 }
 
 record! {
-    /// An account and region; the account is the role's.
-    AwsText needs ["region", "role"] {
+    /// A region and an account: that of `role`, or `account`.
+    AwsText needs ["region"] {
         "region" region: String,
-        /// ARN of the role that the functions run as.
+        /// ARN of the role that the functions run as, where they do not say it themselves.
         "role" role: String,
+        /// Twelve digits, in quotes, instead of `role`: each function gets a role of its own, with the rights that it asks for.
+        "account" account: String,
     }
 }
 

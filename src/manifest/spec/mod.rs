@@ -259,8 +259,26 @@ impl Environment {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct AwsTarget {
     pub region: String,
-    /// ARN of the role that the functions run as.
-    pub role: String,
+    pub role: Role,
+}
+
+/// What an environment's functions run as, where they do not say it themselves.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Role {
+    /// ARN of a role that is there.
+    Given(String),
+    /// Each function has a role of its own, in this account, with the rights that its manifest asks for and no others.
+    Own { account: String },
+}
+
+impl Role {
+    pub fn given(&self) -> Option<&String> {
+        match self {
+            Self::Given(arn) => Some(arn),
+            Self::Own { account: _ } => None,
+        }
+    }
 }
 
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]

@@ -161,8 +161,12 @@ pub fn not_in_the_future(state: &mut ServiceState, now: Timestamp) {
         }
     }
     for intent in state.intents.values_mut() {
-        if let IntentState::Open { not_before, .. } = &mut intent.state {
-            *not_before = (*not_before).min(now.after(BACKOFF_MAX.max(RETRY_AFTER_MAX)));
+        match &mut intent.state {
+            IntentState::Open { not_before, .. } => {
+                *not_before = (*not_before).min(now.after(BACKOFF_MAX.max(RETRY_AFTER_MAX)));
+            }
+            IntentState::Done { at } => *at = (*at).min(now),
+            IntentState::Failed { .. } => {}
         }
     }
     let live_since = &mut state.memory.live_since;
@@ -171,6 +175,10 @@ pub fn not_in_the_future(state: &mut ServiceState, now: Timestamp) {
         rollout.phase.not_in_the_future(now);
         for run in &mut rollout.gates {
             run.since = run.since.min(now);
+            if let Some(last) = run.measurements.last_mut() {
+                // The next is due a while after it.
+                last.finished_at = last.finished_at.min(now);
+            }
         }
     }
 }

@@ -125,21 +125,24 @@ impl View<'_> {
         }
     }
 
-    /// A look that began after the promotion, and does not find what was promoted.
     fn reverted(&self, since: Timestamp) -> Option<Why> {
-        let release = self.rollout.release;
-        let is_reverted = |target: &&CloudName| {
-            let seen = self.state.seen(**target).filter(|seen| seen.at >= since);
-            seen.is_some_and(|seen| !seen.observed.blue.holds(release))
-        };
-        let target = self.rollout.targets.iter().find(is_reverted)?;
-        Some(Why {
+        let mut targets = self.rollout.targets.iter().copied();
+        let target = targets.find(|target| self.is_reverted(*target, since))?;
+        Some(self.reverted_on(target))
+    }
+
+    /// A look that began after the promotion does not find what was promoted.
+    pub(super) fn is_reverted(&self, target: CloudName, since: Timestamp) -> bool {
+        let seen = self.state.seen(target).filter(|seen| seen.at >= since);
+        seen.is_some_and(|seen| !seen.observed.blue.holds(self.rollout.release))
+    }
+
+    pub(super) fn reverted_on(&self, target: CloudName) -> Why {
+        let release = self.rollout.release.short();
+        Why {
             reason: StopReason::SlotReverted,
-            message: format!(
-                "blue on {target} no longer holds release {}",
-                release.short()
-            ),
-        })
+            message: format!("blue on {target} no longer holds release {release}"),
+        }
     }
 }
 

@@ -32,10 +32,14 @@ impl View<'_> {
                 && !self.rollout.trigger.is_rollback()
         };
         let targets = self.rollout.targets.iter().copied();
-        let old: Vec<CloudName> = targets.filter(is_old).collect();
-        let target = *old.first()?;
+        self.looking_at(targets.filter(is_old).collect())
+    }
+
+    /// Looks at these, or waits for the looks that are under way; nothing where there are none.
+    pub(super) fn looking_at(&self, targets: Vec<CloudName>) -> Option<Step> {
+        let target = *targets.first()?;
         let is_looking = |target: &CloudName| self.state.in_flight.observing.contains(target);
-        let due: Vec<CloudName> = old.into_iter().filter(|it| !is_looking(it)).collect();
+        let due: Vec<CloudName> = targets.into_iter().filter(|it| !is_looking(it)).collect();
         Some(if due.is_empty() {
             let failure = None;
             wait(WaitingOn::Cloud { target, failure }, None)
@@ -54,15 +58,30 @@ impl View<'_> {
         if is_begun || !is_promotion || self.rollout.trigger.is_rollback() {
             return None;
         }
-        self.ill().or_else(|| {
-            let ill = self.empty_beside(target)?;
-            let on = WaitingOn::LastHealthy {
-                target,
-                ill,
-                failure: None,
-            };
-            Some(wait(on, None))
-        })
+        self.paused_before_blue()
+            .or_else(|| self.ill())
+            .or_else(|| {
+                let ill = self.empty_beside(target)?;
+                let on = WaitingOn::LastHealthy {
+                    target,
+                    ill,
+                    failure: None,
+                };
+                Some(wait(on, None))
+            })
+    }
+
+    /// A pause holds a promotion of which nothing was sent. One that has begun is brought to its end, here and in the rest of its group: a
+    /// person who stops to think must not leave half of it.
+    fn paused_before_blue(&self) -> Option<Step> {
+        let has_begun = CloudName::ALL.iter().any(|target| {
+            let key = self.key(&format!("promote/{target}"));
+            self.state.intents.contains_key(&key)
+        });
+        if has_begun || !self.rollout.pact.is_empty() {
+            return None;
+        }
+        self.paused()
     }
 
     /// A target that serves nobody, though blue was promoted before, while this one serves.

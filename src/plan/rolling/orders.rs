@@ -140,6 +140,9 @@ impl View<'_> {
     }
 
     pub(super) fn promoting(&self) -> Step {
+        if let Some(why) = self.lost_on_the_way() {
+            return Step::Move(Event::Failed(why));
+        }
         let groups = self.promotion_groups();
         for (index, targets) in groups.iter().enumerate() {
             if index > 0
@@ -190,21 +193,34 @@ impl View<'_> {
         self.sending(step, Order::Promote { target, release }, self.reason())
     }
 
+    /// A target that was promoted and holds something else by now, while the others are still to come: all go back. In a rollback nobody
+    /// waits for others, and what is lost is repaired when it is over.
+    fn lost_on_the_way(&self) -> Option<Why> {
+        if self.rollout.trigger.is_rollback() || self.state.writing().is_some() {
+            return None;
+        }
+        let target = self.rollout.targets.iter().copied().find(|target| {
+            let since = self.promoted_at(*target);
+            since.is_some_and(|since| self.is_reverted(*target, since))
+        })?;
+        Some(self.reverted_on(target))
+    }
+
+    fn promoted_at(&self, target: CloudName) -> Option<Timestamp> {
+        let key = self.key(&format!("promote/{target}"));
+        match &self.state.intents.get(&key)?.state {
+            IntentState::Done { at } => Some(*at),
+            IntentState::Open { .. } | IntentState::Failed { .. } => None,
+        }
+    }
+
     /// Between the first cloud and the second.
     fn soaking(&self, before: &[CloudName]) -> Option<Step> {
         let Across::InOrder { first, soak } = &self.rollout.spec.across else {
             return None;
         };
-        let done_at = |target: &CloudName| match &self
-            .state
-            .intents
-            .get(&self.key(&format!("promote/{target}")))?
-            .state
-        {
-            IntentState::Done { at } => Some(*at),
-            IntentState::Open { .. } | IntentState::Failed { .. } => None,
-        };
-        let began = before.iter().filter_map(done_at).max()?;
+        let done_at = before.iter().filter_map(|it| self.promoted_at(*it));
+        let began = done_at.max()?;
         if let Some(step) = self.paused() {
             return Some(step);
         }

@@ -3,6 +3,7 @@
 pub mod drift;
 pub(super) mod look;
 mod prune;
+mod tend;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -103,6 +104,14 @@ impl Fleets {
         Self(fleets)
     }
 
+    /// A service that Git no longer names is gone.
+    pub fn forget(&mut self, key: &ServiceKey) {
+        if let Some(fleet) = self.0.get_mut(&key.environment) {
+            fleet.known = fleet.known.saturating_sub(1);
+            fleet.absent = fleet.absent.saturating_sub(1);
+        }
+    }
+
     pub fn of(&self, key: &ServiceKey) -> Fleet {
         self.0.get(&key.environment).copied().unwrap_or_default()
     }
@@ -110,6 +119,19 @@ impl Fleets {
 
 /// The one next thing to do for a service.
 pub fn step(state: &ServiceState, around: &Around, policy: Policy, now: Timestamp) -> Step {
+    match among_others(state, around, policy, now) {
+        Step::Wait(waiting) => tend::tend(state, waiting, policy, now),
+        step @ (Step::Begin { .. }
+        | Step::Move(_)
+        | Step::Together(_)
+        | Step::Note(_)
+        | Step::Observe(_)
+        | Step::Send(_)) => step,
+    }
+}
+
+/// The next thing to do, with what others have to say.
+fn among_others(state: &ServiceState, around: &Around, policy: Policy, now: Timestamp) -> Step {
     if let Some(step) = around::mate_failed(state, around) {
         return step;
     }

@@ -3,7 +3,7 @@
 use crate::{
     manifest::spec::GateKind,
     name::GateName,
-    plan::{reason::WaitingOn, state::ServiceState},
+    plan::{reason::WaitingOn, state::ServiceState, step::reason_for},
     rollout::{
         Rollout,
         evidence::{Measurement, Outcome},
@@ -118,9 +118,13 @@ fn watched(state: &ServiceState) -> Vec<String> {
     after.flat_map(|gate| gate.evidence).collect()
 }
 
-/// Whose word counts, and who gave it.
+/// What would change, whose word counts, and who gave it.
 fn approvals(state: &ServiceState, name: &GateName) -> Vec<String> {
     let gates = state.rollout.iter().flat_map(|rollout| &rollout.spec.gates);
+    let changes = state.active().map(|rollout| {
+        let reason = reason_for(state, rollout.release, rollout.trigger, &rollout.actor);
+        format!("what changes: {reason}")
+    });
     let asked = gates.filter(|gate| gate.name == *name);
     let asked = asked.filter_map(|gate| match &gate.kind {
         GateKind::Approval(approval) => Some(format!("it takes the word of {}", approval.people())),
@@ -138,7 +142,8 @@ fn approvals(state: &ServiceState, name: &GateName) -> Vec<String> {
             None => format!("{who} approved at {at}"),
         }
     };
-    asked.chain(given.map(tell)).collect()
+    let told = changes.into_iter().chain(asked);
+    told.chain(given.map(tell)).collect()
 }
 
 /// A gate and what was found, in words.

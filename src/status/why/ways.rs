@@ -37,7 +37,7 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         }
         WaitingOn::Gate { .. } => vec![abort()],
         WaitingOn::Approval { plan, .. } => {
-            let shown = verb("status", "shows what would change");
+            let shown = verb("plan", "shows every order that would be given");
             vec![word(&state.key, *plan), shown, abort()]
         }
         WaitingOn::Paused { .. } => vec![verb("resume", "lets it go on"), abort()],

@@ -30,7 +30,7 @@ use verdigris::{
         spec::{
             Across, ApprovalGate, AwsTarget, AzurePlan, AzureTarget, DriftMode, EnvValue,
             Environment, Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, HttpStep,
-            Measure, Megabytes, PathPattern, RepoPath, RolloutSpec, Runtime,
+            Measure, Megabytes, PathPattern, RepoPath, Role, RolloutSpec, Runtime,
         },
         strategy::Strategy,
     },
@@ -393,7 +393,7 @@ fn environment(name: EnvironmentName) -> Environment {
         follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
-            role: "arn:aws:iam::123456789012:role/functions".to_owned(),
+            role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
         }),
         azure: Some(AzureTarget {
             subscription: "00000000-0000-0000-0000-000000000000".to_owned(),

@@ -1,6 +1,8 @@
 //! The Azure client: what it refuses to do, and what it does against the local endpoint.
 
+mod adopt;
 mod contract;
+mod deeds;
 mod guards;
 mod local;
 mod moments;

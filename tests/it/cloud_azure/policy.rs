@@ -8,6 +8,7 @@ use verdigris::{
     manifest::azure::Insights,
     manifest::gates::{AzureMonitorQuery, MetricSource},
     name::Slot,
+    observed::talk::{Input, Invocation, LogsWanted},
 };
 
 use super::{
@@ -35,7 +36,7 @@ const BESIDE: [&str; 5] = [
 const PROVIDERS: [(&str, &str); 1] = [("microsoft.insights", "Microsoft.Insights")];
 
 /// Azure Resource Manager makes the name of the right from the path: the types of the resource, and what is done to it.
-fn action(method: &str, path: &str) -> String {
+pub(super) fn action(method: &str, path: &str) -> String {
     let place = path.split('?').next().unwrap_or_default();
     let (provider, rest) = match place.rsplit_once("/providers/") {
         Some((_, rest)) => rest.split_once('/').unwrap(),
@@ -54,6 +55,8 @@ fn action(method: &str, path: &str) -> String {
         "GET" => "read",
         "PUT" | "PATCH" => "write",
         "DELETE" => "delete",
+        // A question to a component reads, whatever its method.
+        "POST" if rest.ends_with("/query") => "read",
         "POST" if is_open => "action",
         other => panic!("{other} {path}"),
     };
@@ -165,6 +168,33 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     };
     // The local endpoint measures nothing; what counts is what it was asked.
     drop(cloud.metric(&question).await);
+    // Neither logs of others nor queries are in the description that the calls are held against: what counts is what was asked.
+    let operate = cloud.operate().unwrap();
+    drop(operate.deeds(&scope, question.until).await);
+    let wanted = LogsWanted {
+        service: one.service.clone(),
+        function: "stock".parse().unwrap(),
+        since: question.until,
+        containing: None,
+        lines_max: 10,
+    };
+    drop(operate.logs(&wanted).await);
+    let call = Invocation {
+        service: one.service.clone(),
+        function: "reorder".parse().unwrap(),
+        slot: Slot::Blue,
+        input: Input::Message("hello".to_owned()),
+    };
+    drop(operate.invoke(&call).await);
+    // Somebody takes our tags off, and the app is taken over.
+    local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
+    let theirs = cloud.observe(&scope).await.unwrap().foreign;
+    let theirs = theirs.into_iter().collect();
+    drop(operate.adopt(&scope, &theirs).await);
+    // The description knows no tags, so that they are put on past it.
+    let past = super::cloud(&local.arm.url);
+    let adopted = past.operate().unwrap().adopt(&scope, &theirs).await;
+    adopted.unwrap();
     cloud.prune(&scope).await.unwrap();
     let around = with_all_around(&local, &checker).await;
     let seen = cloud.calls().into_iter().chain(around.calls());

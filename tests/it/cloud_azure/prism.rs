@@ -1,6 +1,7 @@
 //! Prism between our client and our endpoint, with the document that Azure's own Python client gives: it must find no fault.
 
 use std::{
+    collections::BTreeSet,
     path::Path,
     process::Stdio,
     sync::{Arc, Mutex},
@@ -22,7 +23,10 @@ use tokio::{
 };
 use verdigris::{cloud::Cloud as _, observed::SlotContent};
 
-use super::{SUBSCRIPTION, TOKEN, cloud, local::Local, places::with_everything, release, scope};
+use super::{
+    SUBSCRIPTION, TOKEN, cloud, local::Local, places::with_everything, policy::action, release,
+    scope,
+};
 use crate::peers::{node_file, python};
 
 /// What the document describes; the rest goes past Prism.
@@ -220,6 +224,18 @@ async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
     assert_eq!(observed.blue, SlotContent::Empty);
     assert_eq!(checker.take_faults(), [""; 0]);
     assert!(checker.seen.lock().unwrap().checked > 40);
+    // The package that the document is made of knows nothing else; whatever else we ask for must come through Prism.
+    let past = checker.asked().into_iter();
+    let past = past.filter(|(_, path)| !is_checked(path.split('?').next().unwrap_or_default()));
+    let past: BTreeSet<String> = past.map(|(method, path)| action(&method, &path)).collect();
+    let known = [
+        "Microsoft.Resources/subscriptions/resourceGroups/read",
+        "Microsoft.Resources/subscriptions/resourceGroups/write",
+        "Microsoft.Storage/storageAccounts/read",
+        "Microsoft.Storage/storageAccounts/write",
+        "Microsoft.Web/locations/operations/read",
+    ];
+    assert_eq!(past, BTreeSet::from(known.map(str::to_owned)));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use tokio::time::sleep;
 use verdigris::{
-    cloud::{Cloud, CloudError, Package},
+    cloud::{Cloud, CloudError, Package, operate::Operate},
     desired::Release,
     name::{CloudName, CodeDigest, Percent, ReleaseDigest},
     observed::{Fields, Observed, Owned, Scope},
@@ -36,6 +36,10 @@ impl<C: Cloud> Cloud for Patient<C> {
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
         self.0.expected(release, code)
+    }
+
+    fn operate(&self) -> Option<&dyn Operate> {
+        self.0.operate()
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {

@@ -3,7 +3,8 @@
 use http::Method;
 use serde_json::{Value, json};
 use verdigris::local::{
-    arm::{ArmOptions, Bucket, RateLimits},
+    arm::{ArmOptions, RateLimits},
+    bucket::Bucket,
     faults::Rule,
 };
 

@@ -829,6 +829,7 @@ fn sources_that_aws_does_not_get_yet_are_warnings() {
     a: { handler: app:app, queue: orders, aws: { events: { news: { sns: 'arn:aws:sns:eu-west-1:123456789012:news' } } } }
 "#,
         r#"
+a.yaml:8:5: warning: spec.functions.a: in `prod`: `aws.events (topic)` of a means nothing to azure (help: send the messages to a queue that both clouds have)
 a.yaml:8:5: warning: spec.functions.a: in `prod`: event `news` does not reach `a`: Verdigris makes no subscription there yet (help: make the subscription of that topic yourself, and point it at the alias `blue` of the Lambda function `prod-stock-a`)
 "#,
     );

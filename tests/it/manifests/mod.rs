@@ -16,7 +16,7 @@ use std::{collections::BTreeMap, fmt::Write, sync::Arc};
 
 use verdigris::manifest::set::{Set, assemble, parse_file};
 
-const PROD: &str = "
+pub(crate) const PROD: &str = "
 apiVersion: verdigris.dev/v1alpha1
 kind: Environment
 metadata: { name: prod }
@@ -31,7 +31,7 @@ spec:
 ";
 
 /// Files of one commit, by path.
-fn read(files: &[(&str, &str)]) -> Set {
+pub(crate) fn read(files: &[(&str, &str)]) -> Set {
     let parsed = files.iter().map(|(path, text)| {
         let file = Arc::new(parse_file(path, text));
         ((*path).to_owned(), file)

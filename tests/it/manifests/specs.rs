@@ -9,7 +9,7 @@ use verdigris::{
         gates::Share,
         spec::{
             Across, DriftMode, EnvValue, Function, GateKind, GateStage, HttpRoute, Megabytes,
-            PathPattern, Runtime, Service,
+            PathPattern, Role, Runtime, Service,
         },
     },
     name::CloudName,
@@ -249,6 +249,35 @@ fn a_fault_shows_the_text_that_it_is_about() {
   help: did you mean `observe`?
 ";
     assert_eq!(shown.trim(), expected.trim(), "{shown}");
+}
+
+#[test]
+fn functions_run_as_a_role_that_is_there_or_as_one_of_their_own() {
+    let environment = |aws: &str| {
+        let text = format!(
+            "apiVersion: verdigris.dev/v1alpha1\nkind: Environment\nmetadata: {{ name: prod }}\nspec:\n  aws: {{ {aws} }}\n"
+        );
+        let set = read(&[("prod.yaml", &text)]);
+        let role = set.environments.values().next();
+        let role = role.map(|it| it.aws.clone().unwrap().role);
+        (role, told(&set))
+    };
+    let arn = "arn:aws:iam::123456789012:role/functions";
+    let (given, _) = environment(&format!("region: eu-west-1, role: '{arn}'"));
+    assert_eq!(given, Some(Role::Given(arn.to_owned())));
+    let (own, _) = environment("region: eu-west-1, account: '123456789012'");
+    let account = "123456789012".to_owned();
+    assert_eq!(own, Some(Role::Own { account }));
+    for (aws, fault) in [
+        ("region: eu-west-1", "needs one of `role` and `account`"),
+        (
+            "region: eu-west-1, account: shop",
+            "spec.aws.account: is no account",
+        ),
+    ] {
+        let (none, told) = environment(aws);
+        assert!(none.is_none() && told.contains(fault), "{told}");
+    }
 }
 
 /// The share of a load's requests that may go wrong, by what its gate says.

@@ -9,6 +9,7 @@ mod lambda_clients;
 mod lambda_recorded;
 pub(crate) mod model;
 mod runtime_clients;
+mod serverless;
 
 use std::{
     path::{Path, PathBuf},

@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use verdigris::{
     cloud::fake::{Fault, HandEdit, Operation},
+    manifest::spec::Across,
     name::{CloudName, Slot},
     plan::act::Action,
     store::{Scan, Store as _, Tree},
 };
 
-use crate::stage::{Stage, key, version};
+use crate::stage::{Stage, key, service_version, version};
 
 /// An order that no record tells of must not reach a cloud, so that its record outlives the rollout that begins meanwhile.
 #[tokio::test(start_paused = true)]
@@ -67,4 +68,109 @@ async fn a_clock_set_back_by_hours_holds_no_rollout_up() {
     stage.set_back(Duration::from_secs(2 * 3600));
     stage.pass(Duration::from_secs(60)).await;
     assert_eq!(stage.phase().await, "Live");
+}
+
+/// A person who goes back while another pin holds takes the pin along, and what Git asks meanwhile has no say.
+#[tokio::test(start_paused = true)]
+async fn a_rollback_of_what_is_pinned_goes_on_whatever_git_asks_for() {
+    let mut stage = Stage::new().await;
+    for number in ["1", "2"] {
+        stage.commit(&[version(number)]).await;
+        stage.pass(Duration::from_secs(120)).await;
+    }
+    let reason = "a fair".to_owned();
+    stage.act(Action::Pin { to: None, reason }).await;
+    let empty = HandEdit::Empty(Slot::Green);
+    for cloud in stage.world.clouds.values() {
+        cloud.edit(&key(), empty.clone());
+        cloud.fault(
+            Operation::Stage,
+            1,
+            Fault::Throttle(Duration::from_secs(20)),
+        );
+    }
+    stage.act(Action::Reconcile { token: None }).await;
+    stage.pass(Duration::from_secs(1)).await;
+    stage.act(Action::Rollback { to: None }).await;
+    stage.pass(Duration::from_secs(1)).await;
+    stage.commit(&[version("3")]).await;
+    stage.pass(Duration::from_secs(120)).await;
+    for cloud in stage.world.clouds.values() {
+        assert_eq!(
+            cloud.held(&key(), Slot::Blue),
+            Some(version("1").release.digest)
+        );
+    }
+}
+
+/// Who waits for people may wait for days, and users must not.
+#[tokio::test(start_paused = true)]
+async fn blue_is_put_right_while_a_rollout_waits() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.until(&key(), "Live").await;
+    let two = version("2");
+    stage
+        .world
+        .unclear
+        .lock()
+        .unwrap()
+        .insert(two.release.digest);
+    stage.commit(&[two]).await;
+    stage.until(&key(), "Paused").await;
+    stage
+        .cloud(CloudName::Aws)
+        .edit(&key(), HandEdit::Empty(Slot::Blue));
+    stage.pass(Duration::from_secs(180)).await;
+    let blue = stage.cloud(CloudName::Aws).held(&key(), Slot::Blue);
+    assert_eq!(blue, Some(version("1").release.digest));
+    assert_eq!(stage.phase().await, "Paused");
+}
+
+/// What was promoted first and is lost while the second cloud is still to come would be waited for by it for ever.
+#[tokio::test(start_paused = true)]
+async fn a_first_cloud_that_loses_its_release_takes_the_rollout_back() {
+    let mut stage = Stage::new().await;
+    stage.commit(&[version("1")]).await;
+    stage.until(&key(), "Live").await;
+    let mut two = version("2");
+    two.rollout.across = Across::InOrder {
+        first: CloudName::Aws,
+        soak: Duration::from_secs(300),
+    };
+    stage.commit(&[two]).await;
+    stage.until(&key(), "Promoting").await;
+    stage.pass(Duration::from_secs(10)).await;
+    stage
+        .cloud(CloudName::Aws)
+        .edit(&key(), HandEdit::Empty(Slot::Blue));
+    stage.pass(Duration::from_secs(600)).await;
+    assert_eq!(stage.phase().await, "RolledBack");
+    let one = Some(version("1").release.digest);
+    for cloud in stage.world.clouds.values() {
+        assert_eq!(cloud.held(&key(), Slot::Blue), one);
+    }
+}
+
+/// What is deleted counts no longer among those that may not be deleted all at once.
+#[tokio::test(start_paused = true)]
+async fn a_service_that_is_gone_keeps_no_other_from_going() {
+    let mut stage = Stage::new().await;
+    let service = |name| service_version(name, "1");
+    stage
+        .commit(&[service("cart"), service("mail"), service("shop")])
+        .await;
+    stage.pass(Duration::from_secs(120)).await;
+    for cloud in stage.world.clouds.values() {
+        let slow = Fault::Slow(Duration::from_secs(30));
+        cloud.fault(Operation::Prune, 1, slow);
+    }
+    stage.commit(&[service("mail"), service("shop")]).await;
+    stage.pass(Duration::from_secs(5)).await;
+    stage.commit(&[service("shop")]).await;
+    stage.pass(Duration::from_secs(180)).await;
+    let mail = service("mail").release.service;
+    for cloud in stage.world.clouds.values() {
+        assert_eq!(cloud.held(&mail, Slot::Blue), None);
+    }
 }

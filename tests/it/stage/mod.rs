@@ -25,7 +25,7 @@ use verdigris::{
         spec::{
             Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
             GateKind, GateStage, HttpGate, HttpRoute, HttpStep, Measure, Megabytes, PathPattern,
-            RepoPath, RolloutSpec, Runtime, Service,
+            RepoPath, Role, RolloutSpec, Runtime, Service,
         },
         strategy::Strategy,
     },
@@ -441,7 +441,7 @@ pub(crate) fn gate(name: &str) -> Gate {
     }
 }
 
-fn functions() -> BTreeMap<FunctionName, Function> {
+pub(crate) fn functions() -> BTreeMap<FunctionName, Function> {
     let function = Function {
         handler: "app:app".to_owned(),
         http: Some(HttpRoute {
@@ -464,7 +464,7 @@ fn environment() -> Environment {
         follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
-            role: "arn:aws:iam::123456789012:role/functions".to_owned(),
+            role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
         }),
         azure: Some(AzureTarget {
             subscription: "00000000-0000-0000-0000-000000000001".to_owned(),

@@ -89,7 +89,7 @@ impl Clouds {
 
 /// Lists, looks, and what users call; on Azure some of them are asked for by POST.
 fn is_read(operation: &str) -> bool {
-    let starts = ["Get", "List", "Invoke"]
+    let starts = ["Get", "List", "Invoke", "Lookup"]
         .iter()
         .any(|word| operation.starts_with(word));
     let ends = [".get", ".list", ".head", ".listkeys"];

@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use verdigris::{
-    cloud::{Cloud, CloudError, Package, fake::FakeCloud},
+    cloud::{Cloud, CloudError, Package, fake::FakeCloud, operate::Operate},
     desired::Release,
     name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey},
     observed::{Fields, Observed, Owned, Scope},
@@ -89,6 +89,10 @@ impl Cloud for Watched {
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
         self.cloud.expected(release, code)
+    }
+
+    fn operate(&self) -> Option<&dyn Operate> {
+        self.cloud.operate()
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {

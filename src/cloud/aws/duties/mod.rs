@@ -22,7 +22,7 @@ pub(super) use self::{
 use crate::{
     manifest::{
         aws::{Asynchronous, EventSource, Permission},
-        spec::{AwsTarget, Function},
+        spec::{AwsTarget, Function, Role},
     },
     name::{FunctionName, Slot},
     observed::Fields,
@@ -60,17 +60,45 @@ pub(super) struct Account {
 }
 
 impl Account {
-    /// The role's account is the functions'.
+    /// A given role's account is the functions'.
     pub(super) fn of(target: &AwsTarget) -> Self {
-        let mut parts = target.role.split(':').skip(1);
-        Self {
-            partition: parts.next().unwrap_or("aws").to_owned(),
-            region: target.region.clone(),
-            id: parts.nth(2).unwrap_or_default().to_owned(),
+        let region = target.region.clone();
+        match &target.role {
+            Role::Given(arn) => {
+                let mut parts = arn.split(':').skip(1);
+                Self {
+                    partition: parts.next().unwrap_or("aws").to_owned(),
+                    region,
+                    id: parts.nth(2).unwrap_or_default().to_owned(),
+                }
+            }
+            Role::Own { account } => Self {
+                partition: partition(&region).to_owned(),
+                region,
+                id: account.clone(),
+            },
         }
     }
 
-    fn arn(&self, service: &str, resource: &str) -> String {
+    /// Roles are of an account and of no region.
+    pub(super) fn role(&self, path_and_name: &str) -> String {
+        let Self {
+            partition,
+            region: _,
+            id,
+        } = self;
+        format!("arn:{partition}:iam::{id}:role{path_and_name}")
+    }
+
+    pub(super) fn region(&self) -> &str {
+        &self.region
+    }
+
+    pub(super) fn queue(&self, name: &str) -> String {
+        self.arn("sqs", name)
+    }
+
+    pub(super) fn arn(&self, service: &str, resource: &str) -> String {
         let Self {
             partition,
             region,
@@ -90,6 +118,16 @@ impl Account {
     }
 }
 
+/// Regions of China and of the US government are worlds of their own.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference-arns.html>
+fn partition(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "aws-cn",
+        _ if region.starts_with("us-gov-") => "aws-us-gov",
+        _ => "aws",
+    }
+}
+
 /// The name of the rule of one schedule. Lambda's and EventBridge's names may both have 64 characters; a schedule that changes gets
 /// another rule, so that the old one can go once the new one is there.
 pub(super) fn rule_name(lambda: &str, expression: &str) -> String {
@@ -97,7 +135,7 @@ pub(super) fn rule_name(lambda: &str, expression: &str) -> String {
     format!("{start}-{}", short_digest(&[lambda, expression]))
 }
 
-fn short_digest(texts: &[&str]) -> String {
+pub(super) fn short_digest(texts: &[&str]) -> String {
     let digest = Sha256::digest(texts.join("\n"));
     let digits = digest.iter().take(6).map(|byte| format!("{byte:02x}"));
     digits.collect()
@@ -232,12 +270,22 @@ mod tests {
     fn an_account_is_the_roles() {
         let target = AwsTarget {
             region: "eu-west-1".to_owned(),
-            role: "arn:aws:iam::123456789012:role/functions".to_owned(),
+            role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
         };
         let account = Account::of(&target);
         assert_eq!(
             account.blue("prod-shop-stock"),
             "arn:aws:lambda:eu-west-1:123456789012:function:prod-shop-stock:blue"
+        );
+        let own = AwsTarget {
+            region: "cn-north-1".to_owned(),
+            role: Role::Own {
+                account: "123456789012".to_owned(),
+            },
+        };
+        assert_eq!(
+            Account::of(&own).role("/verdigris/x"),
+            "arn:aws-cn:iam::123456789012:role/verdigris/x"
         );
     }
 }

@@ -26,8 +26,8 @@ pub(super) struct Json<'a> {
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub(super) kind: String,
-    status: u16,
-    message: String,
+    pub(super) status: u16,
+    pub(super) message: String,
 }
 
 impl Signed {
@@ -85,20 +85,24 @@ impl Refusal {
         let operation = format!("{operation} of `{resource}`");
         let message = format!("{kind}: {message}");
         match (status, kind.as_str()) {
-            (_, "ThrottlingException" | "TooManyRequestsException") | (429, _) => {
+            (_, "ThrottlingException" | "TooManyRequestsException" | "Throttling") | (429, _) => {
                 CloudError::Throttled {
                     cloud,
                     retry_after: Duration::from_secs(1),
                 }
             }
-            (_, "ConcurrentModificationException" | "OperationAbortedException") => {
-                CloudError::Busy {
-                    cloud,
-                    resource: resource.to_owned(),
-                    message,
-                }
-            }
-            (401 | 403, _) | (_, "AccessDeniedException" | "LimitExceededException") => {
+            (
+                _,
+                "ConcurrentModificationException"
+                | "ConcurrentModification"
+                | "OperationAbortedException",
+            ) => CloudError::Busy {
+                cloud,
+                resource: resource.to_owned(),
+                message,
+            },
+            (401 | 403, _)
+            | (_, "AccessDeniedException" | "LimitExceededException" | "LimitExceeded") => {
                 CloudError::Denied {
                     cloud,
                     operation,

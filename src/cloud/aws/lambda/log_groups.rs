@@ -1,9 +1,16 @@
 //! Operations on log groups of CloudWatch, one function each.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{json::Json, signed::Signed};
-use crate::cloud::CloudError;
+use crate::{
+    cloud::CloudError,
+    name::Timestamp,
+    observed::talk::{LogLine, LogsWanted},
+};
+
+/// A page may be empty and have a next one; so many are read at most.
+const PAGES_MAX: usize = 50;
 
 /// CloudWatch Logs.
 #[derive(Clone, Debug)]
@@ -24,6 +31,39 @@ impl LogGroups {
         }
     }
 
+    /// Nothing where there is no such group: Lambda makes it when the function first writes.
+    pub(in crate::cloud::aws) async fn lines(
+        &self,
+        group: &str,
+        wanted: &LogsWanted,
+    ) -> Result<Vec<LogLine>, CloudError> {
+        const OPERATION: &str = "FilterLogEvents";
+        let mut body = json!({"logGroupName": group, "startTime": wanted.since.millis()});
+        if let Some(text) = &wanted.containing {
+            body["filterPattern"] = format!("\"{}\"", text.replace('"', "\\\"")).into();
+        }
+        let mut lines = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let mut told = match self.0.ask_json(asking(OPERATION, group, &body)).await? {
+                Ok(told) => told,
+                Err(refusal) if refusal.kind == "ResourceNotFoundException" => break,
+                Err(refusal) => return Err(refusal.sorted(OPERATION, group)),
+            };
+            let events = told["events"].as_array().into_iter().flatten();
+            lines.extend(events.filter_map(line));
+            match told["nextToken"].take() {
+                Value::String(next) if !next.is_empty() => body["nextToken"] = next.into(),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_) => break,
+            }
+        }
+        Ok(lines)
+    }
+
     pub(in crate::cloud::aws) async fn keep_for(
         &self,
         group: &str,
@@ -38,6 +78,13 @@ impl LogGroups {
             .map(drop)
             .map_err(|refusal| refusal.sorted("PutRetentionPolicy", group))
     }
+}
+
+fn line(event: &Value) -> Option<LogLine> {
+    Some(LogLine {
+        at: Timestamp::from_millis(event["timestamp"].as_i64()?),
+        text: event["message"].as_str()?.trim_end().to_owned(),
+    })
 }
 
 fn asking<'a>(operation: &'a str, group: &'a str, body: &'a serde_json::Value) -> Json<'a> {

@@ -26,12 +26,16 @@ mod concurrency;
 mod errors;
 mod events;
 mod functions;
+mod invoke;
 mod json;
 mod log_groups;
 mod monitoring;
 mod policies;
+mod query;
+mod roles;
 mod signed;
 mod sources;
+mod trail;
 mod urls;
 
 use std::{
@@ -45,7 +49,7 @@ use std::{
 use aws_sdk_lambda::{
     Client,
     config::{
-        BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
+        AppName, BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
         interceptors::{BeforeTransmitInterceptorContextRef, InterceptorContext},
         retry::{ClassifyRetry, RetryAction, RetryConfig},
         timeout::TimeoutConfig,
@@ -63,12 +67,16 @@ pub(super) use self::{
     aliases::{Pointing, Share},
     events::Events,
     functions::{Change, Code, Function},
+    invoke::Answered,
     log_groups::LogGroups,
     monitoring::Monitoring,
     policies::permit_url,
+    roles::Roles,
     signed::{Asking, Said, Signed},
+    trail::Trail,
     urls::Address,
 };
+use super::deeds::AGENT;
 
 /// Who we are to AWS.
 #[derive(Clone, Debug)]
@@ -222,6 +230,10 @@ impl Lambda {
             .region(Region::new(region))
             .retry_config(RetryConfig::standard().with_max_attempts(3))
             .timeout_config(timeouts());
+        // The log of calls tells by it which were ours.
+        if let Ok(name) = AppName::new(AGENT) {
+            loader = loader.app_name(name);
+        }
         loader = match credentials {
             AwsCredentials::Chain { profile: None } => loader,
             AwsCredentials::Chain {
@@ -267,6 +279,16 @@ impl Lambda {
     /// EventBridge, as the same person.
     pub(super) fn events(&self) -> Events {
         Events(self.signed.clone())
+    }
+
+    /// IAM, as the same person.
+    pub(super) fn roles(&self) -> Roles {
+        Roles(self.signed.clone())
+    }
+
+    /// CloudTrail, as the same person.
+    pub(super) fn trail(&self) -> Trail {
+        Trail(self.signed.clone())
     }
 
     /// CloudWatch, as the same person.

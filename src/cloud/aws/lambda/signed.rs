@@ -18,7 +18,7 @@ use url::Url;
 use super::{AccountLimits, Calls};
 use crate::{
     clock::{Clock as _, SystemClock},
-    cloud::CloudError,
+    cloud::{CloudError, aws::deeds::AGENT},
     name::CloudName,
 };
 
@@ -66,7 +66,7 @@ impl Signed {
         limits: Arc<AccountLimits>,
     ) -> Self {
         Self {
-            http: reqwest::Client::new(),
+            http: http_client(),
             credentials: config.credentials_provider(),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             endpoint,
@@ -75,14 +75,26 @@ impl Signed {
         }
     }
 
-    /// Where a service is. A local endpoint serves all of them.
-    fn root(&self, service: &str) -> String {
-        let region = &self.region;
-        let china = if region.starts_with("cn-") { ".cn" } else { "" };
-        match &self.endpoint {
+    /// Where a service is, and the region that a signature names. A local endpoint serves all of them.
+    fn place(&self, service: &str) -> (String, &str) {
+        let region = match service {
+            "iam" => home_of_iam(&self.region),
+            _ => &self.region,
+        };
+        let root = match &self.endpoint {
             Some(endpoint) => endpoint.as_str().trim_end_matches('/').to_owned(),
-            None => format!("https://{service}.{region}.amazonaws.com{china}"),
-        }
+            None if service == "iam" && region == "us-east-1" => {
+                "https://iam.amazonaws.com".to_owned()
+            }
+            None if service == "iam" && region == "us-gov-west-1" => {
+                "https://iam.us-gov.amazonaws.com".to_owned()
+            }
+            None => {
+                let china = if region.starts_with("cn-") { ".cn" } else { "" };
+                format!("https://{service}.{region}.amazonaws.com{china}")
+            }
+        };
+        (root, region)
     }
 
     /// # Errors
@@ -105,9 +117,11 @@ impl Signed {
             operation: format!("{operation} of `{resource}`"),
             message,
         };
-        let url = format!("{}{path}", self.root(service));
+        let (root, region) = self.place(service);
+        let url = format!("{root}{path}");
         let signing = Signing {
             service,
+            region,
             method: method.as_str(),
             url: &url,
             body: &body,
@@ -154,7 +168,7 @@ impl Signed {
         }
         let params = v4::SigningParams::builder()
             .identity(&identity)
-            .region(&self.region)
+            .region(signing.region)
             .name(signing.service)
             .time(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
             .settings(settings)
@@ -163,6 +177,7 @@ impl Signed {
         let told = headers.iter().map(|(name, value)| (*name, value.as_str()));
         let Signing {
             service: _,
+            region: _,
             method,
             url,
             body,
@@ -178,10 +193,27 @@ impl Signed {
     }
 }
 
+/// The log of calls tells by the agent which were ours.
+fn http_client() -> reqwest::Client {
+    let named = reqwest::Client::builder().user_agent(AGENT).build();
+    named.unwrap_or_default()
+}
+
 /// What a signature is over.
 struct Signing<'a> {
     service: &'a str,
+    region: &'a str,
     method: &'a str,
     url: &'a str,
     body: &'a Bytes,
+}
+
+/// IAM is one for all regions of a partition, and signed for in one of them.
+/// <https://docs.aws.amazon.com/general/latest/gr/iam-service.html>
+fn home_of_iam(region: &str) -> &'static str {
+    match region {
+        _ if region.starts_with("cn-") => "cn-north-1",
+        _ if region.starts_with("us-gov-") => "us-gov-west-1",
+        _ => "us-east-1",
+    }
 }

@@ -80,9 +80,19 @@ impl Lambda {
         name: &str,
         alias: &str,
     ) -> Result<Option<Address>, CloudError> {
+        self.url_of(name, Some(alias)).await
+    }
+
+    /// Of an alias, or of the function itself.
+    pub(in crate::cloud::aws) async fn url_of(
+        &self,
+        name: &str,
+        alias: Option<&str>,
+    ) -> Result<Option<Address>, CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.get_function_url_config().function_name(name);
-        let answer = match call.qualifier(alias).send().await {
+        let call = call.set_qualifier(alias.map(str::to_owned));
+        let answer = match call.send().await {
             Ok(answer) => answer,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(sorted(asked("GetFunctionUrlConfig", name), &error)),

@@ -8,7 +8,10 @@ use aws_sdk_lambda::types::FunctionConfiguration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 pub(super) use self::extras::Extras;
-use super::duties::{Account, Duties};
+use super::{
+    duties::{Account, Duties},
+    roles,
+};
 use crate::{
     desired::Release,
     manifest::{
@@ -71,14 +74,12 @@ impl Settings {
                 (digest.to_owned(), String::new(), "")
             }
         };
-        let own_role = aws.and_then(|it| it.role.clone());
-        let role = own_role.or_else(|| content.role.clone());
         let architecture = aws.and_then(|it| it.architecture).unwrap_or_default();
         Some(Self {
             code,
             runtime,
             handler: handler.to_owned(),
-            role: role.unwrap_or_else(|| target.role.clone()),
+            role: roles::wanted(release, function, target).arn(),
             memory: i32::try_from(wanted.memory.0).unwrap_or(i32::MAX),
             timeout: i32::try_from(wanted.timeout.as_secs().max(1)).unwrap_or(i32::MAX),
             architectures: BTreeSet::from([architecture.as_str().to_owned()]),
@@ -349,6 +350,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+    use crate::manifest::spec::Role;
     use crate::{
         desired::ReleaseContent,
         manifest::spec::{Megabytes, RepoPath},
@@ -402,7 +404,7 @@ mod tests {
         let code = CodeDigest::of(b"package");
         let target = AwsTarget {
             region: "eu-west-1".to_owned(),
-            role: "role".to_owned(),
+            role: Role::Given("role".to_owned()),
         };
         Settings::wanted(release, &name(), code, &target).expect("a function of the release")
     }

@@ -28,6 +28,7 @@ pub(super) use self::answer::{Answer, deployment_progress, pause, quote};
 pub use self::credential::{AzureIdentity, CredentialChoice};
 pub(super) use self::fault::{chain_of, link_at, unreachable};
 pub use self::limit::{AzureLimiter, AzureRates};
+pub(super) use self::transport::OUR_REQUESTS;
 use self::{
     answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
     credential::{PlainBearer, credential},

@@ -53,6 +53,7 @@ operations! {
     STICKY_GET = "slotconfignames.get", Get, Reads;
     STICKY_PUT = "slotconfignames.put", Put, Puts;
     FUNCTIONS_LIST = "functions.list", Get, Reads;
+    TAGS_PATCH = "tags.patch", Patch, Puts;
     SWAP = "slotsswap", Post, Starts;
     OPERATIONS_GET = "operations.get", Get, Reads;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
@@ -77,6 +78,9 @@ operations! {
     API_PUT = "api.put", Put, Puts;
     API_DELETE = "api.delete", Delete, Puts;
     API_OPERATIONS = "api.operations", Get, Reads;
+    ACTIVITY_LIST = "activity.list", Get, Reads;
+    HOST_KEYS = "host.listkeys", Post, Reads;
+    INSIGHTS_QUERY = "insights.query", Post, Reads;
     METRICS_LIST = "metrics.list", Get, Reads;
     DEPLOYMENTS_LOG = "deployments.log", Get, Reads;
 }

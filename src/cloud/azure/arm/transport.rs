@@ -49,6 +49,7 @@ pub(super) fn scope_of(endpoint: &Url) -> &'static str {
 pub(super) fn request(call: &Call<'_>) -> Request {
     let mut request = Request::new(call.url.clone(), call.operation.method);
     request.insert_header(headers::ACCEPT, "application/json");
+    request.insert_header("x-ms-client-request-id", own_id());
     if let Some(version) = &call.if_match {
         request.insert_header(headers::IF_MATCH, version.clone());
     }
@@ -64,6 +65,15 @@ pub(super) fn request(call: &Call<'_>) -> Request {
         }
     }
     request
+}
+
+/// How the ids of our requests begin; the subscription's log tells by it which calls were ours.
+pub(in crate::cloud::azure) const OUR_REQUESTS: &str = "76657264-6967-";
+
+fn own_id() -> String {
+    let id = uuid::Uuid::new_v4().to_string();
+    let rest = id.get(OUR_REQUESTS.len()..).unwrap_or_default();
+    format!("{OUR_REQUESTS}{rest}")
 }
 
 pub(super) fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {

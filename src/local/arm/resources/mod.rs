@@ -4,6 +4,7 @@ pub(super) mod components;
 pub(super) mod fronts;
 pub(super) mod functions;
 pub(super) mod groups;
+pub(super) mod insights;
 pub(super) mod places;
 pub(super) mod plans;
 pub(super) mod settings;

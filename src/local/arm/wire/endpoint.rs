@@ -15,6 +15,7 @@ use crate::local::arm::{
     cloud::Cloud,
     serve::Caller,
     wire::{
+        activity::{self, Asker},
         answer::{Answer, ArmError, error_body},
         call::{self, Call},
         identity, routes,
@@ -83,6 +84,7 @@ async fn dispatch(
         return Ok(Replied::Answer(answer));
     }
     check_token(&head.headers)?;
+    let asker = Asker::of(&head.headers);
     let found = routes::find(&head.method, &path).ok_or_else(|| ArmError::NoRoute {
         method: head.method.to_string(),
         path: head.uri.path().to_owned(),
@@ -108,8 +110,11 @@ async fn dispatch(
         .filter(|version| !version.is_empty())
         .ok_or(ArmError::NoApiVersion)?;
     let (header, left) = take_token(cloud, &call)?;
-    let handle =
-        || (found.handler)(cloud, &call).map(|answer| answer.header(header, left.to_string()));
+    let handle = || {
+        let answer = (found.handler)(cloud, &call)?;
+        activity::note(cloud, asker, &call);
+        Ok(answer.header(header, left.to_string()))
+    };
     match cloud.options.faults.before(found.operation).await {
         Verdict::Proceed => handle().map(Replied::Answer),
         Verdict::LoseReply => {

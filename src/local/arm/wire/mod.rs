@@ -1,5 +1,6 @@
 //! The resource manager's protocol: requests taken apart, routed, throttled and answered.
 
+pub(super) mod activity;
 pub(super) mod answer;
 pub(super) mod call;
 pub(super) mod endpoint;

@@ -7,10 +7,13 @@ use http::Method;
 use crate::local::arm::{
     catalogue,
     cloud::Cloud,
-    resources::{components, fronts, functions, groups, places, plans, settings, sites, tags},
+    resources::{
+        components, fronts, functions, groups, insights, places, plans, settings, sites, tags,
+    },
     slots::{deployment, swap},
     trust::{references, roles, vaults},
     wire::{
+        activity,
         answer::{Answer, ArmError},
         call::{Call, fit},
         identity,
@@ -56,6 +59,8 @@ const PLAIN: &[Route] = &[
     route("GET", "/tenants", "tenants.list", identity::tenants),
     route("GET", "/subscriptions", "subscriptions.list", identity::subscriptions),
     route("GET", "/subscriptions/{subscription}", "subscriptions.get", identity::subscription),
+    route("GET", "/subscriptions/{subscription}/providers/Microsoft.Insights/eventtypes/management/values", "activity.list", activity::list),
+    route("POST", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/components/{component}/query", "insights.query", insights::query),
     route("GET", "/subscriptions/{subscription}/locations", "locations.list", catalogue::locations),
     route("GET", "/subscriptions/{subscription}/resourceGroups", "groups.list", groups::list),
     route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}", "groups.put", groups::put),

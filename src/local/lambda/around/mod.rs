@@ -1,6 +1,7 @@
-//! What stands around Lambda: queues of SQS and rules of EventBridge, as far as functions are called by them.
+//! What stands around Lambda: queues of SQS and rules of EventBridge, as far as functions are called by them, and roles of IAM.
 //!
-//! Both speak JSON with the operation in a header, on the endpoint's own port, so that the vendor's clients find them there.
+//! They are on the endpoint's own port, so that the vendor's clients find them there: the first two speak JSON with the operation in a
+//! header, IAM takes forms and answers in XML.
 //!
 //! # Caveats
 //!
@@ -8,9 +9,12 @@
 
 mod cron;
 mod deliver;
+mod logs;
 mod messages;
 mod queues;
+mod roles;
 mod rules;
+mod trail;
 
 use std::{
     collections::BTreeMap,
@@ -19,34 +23,57 @@ use std::{
 
 use axum::{
     body::Body,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::Response,
 };
 use serde_json::{Value, json};
 
-pub(super) use self::{deliver::deliver, messages::Queues, rules::Rules};
+pub(super) use self::{
+    deliver::deliver,
+    messages::Queues,
+    roles::Roles,
+    rules::Rules,
+    trail::{Trail, of_call},
+};
 use super::Lambda;
 
-/// The state of both.
+/// The state of all of them.
 #[derive(Debug, Default)]
 pub(super) struct Around {
     queues: Mutex<Queues>,
     rules: Mutex<Rules>,
-    /// Days that logs are kept, by group. What functions log is kept elsewhere, and not by days.
+    roles: Mutex<Roles>,
+    /// Days that logs are kept, by group. What functions log is kept with their processes, and not by days.
     retentions: Mutex<BTreeMap<String, Option<u64>>>,
+    trail: Mutex<Trail>,
 }
 
 impl Around {
-    pub(super) fn new(rules: Rules) -> Self {
+    pub(super) fn new(rules: Rules, roles: Roles) -> Self {
         Self {
             queues: Mutex::default(),
             rules: Mutex::new(rules),
+            roles: Mutex::new(roles),
             retentions: Mutex::default(),
+            trail: Mutex::default(),
         }
     }
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn roles(&self) -> MutexGuard<'_, Roles> {
+        self.roles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether Lambda may run as this role. One that Verdigris makes must be there; any other is taken as given.
+    pub(super) fn may_assume(&self, arn: &str) -> bool {
+        self.roles().may_assume(arn)
+    }
+
+    pub(super) fn trail(&self) -> MutexGuard<'_, Trail> {
+        self.trail.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn rules(&self) -> MutexGuard<'_, Rules> {
@@ -66,22 +93,44 @@ enum Service {
     Queues,
     Rules,
     LogGroups,
+    Roles,
+    Trail,
+}
+
+/// Whether a request is to a service that takes forms.
+pub(super) fn is_form(request: &axum::http::request::Parts) -> bool {
+    let kind = request.headers.get(header::CONTENT_TYPE);
+    let kind = kind.and_then(|it| it.to_str().ok()).unwrap_or_default();
+    request.uri.path() == "/" && kind.starts_with("application/x-www-form-urlencoded")
 }
 
 impl Target {
     /// None where the header names a service that is not here.
     pub(super) fn parse(header: &str) -> Option<Self> {
-        let (service, operation) = header.split_once('.')?;
+        let (service, operation) = header.rsplit_once('.')?;
         let service = match service {
             "AmazonSQS" => Service::Queues,
             "AWSEvents" => Service::Rules,
             "Logs_20140328" => Service::LogGroups,
+            "CloudTrail_20131101" | "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101" => {
+                Service::Trail
+            }
             _ => return None,
         };
         Some(Self {
             service,
             operation: operation.to_owned(),
         })
+    }
+
+    /// Of the services that take forms, only IAM is here.
+    pub(super) fn of_form(body: &[u8]) -> Self {
+        let mut pairs = url::form_urlencoded::parse(body);
+        let action = pairs.find(|(name, _)| name == "Action");
+        Self {
+            service: Service::Roles,
+            operation: action.map(|(_, it)| it.into_owned()).unwrap_or_default(),
+        }
     }
 }
 
@@ -112,14 +161,33 @@ fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
     }
 }
 
+/// A refusal that somebody asked for, in the words of these services.
+pub(super) fn failing(status: StatusCode, kind: &str, message: &str) -> Response {
+    let body = json!({"__type": kind, "message": message});
+    let mut response = Response::new(Body::from(body.to_string()));
+    *response.status_mut() = status;
+    response
+}
+
 /// Carries out one operation.
-pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8]) -> Response {
+pub(super) async fn carry_out(
+    lambda: &Arc<Lambda>,
+    target: Target,
+    headers: &HeaderMap,
+    body: &[u8],
+) -> Response {
     let Target { service, operation } = target;
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
     let done = match service {
         Service::Queues => queues::carry_out(lambda, &operation, &request).await,
-        Service::Rules => rules::carry_out(lambda, &operation, &request),
-        Service::LogGroups => log_groups(lambda, &operation, &request),
+        Service::Rules => {
+            let done = rules::carry_out(lambda, &operation, &request);
+            lambda.note(trail::of_rule(&operation, headers, &request).filter(|_| done.is_ok()));
+            done
+        }
+        Service::LogGroups => logs::carry_out(lambda, &operation, &request),
+        Service::Trail => trail::carry_out(lambda, &operation, &request),
+        Service::Roles => return roles::carry_out(lambda, &operation, body),
     };
     let (status, body, kind) = match done {
         Ok(body) => (StatusCode::OK, body, None),
@@ -136,7 +204,9 @@ pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8])
     *response.status_mut() = status;
     let version = match service {
         Service::Queues => "application/x-amz-json-1.0",
-        Service::Rules | Service::LogGroups => "application/x-amz-json-1.1",
+        Service::Rules | Service::LogGroups | Service::Roles | Service::Trail => {
+            "application/x-amz-json-1.1"
+        }
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(version));
@@ -148,44 +218,4 @@ pub(super) async fn carry_out(lambda: &Arc<Lambda>, target: Target, body: &[u8])
         }
     }
     response
-}
-
-/// Log groups of CloudWatch, by their names and how long they keep.
-fn log_groups(lambda: &Lambda, operation: &str, request: &Value) -> Result<Value, Refusal> {
-    let groups = &lambda.around.retentions;
-    let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
-    match operation {
-        "CreateLogGroup" => {
-            let name = needed(request, "logGroupName")?;
-            if groups.contains_key(name) {
-                let message = "The specified log group already exists";
-                return refused("ResourceAlreadyExistsException", message);
-            }
-            groups.insert(name.to_owned(), None);
-            Ok(json!({}))
-        }
-        "PutRetentionPolicy" => {
-            let name = needed(request, "logGroupName")?;
-            let Some(days) = groups.get_mut(name) else {
-                let message = "The specified log group does not exist.";
-                return refused("ResourceNotFoundException", message);
-            };
-            *days = request["retentionInDays"].as_u64();
-            Ok(json!({}))
-        }
-        "DescribeLogGroups" => {
-            let told = groups.iter().map(|(name, days)| {
-                let mut told = json!({"logGroupName": name});
-                if let Some(days) = days {
-                    told["retentionInDays"] = json!(days);
-                }
-                told
-            });
-            Ok(json!({"logGroups": told.collect::<Vec<_>>()}))
-        }
-        other => refused(
-            "UnknownOperationException",
-            format!("this endpoint does not know {other} of CloudWatch Logs"),
-        ),
-    }
 }

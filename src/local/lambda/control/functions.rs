@@ -89,6 +89,7 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
     let tags = tags.unwrap_or_default();
     check_tags(&tags)?;
     let config = config.create()?;
+    check_role(lambda, &config)?;
     refuse_twin(&lambda.functions(), &reference.name)?;
     let code = lambda.packages.keep(code.zip()?).await?;
     let mut function = fresh(lambda, reference.name, config, code, tags);
@@ -104,6 +105,16 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
     lambda.save(&function)?;
     functions.insert(function.name.clone(), function);
     Ok(answer(StatusCode::CREATED, &body))
+}
+
+/// In the words that a role gets which is not there, or not there yet.
+pub(super) fn check_role(lambda: &Lambda, config: &Config) -> Result<(), ApiError> {
+    if lambda.around.may_assume(&config.role) {
+        return Ok(());
+    }
+    Err(ApiError::invalid(
+        "The role defined for the function cannot be assumed by Lambda.",
+    ))
 }
 
 fn refuse_twin(functions: &BTreeMap<String, Function>, name: &str) -> Result<(), ApiError> {

@@ -17,7 +17,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Path, Request, State},
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
     routing::get,
 };
@@ -68,7 +68,10 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
     let (parts, body) = request.into_parts();
     let target = parts.headers.get("x-amz-target");
     if let Some(target) = target.and_then(|it| Target::parse(it.to_str().ok()?)) {
-        return serve_target(&lambda, target, body).await;
+        return serve_target(&lambda, target, &parts.headers, body).await;
+    }
+    if around::is_form(&parts) {
+        return serve_form(&lambda, &parts.headers, body).await;
     }
     let path = parts.uri.path();
     let Some((operation, captured)) = route(&parts.method, path) else {
@@ -105,28 +108,44 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
     }
 }
 
+/// A service that takes the operation and its parameters as a form.
+async fn serve_form(lambda: &Arc<Lambda>, headers: &HeaderMap, body: Body) -> Response {
+    let Ok(body) = to_bytes(body, REQUEST_MAX).await else {
+        return ApiError::too_large("the request is too large").into_response();
+    };
+    let target = Target::of_form(&body);
+    serve_target(lambda, target, headers, Body::from(body)).await
+}
+
 /// What another service of the same account is asked for, on the same port.
-async fn serve_target(lambda: &Arc<Lambda>, target: Target, body: Body) -> Response {
+async fn serve_target(
+    lambda: &Arc<Lambda>,
+    target: Target,
+    headers: &HeaderMap,
+    body: Body,
+) -> Response {
     let Ok(body) = to_bytes(body, REQUEST_MAX).await else {
         return ApiError::too_large("the request is too large").into_response();
     };
     match lambda.faults.before(&target.operation).await {
-        Verdict::Proceed => around::carry_out(lambda, target, &body).await,
+        Verdict::Proceed => around::carry_out(lambda, target, headers, &body).await,
         Verdict::Fail {
             status,
             code,
             message,
-        } => ApiError::injected(status, &code, &message).into_response(),
+        } => around::failing(status, &code, &message),
         Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
         Verdict::LoseReply => {
-            drop(around::carry_out(lambda, target, &body).await);
+            drop(around::carry_out(lambda, target, headers, &body).await);
             listen::lost_reply()
         }
     }
 }
 
 async fn answer(lambda: &Arc<Lambda>, operation: Operation, call: Call) -> Response {
+    let made = around::of_call(operation, &call);
     let answer = carry_out(lambda, operation, call).await;
+    lambda.note(made.filter(|_| answer.is_ok()));
     let mut response = answer.unwrap_or_else(|error| {
         if error.status().is_server_error() {
             tracing::error!(
@@ -153,6 +172,7 @@ async fn carry_out(
     call: Call,
 ) -> Result<Response, ApiError> {
     use Operation as O;
+    lambda.quota.take(operation, lambda.clock.now())?;
     match operation {
         O::CreateFunction => functions::create(lambda, &call).await,
         O::ListFunctions => functions::list(lambda, &call),

@@ -4,7 +4,7 @@ use axum::{http::StatusCode, response::Response};
 use serde::Deserialize;
 use uuid::Uuid;
 
-use super::functions::CodeRequest;
+use super::functions::{CodeRequest, check_role};
 use crate::local::lambda::{
     Lambda,
     record::{ConfigRequest, Content, Function, Phase, architecture, code_sha256, shown},
@@ -86,8 +86,10 @@ pub(super) fn configuration(lambda: &Lambda, call: &Call) -> Result<Response, Ap
     let body = lambda.change(&reference, |function| {
         check_change(lambda, function, revision_id.as_deref())?;
         let Content { config: old, code } = &function.latest.content;
+        let config = config.apply(old)?;
+        check_role(lambda, &config)?;
         let content = Content {
-            config: config.apply(old)?,
+            config,
             code: *code,
         };
         begin(lambda, function, content);

@@ -74,6 +74,32 @@ operations! {
     GetCallerIdentity POST "/",
 }
 
+/// Operations whose events CloudTrail names as a second version.
+const SECOND: [Operation; 6] = [
+    Operation::UpdateFunctionCode,
+    Operation::UpdateFunctionConfiguration,
+    Operation::AddPermission,
+    Operation::RemovePermission,
+    Operation::TagResource,
+    Operation::UntagResource,
+];
+
+impl Operation {
+    pub(in crate::local::lambda) fn writes(self) -> bool {
+        let name = self.as_str();
+        !name.starts_with("Get") && !name.starts_with("List") && self != Self::Invoke
+    }
+
+    /// As CloudTrail names its events: with the date of the interface, `UpdateAlias20150331`.
+    pub(in crate::local::lambda) fn event_name(self) -> String {
+        let route = ROUTES.iter().find(|(operation, _, _)| *operation == self);
+        let path = route.map_or("", |(_, _, path)| path);
+        let date: String = path.chars().take(11).filter(char::is_ascii_digit).collect();
+        let second = if SECOND.contains(&self) { "v2" } else { "" };
+        format!("{}{date}{second}", self.as_str())
+    }
+}
+
 /// The operation, and what its placeholders stand for, decoded.
 pub(in crate::local::lambda) fn route(
     method: &Method,

@@ -3,6 +3,7 @@
 mod arn;
 mod events;
 mod parts;
+mod rights;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -48,6 +49,7 @@ pub(super) fn aws(written: &Option<At<FunctionAwsText>>, report: &mut Report) ->
         tags,
         image,
         role,
+        allow,
     } = &written.value;
     AwsFunction {
         architecture: value(architecture),
@@ -75,6 +77,7 @@ pub(super) fn aws(written: &Option<At<FunctionAwsText>>, report: &mut Report) ->
         tags: tags_of(tags, report),
         image: image.as_ref().and_then(|at| image_of(at, report)),
         role: arn_of(role, &["iam"], report),
+        allow: named(allow, report, rights::rights),
     }
 }
 

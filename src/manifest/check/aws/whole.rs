@@ -47,6 +47,10 @@ pub(in crate::manifest::check) fn whole(
             "add `queue` to the function",
         );
     }
+    if aws.role.is_some() && !aws.allow.is_empty() {
+        let help = "remove `role`, and the function gets one of its own; or remove `allow`, and give the role these rights";
+        told("`allow` is for functions with a role of their own", help);
+    }
     if let Some(message) = snap_start_fault(aws, around.runtime) {
         told(&message, "remove `snapStart`");
     }

@@ -10,7 +10,7 @@ use verdigris::{
 use super::{
     Play,
     checker::{Rest, Told},
-    fleet::Quality,
+    fleet::{Member, Quality},
     realm::site_of,
 };
 
@@ -21,8 +21,14 @@ const REST_MAX: Duration = Duration::from_secs(60 * 60);
 /// How often it is looked whether things are at rest.
 const LOOK: Duration = Duration::from_secs(15);
 
+/// How often people ask for another look at what does not come to rest.
+const RECONCILE: Duration = Duration::from_secs(10 * 60);
+
 /// The last swap may yet undo itself.
 const REVERSION_MAX: Duration = Duration::from_secs(210);
+
+/// Within this a rollout that waits for others has come to where it waits.
+const WAITING_MAX: Duration = Duration::from_secs(60 * 60);
 
 /// Longer than any look is away from the next.
 const QUIET: Duration = Duration::from_secs(130);
@@ -46,7 +52,9 @@ impl Play {
         self.come_to_rest().await;
         // What was edited by hand a moment ago may not have been seen yet.
         self.look_again().await;
-        tokio::time::sleep(LOOK).await;
+        let follows = self.realm.fleet.members.iter().filter_map(Member::follows);
+        // What follows begins a while after what it follows is live.
+        tokio::time::sleep(LOOK + follows.max().unwrap_or_default()).await;
         self.come_to_rest().await;
         self.is_quiet().await;
         self.keeps_secrets().await;
@@ -63,6 +71,11 @@ impl Play {
                     .realm
                     .broke(law, format!("{told}, after {REST_MAX:?} of calm"));
             }
+            let waited = tokio::time::Instant::now() - began;
+            if waited.as_secs() % RECONCILE.as_secs() < LOOK.as_secs() {
+                // Repairs that did not last have stopped, and wait for a person to say so.
+                self.look_again().await;
+            }
             self.nudge().await;
             tokio::time::sleep(LOOK).await;
         }
@@ -77,7 +90,7 @@ impl Play {
 
     fn end_troubles(&mut self) {
         for site in &self.realm.sites {
-            site.hung.send_replace(false);
+            site.hang.set(false);
             site.cloud.revert_promotions_after(None);
             let mut mood = site.mood.lock().unwrap();
             mood.storm = 0;
@@ -114,6 +127,10 @@ impl Play {
                 }
                 // What green held may be gone: then asking again does not help.
                 // A pause of a canary may wait for a person.
+                "Shifting" if is_unclear => {
+                    self.act_so(service, Action::Abort { reason: None }, "ana")
+                        .await;
+                }
                 "Shifting" => {
                     self.act_so(service, Action::Promote { full: false }, "ana")
                         .await;
@@ -144,14 +161,22 @@ impl Play {
         if self.realm.checker().is_writing() {
             return Err((settles, "an order is under way".to_owned()));
         }
+        let all = self.all_told();
         for (service, member) in self.realm.fleet.members.iter().enumerate() {
-            let told = self.told(service);
-            let rest = self.realm.checker().rest(service, &told)?;
-            if told.is_rolling {
-                return Err((settles, format!("{} has a rollout under way", member.key)));
+            let told = &all[service];
+            let rest = self.realm.checker().rest(service, &all)?;
+            if told.is_rolling && !matches!(rest, Rest::Waiting(_) | Rest::Lost) {
+                let whys: Vec<&str> = all.iter().map(|told| told.why.as_str()).collect();
+                let told = format!(
+                    "{} has a rollout under way: {}",
+                    member.key,
+                    whys.join(" | ")
+                );
+                return Err((settles, told));
             }
             for target in &member.targets {
-                self.stands_so(service, *target, &rest)?;
+                let stands = self.stands_so(service, *target, &rest);
+                stands.map_err(|(law, wrong)| (law, format!("{wrong}; it says: {}", told.why)))?;
             }
             if let Rest::Blue(blue) = rest
                 && told.live != blue
@@ -176,13 +201,21 @@ impl Play {
         let held = |slot| site.cloud.held(&member.key, slot);
         let (blue, green) = (held(Slot::Blue), held(Slot::Green));
         match rest {
-            Rest::Open => Ok(()),
-            Rest::Blue(wanted) if *wanted == blue && site.cloud.share(&member.key).is_some() => {
+            Rest::Open | Rest::Lost => Ok(()),
+            Rest::Blue(wanted) | Rest::Waiting(wanted)
+                if *wanted == blue && site.cloud.share(&member.key).is_some() =>
+            {
                 let told = format!("{} on {target} still shares its requests", member.key);
                 Err(("all targets serve what git asks for", told))
             }
-            Rest::Blue(wanted) if *wanted == blue => Ok(()),
-            Rest::Blue(wanted) => {
+            Rest::Blue(Some(_)) | Rest::Waiting(Some(_))
+                if self.realm.checker().is_bent(service, target) =>
+            {
+                let told = format!("{} on {target} is not as its release says", member.key);
+                Err(("drift is repaired", told))
+            }
+            Rest::Blue(wanted) | Rest::Waiting(wanted) if *wanted == blue => Ok(()),
+            Rest::Blue(wanted) | Rest::Waiting(wanted) => {
                 let told = format!("{} on {target} holds {blue:?}, not {wanted:?}", member.key);
                 Err(("all targets serve what git asks for", told))
             }
@@ -205,20 +238,48 @@ impl Play {
             rejected: status.rejected.iter().map(|it| it.release).collect(),
             pin: status.pin.as_ref().map(|pin| pin.release),
             live: status.releases.live,
+            why: status.why.clone(),
         }
+    }
+
+    fn is_any(&self, is_it: impl Fn(&Rest) -> bool) -> bool {
+        let all = self.all_told();
+        let rest = |service| self.realm.checker().rest(service, &all);
+        (0..all.len()).any(|service| rest(service).is_ok_and(|rest| is_it(&rest)))
+    }
+
+    async fn written(&self) -> u64 {
+        let before = self.realm.checker().writes;
+        tokio::time::sleep(QUIET).await;
+        self.realm.checker().writes - before
+    }
+
+    fn all_told(&self) -> Vec<Told> {
+        let count = self.realm.fleet.members.len();
+        (0..count).map(|service| self.told(service)).collect()
     }
 
     /// With nothing new, nothing is written to any cloud, whoever asks for another look.
     async fn is_quiet(&mut self) {
+        if self.is_any(|rest| *rest == Rest::Lost) {
+            return;
+        }
         for service in 0..self.realm.fleet.members.len() {
             self.act_so(service, Action::Reconcile { token: None }, "ana")
                 .await;
         }
-        let before = self.realm.checker().writes;
-        tokio::time::sleep(QUIET).await;
-        let after = self.realm.checker().writes;
-        if after != before {
-            let told = format!("{} orders with nothing new", after - before);
+        // What waits for others goes as far as it can before it waits.
+        let mut left = WAITING_MAX.as_secs() / QUIET.as_secs();
+        let written = loop {
+            let is_any_waiting = self.is_any(|rest| matches!(rest, Rest::Waiting(_)));
+            let written = self.written().await;
+            left -= 1;
+            if written == 0 || !is_any_waiting || left == 0 {
+                break written;
+            }
+        };
+        if written > 0 {
+            let told = format!("{written} orders with nothing new");
             self.realm.broke("a second pass is quiet", told);
         }
         let rest = self.is_at_rest();

@@ -103,7 +103,7 @@ impl Door {
         }
         let fate = self.fate(operation, service);
         pause(fate.there).await;
-        self.unhung().await;
+        self.site().hang.over().await;
         if self.life.is_dead() && fate.is_lost_with_sender {
             return forever().await;
         }
@@ -221,14 +221,6 @@ impl Door {
                 held(Slot::Green)
             )
         });
-    }
-
-    async fn unhung(&self) {
-        if *self.site().hung.borrow() {
-            let mut hung = self.site().hung.subscribe();
-            // Fails only when the sender is gone, and the site has it.
-            hung.wait_for(|hung| !hung).await.ok();
-        }
     }
 
     fn lost(&self, operation: Operation) -> CloudError {
@@ -367,16 +359,15 @@ impl Cloud for Door {
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        let look = self.site().cloud.observe(scope);
+        let (look, began) = (self.site().cloud.observe(scope), Instant::now());
         let seen = self
             .call(Operation::Observe, &scope.service, None, look)
             .await?;
         let service = self.realm.fleet.place(&scope.service);
         let told = self.as_told(service, seen);
-        let is_foreign = !told.foreign.is_empty();
         self.realm
             .checker()
-            .seen(service, self.site().name, is_foreign);
+            .seen(service, self.site().name, &told, began);
         Ok(told)
     }
 

@@ -1,25 +1,31 @@
 //! The services of one story, and what Git may ask of them.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, OnceLock},
     time::Duration,
 };
 
 use fastrand::Rng;
 use verdigris::{
-    desired::{self, DesiredService, Release},
+    desired::{DesiredService, Release},
     manifest::{
         set::{assemble, parse_file},
-        spec::{Across, Environment, Gate, GateKind, GateStage, Service},
+        spec::{
+            Across, DriftMode, EnvValue, Environment, Follows, Gate, GateKind, GateStage, Service,
+            Window, WindowEffect,
+        },
         strategy::{CanaryStep, Strategy},
     },
-    name::{CloudName, ObjectId, Percent, ReleaseDigest, Revision, ServiceKey},
+    name::{
+        CloudName, GroupName, ObjectId, Percent, ReleaseDigest, Revision, ServiceKey, ServiceName,
+    },
 };
 
 pub(crate) const ENVIRONMENTS: [&str; 2] = ["prod", "staging"];
 
-/// The value behind the name of a secret: it stands on the clouds only, and nowhere else.
+/// What the value of a variable begins with. Values may be secret: records of releases keep those that manifests write in plain words,
+/// and nothing else tells any.
 pub(crate) const SECRET: &str = "xyzzy-do-not-tell";
 
 const MANIFESTS: &str = r#"
@@ -53,15 +59,22 @@ spec:
     gates:
       - { name: smoke, http: { path: /stock/42 } }
       - { name: script, command: ./check }
+      - { name: rush, load: { rate: 50/s, for: 20s, p95: 300ms, errors: 0.1% } }
+      - { name: alike, parity: { requests: tests/golden.http } }
+      - { name: figures, metric: { prometheus: { query: 'sum(errors)' }, max: 0.01 } }
+      - { name: each, metric: { prometheus: { query: 'errors{cloud="${cloud}"}' }, max: 0.01 } }
       - { name: people, approval: { by: [ana, bo], quorum: 1 } }
       - { name: watch, after: promotion, http: { path: /stock/42 } }
+      - { name: vigil, after: promotion, metric: { prometheus: { query: 'sum(errors)' }, max: 0.01 } }
 "#;
+
+/// The gate whose metric each target has a number of.
+pub(crate) const EACH: &str = "each";
 
 /// What the manifests say, read once.
 struct Template {
     environments: Vec<Arc<Environment>>,
     service: Service,
-    desired: DesiredService,
 }
 
 fn template() -> &'static Template {
@@ -73,15 +86,7 @@ fn template() -> &'static Template {
         let environments =
             ENVIRONMENTS.map(|name| set.environments[&name.parse().unwrap()].clone());
         let service = &set.services[&"shop".parse().unwrap()].service;
-        let tree = ObjectId::new("0".repeat(40)).unwrap();
-        let revision = Revision {
-            reference: "main".to_owned(),
-            commit: tree.clone(),
-        };
-        let assembled = desired::assemble(&set, &|_| Some(tree.clone()), &revision).desired;
-        let desired = assembled.services.into_values().next();
         Template {
-            desired: DesiredService::clone(&desired.unwrap()),
             environments: environments.into(),
             service: Service::clone(service),
         }
@@ -109,9 +114,14 @@ pub(crate) struct Member {
     pub(crate) key: ServiceKey,
     pub(crate) environment: usize,
     pub(crate) targets: Vec<CloudName>,
+    /// Members of one line have one manifest: the same service, here and in the environment that follows.
+    pub(crate) line: usize,
+    /// Members of its environment that it may depend on.
+    needs: BTreeSet<ServiceName>,
+    /// It may be of its environment's group.
+    may_join: bool,
     place: Environment,
     service: Service,
-    desired: DesiredService,
 }
 
 /// Services of a seed: a few, in two environments.
@@ -119,27 +129,37 @@ pub(crate) struct Fleet {
     pub(crate) members: Vec<Member>,
 }
 
+const NAMES: [&str; 3] = ["cart", "mail", "stock"];
+
 impl Fleet {
     pub(crate) fn any(chance: &mut Rng) -> Self {
-        const NAMES: [&str; 3] = ["cart", "mail", "stock"];
         let template = template();
         let mut members = Vec::new();
+        let mut counts = [chance.usize(1..4), chance.usize(0..3)];
+        let follows = (chance.u32(0..4) == 0).then(|| Duration::from_secs(chance.u64(0..60)));
+        if follows.is_some() {
+            counts[1] = counts[1].max(1);
+            counts[0] = counts[0].min(counts[1]);
+        }
         for (index, environment) in template.environments.iter().enumerate() {
             let mut place = Environment::clone(environment);
             // Now and then the second environment has one cloud only.
             if index == 1 && chance.u32(0..4) == 0 {
                 place.azure = None;
             }
-            let count = if index == 0 {
-                chance.usize(1..4)
-            } else {
-                chance.usize(0..3)
-            };
-            for name in &NAMES[..count] {
+            if index == 0 {
+                place.follows = follows.map(|after| Follows {
+                    environment: ENVIRONMENTS[1].parse().unwrap(),
+                    after,
+                });
+            }
+            let ties = Ties::any(chance, counts[index]);
+            for (number, name) in NAMES[..counts[index]].iter().enumerate() {
                 let service = Service {
                     name: name.parse().unwrap(),
                     ..template.service.clone()
                 };
+                let is_one_line = follows.is_some() && number < counts[0];
                 members.push(Member {
                     key: ServiceKey {
                         environment: place.name.clone(),
@@ -147,9 +167,11 @@ impl Fleet {
                     },
                     environment: index,
                     targets: place.targets(),
+                    line: if is_one_line { number } else { members.len() },
+                    needs: ties.needs[number].clone(),
+                    may_join: ties.group.contains(&number),
                     place: place.clone(),
                     service,
-                    desired: template.desired.clone(),
                 });
             }
         }
@@ -162,6 +184,77 @@ impl Fleet {
     }
 }
 
+/// Who needs whom in an environment, and who is promoted with whom.
+struct Ties {
+    needs: Vec<BTreeSet<ServiceName>>,
+    group: BTreeSet<usize>,
+}
+
+impl Ties {
+    /// A service needs only those before it. Either nobody outside a group needs a member, or no member needs anybody outside: else a group
+    /// could wait for what waits for the group.
+    fn any(chance: &mut Rng, count: usize) -> Self {
+        let is_tied = chance.u32(0..3) == 0;
+        let has_group = count > 1 && chance.u32(0..3) == 0;
+        let group: BTreeSet<usize> = match has_group {
+            true if count > 2 && chance.bool() => [chance.usize(0..2), 2].into(),
+            true => (0..count).collect(),
+            false => BTreeSet::new(),
+        };
+        let is_first = chance.bool();
+        let mut may_need = |who: usize, other: usize| {
+            let (joins, other_joins) = (group.contains(&who), group.contains(&other));
+            let is_apart = joins != other_joins && joins == is_first;
+            is_tied && !is_apart && chance.u32(0..2) == 0
+        };
+        let needs = (0..count).map(|who| {
+            let others = (0..who).filter(|other| may_need(who, *other));
+            others.map(|other| NAMES[other].parse().unwrap()).collect()
+        });
+        Self {
+            needs: needs.collect(),
+            group,
+        }
+    }
+}
+
+/// A window of the story: on every so many minutes of the hour it opens for so many.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Calendar {
+    pub(crate) allows: bool,
+    pub(crate) every: u64,
+    pub(crate) minutes: u64,
+}
+
+impl Calendar {
+    fn any(chance: &mut Rng) -> Self {
+        let every = [5, 10, 20][chance.usize(0..3)];
+        Self {
+            allows: chance.bool(),
+            every,
+            minutes: chance.u64(1..every),
+        }
+    }
+
+    fn window(self) -> Window {
+        let Self {
+            allows,
+            every,
+            minutes,
+        } = self;
+        Window {
+            effect: match allows {
+                true => WindowEffect::Allow,
+                false => WindowEffect::Deny,
+            },
+            schedule: format!("*/{every} * * * *"),
+            length: Duration::from_secs(60 * minutes),
+            time_zone: "Europe/Brussels".to_owned(),
+            reason: None,
+        }
+    }
+}
+
 /// How a release gets there, as some commit says.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
@@ -169,6 +262,11 @@ pub(crate) struct Way {
     bake: Duration,
     across: Across,
     strategy: Strategy,
+    pub(crate) calendar: Option<Calendar>,
+    drift: DriftMode,
+    is_grouped: bool,
+    /// It depends on what it may.
+    is_needy: bool,
 }
 
 /// Steps of a canary, some of them, and the gate that one of them may ask.
@@ -198,6 +296,9 @@ impl Way {
         gates.retain(|gate| match (&gate.kind, gate.after) {
             (GateKind::Approval(_), _) => chance.u32(0..6) == 0,
             (GateKind::Http(_), GateStage::Staging) => chance.u32(0..10) > 0,
+            (GateKind::Load(_) | GateKind::Parity(_) | GateKind::Metric(_), _) => {
+                chance.u32(0..8) == 0
+            }
             _ => chance.u32(0..3) == 0,
         });
         let strategy = match chance.u32(0..4) {
@@ -213,6 +314,11 @@ impl Way {
             let in_row = chance.u32(0..6) == 0;
             gate.measure.success_limit = in_row.then(|| chance.u32(1..3).min(count));
             gate.measure.dry_run = chance.u32(0..12) == 0;
+            if gate.after == GateStage::Promotion && chance.u32(0..8) == 0 {
+                // It goes on until the bake ends.
+                (gate.measure.count, gate.measure.success_limit) = (None, None);
+                gate.measure.failure_limit = Some(0);
+            }
             if let GateKind::Approval(approval) = &mut gate.kind {
                 approval.quorum = chance.u32(1..3);
                 gate.measure.dry_run = false;
@@ -230,6 +336,13 @@ impl Way {
             bake: Duration::from_secs(chance.u64(0..40)),
             across,
             strategy,
+            calendar: (chance.u32(0..8) == 0).then(|| Calendar::any(chance)),
+            drift: match chance.u32(0..8) {
+                0 => DriftMode::Observe,
+                _ => DriftMode::Enforce,
+            },
+            is_grouped: chance.u32(0..10) > 0,
+            is_needy: chance.u32(0..10) > 0,
         }
     }
 }
@@ -247,37 +360,64 @@ impl Way {
         };
         let gates: Vec<String> = self.gates.iter().map(gate).collect();
         let (gates, strategy) = (gates.join(", "), self.strategy.told());
+        let calendar = self.calendar.map(|it| format!("; {}", it.window()));
         format!(
-            "gates {gates}; bake {:?}; {:?}; {strategy}",
-            self.bake, self.across
+            "gates {gates}; bake {:?}; {:?}; {strategy}; drift {:?}{}",
+            self.bake,
+            self.across,
+            self.drift,
+            calendar.unwrap_or_default()
         )
     }
 }
 
 impl Member {
     /// The service at a version, as a commit asks for it.
-    pub(crate) fn at(&self, index: usize, version: u64, commit: u64, way: &Way) -> DesiredService {
+    pub(crate) fn at(&self, version: u64, commit: u64, way: &Way) -> DesiredService {
         let tree = ObjectId::new(format!(
             "{:040x}",
-            ((index as u128 + 1) << 64) | u128::from(version)
+            ((self.line as u128 + 1) << 64) | u128::from(version)
         ));
         let revision = Revision {
             reference: "main".to_owned(),
             commit: ObjectId::new(format!("{commit:040x}")).unwrap(),
         };
-        let release = Release::new(&self.service, &self.place, tree.unwrap(), revision);
+        let mut service = self.service.clone();
+        let key = EnvValue::Plain(format!("{SECRET}-{version}"));
+        service.env.insert("API_KEY".to_owned(), key);
+        let release = Release::new(&service, &self.place, tree.unwrap(), revision);
         let mut rollout = self.service.rollout.clone();
         rollout.gates = way.gates.clone();
         rollout.bake = way.bake;
         rollout.across = way.across.clone();
         rollout.strategy = way.strategy.clone();
-        // What the story says nothing about is as the manifests leave it.
+        rollout.windows = way.calendar.map(Calendar::window).into_iter().collect();
+        rollout.group = self.group(way);
         DesiredService {
             release,
             environment: self.place.clone(),
             rollout,
-            ..self.desired.clone()
+            depends_on: match way.is_needy {
+                true => self.needs.clone(),
+                false => BTreeSet::new(),
+            },
+            drift: way.drift.into(),
         }
+    }
+
+    fn group(&self, way: &Way) -> Option<GroupName> {
+        let joins = self.may_join && way.is_grouped;
+        joins.then(|| "shop".parse().unwrap())
+    }
+
+    /// How long its releases must have been live where they are proven first.
+    pub(crate) fn follows(&self) -> Option<Duration> {
+        self.place.follows.as_ref().map(|it| it.after)
+    }
+
+    /// Whether the two may be promoted together.
+    pub(crate) fn is_mate_of(&self, other: &Self) -> bool {
+        self.may_join && other.may_join && self.environment == other.environment
     }
 }
 

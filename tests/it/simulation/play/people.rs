@@ -12,9 +12,12 @@ use verdigris::{
 
 use super::{
     Play,
-    fleet::{Quality, SECRET, Way},
+    fleet::{Calendar, Quality, SECRET, Way},
     realm::site_of,
 };
+
+/// The beginning of a hash that no plan has, but once in many lifetimes.
+const WRONG_PLAN: &str = "sha256:0123456789";
 
 pub(crate) const PEOPLE: [&str; 3] = ["ana", "bo", "cy"];
 
@@ -29,7 +32,8 @@ pub(crate) struct Git {
 
 #[derive(Clone)]
 enum Manifest {
-    Right(Arc<DesiredService>),
+    /// With its version, and when it may be promoted.
+    Right(Arc<DesiredService>, u64, Option<Calendar>),
     Wrong(String),
 }
 
@@ -45,23 +49,45 @@ impl Git {
 }
 
 impl Play {
-    /// A commit about one service.
+    /// A commit, mostly about one service.
     pub(crate) async fn commit(&mut self) {
         let service = self.any_service();
         let what = self.realm.chance().u32(0..20);
         match what {
             0 if self.git.manifests.iter().flatten().count() > 1 => self.drop_manifest(service),
             1 => self.break_manifest(service),
+            2..8 => self.write_group(service),
             _ => self.write_manifest(service),
         }
         self.tell_git().await;
     }
 
+    /// One commit about a service and all that may be promoted with it.
+    fn write_group(&mut self, service: usize) {
+        let members = &self.realm.fleet.members;
+        let is_of =
+            |other: &usize| *other == service || members[service].is_mate_of(&members[*other]);
+        let group: Vec<usize> = (0..members.len()).filter(is_of).collect();
+        for service in group {
+            self.write_manifest(service);
+        }
+    }
+
     /// A right manifest, of a new version or an old one, with another way to get there.
     pub(crate) fn write_manifest(&mut self, service: usize) {
-        let mut chance = self.realm.chance();
         self.git.commits += 1;
-        let newest = &mut self.git.versions[service];
+        let line = self.realm.fleet.members[service].line;
+        let (version, quality) = self.any_version(line);
+        for service in 0..self.realm.fleet.members.len() {
+            if self.realm.fleet.members[service].line == line {
+                self.write_as(service, version, quality);
+            }
+        }
+    }
+
+    fn any_version(&mut self, line: usize) -> (u64, Quality) {
+        let mut chance = self.realm.chance();
+        let newest = &mut self.git.versions[line];
         let is_old = *newest > 1 && chance.u32(0..5) == 0;
         let version = if is_old {
             chance.u64(1..*newest)
@@ -69,7 +95,6 @@ impl Play {
             *newest += 1;
             *newest
         };
-        let way = Way::any(&mut chance);
         let quality = match chance.u32(0..20) {
             _ if version == 1 => Quality::Good,
             0..2 => Quality::Bad,
@@ -80,9 +105,13 @@ impl Play {
             8 => Quality::Unhealthy,
             _ => Quality::Good,
         };
-        drop(chance);
+        (version, quality)
+    }
+
+    fn write_as(&mut self, service: usize, version: u64, quality: Quality) {
+        let way = Way::any(&mut self.realm.chance());
         let member = &self.realm.fleet.members[service];
-        let desired = member.at(service, version, self.git.commits, &way);
+        let desired = member.at(version, self.git.commits, &way);
         let release = desired.release.digest;
         self.realm.qualities().put(release, quality);
         self.realm.step("commit", || {
@@ -94,7 +123,8 @@ impl Play {
                 way.told()
             )
         });
-        self.git.manifests[service] = Some(Manifest::Right(Arc::new(desired)));
+        self.git.manifests[service] =
+            Some(Manifest::Right(Arc::new(desired), version, way.calendar));
     }
 
     fn break_manifest(&mut self, service: usize) {
@@ -130,8 +160,8 @@ impl Play {
             let key = self.realm.fleet.members[service].key.clone();
             let mut checker = self.realm.checker();
             match manifest {
-                Some(Manifest::Right(desired)) => {
-                    checker.asked(service, desired);
+                Some(Manifest::Right(desired, version, calendar)) => {
+                    checker.asked(service, desired, *version, *calendar);
                     asked.insert(key, Asked::Wanted(desired.clone()));
                 }
                 Some(Manifest::Wrong(fault)) => {
@@ -165,7 +195,7 @@ impl Play {
         let until = chance
             .bool()
             .then(|| now.after(Duration::from_secs(chance.u64(10..600))));
-        let action = match chance.u32(0..25) {
+        let action = match chance.u32(0..26) {
             0..3 => Action::Abort { reason: None },
             3..7 => Action::Rollback { to: None },
             7 => Action::Rollback { to: rejected },
@@ -178,13 +208,19 @@ impl Play {
             13..15 => Action::Promote {
                 full: chance.u32(0..3) == 0,
             },
-            15..18 => Action::Approve { plan: None },
+            15..17 => Action::Approve { plan: None },
+            17 => Action::Approve {
+                plan: Some(WRONG_PLAN.to_owned()),
+            },
             18..20 => Action::Pause { reason: None },
             20 => Action::Pin {
                 to: None,
                 reason: "a fair".to_owned(),
             },
             21..23 => Action::Unpin,
+            23 => Action::Override {
+                reason: "a fire".to_owned(),
+            },
             _ => Action::Reconcile { token: None },
         };
         (action, PEOPLE[chance.usize(0..PEOPLE.len())])
@@ -205,7 +241,7 @@ impl Play {
         });
         let is_refused = matches!(&done, Some(Err(error)) if !error.contains("told to fail"));
         let is_sure = matches!(done, Some(Ok(())));
-        if !is_refused {
+        if matches!(action, Action::Resume) || !is_refused {
             self.granted(service, &action, who, is_sure);
         }
     }
@@ -225,7 +261,17 @@ impl Play {
             Action::Pause { .. } if is_sure => checker.paused(service),
             Action::Resume => checker.resumed(service, true),
             Action::Unpin => checker.resumed(service, false),
-            Action::Approve { .. } => checker.approved(service, who),
+            Action::Approve { plan: None } => checker.approved(service, who),
+            Action::Approve { plan: Some(_) } if is_sure => {
+                let told = format!(
+                    "a word for another plan is taken for {}",
+                    self.realm.fleet.members[service].key
+                );
+                drop(checker);
+                self.realm
+                    .broke("approvals are for the plan as it is", told);
+            }
+            Action::Override { .. } => checker.opened(service),
             _ => {}
         }
     }
@@ -252,7 +298,7 @@ impl Play {
             _ => HandEdit::Field {
                 slot: Slot::Blue,
                 path: "stock.memory".to_owned(),
-                value: Some(chance.u32(1..999).to_string()),
+                value: Some(chance.u32(300..999).to_string()),
             },
         };
         drop(chance);
@@ -260,12 +306,16 @@ impl Play {
             .step("by hand", || format!("{} on {cloud}: {edit:?}", member.key));
         self.realm.checker().edited(service);
         let site = &self.realm.sites[site_of(member.environment, cloud)];
+        let is_field = matches!(edit, HandEdit::Field { .. });
         site.cloud.edit(&member.key, edit);
+        if is_field {
+            self.realm.checker().bent(service, cloud);
+        }
         let blue = site.cloud.held(&member.key, Slot::Blue);
         self.realm.checker().holds(service, cloud, blue);
     }
 
-    /// No record and no report tells a secret.
+    /// No record and no report tells a secret, but for records of what manifests say.
     pub(crate) async fn keeps_secrets(&self) {
         if let Some(tree) = self.daemon.disk.tells(SECRET).await {
             self.realm.broke(
@@ -277,7 +327,8 @@ impl Play {
             let report = self.daemon.handle.report(&member.key);
             // A report always has a JSON form.
             let text = serde_json::to_string(&report.as_deref()).unwrap();
-            if text.contains(SECRET) {
+            let plan = self.daemon.handle.plan(&member.key).await;
+            if text.contains(SECRET) || format!("{plan:?}").contains(SECRET) {
                 self.realm.broke(
                     "secrets are kept",
                     format!("the status of {} tells one", member.key),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use fastrand::Rng;
-use tokio::{sync::watch, time::Instant};
+use tokio::{sync::Notify, time::Instant};
 use verdigris::{
     clock::Clock,
     cloud::fake::FakeCloud,
@@ -48,12 +48,39 @@ pub(crate) fn site_of(environment: usize, cloud: CloudName) -> usize {
     environment * CloudName::ALL.len() + usize::from(cloud == CloudName::Azure)
 }
 
+/// Whether a cloud hangs. Who waits for its end is woken in the order of coming: a `watch` wakes in any order, and one seed would make
+/// several stories.
+#[derive(Debug, Default)]
+pub(crate) struct Hang {
+    is_so: AtomicBool,
+    over: Notify,
+}
+
+impl Hang {
+    pub(crate) fn is_so(&self) -> bool {
+        self.is_so.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set(&self, is_so: bool) {
+        self.is_so.store(is_so, Ordering::Relaxed);
+        if !is_so {
+            self.over.notify_waiters();
+        }
+    }
+
+    pub(crate) async fn over(&self) {
+        while self.is_so() {
+            self.over.notified().await;
+        }
+    }
+}
+
 /// One cloud of one environment, and how it feels today.
 pub(crate) struct Site {
     pub(crate) cloud: FakeCloud,
     pub(crate) name: CloudName,
     pub(crate) environment: usize,
-    pub(crate) hung: watch::Sender<bool>,
+    pub(crate) hang: Hang,
     pub(crate) mood: Mutex<Mood>,
 }
 
@@ -150,7 +177,7 @@ impl Realm {
             cloud: FakeCloud::new(name),
             name,
             environment,
-            hung: watch::Sender::new(false),
+            hang: Hang::default(),
             mood: Mutex::new(Mood {
                 foreign: vec![false; count],
                 past: vec![Past::default(); count],

@@ -42,7 +42,7 @@ impl Play {
     pub(crate) fn hang(&mut self) {
         let (site, _) = self.any_target();
         let is_hung = self.realm.chance().u32(0..3) == 0;
-        self.realm.sites[site].hung.send_replace(is_hung);
+        self.realm.sites[site].hang.set(is_hung);
         if is_hung {
             let mut checker = self.realm.checker();
             checker.trouble_everywhere("a cloud hung");

@@ -23,7 +23,7 @@ use verdigris::{
 use super::{
     cloud::Door,
     disk::Disk,
-    fleet::{ENVIRONMENTS, Quality},
+    fleet::{EACH, ENVIRONMENTS, Quality},
     realm::{Life, Realm, forever, site_of},
 };
 
@@ -56,7 +56,7 @@ impl Outside {
         let release = question.release.digest;
         let environment = self.realm.fleet.members[self.realm.fleet.place(key)].environment;
         let site = &self.realm.sites[site_of(environment, target)];
-        let is_down = *site.hung.borrow() || site.mood.lock().unwrap().outage.is_some();
+        let is_down = site.hang.is_so() || site.mood.lock().unwrap().outage.is_some();
         let holds = |slot| site.cloud.held(key, slot) == Some(release);
         let is_there = match question.after {
             GateStage::Staging | GateStage::Canary => holds(Slot::Green) || holds(Slot::Blue),
@@ -121,6 +121,14 @@ impl Outside {
         if self.life.is_dead() {
             forever::<()>().await;
         }
+    }
+}
+
+fn asks_each(gate: &Gate) -> bool {
+    match &gate.kind {
+        GateKind::Http(_) | GateKind::Load(_) => true,
+        GateKind::Command(_) | GateKind::Parity(_) | GateKind::Approval(_) => false,
+        GateKind::Metric(_) => gate.name.as_str() == EACH,
     }
 }
 
@@ -189,8 +197,8 @@ impl World for Outside {
         let targets = question.targets.iter();
         let mut found = targets.map(|target| (Some(*target), self.outcome(key, question, *target)));
         let measurements: Vec<Measurement> = match &gate.kind {
-            // A script asks all of them and gives one answer: the first that is no success.
-            GateKind::Command(_) => {
+            // One answer for all of them: the first that is no success.
+            _ if !asks_each(gate) => {
                 let worst = found.find(|(_, outcome)| *outcome != Outcome::Successful);
                 let outcome = worst.map_or(Outcome::Successful, |(_, outcome)| outcome);
                 vec![measurement(None, outcome)]

@@ -4,8 +4,9 @@ use std::{collections::BTreeMap, time::Duration};
 
 use tokio::time::Instant;
 use verdigris::{
+    cloud::fake::Operation,
     manifest::spec::GateStage,
-    name::{CloudName, ReleaseDigest},
+    name::{CloudName, ReleaseDigest, Timestamp},
 };
 
 use super::{Checker, Facts, Held, Run, side_of};
@@ -22,6 +23,7 @@ pub(crate) struct RolloutRow {
 #[derive(Clone, Debug, serde::Deserialize)]
 pub(crate) struct EventRow {
     pub(crate) seq: u64,
+    pub(crate) at: Timestamp,
     pub(crate) service: Option<String>,
     pub(crate) reason: String,
     pub(crate) message: String,
@@ -32,12 +34,14 @@ impl Checker {
     /// A rollout that began reached the disk.
     pub(crate) fn began(&mut self, service: usize, row: RolloutRow) -> Held {
         let jumps = self.jumps;
+        self.services[service].touched = Some(Instant::now());
         self.services[service].began(row, jumps)
     }
 
     /// Any other event reached the disk, about a rollout or about none.
     pub(crate) fn claimed(&mut self, service: usize, event: &EventRow) -> Held {
         let jumps = self.jumps;
+        self.services[service].touched = Some(Instant::now());
         let facts = &mut self.services[service];
         let is_of_run = facts.run.as_ref().map(|run| run.id) == event.rollout;
         match event.reason.as_str() {
@@ -46,15 +50,33 @@ impl Checker {
                 return Err(("no evaluation goes wrong", told));
             }
             "Pruned" => facts.forget(),
-            "Live" if is_of_run => return facts.claims_live(jumps),
-            "RollingBack" if is_of_run => facts.fail(),
+            "Shifting" | "Promoting" if is_of_run => return self.turns(service, event.at),
+            "Live" if is_of_run => {
+                facts.claims_live(jumps)?;
+                return self.ends_with_its_group(service);
+            }
+            "RollingBack" if is_of_run => {
+                let is_dragged = self.has_failed_mate(service);
+                let facts = &mut self.services[service];
+                facts
+                    .run
+                    .iter_mut()
+                    .for_each(|run| run.is_dragged |= is_dragged);
+                facts.fail();
+                self.failed_turns.extend(self.services[service].joint());
+            }
             "Staging" if is_of_run => facts.run.iter_mut().for_each(Run::again),
             "Rejected" if is_of_run => facts.reject(),
             "RolledBack" if is_of_run => {
                 facts.reject();
+                facts.is_live_since(jumps);
                 return facts.claims_back();
             }
             "Superseded" if is_of_run => {
+                facts
+                    .run
+                    .iter_mut()
+                    .for_each(|run| run.is_superseded = true);
                 facts.fail();
                 facts.end();
             }
@@ -65,7 +87,10 @@ impl Checker {
 
     /// The daemon says that every blue holds this release, and takes it for what is live.
     pub(crate) fn learnt(&mut self, service: usize, release: ReleaseDigest) -> Held {
+        let jumps = self.jumps;
         let facts = &mut self.services[service];
+        facts.touched = Some(Instant::now());
+        facts.is_live_since(jumps);
         let is_held = facts.sides.iter().any(|side| side.held.contains(&release));
         facts.live = Some(release);
         facts.was_live.insert(release);
@@ -81,11 +106,13 @@ impl Checker {
 impl Facts {
     fn began(&mut self, row: RolloutRow, jumps: u64) -> Held {
         let is_rollback = row.trigger.get("rollback").is_some();
-        let known = self
-            .run
-            .as_ref()
-            .filter(|run| !run.is_over && run.id != row.id);
-        let overlap = known.map(|run| run.id);
+        let before = self.run.as_ref().filter(|run| run.id != row.id);
+        let overlap = before.filter(|run| !run.is_over).map(|run| run.id);
+        let passed_by = before.filter(|run| run.is_superseded && run.is_paused());
+        if passed_by.is_some() && row.trigger == "commit" && !self.is_rolled_back {
+            let told = format!("{}: r-{} takes the place of a held one", self.name, row.id);
+            return Err(("a pause holds", told));
+        }
         let wanted = self.ways.get(&row.release).cloned();
         self.run = Some(Run {
             id: row.id,
@@ -96,13 +123,18 @@ impl Facts {
             began: Instant::now(),
             jumps,
             answers: BTreeMap::new(),
-            approvals: std::collections::BTreeSet::new(),
+            approvals: BTreeMap::new(),
+            is_opened: !is_rollback && std::mem::take(&mut self.is_next_opened),
+            turned: None,
+            is_dragged: false,
             moved: [None, None],
+            begun: BTreeMap::new(),
             is_shared: false,
             is_cut_short: false,
             paused: None,
             is_muddled: false,
             failed: None,
+            is_superseded: false,
             is_over: false,
         });
         self.excuses.remove(&row.release);
@@ -146,7 +178,8 @@ impl Facts {
         self.end();
         let wanted = self.asked.wanted().map(|wanted| wanted.release);
         let run = self.run.as_ref();
-        let run = run.filter(|run| !run.is_rollback && wanted == Some(run.release));
+        let run =
+            run.filter(|run| !run.is_rollback && !run.is_dragged && wanted == Some(run.release));
         if let Some(run) = run {
             self.rejected.insert(run.release);
         }
@@ -157,7 +190,15 @@ impl Facts {
         let Some(run) = self.run.as_ref().filter(|run| !run.is_muddled) else {
             return Ok(());
         };
-        let holds = |target: &&CloudName| self.sides[side_of(**target)].blue == Some(run.release);
+        let moved = |target: CloudName| {
+            let steps = run.begun.keys();
+            steps.into_iter().any(|(operation, _, cloud)| {
+                *cloud == target && matches!(operation, Operation::Promote | Operation::Repair)
+            })
+        };
+        let holds = |target: &&CloudName| {
+            moved(**target) && self.sides[side_of(**target)].blue == Some(run.release)
+        };
         match self.targets.iter().find(holds) {
             None => Ok(()),
             Some(target) => {
@@ -177,6 +218,10 @@ impl Facts {
         };
         run.is_over = true;
         let (name, release) = (&self.name, run.release);
+        if !run.is_rollback && run.is_paused() {
+            let told = format!("{name}: {} is live, and somebody holds it", release.short());
+            return Err(("a pause holds", told));
+        }
         let holds = |target: CloudName| self.sides[side_of(target)].held.contains(&release);
         if let Some(target) = self.targets.iter().find(|target| !holds(**target)) {
             let told = format!(
@@ -194,13 +239,24 @@ impl Facts {
                 .map_err(|told| ("blue is watched for its bake", format!("{name}: {told}")))?;
         }
         if run.is_rollback {
-            self.held = run.held.filter(|held| *held != release);
+            let asked = self.asked.wanted().map(|wanted| wanted.release);
+            let held = run.held.filter(|held| *held != release);
+            self.held = held.filter(|held| asked.is_none_or(|asked| asked == *held));
         }
         self.is_edited = false;
+        self.is_moved = false;
+        if self.live != Some(release) {
+            self.is_live_since(jumps);
+        }
         self.live = Some(release);
         self.was_live.insert(release);
         self.rejected.remove(&release);
         Ok(())
+    }
+
+    fn is_live_since(&mut self, jumps: u64) {
+        self.live_since = Some(Instant::now());
+        self.live_jumps = jumps;
     }
 
     fn fail(&mut self) {
@@ -218,6 +274,7 @@ impl Facts {
     fn forget(&mut self) {
         self.is_known = false;
         self.live = None;
+        self.live_since = None;
         self.run = None;
         self.suspended = None;
         self.is_rolled_back = false;

@@ -7,14 +7,16 @@
 mod claims;
 mod orders;
 mod rest;
+mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 use verdigris::{
+    cloud::fake::Operation,
     desired::DesiredService,
-    manifest::spec::{Across, ApprovalGate, Gate, GateKind, GateStage, Measure},
-    name::{CloudName, ReleaseDigest, Timestamp},
+    manifest::spec::{Across, ApprovalGate, DriftMode, Gate, GateKind, GateStage, Measure},
+    name::{CloudName, GroupName, Percent, ReleaseDigest, ServiceKey, ServiceName, Timestamp},
     rollout::evidence::Outcome,
 };
 
@@ -23,7 +25,7 @@ pub(crate) use self::{
     orders::Sent,
     rest::{Rest, Told},
 };
-use super::fleet::Fleet;
+use super::fleet::{Calendar, EACH, Fleet};
 
 /// A law that does not hold, and the sentence that says so.
 pub(crate) type Held = Result<(), (&'static str, String)>;
@@ -33,6 +35,8 @@ const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(1);
 
 pub(crate) struct Checker {
     pub(crate) services: Vec<Facts>,
+    /// Turns of an environment that some group took, and of which one member failed.
+    failed_turns: BTreeSet<(usize, GroupName, Instant)>,
     /// How often somebody set the clock.
     pub(crate) jumps: u64,
     /// Ever one more.
@@ -56,20 +60,36 @@ pub(crate) struct Wanted {
     gates: Vec<Gate>,
     bake: std::time::Duration,
     across: Across,
+    version: u64,
+    calendar: Option<Calendar>,
+    needs: BTreeSet<ServiceName>,
+    group: Option<GroupName>,
+    drift: DriftMode,
 }
 
 /// One service, as far as it can be known from outside.
 pub(crate) struct Facts {
     pub(crate) name: String,
+    key: ServiceKey,
+    /// How long its releases must have been live where they are proven first.
+    follows: Option<std::time::Duration>,
     pub(crate) environment: usize,
     pub(crate) targets: Vec<CloudName>,
     pub(crate) asked: Asked,
+    asked_at: Option<Instant>,
+    /// When the daemon last said something of it.
+    touched: Option<Instant>,
     /// The newest words about each release that any commit asked for.
     ways: BTreeMap<ReleaseDigest, Wanted>,
     run: Option<Run>,
     /// What the daemon said was live last.
     pub(crate) live: Option<ReleaseDigest>,
+    /// Since when, and how often the clock had been set by then.
+    live_since: Option<Instant>,
+    live_jumps: u64,
     was_live: BTreeSet<ReleaseDigest>,
+    /// What was asked for since the store was lost last.
+    known: BTreeSet<ReleaseDigest>,
     /// Releases that did not pass, and must not be tried again by the loop.
     rejected: BTreeSet<ReleaseDigest>,
     /// What a person's rollback holds back.
@@ -81,6 +101,12 @@ pub(crate) struct Facts {
     suspended: Option<Suspended>,
     /// Somebody edited a slot by hand since a release was live.
     is_edited: bool,
+    /// A slot moved by itself since then.
+    is_moved: bool,
+    /// What was asked for last, asked for still or not.
+    newest: Option<Wanted>,
+    /// The windows are open to the next rollout.
+    is_next_opened: bool,
     /// Some record of it rotted: the daemon may have forgotten what it said.
     is_forgetful: bool,
     /// The daemon has a record of it.
@@ -103,6 +129,10 @@ struct Side {
     /// The newest look that was answered showed something that is not ours, since then.
     foreign_since: Option<Instant>,
     writing: Option<u64>,
+    /// A field of blue is not as its release says.
+    is_bent: bool,
+    /// What the newest look told to the daemon that lives.
+    shown: Option<turn::Shown>,
     /// What blue holds now, and all that it ever held.
     blue: Option<ReleaseDigest>,
     held: BTreeSet<ReleaseDigest>,
@@ -120,9 +150,17 @@ struct Run {
     jumps: u64,
     /// Answers since it began, and since a person asked for them anew.
     answers: BTreeMap<(String, Option<CloudName>), Tally>,
-    approvals: BTreeSet<String>,
+    approvals: BTreeMap<String, turn::Word>,
+    /// Its windows were opened by a person.
+    is_opened: bool,
+    /// Blue began to move.
+    turned: Option<Instant>,
+    /// It went back since another one did.
+    is_dragged: bool,
     /// When blue was first told to hold the release.
     moved: [Option<Instant>; 2],
+    /// When each of its orders was sent first.
+    begun: BTreeMap<(Operation, Percent, CloudName), Instant>,
     /// It was given a share of blue's requests.
     is_shared: bool,
     is_cut_short: bool,
@@ -132,6 +170,8 @@ struct Run {
     is_muddled: bool,
     /// Since when it may not go on.
     failed: Option<Instant>,
+    /// Something else took its place before blue moved.
+    is_superseded: bool,
     is_over: bool,
 }
 
@@ -153,6 +193,12 @@ impl Checker {
     pub(crate) fn new(fleet: &Fleet) -> Self {
         let facts = |member: &super::fleet::Member| Facts {
             name: member.key.to_string(),
+            key: member.key.clone(),
+            follows: member.follows(),
+            asked_at: None,
+            touched: None,
+            live_since: None,
+            live_jumps: 0,
             environment: member.environment,
             targets: member.targets.clone(),
             asked: Asked::Never,
@@ -160,12 +206,16 @@ impl Checker {
             run: None,
             live: None,
             was_live: BTreeSet::new(),
+            known: BTreeSet::new(),
             rejected: BTreeSet::new(),
             held: None,
             excuses: BTreeMap::new(),
             is_rolled_back: false,
             suspended: None,
             is_edited: false,
+            is_moved: false,
+            newest: None,
+            is_next_opened: false,
             is_forgetful: false,
             is_known: false,
             built_at: None,
@@ -173,6 +223,7 @@ impl Checker {
         };
         Self {
             services: fleet.members.iter().map(facts).collect(),
+            failed_turns: BTreeSet::new(),
             jumps: 0,
             writes: 0,
         }
@@ -181,16 +232,32 @@ impl Checker {
     // === what the world tells ===
 
     /// A commit reached the daemon.
-    pub(crate) fn asked(&mut self, service: usize, desired: &DesiredService) {
+    pub(crate) fn asked(
+        &mut self,
+        service: usize,
+        desired: &DesiredService,
+        version: u64,
+        calendar: Option<Calendar>,
+    ) {
         let facts = &mut self.services[service];
         let wanted = Wanted {
             release: desired.release.digest,
             gates: desired.rollout.gates.clone(),
             bake: desired.rollout.bake,
             across: desired.rollout.across.clone(),
+            version,
+            calendar,
+            needs: desired.depends_on.clone(),
+            group: desired.rollout.group.clone(),
+            drift: desired.drift.mode,
         };
+        if !matches!(&facts.asked, Asked::Wanted(before) if before.is_like(&wanted)) {
+            facts.asked_at = Some(Instant::now());
+        }
         facts.held = facts.held.filter(|held| *held == wanted.release);
         facts.ways.insert(wanted.release, wanted.clone());
+        facts.known.insert(wanted.release);
+        facts.newest = Some(wanted.clone());
         facts.asked = Asked::Wanted(wanted);
         facts.is_known = true;
     }
@@ -198,11 +265,14 @@ impl Checker {
     pub(crate) fn asked_wrongly(&mut self, service: usize) {
         let facts = &mut self.services[service];
         facts.is_known = true;
+        facts.asked_at = Some(Instant::now());
         facts.asked = Asked::Invalid(facts.asked.wanted().cloned());
     }
 
     pub(crate) fn no_longer_asked(&mut self, service: usize) {
-        self.services[service].asked = Asked::Absent;
+        let facts = &mut self.services[service];
+        facts.asked_at = Some(Instant::now());
+        facts.asked = Asked::Absent;
     }
 
     /// Something went wrong that may end the rollout under way.
@@ -229,12 +299,14 @@ impl Checker {
         for facts in &mut self.services {
             facts.sides.iter_mut().for_each(|side| side.is_seen = false);
             facts.live = None;
+            facts.live_since = None;
             facts.run = None;
             facts.suspended = None;
             facts.is_rolled_back = false;
             facts.rejected.clear();
             facts.held = None;
-            facts.is_known = matches!(facts.asked, Asked::Wanted(_) | Asked::Invalid(_));
+            facts.known.clear();
+            facts.is_known = false;
             if let Asked::Invalid(wanted) = &mut facts.asked {
                 *wanted = None;
             }
@@ -248,7 +320,10 @@ impl Checker {
     /// A daemon starts: what did not reach the disk is lost to it.
     pub(crate) fn revived(&mut self) {
         let sides = self.services.iter_mut().flat_map(|facts| &mut facts.sides);
-        sides.for_each(|side| side.foreign_since = None);
+        sides.for_each(|side| {
+            side.foreign_since = None;
+            side.shown = None;
+        });
         for run in self
             .services
             .iter_mut()
@@ -270,6 +345,12 @@ impl Checker {
 
     pub(crate) fn jumped(&mut self) {
         self.jumps += 1;
+    }
+
+    /// Somebody changed a field of blue.
+    pub(crate) fn bent(&mut self, service: usize, cloud: CloudName) {
+        let side = &mut self.services[service].sides[side_of(cloud)];
+        side.is_bent = side.blue.is_some();
     }
 
     pub(crate) fn edited(&mut self, service: usize) {
@@ -295,14 +376,24 @@ impl Checker {
             return;
         };
         if is_sure {
-            run.answers.clear();
+            run.ask_again();
         }
         run.forgive();
     }
 
     pub(crate) fn approved(&mut self, service: usize, who: &str) {
+        let word = turn::Word::of(&self.services[service]);
         if let Some(run) = &mut self.services[service].run {
-            run.approvals.insert(who.to_owned());
+            run.approvals.insert(who.to_owned(), word);
+        }
+    }
+
+    /// The windows are open to the rollout under way, or to the next.
+    pub(crate) fn opened(&mut self, service: usize) {
+        let facts = &mut self.services[service];
+        match facts.run.as_mut().filter(|run| !run.is_over) {
+            Some(run) => run.is_opened = true,
+            None => facts.is_next_opened = true,
         }
     }
 
@@ -370,6 +461,14 @@ impl Asked {
     }
 }
 
+impl Wanted {
+    /// A commit that asks for the same in the same way is no news.
+    fn is_like(&self, other: &Self) -> bool {
+        (self.release, self.calendar, self.drift) == (other.release, other.calendar, other.drift)
+            && (&self.needs, &self.group) == (&other.needs, &other.group)
+    }
+}
+
 impl Tally {
     fn add(&mut self, outcome: &Outcome) {
         self.made += u32::from(!matches!(outcome, Outcome::Error { .. }));
@@ -386,6 +485,11 @@ impl Tally {
 }
 
 impl Run {
+    /// A person holds it, and not since just now.
+    fn is_paused(&self) -> bool {
+        self.paused.is_some_and(|since| since.elapsed() > AT_ONCE)
+    }
+
     /// Users meet it already.
     fn is_met(&self) -> bool {
         self.is_shared || self.moved.iter().any(Option::is_some)
@@ -396,9 +500,35 @@ impl Run {
         if self.failed.is_some() {
             self.failed = None;
             self.moved = [None, None];
+            self.begun.clear();
+            self.turned = None;
             self.is_shared = false;
             self.answers.clear();
         }
+    }
+
+    /// An order that was sent before a moment; or one of a promotion that moves both clouds at once, of which one was.
+    fn has_begun(&self, sent: &Sent, moment: Instant) -> bool {
+        let was_sent = |cloud: CloudName| {
+            let step = (sent.operation, sent.weight, cloud);
+            self.begun
+                .get(&step)
+                .is_some_and(|at| *at <= moment + AT_ONCE)
+        };
+        let across = self.wanted.as_ref().map(|wanted| &wanted.across);
+        let is_together = sent.operation != Operation::Promote
+            || !matches!(across, Some(Across::InOrder { first, .. }) if *first != sent.cloud)
+            || self.is_muddled;
+        was_sent(sent.cloud) || is_together && CloudName::ALL.into_iter().any(was_sent)
+    }
+
+    /// What was measured counts no more; once blue moves that is what is measured then, since what passed before it stays passed.
+    fn ask_again(&mut self) {
+        let gates = self.wanted.iter().flat_map(|wanted| &wanted.gates);
+        let before = gates.filter(|gate| gate.after == GateStage::Staging);
+        let before: BTreeSet<String> = before.map(|gate| gate.name.to_string()).collect();
+        let is_kept = |name: &str| self.turned.is_some() && before.contains(name);
+        self.answers.retain(|(name, _), _| is_kept(name));
     }
 
     fn forgive(&mut self) {
@@ -413,7 +543,10 @@ impl Run {
         gates.find_map(|gate| match &gate.kind {
             GateKind::Approval(approval) => self.unapproved(gate, approval),
             _ if gate.after != stage => None,
-            GateKind::Command(_) => {
+            GateKind::Command(_) | GateKind::Parity(_) => {
+                (!self.has_passed(gate, None)).then(|| format!("{} has not passed", gate.name))
+            }
+            GateKind::Metric(_) if gate.name.as_str() != EACH => {
                 (!self.has_passed(gate, None)).then(|| format!("{} has not passed", gate.name))
             }
             _ => {
@@ -443,7 +576,7 @@ impl Run {
 
     fn unapproved(&self, gate: &Gate, approval: &ApprovalGate) -> Option<String> {
         let counts = |who: &&String| approval.by.is_empty() || approval.by.contains(who);
-        let given = self.approvals.iter().filter(counts).count();
+        let given = self.approvals.keys().filter(counts).count();
         let told = || format!("{} has {given} of {} approvals", gate.name, approval.quorum);
         (given < approval.quorum as usize).then(told)
     }

@@ -5,9 +5,10 @@ use verdigris::{
     cloud::fake::Operation,
     manifest::spec::{Across, GateStage},
     name::{CloudName, Percent, ReleaseDigest, Timestamp},
+    observed::Observed,
 };
 
-use super::{AT_ONCE, Asked, Checker, Facts, Held, side_of};
+use super::{AT_ONCE, Asked, Checker, Facts, Held, Wanted, side_of, turn::Shown};
 
 /// A writing call that a living daemon makes.
 #[derive(Clone, Copy, Debug)]
@@ -44,6 +45,7 @@ impl Checker {
         if before == Some(sent.life) {
             return Err(("one order at a time", format!("{told} meets another order")));
         }
+        facts.begins(sent);
         Ok(())
     }
 
@@ -60,8 +62,13 @@ impl Checker {
         facts.is_seen(sent)?;
         facts.is_ours(sent)?;
         facts.is_awake(sent)?;
+        facts.is_let_on(sent)?;
+        facts.may_repair(sent)?;
         match (sent.operation, sent.release) {
-            (Operation::Stage, Some(release)) => facts.may_stage(sent, release),
+            (Operation::Stage, Some(release)) => {
+                self.is_early(sent)?;
+                facts.may_stage(sent, release)
+            }
             (Operation::Promote | Operation::Repair, Some(release)) => {
                 facts.may_serve(sent, release, self.jumps)
             }
@@ -73,6 +80,20 @@ impl Checker {
         }
     }
 
+    /// A release goes to green only when others are where they must be first. What was sent once is sent again.
+    fn is_early(&self, sent: &Sent) -> Held {
+        let facts = &self.services[sent.service];
+        let is_first = facts
+            .run
+            .as_ref()
+            .is_some_and(|run| !run.is_rollback && run.begun.is_empty());
+        if !is_first || facts.built_at.is_some_and(|at| at.elapsed() <= AT_ONCE) {
+            return Ok(());
+        }
+        self.has_what_it_needs(sent.service)?;
+        self.is_proven_elsewhere(sent.service)
+    }
+
     /// The call took effect, whoever had made it.
     pub(crate) fn took_effect(
         &mut self,
@@ -82,6 +103,9 @@ impl Checker {
         release: Option<ReleaseDigest>,
     ) {
         let facts = &mut self.services[service];
+        if operation == Operation::Repair {
+            facts.sides[side_of(cloud)].is_bent = false;
+        }
         let Some(run) = facts
             .run
             .as_mut()
@@ -98,6 +122,7 @@ impl Checker {
     /// What blue holds on a cloud now.
     pub(crate) fn holds(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
         let side = &mut self.services[service].sides[side_of(cloud)];
+        side.is_bent &= side.blue == blue;
         side.blue = blue;
         side.held.extend(blue);
     }
@@ -106,14 +131,25 @@ impl Checker {
     pub(crate) fn found(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
         if self.services[service].sides[side_of(cloud)].blue != blue {
             self.trouble(service, "a promotion undid itself");
+            self.services[service].is_moved = true;
             self.muddle(service);
         }
         self.holds(service, cloud, blue);
     }
 
-    /// A look was answered.
-    pub(crate) fn seen(&mut self, service: usize, cloud: CloudName, is_foreign: bool) {
+    /// A look that began at a moment was answered.
+    pub(crate) fn seen(
+        &mut self,
+        service: usize,
+        cloud: CloudName,
+        told: &Observed,
+        began: Instant,
+    ) {
+        let is_foreign = !told.foreign.is_empty();
         let side = &mut self.services[service].sides[side_of(cloud)];
+        if side.shown.as_ref().is_none_or(|shown| shown.began <= began) {
+            side.shown = Some(Shown::new(began, &told.blue));
+        }
         side.is_seen = true;
         side.foreign_since = is_foreign.then(|| side.foreign_since.unwrap_or_else(Instant::now));
     }
@@ -128,6 +164,18 @@ impl Checker {
         }
         let all = self.services.iter();
         let known = all.filter(|it| it.environment == facts.environment && it.is_known);
+        let needs_it = |it: &&Facts| {
+            let needed = it.newest.as_ref().map(|wanted| &wanted.needs);
+            let mutual = facts.newest.as_ref().map(|wanted| &wanted.needs);
+            needed.is_some_and(|needs| needs.contains(&facts.key.service))
+                && !mutual.is_some_and(|needs| needs.contains(&it.key.service))
+                && !it.is_asked_anew()
+                && !it.is_forgetful
+        };
+        if let Some(other) = known.clone().find(needs_it) {
+            let told = format!("{told}, which {} needs", other.name);
+            return Err(("what is needed goes last", told));
+        }
         let (absent, rest): (Vec<_>, Vec<_>) =
             known.partition(|it| matches!(it.asked, Asked::Absent));
         if absent.len() > rest.len() {
@@ -158,6 +206,18 @@ impl Facts {
         ))
     }
 
+    /// What is only to be watched is not put right, unless a rollout does.
+    fn may_repair(&self, sent: &Sent) -> Held {
+        let is_watched = self.asked.wanted().is_some_and(Wanted::is_observed_only);
+        let is_settled = self.run.as_ref().is_none_or(|run| run.is_over);
+        let repairs = matches!(sent.operation, Operation::Promote | Operation::Repair);
+        if !is_watched || !is_settled || !repairs || self.asked_at.is_none_or(|at| self.is_news(at))
+        {
+            return Ok(());
+        }
+        Err(("what is only watched is left alone", sent.told(self)))
+    }
+
     fn is_ours(&self, sent: &Sent) -> Held {
         match self.sides[side_of(sent.cloud)].foreign_since {
             Some(since) if sent.operation != Operation::Prune && !self.is_news(since) => {
@@ -186,6 +246,39 @@ impl Facts {
             return Ok(());
         }
         Err(("suspended is suspended", sent.told(self)))
+    }
+
+    /// While a person holds a rollout nothing new of it begins: no stage, no share, no promotion. What was sent before is brought to its end,
+    /// which is both clouds where they move together; what goes back is not held.
+    fn is_let_on(&self, sent: &Sent) -> Held {
+        let run = self
+            .run
+            .as_ref()
+            .filter(|run| Some(run.release) == sent.release && !run.is_rollback);
+        let Some((run, since)) = run.and_then(|run| Some((run, run.paused?))) else {
+            return Ok(());
+        };
+        let begins = match sent.operation {
+            Operation::Stage | Operation::Promote => true,
+            Operation::Shift => !sent.weight.is_none(),
+            _ => false,
+        };
+        let is_way_back = run.failed.is_some() || self.live == sent.release;
+        let has_begun = run.has_begun(sent, since);
+        if !begins || is_way_back || has_begun || self.is_news(since) {
+            return Ok(());
+        }
+        Err(("a pause holds", sent.told(self)))
+    }
+
+    fn begins(&mut self, sent: &Sent) {
+        let run = self
+            .run
+            .as_mut()
+            .filter(|run| Some(run.release) == sent.release);
+        let begun = run.map(|run| &mut run.begun);
+        let step = (sent.operation, sent.weight, sent.cloud);
+        begun.map(|begun| begun.entry(step).or_insert_with(Instant::now));
     }
 
     fn may_stage(&self, sent: &Sent, release: ReleaseDigest) -> Held {
@@ -269,7 +362,10 @@ impl Facts {
         let Some(Across::InOrder { first, soak }) = across else {
             return Ok(());
         };
-        if sent.cloud == *first || run.jumps != jumps || run.is_cut_short {
+        let shown = &self.sides[side_of(sent.cloud)].shown;
+        // The first is the last that serves users: this one must serve them before it is touched.
+        let is_empty = shown.as_ref().is_none_or(Shown::is_empty);
+        if sent.cloud == *first || run.jumps != jumps || run.is_cut_short || is_empty {
             return Ok(());
         }
         let moved = run.moved[side_of(*first)].map(|at| at.elapsed());

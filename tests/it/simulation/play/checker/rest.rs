@@ -1,8 +1,8 @@
 //! Where things must come to rest when all troubles are over.
 
-use verdigris::name::ReleaseDigest;
+use verdigris::name::{CloudName, ReleaseDigest};
 
-use super::{Asked, Checker, Facts};
+use super::{Asked, Checker, Facts, Wanted, side_of};
 
 /// What the daemon tells of a service.
 #[derive(Clone, Debug, Default)]
@@ -11,6 +11,8 @@ pub(crate) struct Told {
     pub(crate) rejected: Vec<ReleaseDigest>,
     pub(crate) pin: Option<ReleaseDigest>,
     pub(crate) live: Option<ReleaseDigest>,
+    /// The sentence that stands between the newest commit and users.
+    pub(crate) why: String,
 }
 
 /// What a service must look like.
@@ -18,10 +20,14 @@ pub(crate) struct Told {
 pub(crate) enum Rest {
     /// Every blue holds this.
     Blue(Option<ReleaseDigest>),
+    /// It waits for others, which do not come: every blue holds what is told to be live.
+    Waiting(Option<ReleaseDigest>),
     /// No slot holds anything, and nothing is told of it.
     Gone,
     /// Nobody can say: what Git asked for is lost.
     Open,
+    /// Nobody can say what blue holds, nor when its rollout ends: what it held was lost with the store, or is only watched while it waits.
+    Lost,
 }
 
 impl Checker {
@@ -30,17 +36,100 @@ impl Checker {
     /// # Errors
     ///
     /// What the daemon says holds it back, for no reason.
-    pub(crate) fn rest(&self, service: usize, told: &Told) -> Result<Rest, (&'static str, String)> {
+    pub(crate) fn rest(
+        &self,
+        service: usize,
+        all: &[Told],
+    ) -> Result<Rest, (&'static str, String)> {
         let facts = &self.services[service];
+        let told = &all[service];
         match &facts.asked {
             Asked::Never => Ok(Rest::Open),
-            Asked::Absent if self.is_too_much(facts) => Ok(Rest::Open),
+            Asked::Absent if self.is_too_much(facts) || self.is_needed(facts) => Ok(Rest::Open),
+            // With the store, its name was lost, and no manifest says it.
+            Asked::Absent if !facts.is_known => Ok(Rest::Open),
             Asked::Absent => Ok(Rest::Gone),
             Asked::Invalid(None) => Ok(Rest::Open),
             Asked::Wanted(wanted) | Asked::Invalid(Some(wanted)) => {
-                facts.followed(wanted.release, told)
+                let rest = facts.followed(wanted.release, told)?;
+                // What was lost with the store, and is asked for no more, cannot be brought back.
+                if facts.is_lost(told) {
+                    return Ok(Rest::Lost);
+                }
+                // Nobody puts right what is only to be watched.
+                let is_watched = wanted.is_observed_only();
+                let goes_on = rest == Rest::Blue(Some(wanted.release));
+                if goes_on && told.live != Some(wanted.release) && self.waits(service, all) {
+                    // Where nothing was live, nothing is put right.
+                    let is_lost = is_watched || told.live.is_none() && facts.is_edited;
+                    return Ok(match is_lost {
+                        true => Rest::Lost,
+                        false => Rest::Waiting(told.live),
+                    });
+                }
+                Ok(match is_watched {
+                    true => Rest::Open,
+                    false => rest,
+                })
             }
         }
+    }
+
+    /// Whether a service waits for another one which is held, or waits itself.
+    fn waits(&self, service: usize, all: &[Told]) -> bool {
+        let facts = &self.services[service];
+        let Some(wanted) = facts.asked.wanted() else {
+            return false;
+        };
+        let others = self.services.iter().enumerate();
+        let mut others = others.filter(|(other, _)| *other != service);
+        others.any(|(other, it)| {
+            let is_near = it.environment == facts.environment;
+            let group = it.asked.wanted().and_then(|it| it.group.as_ref());
+            let is_mate = is_near && wanted.group.is_some() && wanted.group.as_ref() == group;
+            let is_needed = is_near && wanted.needs.contains(&it.key.service);
+            let is_proof =
+                facts.follows.is_some() && !is_near && it.key.service == facts.key.service;
+            if is_mate {
+                it.is_held(&all[other]) || self.waits_outside(other, all)
+            } else {
+                (is_needed || is_proof) && !it.is_in_place(&all[other])
+            }
+        })
+    }
+
+    /// The same, for a member of the group that is asked about: what members wait for in each other is no reason.
+    fn waits_outside(&self, service: usize, all: &[Told]) -> bool {
+        let facts = &self.services[service];
+        let Some(wanted) = facts.asked.wanted() else {
+            return false;
+        };
+        let mut others = self.services.iter().zip(all);
+        others.any(|(it, told)| {
+            let is_near = it.environment == facts.environment;
+            let group = it.asked.wanted().and_then(|it| it.group.as_ref());
+            let is_needed =
+                is_near && wanted.needs.contains(&it.key.service) && group != wanted.group.as_ref();
+            let is_proof =
+                facts.follows.is_some() && !is_near && it.key.service == facts.key.service;
+            (is_needed || is_proof) && !it.is_in_place(told)
+        })
+    }
+
+    /// Something that is still there needs it, and goes first.
+    fn is_needed(&self, facts: &Facts) -> bool {
+        let needs_it = |it: &&Facts| {
+            let newest = it.newest.as_ref();
+            it.is_known
+                && it.environment == facts.environment
+                && newest.is_some_and(|wanted| wanted.needs.contains(&facts.key.service))
+        };
+        self.services.iter().any(|it| needs_it(&it))
+    }
+
+    /// Whether a field of blue is not as its release says.
+    pub(crate) fn is_bent(&self, service: usize, cloud: CloudName) -> bool {
+        self.services[service].sides[side_of(cloud)].is_bent
     }
 
     /// Whether some order is on its way or at work.
@@ -58,6 +147,32 @@ impl Checker {
 }
 
 impl Facts {
+    fn is_lost(&self, told: &Told) -> bool {
+        let mut back = self.live.into_iter().chain(told.live);
+        back.any(|live| !self.known.contains(&live))
+    }
+
+    fn is_held(&self, told: &Told) -> bool {
+        let wanted = self.asked.wanted().map(|wanted| wanted.release);
+        if self.is_as_asked(told) {
+            return false;
+        }
+        self.is_lost(told)
+            || told.pin.is_some()
+            || wanted.is_some_and(|wanted| told.rejected.contains(&wanted))
+    }
+
+    /// The same, and blue is sure to be put right.
+    fn is_in_place(&self, told: &Told) -> bool {
+        let is_watched = self.asked.wanted().is_some_and(Wanted::is_observed_only);
+        self.is_as_asked(told) && !is_watched
+    }
+
+    fn is_as_asked(&self, told: &Told) -> bool {
+        let wanted = self.asked.wanted().map(|wanted| wanted.release);
+        wanted.is_some() && told.live == wanted && !told.is_rolling
+    }
+
     fn followed(&self, wanted: ReleaseDigest, told: &Told) -> Result<Rest, (&'static str, String)> {
         const LAW: &str = "git is followed";
         if let Some(pin) = told.pin {

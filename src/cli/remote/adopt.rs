@@ -1,0 +1,80 @@
+//! `verdigris adopt`: resources that were there before us become a service's own.
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use super::client::Server;
+use crate::cli::{
+    exit::{Exit, Result},
+    output::Output,
+    screen::{Screen, Tone},
+};
+
+/// Takes over what stands where a service's own should; without --yes it only shows it
+#[derive(Args, Debug)]
+#[command(after_help = "\
+A Lambda function is at the service's name where it is called ENVIRONMENT-SERVICE-FUNCTION, a Function App where it is called
+PREFIX-ENVIRONMENT-SERVICE; neither can be renamed. What has another name is brought in by `import`, and runs beside it.
+
+Exit code 2 where there is something to adopt and --yes was not said, 0 where not.")]
+pub(in crate::cli) struct Adopt {
+    /// `service`, or `environment/service`
+    name: String,
+    /// Only these: ARNs, or Azure resource ids
+    #[arg(long, value_name = "ID")]
+    resource: Vec<String>,
+    /// Do it
+    #[arg(long)]
+    yes: bool,
+    #[arg(short, long, value_enum, default_value_t)]
+    output: Output,
+    #[command(flatten)]
+    server: Server,
+}
+
+impl Adopt {
+    pub(super) async fn run(&self, screen: &Screen) -> Result<Exit> {
+        let client = self.server.connect()?;
+        let key = client.key(&self.name).await?;
+        let path = format!("/api/v1/services/{key}/adopt");
+        let mut plan = client.get(&path, &[]).await?;
+        if let Some(found) = plan["resources"].as_array_mut() {
+            found.retain(|stranger| self.is_meant(stranger));
+        }
+        match self.output {
+            Output::Json => screen.json(&plan)?,
+            Output::Yaml => screen.yaml(&plan)?,
+            Output::Name | Output::Table | Output::Wide => tell(screen, &plan),
+        }
+        let strangers = plan["resources"].as_array().into_iter().flatten();
+        let ids: Vec<&str> = strangers.filter_map(|it| it["resource"].as_str()).collect();
+        if ids.is_empty() {
+            screen.remark(&format!("{key} has nothing to adopt"));
+            return Ok(Exit::Done);
+        }
+        if !self.yes {
+            screen.remark("nothing was changed; --yes does it");
+            return Ok(Exit::Pending);
+        }
+        client.post(&path, &json!({ "resources": ids })).await?;
+        screen.remark(&format!("{} adopted by {key}", ids.len()));
+        Ok(Exit::Done)
+    }
+
+    fn is_meant(&self, stranger: &Value) -> bool {
+        let id = stranger["resource"].as_str().unwrap_or_default();
+        self.resource.is_empty() || self.resource.iter().any(|it| it.eq_ignore_ascii_case(id))
+    }
+}
+
+fn tell(screen: &Screen, plan: &Value) {
+    for stranger in plan["resources"].as_array().into_iter().flatten() {
+        let text = |name: &str| stranger[name].as_str().unwrap_or_default();
+        let id = screen.paint(Tone::Strong, text("resource"));
+        screen.line(&format!("+ adopt {id}"));
+        screen.line(&format!("    {}", screen.paint(Tone::Plain, text("then"))));
+    }
+    for problem in plan["problems"].as_array().into_iter().flatten() {
+        screen.remark(problem.as_str().unwrap_or_default());
+    }
+}

@@ -1,0 +1,56 @@
+//! The account's log of calls, CloudTrail.
+
+use serde_json::{Value, json};
+
+use super::{json::Json, signed::Signed};
+use crate::{cloud::CloudError, name::Timestamp};
+
+/// Pages of 50 that are read at most: two calls a second are granted, and what is newest comes first.
+const PAGES_MAX: usize = 4;
+
+/// CloudTrail's history of the last 90 days, which every account has.
+#[derive(Clone, Debug)]
+pub(in crate::cloud::aws) struct Trail(pub(super) Signed);
+
+impl Trail {
+    /// What was called since a moment, by one attribute: the interface takes no more.
+    pub(in crate::cloud::aws) async fn calls(
+        &self,
+        attribute: &str,
+        value: &str,
+        since: Timestamp,
+    ) -> Result<Vec<Value>, CloudError> {
+        const OPERATION: &str = "LookupEvents";
+        let mut body = json!({
+            "LookupAttributes": [{"AttributeKey": attribute, "AttributeValue": value}],
+            "StartTime": since.millis() / 1000,
+            "MaxResults": 50,
+        });
+        let mut calls = Vec::new();
+        for _ in 0..PAGES_MAX {
+            let asked = Json {
+                service: "cloudtrail",
+                version: "1.1",
+                protocol: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+                operation: OPERATION,
+                resource: value,
+                body: &body,
+            };
+            let told = self.0.ask_json(asked).await?;
+            let mut told = told.map_err(|refusal| refusal.sorted(OPERATION, value))?;
+            if let Value::Array(events) = told["Events"].take() {
+                calls.extend(events);
+            }
+            match told["NextToken"].take() {
+                Value::String(next) if !next.is_empty() => body["NextToken"] = next.into(),
+                Value::Null
+                | Value::Bool(_)
+                | Value::Number(_)
+                | Value::String(_)
+                | Value::Array(_)
+                | Value::Object(_) => break,
+            }
+        }
+        Ok(calls)
+    }
+}

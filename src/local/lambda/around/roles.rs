@@ -1,0 +1,241 @@
+//! Roles of IAM: made, read, given a policy, deleted. What a policy allows is kept, and not enforced.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use serde::{Deserialize, Serialize};
+
+use super::super::{Lambda, keep::Keep};
+use crate::name::Timestamp;
+
+/// Where roles are that Verdigris makes.
+const OURS: &str = ":role/verdigris/";
+
+/// All roles, by name.
+#[derive(Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(in crate::local::lambda) struct Roles(BTreeMap<String, Role>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Role {
+    id: uuid::Uuid,
+    created: Timestamp,
+    path: String,
+    trust: String,
+    tags: BTreeMap<String, String>,
+    policies: BTreeMap<String, String>,
+}
+
+impl Roles {
+    pub(super) fn may_assume(&self, arn: &str) -> bool {
+        let name = arn.rsplit('/').next().unwrap_or_default();
+        !arn.contains(OURS) || self.0.contains_key(name)
+    }
+}
+
+/// Why not: status, code and words, as IAM has them.
+type Refusal = (StatusCode, &'static str, String);
+
+type Form = BTreeMap<String, String>;
+
+pub(super) fn carry_out(lambda: &Lambda, operation: &str, body: &[u8]) -> Response {
+    let form: Form = url::form_urlencoded::parse(body).into_owned().collect();
+    let id = uuid::Uuid::new_v4();
+    let done = done(lambda, operation, &form);
+    let (status, text) = match done {
+        Ok(result) => {
+            let text = format!(
+                "<{operation}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">{result}<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
+            );
+            (StatusCode::OK, text)
+        }
+        Err((status, code, message)) => {
+            let message = escaped(&message);
+            let text = format!(
+                "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+            );
+            (status, text)
+        }
+    };
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/xml");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+fn done(lambda: &Lambda, operation: &str, form: &Form) -> Result<String, Refusal> {
+    let account = &lambda.place.account;
+    let mut roles = lambda.around.roles();
+    let told = match operation {
+        "GetRole" => {
+            let (name, role) = there(&mut roles, form)?;
+            return Ok(result(operation, &shown(account, name, role)));
+        }
+        "GetRolePolicy" => {
+            let (name, role) = there(&mut roles, form)?;
+            return policy(name, role, needed(form, "PolicyName")?);
+        }
+        "CreateRole" => {
+            let (name, role) = create(&mut roles, form, lambda.clock.now())?;
+            result(operation, &shown(account, &name, &role))
+        }
+        "PutRolePolicy" => {
+            let policy = needed(form, "PolicyDocument")?.to_owned();
+            if serde_json::from_str::<serde_json::Value>(&policy).is_err() {
+                let message = "Syntax errors in policy.".to_owned();
+                return Err((StatusCode::BAD_REQUEST, "MalformedPolicyDocument", message));
+            }
+            let name = needed(form, "PolicyName")?.to_owned();
+            there(&mut roles, form)?.1.policies.insert(name, policy);
+            String::new()
+        }
+        "DeleteRolePolicy" => {
+            let policy = needed(form, "PolicyName")?;
+            let (name, role) = there(&mut roles, form)?;
+            if role.policies.remove(policy).is_none() {
+                return Err(no_policy(name, policy));
+            }
+            String::new()
+        }
+        "DeleteRole" => {
+            let (name, role) = there(&mut roles, form)?;
+            if !role.policies.is_empty() {
+                let message = "Cannot delete entity, must delete policies first.".to_owned();
+                return Err((StatusCode::CONFLICT, "DeleteConflict", message));
+            }
+            let name = name.to_owned();
+            roles.0.remove(&name);
+            String::new()
+        }
+        other => {
+            let message = format!("this endpoint does not know {other} of IAM");
+            return Err((StatusCode::BAD_REQUEST, "InvalidAction", message));
+        }
+    };
+    saved(lambda.keep.as_ref(), &roles)?;
+    Ok(told)
+}
+
+fn saved(keep: Option<&Keep>, roles: &Roles) -> Result<(), Refusal> {
+    let Some(keep) = keep else { return Ok(()) };
+    keep.save_roles(roles).map_err(|fault| {
+        let status = StatusCode::INTERNAL_SERVER_ERROR;
+        (status, "ServiceFailure", fault.to_string())
+    })
+}
+
+fn create(roles: &mut Roles, form: &Form, now: Timestamp) -> Result<(String, Role), Refusal> {
+    let name = needed(form, "RoleName")?;
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "+=,.@-_".contains(c);
+    if name.is_empty() || name.len() > 64 || !name.chars().all(is_part) {
+        let message = format!("The specified value for roleName is invalid: {name}");
+        return Err((StatusCode::BAD_REQUEST, "ValidationError", message));
+    }
+    if roles.0.contains_key(name) {
+        let message = format!("Role with name {name} already exists.");
+        return Err((StatusCode::CONFLICT, "EntityAlreadyExists", message));
+    }
+    let tag = |number: usize, part: &str| form.get(&format!("Tags.member.{number}.{part}"));
+    let tags = (1..=50).map_while(|number| Some((tag(number, "Key")?, tag(number, "Value")?)));
+    let role = Role {
+        id: uuid::Uuid::new_v4(),
+        created: now,
+        path: form.get("Path").cloned().unwrap_or_else(|| "/".to_owned()),
+        trust: needed(form, "AssumeRolePolicyDocument")?.to_owned(),
+        tags: tags
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+        policies: BTreeMap::new(),
+    };
+    roles.0.insert(name.to_owned(), role.clone());
+    Ok((name.to_owned(), role))
+}
+
+fn there<'r>(roles: &'r mut Roles, form: &'r Form) -> Result<(&'r str, &'r mut Role), Refusal> {
+    let name = needed(form, "RoleName")?;
+    match roles.0.get_mut(name) {
+        Some(role) => Ok((name, role)),
+        None => {
+            let message = format!("The role with name {name} cannot be found.");
+            Err((StatusCode::NOT_FOUND, "NoSuchEntity", message))
+        }
+    }
+}
+
+fn needed<'f>(form: &'f Form, name: &str) -> Result<&'f str, Refusal> {
+    form.get(name).map(String::as_str).ok_or_else(|| {
+        let message = format!("The request must contain the parameter {name}.");
+        (StatusCode::BAD_REQUEST, "ValidationError", message)
+    })
+}
+
+fn no_policy(role: &str, policy: &str) -> Refusal {
+    let message = format!("The role policy with name {policy} cannot be found in {role}.");
+    (StatusCode::NOT_FOUND, "NoSuchEntity", message)
+}
+
+fn policy(name: &str, role: &Role, policy: &str) -> Result<String, Refusal> {
+    let Some(document) = role.policies.get(policy) else {
+        return Err(no_policy(name, policy));
+    };
+    let parts = [
+        element("RoleName", name),
+        element("PolicyName", policy),
+        element("PolicyDocument", &encoded(document)),
+    ];
+    Ok(result("GetRolePolicy", &parts.concat()))
+}
+
+fn shown(account: &str, name: &str, role: &Role) -> String {
+    let Role {
+        id,
+        created,
+        path,
+        trust,
+        tags,
+        policies: _,
+    } = role;
+    let tags = tags.iter().map(|(key, value)| {
+        let pair = [element("Key", key), element("Value", value)];
+        format!("<member>{}</member>", pair.concat())
+    });
+    let arn = format!("arn:aws:iam::{account}:role{path}{name}");
+    let parts = [
+        element("Path", path),
+        element("RoleName", name),
+        // As long as IAM's, with its start.
+        element(
+            "RoleId",
+            &format!("AROA{:.17}", id.simple().to_string().to_uppercase()),
+        ),
+        element("Arn", &arn),
+        element("CreateDate", &created.to_string()),
+        element("AssumeRolePolicyDocument", &encoded(trust)),
+        format!("<Tags>{}</Tags>", tags.collect::<String>()),
+    ];
+    format!("<Role>{}</Role>", parts.concat())
+}
+
+fn result(operation: &str, inner: &str) -> String {
+    format!("<{operation}Result>{inner}</{operation}Result>")
+}
+
+fn element(name: &str, text: &str) -> String {
+    format!("<{name}>{}</{name}>", escaped(text))
+}
+
+/// IAM writes policies percent-encoded.
+fn encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}

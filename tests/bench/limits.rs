@@ -1,0 +1,198 @@
+//! Services that all change at once, on local clouds that refuse every call beyond the published limits: how much of what the limits
+//! allow is used, and how many calls were one too many.
+//!
+//! The endpoints are in this process: where the machine makes it stand still for most of a second, calls that were sent in their time
+//! are counted in a bunch, and some are refused.
+//!
+//! `VERDIGRIS_BENCH_CHANGED` (1000) and `VERDIGRIS_BENCH_CHANGED_AZURE` (150) say how many.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a bench that cannot go on stops there and says so"
+)]
+#![allow(clippy::print_stdout, reason = "figures are what a bench is for")]
+#![allow(clippy::disallowed_methods, reason = "sizes come from the environment")]
+
+#[expect(dead_code, reason = "the other benches use the rest of it")]
+mod kit;
+#[expect(dead_code, reason = "the contract's cases use the rest of it")]
+#[path = "../it/cloud_contract/release.rs"]
+mod release;
+
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
+
+use kit::{line, setting, title};
+use release::{ENVIRONMENT, Fixture, ROLE, reorder};
+use tokio::{task::JoinSet, time::Instant};
+use tokio_util::sync::CancellationToken;
+use verdigris::{
+    clock::SystemClock,
+    cloud::{
+        Cloud, CloudError,
+        aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
+        azure::{AzureCloud, AzureLimiter, AzureLimits, AzureOptions, CredentialChoice},
+    },
+    local::{
+        arm::{self, ArmOptions, RateLimits},
+        lambda::{self, CallQuotas, LambdaOptions},
+    },
+    manifest::spec::{AwsTarget, AzurePlan, AzureTarget, Role},
+    name::EnvironmentName,
+    rollout::intent::Response,
+};
+
+#[tokio::main]
+async fn main() {
+    let stop = CancellationToken::new();
+    aws(setting("VERDIGRIS_BENCH_CHANGED", 1_000), &stop).await;
+    azure(setting("VERDIGRIS_BENCH_CHANGED_AZURE", 150), &stop).await;
+    stop.cancel();
+}
+
+/// Asks again as the daemon does, and counts how often the cloud asked to slow down.
+async fn patiently<F: Future<Output = Result<(), CloudError>>>(ask: impl Fn() -> F) -> u64 {
+    let mut throttled = 0;
+    loop {
+        let Err(error) = ask().await else {
+            return throttled;
+        };
+        throttled += u64::from(matches!(error, CloudError::Throttled { .. }));
+        match error.response() {
+            Response::RetryAfter(wait) => tokio::time::sleep(wait).await,
+            Response::Retry => tokio::time::sleep(Duration::from_millis(500)).await,
+            Response::CallPerson | Response::Reject => panic!("{error}"),
+        }
+    }
+}
+
+/// Stages and promotes one release of each service, all at once; tells how often the cloud asked to slow down.
+async fn change(cloud: Arc<dyn Cloud>, fixtures: Arc<Vec<Fixture>>, body: &'static str) -> u64 {
+    let mut all = JoinSet::new();
+    for index in 0..fixtures.len() {
+        let (cloud, fixtures) = (cloud.clone(), fixtures.clone());
+        all.spawn(async move {
+            let fixture = &fixtures[index];
+            let made = fixture.release_of(body, &[reorder()]);
+            let mut scope = fixture.scope();
+            scope.functions = [reorder()].into();
+            let staged = patiently(|| cloud.stage(&made.release, &made.package)).await;
+            let release = made.release.digest;
+            staged + patiently(|| cloud.promote(&scope, release)).await
+        });
+    }
+    all.join_all().await.into_iter().sum()
+}
+
+fn fixtures(services: usize) -> Arc<Vec<Fixture>> {
+    Arc::new((0..services).map(Fixture::new).collect())
+}
+
+/// What a bucket that is full at the beginning allows in this time.
+fn allowed(per_second: u32, at_once: u32, took: Duration) -> f64 {
+    f64::from(at_once) + f64::from(per_second) * took.as_secs_f64()
+}
+
+fn tell(calls: u64, allowed: f64, took: Duration, throttled: u64) {
+    #[expect(clippy::cast_precision_loss, reason = "a few thousand calls")]
+    let share = calls as f64 / allowed * 100.0;
+    line("seconds until all are live", &took.as_secs().to_string());
+    line(
+        "calls of the class that is the narrowest",
+        &calls.to_string(),
+    );
+    line(
+        "… of those that it allows, in percent",
+        &format!("{share:.1}"),
+    );
+    line("calls that were one too many", &throttled.to_string());
+}
+
+async fn on_aws(endpoint: &lambda::LambdaEndpoint, quotas: Quotas) -> Arc<AwsCloud> {
+    let target = AwsTarget {
+        region: "eu-west-1".to_owned(),
+        role: Role::Given(ROLE.to_owned()),
+    };
+    let environment = EnvironmentName::new(ENVIRONMENT).unwrap();
+    let options = AwsOptions {
+        endpoint: Some(endpoint.url.clone()),
+        credentials: AwsCredentials::Fixed {
+            access_key_id: "test".to_owned(),
+            secret_access_key: "test".to_owned().into(),
+        },
+        ..AwsOptions::new(environment, target, Arc::new(AccountLimits::new(quotas)))
+    };
+    Arc::new(AwsCloud::new(options).await)
+}
+
+async fn aws(services: usize, stop: &CancellationToken) {
+    title(&format!(
+        "{services} services change at once on AWS: 15 calls a second, 100 of GetFunction"
+    ));
+    let options = LambdaOptions {
+        account: "123456789012".to_owned(),
+        region: "eu-west-1".to_owned(),
+        ..LambdaOptions::default()
+    };
+    let address = "127.0.0.1:0".parse().unwrap();
+    let endpoint = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
+    let endpoint = endpoint.await.unwrap();
+    let fixtures = fixtures(services);
+    let plenty = NonZeroU32::new(100_000).unwrap();
+    let unlimited = Quotas {
+        get_function: plenty,
+        other: plenty,
+    };
+    let before = on_aws(&endpoint, unlimited).await;
+    change(before, fixtures.clone(), "one").await;
+    endpoint.limit(Some(CallQuotas::AWS));
+    let cloud = on_aws(&endpoint, Quotas::default()).await;
+    let start = Instant::now();
+    change(cloud.clone(), fixtures, "two").await;
+    let took = start.elapsed();
+    let calls: BTreeMap<String, u64> = cloud.calls();
+    let narrow = calls.iter().filter(|(name, _)| *name != "GetFunction");
+    let narrow = narrow.map(|(_, count)| count).sum();
+    tell(narrow, allowed(15, 0, took), took, endpoint.refused());
+}
+
+async fn azure(services: usize, stop: &CancellationToken) {
+    title(&format!(
+        "{services} services are new at once on Azure: 10 writes a second after 200"
+    ));
+    let options = ArmOptions {
+        rate_limits: Some(RateLimits::AZURE),
+        idle_timeout: Some(Duration::from_secs(5)),
+        ..ArmOptions::default()
+    };
+    let any = "127.0.0.1:0".parse().unwrap();
+    let endpoint = arm::start(any, None, options, Arc::new(SystemClock), stop.clone());
+    let endpoint = endpoint.await.unwrap();
+    let cloud = AzureCloud::new(AzureOptions {
+        environment: EnvironmentName::new(ENVIRONMENT).unwrap(),
+        target: AzureTarget {
+            subscription: "00000000-0000-0000-0000-000000000001".to_owned(),
+            resource_group: "shop".to_owned(),
+            location: "westeurope".to_owned(),
+            plan: AzurePlan("EP1".to_owned()),
+            prefix: "vg".to_owned(),
+        },
+        endpoint: Some(endpoint.url.parse().unwrap()),
+        authority: None,
+        credential: CredentialChoice::Token("bench".into()),
+        ca_file: None,
+        limiter: Arc::new(AzureLimiter::default()),
+        limits: AzureLimits::default(),
+    });
+    let cloud = Arc::new(cloud.unwrap());
+    let start = Instant::now();
+    let throttled = change(cloud.clone(), fixtures(services), "one").await;
+    let took = start.elapsed();
+    // A POST that reads counts as a write, as for Azure; packages go to another host.
+    let calls = cloud.calls();
+    let is_write = |name: &str| {
+        let ends = ["put", "slotsswap", "start", "appsettings.list"];
+        ends.iter().any(|end| name.ends_with(end))
+    };
+    let writes = calls.iter().filter(|(name, _)| is_write(name));
+    let writes = writes.map(|(_, count)| count).sum();
+    tell(writes, allowed(10, 200, took), took, throttled);
+}

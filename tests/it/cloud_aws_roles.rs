@@ -1,0 +1,210 @@
+//! Roles that functions have of their own: what they may do, and that they come and go with the releases that ask for them.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use insta::assert_snapshot;
+use serde_json::Value;
+use url::Url;
+use verdigris::{
+    cloud::{
+        Cloud, CloudError,
+        aws::{AwsCloud, AwsOptions},
+    },
+    manifest::aws::{AwsFunction, Rights},
+    name::FunctionName,
+};
+
+use crate::{
+    cloud_aws::aws,
+    cloud_aws_duties::{Local, hand},
+    cloud_contract::{
+        patient::Patient,
+        peers,
+        release::{Fixture, Made, reorder, stock},
+    },
+};
+
+/// Asks IAM, and gives back the status and the XML.
+async fn iam(endpoint: &Url, action: &str, parameters: &[(&str, &str)]) -> (u16, String) {
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    form.append_pair("Action", action);
+    form.append_pair("Version", "2010-05-08");
+    let body = form.extend_pairs(parameters).finish();
+    let scope = "Credential=123456789012/20260101/us-east-1/iam/aws4_request";
+    let answer = reqwest::Client::new()
+        .post(endpoint.clone())
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header(
+            "authorization",
+            format!("AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0"),
+        )
+        .body(body)
+        .send();
+    let answer = answer.await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// The policy of a role, with its lists in order.
+async fn policy(endpoint: &Url, role: &str) -> Value {
+    let names = [("RoleName", role), ("PolicyName", "verdigris")];
+    let (status, text) = iam(endpoint, "GetRolePolicy", &names).await;
+    assert_eq!(status, 200, "{text}");
+    let (_, rest) = text.split_once("<PolicyDocument>").unwrap();
+    let (document, _) = rest.split_once("</PolicyDocument>").unwrap();
+    let document = document.replace("&quot;", "\"").replace("&#34;", "\"");
+    serde_json::from_str(&document).unwrap_or_else(|_| {
+        let encoded = format!("policy={document}");
+        let mut pairs = url::form_urlencoded::parse(encoded.as_bytes());
+        serde_json::from_str(&pairs.next().unwrap().1).unwrap()
+    })
+}
+
+async fn is_there(endpoint: &Url, role: &str) -> bool {
+    iam(endpoint, "GetRole", &[("RoleName", role)]).await.0 == 200
+}
+
+fn allowing(fixture: &Fixture, body: &str, action: &str) -> Made {
+    fixture.release_with(body, &[stock(), reorder()], |name, function| {
+        if *name == stock() {
+            let rights = Rights {
+                actions: [action.to_owned()].into(),
+                on: ["arn:aws:dynamodb:eu-west-1:123456789012:table/orders".to_owned()].into(),
+            };
+            function.aws = Some(Box::new(AwsFunction {
+                allow: BTreeMap::from([("orders".to_owned(), rights)]),
+                tracing: Some(true),
+                dead_letter: Some("arn:aws:sqs:eu-west-1:123456789012:dead".to_owned()),
+                ..AwsFunction::default()
+            }));
+        }
+    })
+}
+
+async fn cloud_at(endpoint: &Url) -> Patient<AwsCloud> {
+    let options = AwsOptions {
+        keep_versions: 0,
+        ..aws(endpoint, Duration::ZERO)
+    };
+    Patient(AwsCloud::new(options).await)
+}
+
+/// The role's name at the version that an alias points at.
+async fn role_of(endpoint: &Url, fixture: &Fixture, function: &FunctionName) -> String {
+    let name = format!("prod-{}-{function}", fixture.service.service);
+    let got = hand(endpoint).get_function_configuration();
+    let got = got
+        .function_name(name)
+        .qualifier("blue")
+        .send()
+        .await
+        .unwrap();
+    let arn = got.role().unwrap().to_owned();
+    arn.rsplit('/').next().unwrap().to_owned()
+}
+
+async fn go_live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
+    cloud.stage(&made.release, &made.package).await.unwrap();
+    let release = made.release.digest;
+    cloud.promote(&fixture.scope(), release).await.unwrap();
+}
+
+/// A role comes with the release that asks for it, is given back by a rollback, and goes when nobody uses it any more.
+async fn roles_come_and_go(endpoint: &Url) {
+    let cloud = cloud_at(endpoint).await;
+    let fixture = Fixture::new(0);
+    let read = allowing(&fixture, "one", "dynamodb:GetItem");
+    let write = allowing(&fixture, "two", "dynamodb:PutItem");
+    go_live(&cloud, &fixture, &read).await;
+    let reader = role_of(endpoint, &fixture, &stock()).await;
+    let told = policy(endpoint, &reader).await.to_string();
+    assert!(told.contains("dynamodb:GetItem"), "{told}");
+    assert_eq!(role_of(endpoint, &fixture, &reorder()).await, "functions");
+
+    go_live(&cloud, &fixture, &write).await;
+    let writer = role_of(endpoint, &fixture, &stock()).await;
+    let told = policy(endpoint, &writer).await.to_string();
+    assert!(
+        told.contains("dynamodb:PutItem") && !told.contains("GetItem"),
+        "{told}"
+    );
+
+    // The way back: what runs again may do what it could, and no more.
+    let release = read.release.digest;
+    cloud.promote(&fixture.scope(), release).await.unwrap();
+    assert_eq!(role_of(endpoint, &fixture, &stock()).await, reader);
+    assert!(is_there(endpoint, &reader).await);
+
+    for (body, action) in [("three", "dynamodb:Query"), ("four", "dynamodb:Scan")] {
+        go_live(&cloud, &fixture, &allowing(&fixture, body, action)).await;
+    }
+    assert!(
+        !is_there(endpoint, &writer).await,
+        "nobody goes back that far"
+    );
+    let last = role_of(endpoint, &fixture, &stock()).await;
+    cloud.prune(&fixture.scope()).await.unwrap();
+    assert!(!is_there(endpoint, &last).await);
+}
+
+#[tokio::test]
+async fn roles_come_and_go_with_their_releases() {
+    roles_come_and_go(&Local::at_once().await.endpoint.url).await;
+}
+
+#[tokio::test]
+async fn roles_come_and_go_on_moto() {
+    roles_come_and_go(&peers::moto().await.endpoint).await;
+}
+
+#[tokio::test]
+async fn roles_come_and_go_on_ministack() {
+    roles_come_and_go(&peers::ministack().await.endpoint).await;
+}
+
+#[tokio::test]
+async fn a_role_has_the_rights_that_its_function_needs_and_no_others() {
+    let local = Local::at_once().await;
+    let endpoint = &local.endpoint.url;
+    let cloud = cloud_at(endpoint).await;
+    let fixture = Fixture::new(0);
+    go_live(
+        &cloud,
+        &fixture,
+        &allowing(&fixture, "one", "dynamodb:GetItem"),
+    )
+    .await;
+    let role = role_of(endpoint, &fixture, &stock()).await;
+    let policy = policy(endpoint, &role).await;
+    let statements = policy["Statement"].as_array().unwrap().iter();
+    let told = statements.map(|it| format!("{} on {}", it["Action"], it["Resource"]));
+    assert_snapshot!(told.collect::<Vec<_>>().join("\n"), @r#"
+    ["xray:PutTelemetryRecords","xray:PutTraceSegments"] on ["*"]
+    ["dynamodb:GetItem"] on ["arn:aws:dynamodb:eu-west-1:123456789012:table/orders"]
+    ["logs:CreateLogGroup","logs:CreateLogStream","logs:PutLogEvents"] on ["arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/prod-shop0-stock","arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/prod-shop0-stock:*"]
+    ["secretsmanager:GetSecretValue"] on ["arn:aws:secretsmanager:eu-west-1:123456789012:secret:shop-db-??????"]
+    ["sqs:SendMessage"] on ["arn:aws:sqs:eu-west-1:123456789012:dead"]
+    "#);
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_ours_is_left_alone() {
+    let local = Local::at_once().await;
+    let endpoint = &local.endpoint.url;
+    let cloud = cloud_at(endpoint).await;
+    let fixture = Fixture::new(0);
+    let made = allowing(&fixture, "one", "dynamodb:GetItem");
+    go_live(&cloud, &fixture, &made).await;
+    let role = role_of(endpoint, &fixture, &stock()).await;
+    cloud.prune(&fixture.scope()).await.unwrap();
+    let trust = "{}";
+    let theirs = [
+        ("RoleName", role.as_str()),
+        ("AssumeRolePolicyDocument", trust),
+    ];
+    assert_eq!(iam(endpoint, "CreateRole", &theirs).await.0, 200);
+    let staged = cloud.stage(&made.release, &made.package).await;
+    assert!(
+        matches!(staged, Err(CloudError::NotOurs { .. })),
+        "{staged:?}"
+    );
+}
