@@ -157,7 +157,7 @@ fn tell(screen: &Screen, output: Output, imported: &Imported, is_written: bool) 
         Output::Json => screen.json(&json)?,
         Output::Yaml => screen.yaml(&json)?,
         Output::Name | Output::Table | Output::Wide if is_written => {
-            screen.text(&clean_lines(&report.text()))
+            screen.text(&clean_lines(&report.text()));
         }
         Output::Name | Output::Table | Output::Wide => {
             screen.text(&clean_lines(manifests));

@@ -19,8 +19,9 @@ use crate::{
     desired,
     manifest::{
         fault::Fault,
-        set::{self, FileDocs},
+        set::{self, FILE_MAX, FileDocs},
         spec::RepoPath,
+        variables::{Asked, Commit, Sources},
     },
     name::{ObjectId, Revision},
 };
@@ -55,7 +56,14 @@ impl Validate {
             None => root_of(&paths[0]),
         };
         let docs = parse(&found);
-        let set = set::assemble(&docs);
+        let set = set::assemble_with(
+            &docs,
+            &Sources {
+                env: &of_this_shell,
+                file: &|path| of_working_copy(&root, path),
+                commit: &commit(),
+            },
+        );
         let mut faults = set.faults.clone();
         faults.extend(missing_sources(&set, &root));
         let checked = Checked {
@@ -78,6 +86,40 @@ impl Validate {
         } else {
             Exit::Wrong
         })
+    }
+}
+
+/// Whoever validates has the values in the shell; what the daemon allows is its own matter.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the command line reads the environment"
+)]
+fn of_this_shell(name: &str) -> Asked {
+    std::env::var(name).map_or(Asked::Unset, Asked::Value)
+}
+
+/// What `${file:…}` names, as it is in the working copy.
+fn of_working_copy(root: &Path, path: &str) -> std::result::Result<Option<String>, String> {
+    let whole = root.join(path);
+    let kind = match std::fs::symlink_metadata(&whole) {
+        Ok(kind) => kind,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error.to_string()),
+    };
+    match kind.is_file() && kind.len() <= FILE_MAX as u64 {
+        true => std::fs::read_to_string(&whole)
+            .map(Some)
+            .map_err(|error| error.to_string()),
+        false => Err(format!("it is no plain file of at most {FILE_MAX} bytes")),
+    }
+}
+
+/// There is none yet: variables that speak of one get something of its form.
+fn commit() -> Commit {
+    Commit {
+        sha: "0".repeat(40),
+        branch: "main".to_owned(),
+        message: "not committed".to_owned(),
     }
 }
 

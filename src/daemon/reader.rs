@@ -16,6 +16,7 @@ use crate::{
         fault::Fault,
         set::{self, Changed, FileDocs, Held, KeptSet},
         spec::RepoPath,
+        variables::{Asked, Commit, Sources},
     },
     name::{ObjectId, Revision, ServiceKey, ServiceName},
 };
@@ -27,7 +28,11 @@ pub struct Reader {
     set: KeptSet,
     sources: BTreeMap<RepoPath, Source>,
     desired: KeptDesired,
+    env: Env,
 }
+
+/// Names of the environment that manifests may ask for, and what they are set to.
+type Env = BTreeMap<String, Option<String>>;
 
 /// A folder with a service's source.
 #[derive(Debug)]
@@ -49,6 +54,14 @@ pub struct Reading {
 }
 
 impl Reader {
+    /// Manifests may ask for these names of the environment.
+    pub fn with_env(env: BTreeMap<String, Option<String>>) -> Self {
+        Self {
+            env,
+            ..Self::default()
+        }
+    }
+
     /// Reads a commit. Blocks; runs on a blocking thread.
     ///
     /// # Errors
@@ -63,7 +76,7 @@ impl Reader {
         let read = self.try_read(snapshot, path, revision);
         if read.is_err() {
             // What stands here now may be half of the one commit and half of the other.
-            *self = Self::default();
+            *self = Self::with_env(std::mem::take(&mut self.env));
         }
         read
     }
@@ -118,7 +131,10 @@ impl Reader {
             let docs = set::unreadable_file(&problem.path, &problem.fault.to_string());
             files.insert(problem.path, Arc::new(docs));
         }
-        self.set = KeptSet::new(files);
+        let env = &self.env;
+        self.set = with_sources(snapshot, revision, env, |sources| {
+            KeptSet::with(files, sources)
+        })?;
         self.sources.clear();
         self.place_all(snapshot, revision)
     }
@@ -145,7 +161,11 @@ impl Reader {
                 files.insert(changed.clone(), docs);
             }
         }
-        match self.set.update(files) {
+        let (set, env) = (&mut self.set, &self.env);
+        let changed = with_sources(snapshot, revision, env, |sources| {
+            set.update_with(files, sources)
+        })?;
+        match changed {
             Changed::All => self.place_all(snapshot, revision),
             Changed::Services(names) => {
                 users.extend(names);
@@ -220,6 +240,37 @@ impl Reader {
         }
         Ok(())
     }
+}
+
+/// What variables of manifests may stand for at a commit.
+fn with_sources<T>(
+    snapshot: &Snapshot,
+    revision: &Revision,
+    env: &Env,
+    run: impl FnOnce(&Sources<'_>) -> T,
+) -> Result<T, GitError> {
+    let commit = Commit {
+        sha: revision.commit.to_string(),
+        branch: revision.reference.clone(),
+        message: snapshot.commit_info()?.summary,
+    };
+    let asked = |name: &str| match env.get(name) {
+        Some(Some(value)) => Asked::Value(value.clone()),
+        Some(None) => Asked::Unset,
+        None => Asked::NotAllowed,
+    };
+    let file = |path: &str| match snapshot.file(path, ReadLimits::MANIFESTS.max_file_bytes) {
+        Ok(None) => Ok(None),
+        Ok(Some(bytes)) => String::from_utf8(bytes)
+            .map(Some)
+            .map_err(|_| "it is no text".to_owned()),
+        Err(error) => Err(error.to_string()),
+    };
+    Ok(run(&Sources {
+        env: &asked,
+        file: &file,
+        commit: &commit,
+    }))
 }
 
 /// What a path holds now: `Some(None)` where it is gone. None where it, or its name, is not what a manifest should be: then the walk over

@@ -162,7 +162,7 @@ fn desired(
     tree: &ObjectId,
     revision: &Revision,
 ) -> DesiredService {
-    let service = &placed.service;
+    let service = placed.in_environment(&environment.name);
     DesiredService {
         release: Release::new(service, environment, tree.clone(), revision.clone()),
         environment: environment.clone(),
@@ -186,7 +186,7 @@ fn is_as(
         depends_on,
         drift,
     } = before;
-    let service = &placed.service;
+    let service = placed.in_environment(&environment.name);
     runs_in == environment
         && *rollout == service.rollout
         && *depends_on == service.depends_on

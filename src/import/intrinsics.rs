@@ -64,9 +64,9 @@ impl Stack<'_> {
         match name {
             "Ref" => self.reference(given.as_str().unwrap_or_default()),
             "GetAtt" => {
-                let parts: Vec<String> = match given {
-                    Value::Sequence(list) => list.iter().filter_map(scalar_text).collect(),
-                    other => other
+                let parts: Vec<String> = match given.as_sequence() {
+                    Some(list) => list.iter().filter_map(scalar_text).collect(),
+                    None => given
                         .as_str()
                         .unwrap_or_default()
                         .splitn(2, '.')
@@ -108,7 +108,7 @@ impl Stack<'_> {
             match name.split_once('.') {
                 // A variable of ours that was left for the daemon.
                 _ if name.contains(':') && !name.contains("::") => {
-                    text.push_str(&format!("${{{name}}}"))
+                    text.push_str(&format!("${{{name}}}"));
                 }
                 Some((resource, attribute)) => {
                     text.push_str(&self.attribute(&[resource.to_owned(), attribute.to_owned()])?);

@@ -11,6 +11,7 @@ pub mod clouds;
 mod handlers;
 mod intrinsics;
 mod ledger;
+mod merge;
 mod names;
 pub mod report;
 mod stages;
@@ -115,13 +116,13 @@ pub fn serverless(text: &str, around: &Around<'_>) -> Result<Imported, NotServer
     let dialect = dialect(&file)?;
     let stages = stages::of(&file, around);
     let mut drafts = Vec::new();
-    let mut told = None;
+    let mut told = Vec::new();
     for stage in &stages {
         let (draft, found) = one_stage(&file, dialect, stage, around)?;
         drafts.push((stage.clone(), draft));
-        told.get_or_insert(found);
+        told.push((stage.clone(), found));
     }
-    let (entries, mut todo) = told.unwrap_or_default();
+    let (entries, mut todo) = stages::together(told);
     let manifests = stages::documents(around.file, &drafts);
     todo.extend(stages::placeholders(&manifests));
     Ok(Imported {

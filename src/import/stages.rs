@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    Around, Draft, Job, names,
+    Around, Draft, Job, Told, merge, names,
     tree::{At, key_text},
     variables::Seen,
     write,
@@ -40,7 +40,6 @@ pub(super) fn of(file: &Value, around: &Around<'_>) -> Vec<String> {
             }
         }
     }
-    stages.truncate(1);
     stages
 }
 
@@ -122,8 +121,8 @@ pub(super) fn documents(file: &str, drafts: &[(String, Draft)]) -> String {
         .first()
         .map(|(_, draft)| draft.services.as_slice())
         .unwrap_or_default();
-    for (name, spec) in services {
-        let mut spec = spec.clone();
+    for (index, (name, _)) in services.iter().enumerate() {
+        let mut spec = merge::specs(drafts, index);
         spec.insert("environments".into(), environments.clone().into());
         let remark = format!("From {file} by `verdigris import`.");
         texts.push(write::document(&[remark], &document("Service", name, spec)));
@@ -136,6 +135,31 @@ pub(super) fn documents(file: &str, drafts: &[(String, Draft)]) -> String {
         ));
     }
     texts.join("---\n")
+}
+
+/// What became of the file in all its stages: of each key the worst, with the stage where that is not the first one's.
+pub(super) fn together(told: Vec<(String, Told)>) -> Told {
+    let mut all = told.into_iter();
+    let Some((_, (mut entries, mut todo))) = all.next() else {
+        return Told::default();
+    };
+    for (stage, (others, more)) in all {
+        for mut entry in others {
+            entry.told = match entries.iter().any(|known| known.told == entry.told) {
+                true => entry.told,
+                false => format!("{} (in `{stage}`)", entry.told),
+            };
+            match entries.iter_mut().find(|known| known.path == entry.path) {
+                Some(known) if entry.verdict < known.verdict => *known = entry,
+                Some(_) => {}
+                None => entries.push(entry),
+            }
+        }
+        todo.extend(more);
+    }
+    let mut seen = BTreeSet::new();
+    todo.retain(|what| seen.insert(what.clone()));
+    (entries, todo)
 }
 
 /// What stands for something that nobody told.

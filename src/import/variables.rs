@@ -179,9 +179,11 @@ impl Resolver<'_> {
                 None => return Found::Nothing,
             }
         }
-        match self.tree(&here, depth + 1) {
-            Value::Null => Found::Nothing,
-            value => Found::Value(value),
+        let value = self.tree(&here, depth + 1);
+        if value.is_null() {
+            Found::Nothing
+        } else {
+            Found::Value(value)
         }
     }
 
@@ -286,14 +288,7 @@ fn head_and_address(source: &str) -> (&str, &str) {
 }
 
 fn git(address: &str) -> Found {
-    const KNOWN: [&str; 6] = [
-        "sha1",
-        "commit",
-        "branch",
-        "message",
-        "messageSubject",
-        "messageBody",
-    ];
+    const KNOWN: [&str; 5] = ["sha1", "commit", "branch", "message", "messageSubject"];
     match KNOWN.contains(&address) {
         true => Found::Ours(format!("git:{address}")),
         false => Found::Nothing,

@@ -41,12 +41,13 @@ fn written_key(key: &Value) -> String {
 fn below(text: &mut String, value: &Value, indent: usize, used: usize) {
     let flat = flat(value);
     let is_short = used + flat.chars().count() <= WIDTH;
+    let is_in_line = is_short && is_small(value);
     match value {
-        Value::Mapping(map) if !map.is_empty() && !(is_short && is_small(value)) => {
+        Value::Mapping(map) if !map.is_empty() && !is_in_line => {
             text.push('\n');
             entries(text, map, indent + 2);
         }
-        Value::Sequence(list) if !list.is_empty() && !(is_short && is_small(value)) => {
+        Value::Sequence(list) if !list.is_empty() && !is_in_line => {
             text.push('\n');
             for item in list {
                 text.push_str(&" ".repeat(indent + 2));

@@ -18,6 +18,7 @@ pub mod set;
 pub mod spec;
 pub mod strategy;
 pub mod template;
+pub mod variables;
 mod window;
 mod yaml;
 

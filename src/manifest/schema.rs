@@ -37,7 +37,62 @@ pub fn schema(kind: Kind) -> Value {
         *property = json!({ "const": kind.as_str() });
     }
     schema["title"] = kind.as_str().into();
+    if let (Kind::Service | Kind::Environment, Some(Value::Object(spec))) =
+        (kind, schema.pointer_mut("/properties/spec/properties"))
+    {
+        let values = spec.iter_mut().filter(|(key, _)| *key != "params");
+        values.for_each(|(_, value)| accept_variables(value));
+    }
     schema
+}
+
+/// Text that asks for something, which stands for a value of any kind.
+const VARIABLE: &str = r"\$\{(env|param|file|git)[:(]";
+
+/// Lets a variable stand wherever a value may.
+fn accept_variables(schema: &mut Value) {
+    let Value::Object(keys) = schema else {
+        return;
+    };
+    for (key, below) in keys.iter_mut() {
+        match (key.as_str(), below) {
+            ("properties", Value::Object(named)) => named.values_mut().for_each(accept_variables),
+            ("anyOf" | "prefixItems", Value::Array(each)) => {
+                each.iter_mut().for_each(accept_variables);
+            }
+            ("items" | "additionalProperties", below) => accept_variables(below),
+            _ => {}
+        }
+    }
+    let is_word = ["enum", "const", "oneOf"]
+        .iter()
+        .any(|key| keys.contains_key(*key));
+    if is_word {
+        let words = std::mem::take(schema);
+        *schema = json!({ "anyOf": [words, { "type": "string", "pattern": VARIABLE }] });
+        return;
+    }
+    let pattern = keys
+        .get("pattern")
+        .and_then(Value::as_str)
+        .map(str::to_owned);
+    match keys.get("type").and_then(Value::as_str) {
+        Some("string") => {
+            if let Some(pattern) = pattern {
+                keys.insert(
+                    "pattern".to_owned(),
+                    format!("({pattern})|{VARIABLE}").into(),
+                );
+            }
+        }
+        // A pattern says something of texts only.
+        Some(kind) => {
+            let kind = kind.to_owned();
+            keys.insert("type".to_owned(), json!([kind, "string"]));
+            keys.insert("pattern".to_owned(), VARIABLE.into());
+        }
+        None => {}
+    }
 }
 
 /// A schema for a file with documents of any kind.

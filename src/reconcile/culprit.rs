@@ -102,7 +102,7 @@ impl Shared {
                     return self.tell_of_case(&case, message).await;
                 }
                 Err(failure) => {
-                    tracing::debug!(target = %case.target, message = failure.message, "the log of a cloud was not read")
+                    tracing::debug!(target = %case.target, message = failure.message, "the log of a cloud was not read");
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! What a cloud holds already becomes manifests, and no secret becomes one with it.
 
-use std::{collections::HashMap, time::Duration};
+use std::time::Duration;
 
 use aws_sdk_lambda::{
     Client,
@@ -29,18 +29,14 @@ fn hand(local: &Local) -> Client {
     Client::from_conf(config.build())
 }
 
-#[tokio::test]
-async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_where_they_are() {
-    let local = Local::at_once().await;
-    let variables = HashMap::from([
-        ("LOG_LEVEL".to_owned(), "debug".to_owned()),
-        ("DB_PASSWORD".to_owned(), "hunter2".to_owned()),
-    ]);
+/// A function that somebody made, with a password in its variables.
+async fn make_theirs(local: &Local) {
     let environment = Environment::builder()
-        .set_variables(Some(variables))
+        .variables("LOG_LEVEL", "debug")
+        .variables("DB_PASSWORD", "hunter2")
         .build();
     let code = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[])));
-    let made = hand(&local)
+    let made = hand(local)
         .create_function()
         .function_name("Orders_API")
         .runtime(Runtime::Python311)
@@ -51,6 +47,12 @@ async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_wher
         .environment(environment)
         .code(code.build());
     made.send().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_where_they_are() {
+    let local = Local::at_once().await;
+    make_theirs(&local).await;
     let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
     let fixture = Fixture::new(0);
     let ours = fixture.release("one");

@@ -110,7 +110,7 @@ async fn a_function_without_our_tags_is_foreign_until_it_is_adopted_by_its_arn()
     };
     untag(&["verdigris:owner"]).await.unwrap();
     let observed = cloud.observe(&scope).await.unwrap();
-    assert_eq!(observed.foreign, [arn.clone()]);
+    assert_eq!(observed.foreign, std::slice::from_ref(&arn));
     let operate = cloud.operate().unwrap();
     let named = BTreeSet::from([arn.clone()]);
     let refused = operate.adopt(&scope, &named).await.unwrap_err();

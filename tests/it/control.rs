@@ -191,6 +191,7 @@ async fn a_closed_window_holds_the_promotion_and_nothing_else_until_it_opens() {
     Time: outside the windows in which it may be promoted [window, for 300s, until 2023-11-15T00:00:00.000Z]
       - deny `0 22 * * *` for 2h, UTC (night shift)
       > verdigris override prod/shop --reason WHY: lets this one rollout go now; who and why is kept
+      > verdigris abort prod/shop: ends the rollout; what is live stays, or comes back
     ");
     let stage = stage.crash().await;
     stage.pass(HOUR).await;

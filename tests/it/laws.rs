@@ -98,6 +98,30 @@ async fn a_promotion_that_fails_on_one_cloud_is_taken_back_on_the_other() {
     }
 }
 
+/// Law: trying a release again that a rollback holds back lets go of it, as a newer release would.
+#[tokio::test(start_paused = true)]
+async fn a_release_that_is_tried_again_is_held_back_no_more() {
+    let mut stage = Stage::new().await;
+    for number in ["1", "2"] {
+        stage.commit(&[version(number)]).await;
+        stage.pass(SETTLED).await;
+    }
+    let three = version("3");
+    let digest = three.release.digest;
+    stage.world.bad.lock().unwrap().insert(digest);
+    stage.commit(&[three]).await;
+    stage.pass(SETTLED).await;
+    stage.act(Action::Rollback { to: None }).await;
+    stage.pass(SETTLED).await;
+    stage.world.bad.lock().unwrap().clear();
+    stage.act(Action::Retry).await;
+    stage.pass(SETTLED).await;
+    let state = stage.handle.state(&key()).await.unwrap();
+    assert_eq!(state.memory.pin, None);
+    assert_eq!(state.memory.promoted, Some(digest));
+    assert_eq!(state.rollout.unwrap().phase.word(), "Live");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_rollback_is_quick_and_holds_against_the_loop_until_something_newer() {
     let mut stage = Stage::new().await;

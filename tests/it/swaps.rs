@@ -202,7 +202,7 @@ fn without_moments(told: Value) -> Value {
             Value::Object(lasting.collect())
         }
         Value::Array(items) => items.into_iter().map(without_moments).collect(),
-        plain => plain,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => told,
     }
 }
 

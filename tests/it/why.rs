@@ -322,12 +322,10 @@ async fn closed(schedule: &str, length: Duration) -> Stage {
 }
 
 async fn unclear() -> Stage {
-    let stage = live(&["1"]).await;
+    let mut stage = live(&["1"]).await;
     let two = version("2");
-    let mut unclear = stage.world.unclear.lock().unwrap();
-    unclear.insert(two.release.digest);
-    drop(unclear);
-    let mut stage = stage;
+    let digest = two.release.digest;
+    stage.world.unclear.lock().unwrap().insert(digest);
     stage.commit(&[two]).await;
     stage.until(&key(), "Paused").await;
     stage

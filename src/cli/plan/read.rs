@@ -61,7 +61,8 @@ async fn read_one(folder: &std::path::Path, repository: &Repository) -> Result<R
     let polled = mirror.poll().await?;
     let (path, revision) = (repository.path.clone(), polled.revision);
     let commit = revision.commit.clone();
-    let read = move |snapshot: &_| Reader::default().read(snapshot, &path, revision);
+    let env = repository.env.clone();
+    let read = move |snapshot: &_| Reader::with_env(env).read(snapshot, &path, revision);
     mirror.read(&commit, read).await
 }
 

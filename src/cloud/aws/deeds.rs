@@ -35,7 +35,7 @@ impl AwsCloud {
             found.extend(calls.iter().filter_map(|call| deed(call, &names)));
         }
         found.retain(|deed| deed.at >= since);
-        found.sort_by(|a, b| b.at.cmp(&a.at));
+        found.sort_by_key(|deed| std::cmp::Reverse(deed.at));
         found.dedup();
         Ok(found)
     }

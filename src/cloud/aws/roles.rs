@@ -288,6 +288,24 @@ impl Statements {
     }
 }
 
+/// IAM tells Lambda of a new role within seconds: a refusal for that is one to wait for, and nobody needs to come.
+pub(super) fn not_yet(error: CloudError, function: &str) -> CloudError {
+    if let CloudError::Denied {
+        cloud,
+        operation: _,
+        message,
+    } = &error
+        && message.contains("assumed")
+    {
+        return CloudError::Busy {
+            cloud: *cloud,
+            resource: function.to_owned(),
+            message: message.clone(),
+        };
+    }
+    error
+}
+
 impl AwsCloud {
     /// Makes the role of a function where it is to have one of its own, and says whether it is. What is there and not ours is left
     /// alone.

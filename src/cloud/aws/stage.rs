@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     AwsCloud,
     lambda::{Change, Function},
+    roles,
     settings::{Marks, Settings, image},
     survey::{Seen, Standing, all, standing, tags},
 };
@@ -92,23 +93,11 @@ impl AwsCloud {
                 let has_own_role = self.make_role(release, function).await?;
                 let published = self.publication(&work).await;
                 self.forget(&seen.name);
-                let published = published.map_err(|error| match error {
-                    // IAM tells Lambda of a new role within seconds, and nobody needs to come for that.
-                    CloudError::Denied {
-                        cloud,
-                        operation: _,
-                        message,
-                    } if has_own_role && message.contains("assumed") => {
-                        let resource = seen.name.clone();
-                        CloudError::Busy {
-                            cloud,
-                            resource,
-                            message,
-                        }
-                    }
-                    error => error,
-                });
-                let Published { version, others } = published?;
+                let Published { version, others } =
+                    published.map_err(|error| match has_own_role {
+                        true => roles::not_yet(error, &seen.name),
+                        false => error,
+                    })?;
                 self.settled(&seen.name, Some(&version)).await?;
                 let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
                 self.keep_logs(&seen.name, logs).await?;

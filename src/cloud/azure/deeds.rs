@@ -38,7 +38,7 @@ impl AzureCloud {
             .iter()
             .filter_map(|entry| deed(entry, &site))
             .collect();
-        deeds.sort_by(|a, b| b.at.cmp(&a.at));
+        deeds.sort_by_key(|deed| std::cmp::Reverse(deed.at));
         deeds.dedup();
         Ok(deeds)
     }

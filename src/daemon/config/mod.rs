@@ -62,6 +62,8 @@ pub struct Repository {
     /// The folder whose manifests are read.
     pub path: RepoPath,
     pub interval: Duration,
+    /// Names of the daemon's environment that its manifests may ask for, and what they are set to. None of them is a secret.
+    pub env: BTreeMap<String, Option<String>>,
 }
 
 /// How AWS is reached. Without an endpoint it is the real one, with the vendor's own credential chain.

@@ -37,6 +37,7 @@ pub(super) struct RawRepository {
     pub(super) token: Option<RawSecret>,
     pub(super) ssh: Option<RawSsh>,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) env: Vec<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -1,6 +1,6 @@
 //! A repository, checked.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use super::{
     Repository,
@@ -12,7 +12,7 @@ use crate::{
         credentials::Credentials,
         source::{Limits, Reference, RemoteUrl, Source},
     },
-    manifest::spec::RepoPath,
+    manifest::{self, spec::RepoPath},
     name::{ObjectId, RepositoryName},
 };
 
@@ -34,6 +34,7 @@ pub(super) fn repository(
         token,
         ssh,
         ca_file,
+        env: names,
     } = raw;
     let address: RemoteUrl = url
         .parse()
@@ -74,13 +75,32 @@ pub(super) fn repository(
         Duration::from_secs(1),
     )
     .map_err(told)?;
+    let allowed = allowed(names, env).map_err(told)?;
     Ok(Repository {
         name,
         source,
         token_file,
         path,
         interval,
+        env: allowed,
     })
+}
+
+/// Names of the environment that manifests may ask for, and what they are set to.
+fn allowed(
+    names: Vec<String>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<BTreeMap<String, Option<String>>, String> {
+    if let Some(name) = names.iter().find(|name| manifest::looks_secret(name)) {
+        return Err(format!(
+            "env: `{name}` looks like a secret, and variables stand in plans and records: write `{{ secret: NAME }}` in the manifest"
+        ));
+    }
+    let value = |name: String| {
+        let value = env(&name);
+        (name, value)
+    };
+    Ok(names.into_iter().map(value).collect())
 }
 
 /// `https://host/acme/Shop.git` is called `shop`.

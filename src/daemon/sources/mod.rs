@@ -15,7 +15,7 @@ use self::follower::Follower;
 use super::{
     asked::{Gathered, Ledger, gather},
     config::Repository,
-    reader::Reading,
+    reader::{Reader, Reading},
     world::{Mirrors, chain},
 };
 use crate::{
@@ -157,7 +157,7 @@ impl Sources {
             shared: shared.clone(),
             repository: repository.clone(),
             opened,
-            reader: Arc::default(),
+            reader: Arc::new(Mutex::new(Reader::with_env(repository.env.clone()))),
             last: None,
         };
         shared

@@ -107,7 +107,7 @@ pub(super) fn calls(job: &mut Job<'_>, function: &At<'_>, provider: &Provider) -
                 "sns" => sources::topic(job, &at, &mut calls),
                 "s3" => sources::bucket(job, &at, &mut calls),
                 "eventBridge" if at.get("schedule").is_some() => {
-                    schedule::of_bus(job, &at, &mut calls)
+                    schedule::of_bus(job, &at, &mut calls);
                 }
                 _ => sender(job, &kind, &at, &mut calls),
             }

@@ -87,9 +87,12 @@ impl Routes {
         };
         let (method, path) = (written.0.to_uppercase(), path(&written.1));
         let is_any = method == "*" || method == "ANY";
-        let is_known =
-            manifest::is_route(&format!("{} {path}", if is_any { "ANY" } else { &method }));
-        if !is_known || !job.claim(is_any.then_some("").unwrap_or(&method), &path) {
+        let (word, claimed) = match is_any {
+            true => ("ANY", ""),
+            false => (method.as_str(), method.as_str()),
+        };
+        let is_known = manifest::is_route(&format!("{word} {path}"));
+        if !is_known || !job.claim(claimed, &path) {
             let why = match is_known {
                 true => "another function of the file answers the same requests",
                 false => "is no route that both clouds have",
@@ -98,18 +101,12 @@ impl Routes {
             return;
         }
         job.ledger.taken(at, "functions.NAME.http");
-        let methods = match self.found.iter_mut().find(|(known, _)| *known == path) {
-            Some((_, methods)) => methods,
-            None => {
-                self.found.push((path, BTreeSet::new()));
-                // Not empty: it was filled in the line above.
-                &mut self.found.last_mut().unwrap().1
+        let word = word.to_owned();
+        match self.found.iter_mut().find(|(known, _)| *known == path) {
+            Some((_, methods)) => {
+                methods.insert(word);
             }
-        };
-        if is_any {
-            methods.insert("ANY".to_owned());
-        } else {
-            methods.insert(method);
+            None => self.found.push((path, BTreeSet::from([word]))),
         }
     }
 

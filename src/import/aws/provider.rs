@@ -41,7 +41,7 @@ pub(in crate::import) fn tell_runtime(job: &mut Job<'_>, at: &At<'_>, found: &ha
         Verdict::Taken => job.ledger.taken(at, &found.told),
         Verdict::NotPossible => job.ledger.impossible(at, &found.told),
         Verdict::Changed | Verdict::NotNeeded | Verdict::Unknown => {
-            job.ledger.changed(at, &found.told)
+            job.ledger.changed(at, &found.told);
         }
     }
 }

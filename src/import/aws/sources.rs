@@ -197,7 +197,7 @@ pub(super) fn stream(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
     without_place(job, at);
     batch_failures(job, at);
     job.ledger.taken(at, field);
-    calls.event(&short(&text), found);
+    calls.event(kind, found);
 }
 
 /// What a stream cannot be asked for here.
@@ -243,12 +243,6 @@ fn start(job: &mut Job<'_>, at: &At<'_>, field: &str) -> Option<Value> {
             Some("oldest".into())
         }
     }
-}
-
-/// The name within an ARN.
-fn short(arn: &str) -> String {
-    let resource = arn.splitn(6, ':').nth(5).unwrap_or(arn);
-    resource.split('/').nth(1).unwrap_or(resource).to_owned()
 }
 
 pub(super) fn topic(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
@@ -298,7 +292,7 @@ pub(super) fn topic(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
             .unneeded(&name, "topics are not made: this one must be there");
     }
     job.ledger.changed(at, format!("{field}: the topic must be there, and its subscription is made by hand, to the alias `blue`"));
-    calls.event(&short(&arn), found);
+    calls.event("sns", found);
 }
 
 pub(super) fn bucket(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
@@ -345,5 +339,5 @@ pub(super) fn bucket(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
             job.ledger.unneeded(&at, "buckets are never made here");
         }
     }
-    calls.event(&name, found);
+    calls.event("s3", found);
 }

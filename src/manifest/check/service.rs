@@ -34,6 +34,14 @@ pub(in crate::manifest) struct ServiceDraft {
     pub(in crate::manifest) source: Place,
     /// Where it says what is asked of Azure alone.
     pub(in crate::manifest) azure: Option<Place>,
+    /// What it is in environments where its variables stand for something else.
+    pub(in crate::manifest) variants: BTreeMap<EnvironmentName, Self>,
+}
+
+impl ServiceDraft {
+    pub(in crate::manifest) fn in_environment(&self, name: &EnvironmentName) -> &Self {
+        self.variants.get(name).unwrap_or(self)
+    }
 }
 
 pub(in crate::manifest) fn service(
@@ -56,6 +64,7 @@ pub(in crate::manifest) fn service(
         drift,
         aws,
         azure: written_azure,
+        _params: _,
     } = spec;
     let defaults = Defaults::of(memory, timeout, aws, report);
     let azure = azure(written_azure, report);
@@ -99,6 +108,7 @@ pub(in crate::manifest) fn service(
             .collect(),
         source: source.place,
         azure: written_azure.as_ref().map(|at| at.place.clone()),
+        variants: BTreeMap::new(),
     })
 }
 

@@ -21,7 +21,7 @@ pub(super) use self::{
         AzureMonitorText, CloudWatchText, LoadText, MetricText, ParityText, PrometheusText,
         ReplaceText,
     },
-    read::{At, Named, Report},
+    read::{At, Draft, Named, Report},
     scalar::{ApiVersion, Cron, FailureLimit, Label, Length, MethodWord, VariableName},
     short::{AcrossText, CaptureText, CommandText, EnvText, FollowsText, ParameterForm},
     steps::{
@@ -177,6 +177,8 @@ record! {
         "drift" drift: DriftText,
         "aws" aws: FunctionAwsText,
         "azure" azure: AzureAppText,
+        /// What `${param:NAME}` stands for: in an environment of that name, and by `default`.
+        "params" _params: Named<String, Named<String, serde_json::Value>>,
     }
 }
 
@@ -305,6 +307,8 @@ record! {
         "windows" windows: Vec<At<WindowText>>,
         /// An environment, or `{ environment: staging, after: 30m }`: releases come here once they were live there for that long.
         "follows" follows: FollowsText,
+        /// What `${param:NAME}` stands for in services here, unless the service says it itself.
+        "params" _params: Named<String, serde_json::Value>,
     }
 }
 

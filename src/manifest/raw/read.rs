@@ -1,6 +1,6 @@
 //! Reads trees into records, and goes on after every fault.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
@@ -14,6 +14,8 @@ use crate::manifest::{
 #[derive(Debug)]
 pub(in crate::manifest) struct Report<'d> {
     document: &'d Document,
+    /// Texts of scalars that a variable stands for in the document.
+    written: Option<&'d BTreeMap<Vec<usize>, String>>,
     pub(in crate::manifest) drafts: Vec<Draft>,
 }
 
@@ -30,7 +32,19 @@ impl<'d> Report<'d> {
     pub(in crate::manifest) fn new(document: &'d Document) -> Self {
         Self {
             document,
+            written: None,
             drafts: Vec::new(),
+        }
+    }
+
+    /// For a tree that is not quite the document's own: scalars by the way to them, with their text.
+    pub(in crate::manifest) fn filled(
+        document: &'d Document,
+        written: &'d BTreeMap<Vec<usize>, String>,
+    ) -> Self {
+        Self {
+            written: Some(written),
+            ..Self::new(document)
         }
     }
 
@@ -84,7 +98,8 @@ impl<'d> Report<'d> {
 
     /// The text of a scalar before YAML gave it a type.
     pub(super) fn as_written(&self, place: &Place) -> Option<String> {
-        self.document.as_written(place)
+        let filled = self.written.and_then(|written| written.get(&place.steps()));
+        filled.cloned().or_else(|| self.document.as_written(place))
     }
 }
 

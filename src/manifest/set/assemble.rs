@@ -14,16 +14,24 @@ use super::{
         fault::{Fault, Severity},
         raw::{At, suggest},
         spec::{Environment, Gate, Service},
+        variables::Sources,
         yaml::{Document, Place},
     },
     Held, Origin, PlacedService, Set,
+    expand::expand,
     file::{Content, FileDocs, Suspects},
 };
 use crate::name::{EnvironmentName, GateName, ServiceName};
 
-/// Puts files together. `files` are all manifest files of the commit, by path.
+/// Puts files together that ask for nothing but parameters. `files` are all manifest files of the commit, by path.
 pub fn assemble(files: &BTreeMap<String, Arc<FileDocs>>) -> Set {
-    let mut work = Assembly::of(files);
+    Sources::with_none(|sources| assemble_with(files, sources))
+}
+
+/// Puts files together, with what their variables stand for.
+pub fn assemble_with(files: &BTreeMap<String, Arc<FileDocs>>, sources: &Sources<'_>) -> Set {
+    let files = expand(files, sources);
+    let mut work = Assembly::of(&files);
     work.check_order();
     work.finish()
 }
@@ -88,13 +96,16 @@ impl<'f> Assembly<'f> {
                     name,
                     environment,
                     follows,
+                    params: _,
                 } => {
                     self.add_environment(document, name, environment);
                     let follows = follows.as_ref().map(|place| (name.value.clone(), place));
                     self.follows.extend(follows);
                 }
                 Content::Gate(name, gate) => self.add_gate(document, name, gate),
-                Content::Broken(suspects) => self.hold(suspects),
+                Content::Broken(suspects) | Content::Variable { node: _, suspects } => {
+                    self.hold(suspects);
+                }
             }
         }
     }
@@ -187,8 +198,12 @@ impl<'f> Assembly<'f> {
         let known = self.faults.len();
         let environments = self.environments_of(document, draft);
         let service = self.with_gates(document, draft);
+        let mut variants = BTreeMap::new();
+        for (environment, variant) in &draft.variants {
+            variants.insert(environment.clone(), self.with_gates(document, variant));
+        }
         for environment in &environments {
-            self.check_limits(document, draft, environment);
+            self.check_limits(document, draft.in_environment(environment), environment);
         }
         let is_held = self.held.services.contains(&name);
         let has_error = is_held || self.faults[known..].iter().any(Fault::is_error);
@@ -209,6 +224,7 @@ impl<'f> Assembly<'f> {
         };
         let placed = PlacedService {
             service,
+            variants,
             environments,
             origin,
         };

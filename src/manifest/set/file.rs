@@ -1,14 +1,16 @@
 //! One file: cut, parsed, read and checked, with every fault that can be found without the others.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use super::super::{
     check::{self, ServiceDraft, SharedGate},
     fault::{Fault, Severity},
     raw::{
-        At, EnvironmentDocument, GateDocument, Report, ServiceDocument, read_record, unknown_kind,
+        At, Draft, EnvironmentDocument, GateDocument, Report, ServiceDocument, read_record,
+        unknown_kind,
     },
     spec::Environment,
+    variables::{Filled, Wrong, is_any},
     yaml::{Broken, Document, Node, Place, Salvaged, Spot, salvage, split},
 };
 use crate::name::{EnvironmentName, GateName, ServiceName};
@@ -27,6 +29,8 @@ pub struct FileDocs {
     pub(super) faults: Vec<Fault>,
     /// Nobody knows what this file, or a part of it, asks for.
     pub(super) is_unreadable: bool,
+    /// Some of its documents are read once it is known what their variables stand for.
+    pub(super) has_variables: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -41,6 +45,13 @@ pub(super) enum Content {
         environment: Arc<Environment>,
         /// Where it says whom it follows.
         follows: Option<Place>,
+        /// What its parameters stand for.
+        params: Vec<(String, Node)>,
+    },
+    /// A service or an environment with variables.
+    Variable {
+        node: Node,
+        suspects: Suspects,
     },
     Gate(At<GateName>, SharedGate),
     /// Something is wrong, and these are the things that it may have been about.
@@ -93,6 +104,7 @@ pub fn parse_file(path: &str, text: &str) -> FileDocs {
         documents: Vec::new(),
         faults: Vec::new(),
         is_unreadable: false,
+        has_variables: false,
     };
     let documents = split(path, text);
     if documents.len() > DOCUMENTS_MAX {
@@ -129,6 +141,7 @@ fn unreadable(path: &str, message: &str, help: &str) -> FileDocs {
         documents: Vec::new(),
         faults: vec![fault],
         is_unreadable: true,
+        has_variables: false,
     }
 }
 
@@ -152,7 +165,7 @@ fn fault_at(file: &str, spot: Spot, message: String, suggestion: Option<String>)
 impl FileDocs {
     fn add(&mut self, document: Document) {
         let content = match document.parse() {
-            Ok(node) => self.read(&document, &node),
+            Ok(node) => self.read(&document, node),
             Err(broken) => {
                 let Broken {
                     spot,
@@ -173,43 +186,86 @@ impl FileDocs {
         self.documents.push((document, content));
     }
 
-    fn read(&mut self, document: &Document, node: &Node) -> Content {
-        let name = node
-            .get("metadata")
-            .and_then(|metadata| metadata.get("name"));
-        let name = name.and_then(Node::as_text);
+    fn read(&mut self, document: &Document, node: Node) -> Content {
         let kind = node.get("kind").and_then(Node::as_text);
-        let suspects = Suspects::of(kind, name);
-        let mut report = Report::new(document);
-        let content = read_kind(node, kind, &mut report);
-        let drafts = report.drafts;
-        let has_error = drafts.iter().any(|draft| draft.severity == Severity::Error);
-        let service = suspects.service.clone().filter(|_| has_error);
-        let left_out = drafts.len().saturating_sub(FAULTS_MAX);
-        for draft in drafts.into_iter().take(FAULTS_MAX) {
-            let spot = document.spot(&draft.place);
-            let mut fault = fault_at(&document.file, spot, draft.message, draft.help);
-            fault.field = draft.place.field();
-            fault.severity = draft.severity;
-            fault.service = service.clone();
-            self.faults.push(fault);
+        let may_ask =
+            matches!(kind, Some("Service" | "Environment")) && document.text().contains("${");
+        if may_ask && node.get("spec").is_some_and(is_any) {
+            self.has_variables = true;
+            let suspects = suspects_of(&node);
+            return Content::Variable { node, suspects };
         }
-        if left_out > 0 {
-            let message = format!("{left_out} more faults in this document are not shown");
-            let spot = document.first_spot();
-            let mut fault = fault_at(&document.file, spot, message, None);
-            fault.service = service;
-            self.faults.push(fault);
-        }
-        match content {
-            Some(content) if !has_error => content,
-            Some(Content::Service { draft, is_good: _ }) => Content::Service {
-                draft,
-                is_good: false,
-            },
-            Some(_) | None => Content::Broken(suspects),
-        }
+        let filled = Filled {
+            node,
+            written: BTreeMap::new(),
+            wrong: Vec::new(),
+        };
+        let (content, faults) = read_content(document, &filled);
+        self.faults.extend(faults);
+        content
     }
+}
+
+fn suspects_of(node: &Node) -> Suspects {
+    let name = node
+        .get("metadata")
+        .and_then(|metadata| metadata.get("name"));
+    let kind = node.get("kind").and_then(Node::as_text);
+    Suspects::of(kind, name.and_then(Node::as_text))
+}
+
+/// What a document is about, and what is wrong with it.
+pub(super) fn read_content(document: &Document, filled: &Filled) -> (Content, Vec<Fault>) {
+    let Filled {
+        node,
+        written,
+        wrong,
+    } = filled;
+    let suspects = suspects_of(node);
+    let mut report = Report::filled(document, written);
+    for (place, Wrong { message, help }) in wrong {
+        report.fault(place, message, help);
+    }
+    // A variable that stands for nothing is told once, and not also as a number that is text.
+    let mut content = None;
+    if wrong.is_empty() {
+        let kind = node.get("kind").and_then(Node::as_text);
+        content = read_kind(node, kind, &mut report);
+    }
+    let drafts = report.drafts;
+    let has_error = drafts.iter().any(|draft| draft.severity == Severity::Error);
+    let service = suspects.service.clone().filter(|_| has_error);
+    let faults = faults_of(document, drafts, service.as_ref());
+    let content = match content {
+        Some(content) if !has_error => content,
+        Some(Content::Service { draft, is_good: _ }) => Content::Service {
+            draft,
+            is_good: false,
+        },
+        Some(_) | None => Content::Broken(suspects),
+    };
+    (content, faults)
+}
+
+fn faults_of(document: &Document, drafts: Vec<Draft>, service: Option<&ServiceName>) -> Vec<Fault> {
+    let left_out = drafts.len().saturating_sub(FAULTS_MAX);
+    let mut faults = Vec::new();
+    for draft in drafts.into_iter().take(FAULTS_MAX) {
+        let spot = document.spot(&draft.place);
+        let mut fault = fault_at(&document.file, spot, draft.message, draft.help);
+        fault.field = draft.place.field();
+        fault.severity = draft.severity;
+        fault.service = service.cloned();
+        faults.push(fault);
+    }
+    if left_out > 0 {
+        let message = format!("{left_out} more faults in this document are not shown");
+        let spot = document.first_spot();
+        let mut fault = fault_at(&document.file, spot, message, None);
+        fault.service = service.cloned();
+        faults.push(fault);
+    }
+    faults
 }
 
 /// None, or faults in the report, where something is wrong.
@@ -231,6 +287,7 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
                 name: document.metadata?.value.name?,
                 environment: environment.into(),
                 follows,
+                params: params_of(node),
             })
         }
         Some("Gate") => {
@@ -242,6 +299,15 @@ fn read_kind(node: &Node, kind: Option<&str>, report: &mut Report) -> Option<Con
             unknown_kind(node, &root, report);
             None
         }
+    }
+}
+
+/// The parameters that an environment gives.
+fn params_of(node: &Node) -> Vec<(String, Node)> {
+    match node.get("spec").and_then(|spec| spec.get("params")) {
+        Some(Node::Map(entries)) => entries.clone(),
+        Some(Node::Null | Node::Bool(_) | Node::Number(_) | Node::Text(_) | Node::List(_))
+        | None => Vec::new(),
     }
 }
 
@@ -263,7 +329,7 @@ impl Suspects {
     }
 
     /// No service, environment or gate is known that it could be about, so it may be about any.
-    fn is_anything(&self) -> bool {
+    pub(super) fn is_anything(&self) -> bool {
         let Self {
             service,
             environment,

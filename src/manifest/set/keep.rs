@@ -13,9 +13,10 @@ use super::{
     super::{
         check::limits::{app_name, host_id},
         spec::{AzureTarget, Environment, Service},
+        variables::Sources,
     },
     Set,
-    assemble::{assemble, assemble_part},
+    assemble::{assemble_part, assemble_with},
     file::{Content, FileDocs, Suspects},
 };
 use crate::name::{EnvironmentName, GroupName, ServiceName};
@@ -76,9 +77,14 @@ impl Tie {
 }
 
 impl KeptSet {
-    /// Starts with all files of a commit.
+    /// Starts with all files of a commit, which ask for nothing but parameters.
     pub fn new(files: BTreeMap<String, Arc<FileDocs>>) -> Self {
-        let set = assemble(&files);
+        Sources::with_none(|sources| Self::with(files, sources))
+    }
+
+    /// Starts with all files of a commit, and what their variables stand for.
+    pub fn with(files: BTreeMap<String, Arc<FileDocs>>, sources: &Sources<'_>) -> Self {
+        let set = assemble_with(&files, sources);
         let index = Index::new(&files, &set);
         Self { files, set, index }
     }
@@ -89,6 +95,17 @@ impl KeptSet {
 
     /// Takes in files that changed, by path; `None` for one that is gone.
     pub fn update(&mut self, changes: BTreeMap<String, Option<Arc<FileDocs>>>) -> Changed {
+        Sources::with_none(|sources| self.update_with(changes, sources))
+    }
+
+    /// Takes in files that changed. Where there are variables, everything is put together afresh: they may stand for something else at each
+    /// commit.
+    pub fn update_with(
+        &mut self,
+        changes: BTreeMap<String, Option<Arc<FileDocs>>>,
+        sources: &Sources<'_>,
+    ) -> Changed {
+        let had_variables = self.has_variables();
         let names = self.plain_names(&changes);
         let was_clear = names
             .as_ref()
@@ -99,16 +116,21 @@ impl KeptSet {
             self.put(path, docs);
         }
         let is_tied_as_before = ties.is_some() && ties == self.ties(&paths);
-        match names {
+        let is_plain = !had_variables && !self.has_variables();
+        match names.filter(|_| is_plain) {
             Some(names) if was_clear && is_tied_as_before && self.index.is_clear(&names) => {
                 self.patch(&paths, &names);
                 Changed::Services(names)
             }
             Some(_) | None => {
-                *self = Self::new(std::mem::take(&mut self.files));
+                *self = Self::with(std::mem::take(&mut self.files), sources);
                 Changed::All
             }
         }
+    }
+
+    fn has_variables(&self) -> bool {
+        self.files.values().any(|file| file.has_variables)
     }
 
     /// The services that changed files are about, before or after; none where a file is about anything else.
@@ -299,7 +321,10 @@ fn services(file: &FileDocs) -> impl Iterator<Item = &Service> {
         .iter()
         .filter_map(|(_, content)| match content {
             Content::Service { draft, is_good: _ } => Some(&*draft.service),
-            Content::Environment { .. } | Content::Gate(..) | Content::Broken(_) => None,
+            Content::Environment { .. }
+            | Content::Gate(..)
+            | Content::Variable { .. }
+            | Content::Broken(_) => None,
         })
 }
 
@@ -309,11 +334,14 @@ fn named_services(file: &FileDocs) -> impl Iterator<Item = &ServiceName> {
         .iter()
         .filter_map(|(_, content)| match content {
             Content::Service { draft, is_good: _ } => Some(&draft.name.value),
-            Content::Broken(Suspects {
-                service,
-                environment: _,
-                gate: _,
-            }) => service.as_ref(),
+            Content::Broken(suspects) | Content::Variable { node: _, suspects } => {
+                let Suspects {
+                    service,
+                    environment: _,
+                    gate: _,
+                } = suspects;
+                service.as_ref()
+            }
             Content::Environment { .. } | Content::Gate(..) => None,
         })
 }

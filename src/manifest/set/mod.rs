@@ -4,6 +4,7 @@
 //! files; a [`KeptSet`] looks at those that changed wherever that is enough.
 
 mod assemble;
+mod expand;
 mod file;
 mod follow;
 mod graph;
@@ -17,7 +18,7 @@ use std::{
 };
 
 pub use self::{
-    assemble::assemble,
+    assemble::{assemble, assemble_with},
     file::{FILE_MAX, FileDocs, parse_bytes, parse_file, unreadable_file},
     keep::{Changed, KeptSet},
 };
@@ -42,6 +43,8 @@ pub struct Set {
 #[derive(Clone, Debug)]
 pub struct PlacedService {
     pub service: Arc<Service>,
+    /// What it is in environments where its variables stand for something else.
+    pub variants: BTreeMap<EnvironmentName, Arc<Service>>,
     /// Each of them is in the set; environments with a fault are left out, and held.
     pub environments: Vec<EnvironmentName>,
     pub(crate) origin: Origin,
@@ -56,6 +59,11 @@ pub(crate) struct Origin {
 }
 
 impl PlacedService {
+    /// The service as this environment has it.
+    pub fn in_environment(&self, name: &EnvironmentName) -> &Arc<Service> {
+        self.variants.get(name).unwrap_or(&self.service)
+    }
+
     /// A fault at the service's `source`.
     pub(crate) fn source_fault(&self, message: String, suggestion: Option<String>) -> Fault {
         self.fault(&self.origin.source, message, suggestion)

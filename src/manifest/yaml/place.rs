@@ -64,7 +64,7 @@ impl Place {
     }
 
     /// The numbers of the entries on the way, from the root on.
-    pub(super) fn steps(&self) -> Vec<usize> {
+    pub(in crate::manifest) fn steps(&self) -> Vec<usize> {
         let mut steps = Vec::new();
         let mut here = self;
         while let Some(link) = &here.last {

@@ -217,8 +217,12 @@ pub(super) fn retry(state: &mut ServiceState, actor: Actor, now: Timestamp) -> T
         return Err("the release that git asks for was not rejected".to_owned());
     }
     let writes = apply::begin(state, wanted, Trigger::Retry, actor, now);
-    let writes = writes.map_err(|unknown| unknown.to_string())?;
+    let mut writes = writes.map_err(|unknown| unknown.to_string())?;
     state.memory.rejected.remove(&wanted);
+    // Whoever tries it again no longer wants it held back by the way back from it.
+    if state.memory.pin.take().is_some() {
+        writes.push(Write::Memory);
+    }
     Ok(writes)
 }
 

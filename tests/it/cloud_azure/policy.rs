@@ -7,8 +7,11 @@ use verdigris::{
     cloud::{Cloud as _, MetricQuestion, azure::AzureCloud},
     manifest::azure::Insights,
     manifest::gates::{AzureMonitorQuery, MetricSource},
-    name::Slot,
-    observed::talk::{Input, Invocation, LogsWanted},
+    name::{Slot, Timestamp},
+    observed::{
+        Scope,
+        talk::{Input, Invocation, LogsWanted},
+    },
 };
 
 use super::{
@@ -131,6 +134,28 @@ async fn with_all_around(local: &Local, checker: &Checker) -> AzureCloud {
     cloud
 }
 
+/// Who did what, what was logged, and a call.
+async fn people_ask(cloud: &AzureCloud, scope: &Scope, until: Timestamp) {
+    // Neither logs of others nor queries are in the description that the calls are held against: what counts is what was asked.
+    let operate = cloud.operate().unwrap();
+    drop(operate.deeds(scope, until).await);
+    let wanted = LogsWanted {
+        service: scope.service.clone(),
+        function: "stock".parse().unwrap(),
+        since: until,
+        containing: None,
+        lines_max: 10,
+    };
+    drop(operate.logs(&wanted).await);
+    let call = Invocation {
+        service: scope.service.clone(),
+        function: "reorder".parse().unwrap(),
+        slot: Slot::Blue,
+        input: Input::Message("hello".to_owned()),
+    };
+    drop(operate.invoke(&call).await);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     let local = Local::start().await;
@@ -168,24 +193,8 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     };
     // The local endpoint measures nothing; what counts is what it was asked.
     drop(cloud.metric(&question).await);
-    // Neither logs of others nor queries are in the description that the calls are held against: what counts is what was asked.
+    people_ask(&cloud, &scope, question.until).await;
     let operate = cloud.operate().unwrap();
-    drop(operate.deeds(&scope, question.until).await);
-    let wanted = LogsWanted {
-        service: one.service.clone(),
-        function: "stock".parse().unwrap(),
-        since: question.until,
-        containing: None,
-        lines_max: 10,
-    };
-    drop(operate.logs(&wanted).await);
-    let call = Invocation {
-        service: one.service.clone(),
-        function: "reorder".parse().unwrap(),
-        slot: Slot::Blue,
-        input: Input::Message("hello".to_owned()),
-    };
-    drop(operate.invoke(&call).await);
     // Somebody takes our tags off, and the app is taken over.
     local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
     let theirs = cloud.observe(&scope).await.unwrap().foreign;

@@ -275,7 +275,7 @@ async fn is_read_from(endpoint: &Url) {
         tolerance: Tolerance::Absolute(Figure::new(0.0).unwrap()),
         better: Better::Lower,
     };
-    let passing = gate("${slot}", Figure::new(10.0), Some(no_worse.clone()));
+    let passing = gate("${slot}", Figure::new(10.0), Some(no_worse));
     assert_eq!(verdict(&cloud, &passing).await, Outcome::Successful);
     let failing = gate("${slot}", Figure::new(6.5), None);
     let why = "value: wanted at most 6.5, got 7".to_owned();

@@ -8,7 +8,10 @@ use std::collections::BTreeSet;
 use serde_yaml::Value;
 use verdigris::{
     import::{self, Around, Imported, report::Verdict},
-    manifest::set,
+    manifest::{
+        set,
+        variables::{Asked, Commit, Sources},
+    },
 };
 
 /// Files of the corpus by their name, in its order.
@@ -57,7 +60,12 @@ fn manifests_and_reports_read_so() {
 /// Errors of our own `validate`.
 fn errors(manifests: &str) -> Vec<String> {
     let docs = std::sync::Arc::new(set::parse_file("shop.yaml", manifests));
-    let set = set::assemble(&[("shop.yaml".to_owned(), docs)].into());
+    let sources = Sources {
+        env: &|_| Asked::Unset,
+        file: &|_| Ok(None),
+        commit: &Commit::default(),
+    };
+    let set = set::assemble_with(&[("shop.yaml".to_owned(), docs)].into(), &sources);
     assert!(
         !set.services.is_empty() || !set.faults.is_empty(),
         "{manifests}"
@@ -107,7 +115,12 @@ fn find(value: &Value, pattern: &[&str], path: String, found: &mut Vec<String>) 
                 }
             }
         }
-        _ => {}
+        Value::Null
+        | Value::Bool(_)
+        | Value::Number(_)
+        | Value::String(_)
+        | Value::Sequence(_)
+        | Value::Tagged(_) => {}
     }
 }
 

@@ -56,7 +56,7 @@ a.yaml:4:1: spec: `runtime` is missing
 a.yaml:5:3: spec.runtme: unknown key (help: did you mean `runtime`?)
 a.yaml:10:7: spec.functions.api.htp: unknown key (help: did you mean `http`?)
 a.yaml:11:7: spec.functions.api.azure: unknown key (help: both clouds get the same values here, but for what stands under a service's `azure` and a function's or service's `aws`)
-a.yaml:12:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, azure)
+a.yaml:12:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, azure, params)
 "#,
     );
 }
@@ -627,7 +627,7 @@ fn what_stands_elsewhere_is_told_with_the_rest() {
       - gate: smoek
 "#,
         r#"
-a.yaml:9:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, azure)
+a.yaml:9:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, azure, params)
 a.yaml:10:18: spec.environments[0]: no environment `prd` is defined (help: did you mean `prod`?)
 a.yaml:13:15: spec.rollout.gates[0].gate: no gate `smoek` is defined (help: none is defined in this repository)
 "#,
@@ -973,7 +973,7 @@ a.yaml:6:64: spec.azure.location: is no location (help: the short form, such as 
 a.yaml:6:83: spec.azure.plan: this plan has no slots, so no green (help: plans with slots: Y1, EP1, EP2, EP3, S1, S2, S3, P0v3, P1v2, P2v2, P3v2, P1v3, P2v3, P3v3, I1v2, I2v2)
 a.yaml:6:95: spec.azure.prefix: is no prefix (help: at most 16 lower-case letters, digits and hyphens, starting and ending with a letter or digit)
 a.yaml:11:1: spec: has no cloud (help: add `aws: { region, role }`, `azure: { … }` or both)
-a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure, windows, follows)
+a.yaml:16:9: spec.gcp: unknown key (help: known here: aws, azure, windows, follows, params)
 a.yaml:16:18: spec.azure: `subscription` is missing
 a.yaml:16:18: spec.azure: `resourceGroup` is missing
 a.yaml:16:18: spec.azure: `location` is missing

@@ -10,6 +10,7 @@ mod sets;
 mod specs;
 mod strategies;
 mod texts;
+mod variables;
 mod windows;
 
 use std::{collections::BTreeMap, fmt::Write, sync::Arc};

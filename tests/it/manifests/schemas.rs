@@ -32,13 +32,22 @@ fn holds(word: &str, rule: &Value, value: &Value) -> bool {
     let number = rule.as_f64();
     let is_at_most = |len: usize| len <= usize::try_from(rule.as_u64().unwrap()).unwrap();
     match word {
-        "type" => is_of_type(rule.as_str().unwrap(), value),
+        "type" => match rule.as_array() {
+            Some(kinds) => kinds
+                .iter()
+                .any(|kind| is_of_type(kind.as_str().unwrap(), value)),
+            None => is_of_type(rule.as_str().unwrap(), value),
+        },
         "const" => rule == value,
         "enum" => rules().contains(value),
         "anyOf" => rules().iter().any(|one| fit(&one)),
         "oneOf" => rules().iter().filter(fit).count() == 1,
         // Patterns are checked where names and durations are: no engine for them is worth its compile time here.
-        "pattern" => value.as_str().is_none_or(|text| !text.is_empty()),
+        // That of variables is, since it is all that lets a text stand for a number.
+        "pattern" => value.as_str().is_none_or(|text| {
+            let is_variable = rule.as_str().unwrap().starts_with("\\$\\{(env");
+            !text.is_empty() && (!is_variable || text.contains("${"))
+        }),
         "maxLength" => value
             .as_str()
             .is_none_or(|text| is_at_most(text.chars().count())),

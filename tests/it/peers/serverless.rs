@@ -28,6 +28,7 @@ const CODE: &str = "def handler(event, context):\n    return {'version': 1, 'eve
 fn manifest(port: u16) -> String {
     format!(
         "service: shop\nframeworkVersion: '3'\nprovider:\n  name: aws\n  runtime: python3.11\n  region: us-east-1\n\
+         package:\n  patterns: ['!node_modules/**']\n\
          functions:\n  stock:\n    handler: app.handler\nplugins: [serverless-localstack]\ncustom:\n  localstack:\n    stages: [dev]\n\
          \x20   host: http://127.0.0.1\n    edgePort: {port}\n    autostart: false\n"
     )
