@@ -39,7 +39,7 @@ use crate::{
     desired::Release,
     import::clouds::Found,
     manifest::spec::AzureTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot, Timestamp},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
     observed::{
         Deed, Fields, Observed, Owned, Scope,
         talk::{Invocation, Invoked, LogLine, LogsWanted},

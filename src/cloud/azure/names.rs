@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    manifest::spec::{AzureTarget, EnvValue, Runtime},
+    manifest::{
+        azure::Insights,
+        spec::{AzureTarget, EnvValue, Runtime},
+    },
     name::{EnvironmentName, ReleaseDigest, ServiceKey, ServiceName, Slot},
 };
 
@@ -159,11 +162,22 @@ impl Names {
 
     /// The component of Application Insights that we make: `{prefix}-{environment}`.
     pub(super) fn component_id(&self) -> String {
-        let name = format!("{}-{}", self.target.prefix, self.environment);
-        format!(
-            "{}/providers/Microsoft.Insights/components/{name}",
-            self.group_id()
-        )
+        self.component_called(&format!("{}-{}", self.target.prefix, self.environment))
+    }
+
+    /// The component that an app tells how it is: the environment's; and where it has none, the one of the app's own name, which is
+    /// what people's tools make beside an app.
+    pub(super) fn component_of(&self, app: &str) -> String {
+        match &self.target.shared.insights {
+            Some(Insights::Component(id)) => id.clone(),
+            Some(Insights::Workspace(_)) => self.component_id(),
+            None => self.component_called(app),
+        }
+    }
+
+    fn component_called(&self, name: &str) -> String {
+        let group = self.group_id();
+        format!("{group}/providers/Microsoft.Insights/components/{name}")
     }
 
     /// Tags of what serves the whole environment, and those that the environment asks for.

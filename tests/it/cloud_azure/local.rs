@@ -169,6 +169,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 port = int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])
+print("WORD starts", flush=True)
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 "#;
 

@@ -11,7 +11,8 @@ use verdigris::{
         },
         spec::EnvValue,
     },
-    observed::Fields,
+    name::Timestamp,
+    observed::{Fields, talk::LogsWanted},
 };
 
 use super::{
@@ -607,6 +608,24 @@ async fn apps_tell_application_insights_how_they_are() {
         .await
         .unwrap();
     assert_eq!(cloud.calls()["insights.put"], 1);
+
+    // One component hears all apps of the environment, and each is asked for what its own slots wrote.
+    let told = async |service: &str| {
+        let wanted = LogsWanted {
+            service: service.parse().unwrap(),
+            function: "stock".parse().unwrap(),
+            since: Timestamp::default(),
+            containing: Some("starts".to_owned()),
+            lines_max: 10,
+        };
+        let lines = cloud.operate().unwrap().logs(&wanted).await.unwrap();
+        lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
+    };
+    let lines = told("test/inventory").await;
+    for line in ["one starts", "two starts"] {
+        assert!(lines.iter().any(|told| told == line), "{lines:?}");
+    }
+    assert_eq!(told("test/nobody").await, [""; 0]);
 }
 
 #[tokio::test]

@@ -229,6 +229,8 @@ async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
     let past = past.filter(|(_, path)| !is_checked(path.split('?').next().unwrap_or_default()));
     let past: BTreeSet<String> = past.map(|(method, path)| action(&method, &path)).collect();
     let known = [
+        "Microsoft.Authorization/roleAssignments/read",
+        "Microsoft.Authorization/roleAssignments/write",
         "Microsoft.Resources/subscriptions/resourceGroups/read",
         "Microsoft.Resources/subscriptions/resourceGroups/write",
         "Microsoft.Storage/storageAccounts/read",

@@ -1,8 +1,9 @@
-//! Components of Application Insights: control plane only, since nobody listens to what apps tell them.
+//! Components of Application Insights. What the apps that are connected to one have written is read by [`super::insights`].
 
 use std::sync::Arc;
 
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::local::arm::{
     cloud::Cloud,
@@ -14,9 +15,9 @@ use crate::local::arm::{
     },
 };
 
-const KIND: &str = "Microsoft.Insights/components";
+pub(super) const KIND: &str = "Microsoft.Insights/components";
 
-fn id_of(call: &Call) -> String {
+pub(super) fn id_of(call: &Call) -> String {
     format!(
         "{}/providers/{KIND}/{}",
         call.group_id(),
@@ -51,11 +52,18 @@ pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
 
 fn answer(component: &Resource) -> Answer {
     let mut body = plans::render(component, KIND);
-    let key = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, component.id.as_bytes());
     body["properties"]["provisioningState"] = json!("Succeeded");
-    body["properties"]["InstrumentationKey"] = json!(key.to_string());
-    body["properties"]["ConnectionString"] = json!(format!(
-        "InstrumentationKey={key};IngestionEndpoint=https://insights.core.local/"
-    ));
+    body["properties"]["InstrumentationKey"] = json!(key(component).to_string());
+    body["properties"]["ConnectionString"] = json!(address(component));
     Answer::ok(body)
+}
+
+fn key(component: &Resource) -> Uuid {
+    Uuid::new_v5(&Uuid::NAMESPACE_URL, component.id.as_bytes())
+}
+
+/// By what an app is connected to it.
+pub(super) fn address(component: &Resource) -> String {
+    let key = key(component);
+    format!("InstrumentationKey={key};IngestionEndpoint=https://insights.core.local/")
 }
