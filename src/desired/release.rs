@@ -56,7 +56,7 @@ impl Release {
                 .aws
                 .as_ref()
                 .and_then(|aws| aws.role.given().cloned()),
-            azure: app_of(service, environment).cloned(),
+            azure: app_of(service, environment).cloned().map(Box::new),
         };
         let key = ServiceKey {
             environment: environment.name.clone(),
@@ -104,14 +104,14 @@ impl Release {
             && *functions == service.functions
             && *env == service.env
             && role.as_ref() == environment.aws.as_ref().and_then(|aws| aws.role.given())
-            && azure.as_ref() == app_of(service, environment)
+            && azure.as_deref() == app_of(service, environment)
     }
 }
 
 /// What is asked of Azure; nothing in an environment without it, so that no other release comes of it there.
-fn app_of<'a>(service: &'a Service, environment: &Environment) -> Option<&'a Box<AzureApp>> {
+fn app_of<'a>(service: &'a Service, environment: &Environment) -> Option<&'a AzureApp> {
     environment.azure.as_ref()?;
-    service.azure.as_ref()
+    service.azure.as_deref()
 }
 
 impl ReleaseContent {
