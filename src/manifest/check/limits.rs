@@ -3,6 +3,7 @@
 use super::super::aws::EventSource;
 use super::super::parity::{Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
+use super::azure::app_limits;
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
 
 const LAMBDA_NAME_MAX: usize = 64;
@@ -24,6 +25,8 @@ pub(in crate::manifest) struct Limit {
 /// Where to point.
 pub(in crate::manifest) enum Subject {
     Service,
+    /// The service's `azure`.
+    App,
     Function(FunctionName),
 }
 
@@ -51,6 +54,7 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));
         limits.extend(plan_limits(service, &azure.plan));
+        limits.extend(app_limits(service, azure));
     }
     limits
 }

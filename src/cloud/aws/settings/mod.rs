@@ -380,6 +380,7 @@ mod tests {
             functions: BTreeMap::from([(name(), function)]),
             env: BTreeMap::new(),
             role: None,
+            azure: None,
         };
         Release {
             service: ServiceKey {
