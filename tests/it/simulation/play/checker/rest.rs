@@ -1,8 +1,8 @@
 //! Where things must come to rest when all troubles are over.
 
-use verdigris::name::{CloudName, ReleaseDigest};
+use verdigris::name::ReleaseDigest;
 
-use super::{Asked, Checker, Facts, Wanted, side_of};
+use super::{Asked, Checker, Facts, Wanted, turn::meet};
 
 /// What the daemon tells of a service.
 #[derive(Clone, Debug, Default)]
@@ -81,6 +81,9 @@ impl Checker {
         let Some(wanted) = facts.asked.wanted() else {
             return false;
         };
+        if self.never_opens(facts) {
+            return true;
+        }
         let others = self.services.iter().enumerate();
         let mut others = others.filter(|(other, _)| *other != service);
         others.any(|(other, it)| {
@@ -96,6 +99,15 @@ impl Checker {
                 (is_needed || is_proof) && !it.is_in_place(&all[other])
             }
         })
+    }
+
+    /// Members of its group, and itself, have windows that are never open at the same time.
+    fn never_opens(&self, facts: &Facts) -> bool {
+        let group = facts.group();
+        let is_member = |it: &&Facts| it.environment == facts.environment && it.group() == group;
+        let members = self.services.iter().filter(is_member);
+        let calendars = members.filter_map(|it| it.asked.wanted()?.calendar);
+        group.is_some() && !meet(&calendars.collect::<Vec<_>>())
     }
 
     /// The same, for a member of the group that is asked about: what members wait for in each other is no reason.
@@ -134,15 +146,9 @@ impl Checker {
         self.services.iter().any(|it| needs_it(&it))
     }
 
-    /// Whether a field of blue is not as its release says.
-    pub(crate) fn is_bent(&self, service: usize, cloud: CloudName) -> bool {
-        self.services[service].sides[side_of(cloud)].is_bent
-    }
-
-    /// Whether some order is on its way or at work.
+    /// Whether some order is on its way or at work, whoever sent it: one of a daemon that has died may arrive yet.
     pub(crate) fn is_writing(&self) -> bool {
-        let sides = self.services.iter().flat_map(|facts| &facts.sides);
-        sides.into_iter().any(|side| side.writing.is_some())
+        self.at_work > 0
     }
 
     fn is_too_much(&self, facts: &Facts) -> bool {
