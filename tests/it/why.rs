@@ -65,7 +65,6 @@ kinds! {
 /// What stands in the way of a service, as `verdigris why` tells it.
 pub(crate) async fn told(stage: &Stage, key: &ServiceKey) -> String {
     let explanation = stage.handle.why(key).await.unwrap();
-    let plan = stage.handle.plan(key).await.and_then(|plan| plan.hash);
     let mut told = String::new();
     for obstacle in explanation.obstacles {
         let since = obstacle.since.map(|since| {
@@ -86,9 +85,14 @@ pub(crate) async fn told(stage: &Stage, key: &ServiceKey) -> String {
             }
         }
     }
-    match plan {
-        Some(plan) => told.replace(&plan.short(), "[plan]"),
-        None => told,
+    unhashed(stage, key, told).await
+}
+
+/// A plan's hash follows everything that a service can ask for.
+async fn unhashed(stage: &Stage, key: &ServiceKey, text: String) -> String {
+    match stage.handle.plan(key).await.and_then(|plan| plan.hash) {
+        Some(plan) => text.replace(&plan.short(), "[plan]"),
+        None => text,
     }
 }
 
@@ -187,7 +191,8 @@ async fn every_wait_says_since_when_what_is_known_of_it_and_what_would_end_it() 
             // What was never read or seen has no beginning that a daemon could know.
             assert!(found.since.is_some() || kind == "git", "{name} has no date");
         }
-        writeln!(all, "=== {name}: {}", explanation.why).unwrap();
+        let why = unhashed(&stage, &key, explanation.why).await;
+        writeln!(all, "=== {name}: {why}").unwrap();
         all.push_str(&told(&stage, &key).await);
         all.push('\n');
     }
