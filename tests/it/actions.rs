@@ -221,7 +221,7 @@ async fn what_does_not_fit_is_refused_and_changes_nothing() {
     cannot retry prod/shop: the release that git asks for was not rejected
     cannot rollback prod/shop: nothing was promoted before the release that is live
     cannot rollback prod/shop: release 4c5f94d67407 is live already
-    cannot resume prod/shop: it is neither paused, suspended nor pinned
+    cannot resume prod/shop: it is neither paused, suspended, pinned nor destroyed
     cannot approve prod/shop: its rollout is Live and waits for no approval
     ");
     // Also while a rollout waits: a refused rollback must not end it.

@@ -52,6 +52,7 @@ kinds! {
     Bake "bake",
     CanaryPause "canary",
     Suspended "suspended",
+    Destroyed "destroyed",
     Pinned "pinned",
     Rejected "rejected",
     Drift "drift",
@@ -116,6 +117,7 @@ const SCENES: &[&str] = &[
     "canary without an end",
     "suspended",
     "suspended without an end",
+    "destroyed",
     "pinned",
     "pinned by a rollback",
     "rejected",
@@ -147,6 +149,7 @@ async fn scene(name: &str) -> (Stage, ServiceKey) {
         "canary without an end" => (canary(None).await, "prod/shop"),
         "suspended" => (suspended(true).await, "prod/shop"),
         "suspended without an end" => (suspended(false).await, "prod/shop"),
+        "destroyed" => (destroyed().await, "prod/shop"),
         "pinned" => (pinned().await, "prod/shop"),
         "pinned by a rollback" => (rolled_back().await, "prod/shop"),
         "rejected" => (rejected().await, "prod/shop"),
@@ -354,6 +357,12 @@ async fn suspended(has_end: bool) -> Stage {
     stage.act(Action::Suspend { reason, until }).await;
     let mut stage = stage;
     stage.commit(&[version("2")]).await;
+    stage
+}
+
+async fn destroyed() -> Stage {
+    let stage = live(&["1"]).await;
+    crate::destroy::destroy(&stage).await;
     stage
 }
 
