@@ -361,7 +361,7 @@ async fn suspended(has_end: bool) -> Stage {
 }
 
 async fn destroyed() -> Stage {
-    let stage = live(&["1"]).await;
+    let stage = Stage::live(&["1"]).await;
     crate::destroy::destroy(&stage).await;
     stage
 }
