@@ -18,8 +18,8 @@ use std::{
 use self::play::{Broken, Played, play};
 
 /// Stories that are each short enough that all of them are over in about a minute on two cores.
-const SEEDS: u64 = 120;
-const STEPS: u64 = 250;
+const SEEDS: u64 = 300;
+const STEPS: u64 = 200;
 /// Each of these is played three times.
 const TWINS: u64 = 16;
 
