@@ -189,6 +189,11 @@ impl Door {
             checker.found(service, self.site().name, blue);
         } else {
             checker.holds(service, self.site().name, blue);
+            if self.life.is_dead() {
+                // Whoever lives now knows nothing of it.
+                checker.trouble(service, "an order of a dead daemon arrived");
+                checker.muddle(service);
+            }
         }
         if done.is_ok() {
             checker.took_effect(service, self.site().name, operation, release);
