@@ -184,6 +184,8 @@ struct Tally {
     failed: u32,
     /// Successes since the last answer that was none.
     in_row: u32,
+    /// The same before that answer, which may have been lost with the daemon that heard it.
+    before: u32,
 }
 
 pub(crate) fn side_of(cloud: CloudName) -> usize {
@@ -473,14 +475,14 @@ impl Wanted {
 impl Tally {
     fn add(&mut self, outcome: &Outcome) {
         self.made += u32::from(!matches!(outcome, Outcome::Error { .. }));
-        self.in_row += 1;
         match outcome {
             Outcome::Successful => self.successful += 1,
             Outcome::Failed { .. } => self.failed += 1,
             Outcome::Error { .. } | Outcome::Inconclusive { .. } => {}
         }
-        if *outcome != Outcome::Successful {
-            self.in_row = 0;
+        match outcome {
+            Outcome::Successful => self.in_row += 1,
+            _ => self.before = std::mem::take(&mut self.in_row),
         }
     }
 }
@@ -533,7 +535,10 @@ impl Run {
     }
 
     fn forgive(&mut self) {
-        self.answers.values_mut().for_each(|tally| tally.failed = 0);
+        self.answers.values_mut().for_each(|tally| {
+            tally.failed = 0;
+            tally.in_row = tally.in_row.max(tally.before);
+        });
     }
 
     /// Which of the gates of a stage has not passed, counted afresh.
