@@ -146,8 +146,17 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
             help: format!("shorten the service or the environment's prefix by {excess}"),
         });
     }
-    let slot = format!("{name}-{}", Slot::Green);
-    if host_id(&slot) != host_id(&name) {
+    let (one, other, both) = match azure.plan.is_flex() {
+        true => {
+            let both = format!("the Function Apps `{name}-a` and `{name}-b`");
+            (format!("{name}-a"), format!("{name}-b"), both)
+        }
+        false => {
+            let both = format!("the Function App `{name}` and its slot `green`");
+            (name.clone(), format!("{name}-{}", Slot::Green), both)
+        }
+    };
+    if host_id(&one) != host_id(&other) {
         return None;
     }
     // One less than the id has place for, since a hyphen at its end does not count.
@@ -156,7 +165,7 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
         of: Subject::Service,
         is_error: false,
         message: format!(
-            "the Function App `{name}` and its slot `green` agree in their first {HOST_ID_LEN} characters, so Azure's host gives both one id"
+            "{both} agree in their first {HOST_ID_LEN} characters, so Azure's host gives both one id"
         ),
         help: format!("shorten the service or the environment's prefix by {excess}"),
     })
@@ -166,6 +175,7 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
 fn plan_sizes(plan: &AzurePlan) -> (Option<u32>, Option<u64>) {
     match plan.0.as_str() {
         "Y1" => (Some(1536), Some(600)),
+        "FC1" => (Some(4096), None),
         "EP1" => (Some(3584), None),
         "EP2" => (Some(7168), None),
         "S1" => (Some(1792), None),

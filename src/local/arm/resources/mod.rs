@@ -1,6 +1,7 @@
 //! The resources and what can be done to them, by the resource manager's operations.
 
 pub(super) mod components;
+pub(super) mod containers;
 pub(super) mod fronts;
 pub(super) mod functions;
 pub(super) mod groups;

@@ -13,6 +13,7 @@ use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Content, HostKeys, Key, PRODUCTION, Site, Slot, SlotKey, StickyNames},
     resources::{groups, plans, site_body::render},
+    slots::flex,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -36,6 +37,7 @@ pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
     // A body that cannot be taken must not leave an empty site behind.
     call.tags()?;
     site_settings(&call.body["properties"]["siteConfig"]["appSettings"])?;
+    flex::check(&state, call)?;
     if state.site(&key).is_none() {
         create(cloud, &mut state, call, &group)?;
     }
