@@ -246,8 +246,17 @@ fn what_a_plan_does_not_have_is_told_where_service_and_environment_meet() {
     let told = faults_on("S1", "", "scale: { ready: 1 }");
     assert_eq!(
         told,
-        "spec.azure: in `prod`: plan S1 keeps no instance ready for one app (help: remove `ready` and `warm`, or take a plan `EP1`, `EP2` or `EP3`)"
+        "spec.azure: in `prod`: plan S1 keeps no instance ready for one app (help: remove `ready` and `warm`, or take a plan `EP1`, `EP2`, `EP3` or `FC1`)"
     );
+    assert_eq!(faults_on("FC1", "", "scale: { most: 40, ready: 1 }"), "");
+    for (azure, expected) in [
+        ("scale: { warm: 1 }", "keeps no instance warm"),
+        ("preview: true", "has no slots, and so no preview of a swap"),
+        ("domains: [a.shop.example]", "now one app is blue"),
+    ] {
+        let told = faults_on("FC1", "", azure);
+        assert!(told.contains(expected), "`{azure}` is told as:\n{told}");
+    }
 }
 
 #[test]

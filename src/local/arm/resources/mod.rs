@@ -10,5 +10,6 @@ pub(super) mod places;
 pub(super) mod plans;
 pub(super) mod settings;
 pub(super) mod site_body;
+pub(super) mod site_names;
 pub(super) mod sites;
 pub(super) mod tags;

@@ -91,7 +91,7 @@ const PLAIN: &[Route] = &[
     route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/components/{component}", "insights.get", components::get),
     route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks.list", catalogue::stacks),
     route("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/geoRegions", "georegions.list", catalogue::geo_regions),
-    route("POST", "/subscriptions/{subscription}/providers/Microsoft.Web/checknameavailability", "sites.checkname", sites::check_name),
+    route("POST", "/subscriptions/{subscription}/providers/Microsoft.Web/checknameavailability", "sites.checkname", site_names::check),
     route("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/locations/{location}/operations/{operation}", "operations.get", swap::status),
     route("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/serverfarms", "plans.list", plans::list),
     route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Web/serverfarms", "plans.list", plans::list),
