@@ -30,11 +30,11 @@ pub enum Phase {
     Live,
     /// Ended before any promotion: blue was never touched.
     Rejected { why: Why },
-    /// Ended before any promotion, because a newer release was asked for.
+    /// Ended because something else was asked for: before any promotion by a newer release, at any time by the destruction of the service.
     Superseded { by: Option<ReleaseDigest> },
     /// Targets that moved go back.
     RollingBack { why: Why },
-    /// Ended: every target serves the previous release again.
+    /// Ended: every target serves the previous release again, but for what nobody can bring back.
     RolledBack { why: Why },
 }
 
@@ -115,11 +115,17 @@ pub enum Event {
     Superseded {
         by: Option<ReleaseDigest>,
     },
+    /// The service is to go; there is nothing to go back to.
+    Destroyed,
     /// Stop after blue may have moved.
     Failed(Why),
     /// Green lost the release, blue is everywhere as before, and it is to be staged once more.
     StagedAgain,
     Returned,
+    /// The same, but for what can be brought back by nobody.
+    ReturnedInPart {
+        message: String,
+    },
 }
 
 /// A move that is not in the table.
@@ -170,6 +176,7 @@ impl Phase {
             (phase, Event::Superseded { by }) if phase.is_before_promotion() => {
                 Ok(Self::Superseded { by })
             }
+            (phase, Event::Destroyed) if !phase.is_ended() => Ok(Self::Superseded { by: None }),
             (Self::Shifting { .. } | Self::Promoting | Self::Baking { .. }, Event::Failed(why)) => {
                 Ok(Self::RollingBack { why })
             }
@@ -178,6 +185,13 @@ impl Phase {
                 Event::StagedAgain,
             ) => Ok(Self::Staging),
             (Self::RollingBack { why }, Event::Returned) => Ok(Self::RolledBack { why }),
+            (Self::RollingBack { why }, Event::ReturnedInPart { message }) => {
+                let message = format!("{}; {message}", why.message);
+                let reason = why.reason;
+                Ok(Self::RolledBack {
+                    why: Why { reason, message },
+                })
+            }
             (phase, event) => Err(IllegalMove {
                 phase: Box::new(phase),
                 event: Box::new(event),
@@ -315,9 +329,11 @@ impl Event {
             Self::Baked => "baked",
             Self::Refused(_) => "refused",
             Self::Superseded { .. } => "superseded",
+            Self::Destroyed => "destroyed",
             Self::Failed(_) => "failed",
             Self::StagedAgain => "staged again",
             Self::Returned => "returned",
+            Self::ReturnedInPart { .. } => "returned in part",
         }
     }
 }
@@ -381,6 +397,9 @@ mod tests {
             Event::Failed(why()),
             Event::StagedAgain,
             Event::Returned,
+            Event::ReturnedInPart {
+                message: String::new(),
+            },
         ]
     }
 
@@ -428,6 +447,7 @@ mod tests {
         Baking --failed--> RollingBack
         RollingBack --staged again--> Staging
         RollingBack --returned--> RolledBack
+        RollingBack --returned in part--> RolledBack
         ");
     }
 

@@ -1,6 +1,6 @@
 //! Reads what the cloud holds. No writing call.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tokio::try_join;
@@ -240,7 +240,11 @@ impl AzureCloud {
                 owned.entry(service).or_default().push(id);
             }
         }
-        let one = |(service, resources)| Owned { service, resources };
+        let one = |(service, resources)| Owned {
+            service,
+            functions: BTreeSet::new(),
+            resources,
+        };
         Ok(owned.into_iter().map(one).collect())
     }
 }

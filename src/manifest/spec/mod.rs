@@ -21,7 +21,7 @@ use super::{
 };
 pub use super::{
     drift::{Drift, DriftMode, FieldPattern},
-    window::{Window, WindowEffect},
+    window::{Times, Window, WindowEffect},
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 

@@ -39,9 +39,11 @@ impl Turn {
             | Event::Promoted { .. }
             | Event::Refused(_)
             | Event::Superseded { .. }
+            | Event::Destroyed
             | Event::Failed(_)
             | Event::StagedAgain
-            | Event::Returned => return None,
+            | Event::Returned
+            | Event::ReturnedInPart { .. } => return None,
         };
         Some((turn, change))
     }
