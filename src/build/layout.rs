@@ -46,7 +46,7 @@ pub fn layout(recipe: &Recipe, cloud: CloudName) -> Vec<Generated> {
     match cloud {
         CloudName::Aws => {}
         CloudName::Azure => {
-            files.push(text("host.json", &host(&recipe.runtime)));
+            files.push(text("host.json", &host(recipe)));
             files.extend(bindings(&recipe.functions));
         }
     }
@@ -112,7 +112,26 @@ fn shim(runtime: &Runtime, cloud: CloudName) -> Generated {
     }
 }
 
-fn host(runtime: &Runtime) -> Value {
+/// What makes the package run, over what the service writes itself.
+fn host(recipe: &Recipe) -> Value {
+    let mut host = Value::Object(recipe.host.clone());
+    lay_over(&mut host, needed_host(&recipe.runtime));
+    host
+}
+
+/// Objects are put together key by key; anything else is replaced.
+fn lay_over(under: &mut Value, over: Value) {
+    match (under, over) {
+        (Value::Object(under), Value::Object(over)) => {
+            for (key, value) in over {
+                lay_over(under.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (under, over) => *under = over,
+    }
+}
+
+fn needed_host(runtime: &Runtime) -> Value {
     let (program, arguments): (&str, &[&str]) = match runtime {
         Runtime::Python { version: _ } => ("python3", &["verdigris_shim.py"]),
         Runtime::Node { version: _ } => ("node", &["verdigris_shim.mjs"]),

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::name::{FunctionName, ObjectId, ServiceName};
 
@@ -18,6 +19,9 @@ pub struct Recipe {
     pub source_tree: ObjectId,
     /// Variables for the build command. They end up in the cache key: no secrets here.
     pub environment: BTreeMap<String, String>,
+    /// Parts of Azure's `host.json` that the service writes itself.
+    #[serde(skip_serializing_if = "Map::is_empty")]
+    pub host: Map<String, Value>,
 }
 
 /// What runs the handlers.

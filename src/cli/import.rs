@@ -124,6 +124,7 @@ impl Import {
                     location: String::new(),
                     plan: AzurePlan(String::new()),
                     prefix: "import".to_owned(),
+                    shared: crate::manifest::azure::AzureShared::default(),
                 });
                 Ok((azure.to_owned(), environment, CloudName::Azure))
             }

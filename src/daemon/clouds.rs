@@ -46,7 +46,7 @@ pub struct Clouds {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum TargetKey {
     Aws(EnvironmentName, AwsTarget),
-    Azure(EnvironmentName, AzureTarget),
+    Azure(EnvironmentName, Box<AzureTarget>),
 }
 
 impl Clouds {
@@ -80,7 +80,7 @@ impl Clouds {
             CloudName::Azure => environment
                 .azure
                 .clone()
-                .map(|target| TargetKey::Azure(name, target)),
+                .map(|target| TargetKey::Azure(name, Box::new(target))),
         };
         let key = key
             .ok_or_else(|| unusable(format!("environment {} has no {cloud}", environment.name)))?;
@@ -90,7 +90,7 @@ impl Clouds {
         }
         let target = match key.clone() {
             TargetKey::Aws(environment, target) => self.new_aws(environment, target).await,
-            TargetKey::Azure(environment, target) => self.new_azure(environment, target)?,
+            TargetKey::Azure(environment, target) => self.new_azure(environment, *target)?,
         };
         targets.insert(key, target.clone());
         Ok(target)

@@ -142,6 +142,11 @@ fn recipe(release: &Release) -> Recipe {
             .collect(),
         source_tree: content.source_tree.clone(),
         environment: BTreeMap::new(),
+        host: content
+            .azure
+            .as_ref()
+            .map(|azure| azure.host.clone())
+            .unwrap_or_default(),
     }
 }
 

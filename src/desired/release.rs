@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    manifest::spec::{EnvValue, Environment, Function, RepoPath, Runtime, Service},
+    manifest::{
+        azure::AzureApp,
+        spec::{EnvValue, Environment, Function, RepoPath, Runtime, Service},
+    },
     name::{FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey},
 };
 
@@ -30,6 +33,9 @@ pub struct ReleaseContent {
     pub env: BTreeMap<String, EnvValue>,
     /// The AWS role is a permission of the functions.
     pub role: Option<String>,
+    /// Where the environment has Azure at all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<Box<AzureApp>>,
 }
 
 impl Release {
@@ -50,6 +56,7 @@ impl Release {
                 .aws
                 .as_ref()
                 .and_then(|aws| aws.role.given().cloned()),
+            azure: app_of(service, environment).cloned().map(Box::new),
         };
         let key = ServiceKey {
             environment: environment.name.clone(),
@@ -86,6 +93,7 @@ impl Release {
             functions,
             env,
             role,
+            azure,
         } = content;
         key.environment == environment.name
             && key.service == service.name
@@ -96,7 +104,14 @@ impl Release {
             && *functions == service.functions
             && *env == service.env
             && role.as_ref() == environment.aws.as_ref().and_then(|aws| aws.role.given())
+            && azure.as_deref() == app_of(service, environment)
     }
+}
+
+/// What is asked of Azure; nothing in an environment without it, so that no other release comes of it there.
+fn app_of<'a>(service: &'a Service, environment: &Environment) -> Option<&'a AzureApp> {
+    environment.azure.as_ref()?;
+    service.azure.as_deref()
 }
 
 impl ReleaseContent {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::{
     desired::ReleaseContent,
     manifest::{
-        aws::{Difference, differences},
+        azure::AzureApp,
+        differences::{Difference, differences},
         spec::{EnvValue, Function},
     },
     name::FunctionName,
@@ -88,6 +89,12 @@ pub enum Change {
         name: String,
     },
     Role,
+    /// What is asked of Azure for the app as a whole.
+    AppChanged {
+        field: String,
+        from: String,
+        to: String,
+    },
 }
 
 impl fmt::Display for Change {
@@ -108,6 +115,7 @@ impl fmt::Display for Change {
             Self::VariableRemoved { name } => write!(f, "variable {name} removed"),
             Self::VariableChanged { name } => write!(f, "variable {name} changed"),
             Self::Role => f.write_str("role changed"),
+            Self::AppChanged { field, from, to } => write!(f, "{field} {from} to {to}"),
         }
     }
 }
@@ -122,6 +130,7 @@ pub fn releases(old: &ReleaseContent, new: &ReleaseContent) -> Vec<Change> {
         functions,
         env,
         role,
+        azure,
     } = new;
     let mut changes = Vec::new();
     if *source_tree != old.source_tree {
@@ -155,7 +164,20 @@ pub fn releases(old: &ReleaseContent, new: &ReleaseContent) -> Vec<Change> {
         function: function.clone(),
     }));
     changes.extend(variable_changes(&old.env, env));
+    changes.extend(app_changes(old.azure.as_deref(), azure.as_deref()));
     changes
+}
+
+fn app_changes(old: Option<&AzureApp>, new: Option<&AzureApp>) -> Vec<Change> {
+    let [old, new] = [old, new].map(|side| side.map(AzureApp::told));
+    let changed = differences("azure", old.as_ref(), new.as_ref()).into_iter();
+    changed
+        .map(|Difference { path, from, to }| Change::AppChanged {
+            field: path,
+            from,
+            to,
+        })
+        .collect()
 }
 
 fn function_changes(name: &FunctionName, old: &Function, new: &Function) -> Vec<Change> {
@@ -208,7 +230,7 @@ fn function_changes(name: &FunctionName, old: &Function, new: &Function) -> Vec<
         format!("{:?}", old.timeout),
         format!("{timeout:?}"),
     );
-    for Difference { path, from, to } in differences(old.aws.as_deref(), aws.as_deref()) {
+    for Difference { path, from, to } in differences("aws", old.aws.as_deref(), aws.as_deref()) {
         note(&path, from, to);
     }
     changes.extend(variable_changes(&old.env, env));

@@ -5,7 +5,9 @@
 //! never checks again. `set` puts the files of one commit together.
 
 pub mod aws;
+pub mod azure;
 mod check;
+pub mod differences;
 mod drift;
 pub mod fault;
 pub mod gates;

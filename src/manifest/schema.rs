@@ -180,6 +180,27 @@ mod tests {
         environment(&[SPEC, follows], raw::FollowsLong::KEYS);
         environment(&[SPEC, "/properties/aws"], raw::AwsText::KEYS);
         environment(&[SPEC, "/properties/azure"], raw::AzureText::KEYS);
+        let insights = "/properties/azure/properties/insights";
+        environment(&[SPEC, insights], raw::InsightsText::KEYS);
+        const APP: &str = "/properties/azure";
+        let app = |pointer: &str, known| service(&[SPEC, APP, pointer], known);
+        app("", raw::AzureAppText::KEYS);
+        app(
+            "/properties/sticky/additionalProperties",
+            raw::StickyText::KEYS,
+        );
+        app("/properties/cors", raw::AzureCorsText::KEYS);
+        app("/properties/auth", raw::AuthText::KEYS);
+        app("/properties/network", raw::NetworkText::KEYS);
+        app("/properties/scale", raw::ScaleText::KEYS);
+        app(
+            "/properties/roles/additionalProperties",
+            raw::RoleText::KEYS,
+        );
+        app("/properties/api", raw::ApiText::KEYS);
+        app("/properties/api/properties/token", raw::TokenText::KEYS);
+        let header = "/properties/api/properties/headers/additionalProperties";
+        app(header, raw::HeaderRuleText::KEYS);
         let gate = |pointer: &[&str], known| check(Kind::Gate, pointer, known);
         gate(&[], raw::GateDocument::KEYS);
         let parameter = "/properties/parameters/additionalProperties/anyOf/1";

@@ -66,31 +66,47 @@ impl fmt::Display for Window {
 }
 
 impl Window {
+    /// Reads its schedule, once for all that is asked of it: reading costs far more than asking. None where it is not valid.
+    pub fn times(&self) -> Option<Times> {
+        Some(Times {
+            cron: cron(&self.schedule).ok()?,
+            zone: zone(&self.time_zone)?,
+            length: self.length,
+        })
+    }
+}
+
+/// When a window opens and closes.
+pub struct Times {
+    cron: Cron,
+    zone: TimeZone,
+    length: Duration,
+}
+
+impl Times {
     /// Its newest opening that is not after `now`, and the end of that; none where it never opened.
     pub fn opened(&self, now: Timestamp) -> Option<(Timestamp, Timestamp)> {
-        let (cron, zoned) = self.at(now)?;
-        let start = cron.find_previous_occurrence(&zoned, true).ok()?;
-        let start = Timestamp::from_millis(start.timestamp().as_millisecond());
+        let start = self.cron.find_previous_occurrence(&self.zoned(now)?, true);
+        let start = Timestamp::from_millis(start.ok()?.timestamp().as_millisecond());
         Some((start, start.after(self.length)))
     }
 
     /// Its next opening after `now`; none where it never opens again.
     pub fn opens(&self, now: Timestamp) -> Option<Timestamp> {
-        let (cron, zoned) = self.at(now)?;
-        let start = cron.find_next_occurrence(&zoned, false).ok()?;
-        Some(Timestamp::from_millis(start.timestamp().as_millisecond()))
+        let start = self.cron.find_next_occurrence(&self.zoned(now)?, false);
+        let start = start.ok()?.timestamp().as_millisecond();
+        Some(Timestamp::from_millis(start))
     }
 
-    /// Whether `now` is inside.
-    pub fn holds(&self, now: Timestamp) -> bool {
-        self.opened(now).is_some_and(|(_, end)| now < end)
+    /// When the opening that `now` is inside of ends; none outside.
+    pub fn ends(&self, now: Timestamp) -> Option<Timestamp> {
+        let (_, end) = self.opened(now)?;
+        (now < end).then_some(end)
     }
 
-    fn at(&self, now: Timestamp) -> Option<(Cron, jiff::Zoned)> {
-        let cron = cron(&self.schedule).ok()?;
-        let zone = zone(&self.time_zone)?;
+    fn zoned(&self, now: Timestamp) -> Option<jiff::Zoned> {
         let moment = jiff::Timestamp::from_millisecond(now.millis()).ok()?;
-        Some((cron, moment.to_zoned(zone)))
+        Some(moment.to_zoned(self.zone.clone()))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whether promotion windows let a rollout go to blue, and when that changes.
 
 use crate::{
-    manifest::spec::{Window, WindowEffect},
+    manifest::spec::{Times, Window, WindowEffect},
     name::Timestamp,
 };
 
@@ -22,53 +22,117 @@ pub enum Opening {
     },
 }
 
-/// Beginnings and ends of windows that are looked at for the next opening. A year of windows that open every few hours.
-const BOUNDARIES_MAX: usize = 2000;
+/// Ends of what denies and openings of what allows that are looked at for the next time that is open.
+/// A year of windows that follow each other every few hours.
+const LEAPS_MAX: usize = 2000;
 
 /// What windows say at `now`: closed inside any that denies, and outside all that allow where any does.
 pub fn opening(windows: &[&Window], now: Timestamp) -> Opening {
-    let Some(by) = closed_by(windows, now) else {
-        let until = next_boundary(windows, now);
+    let read = Read::new(windows);
+    let Some(by) = read.closed_by(now) else {
+        let until = read.next_boundary(now);
         return Opening::Open { until };
     };
-    let changes = next_boundary(windows, now);
-    let mut at = changes;
-    let mut left = BOUNDARIES_MAX;
-    while let Some(moment) = at.filter(|moment| left > 0 && closed_by(windows, *moment).is_some()) {
-        at = next_boundary(windows, moment);
-        left -= 1;
+    let mut at = now;
+    for _ in 0..LEAPS_MAX {
+        match read.closed_until(at) {
+            Closed::No => {
+                return Opening::Closed {
+                    by,
+                    opens: Some(at),
+                    changes: Some(at),
+                };
+            }
+            Closed::Until(later) => at = later,
+            Closed::ForEver => {
+                return Opening::Closed {
+                    by,
+                    opens: None,
+                    changes: None,
+                };
+            }
+        }
     }
     Opening::Closed {
         by,
-        opens: at.filter(|_| left > 0),
-        changes: at,
+        opens: None,
+        changes: Some(at),
     }
 }
 
-/// Why it is closed, if it is.
-fn closed_by(windows: &[&Window], now: Timestamp) -> Option<String> {
-    let denies = |window: &&&Window| window.effect == WindowEffect::Deny && window.holds(now);
-    if let Some(window) = windows.iter().find(denies) {
-        return Some(window.to_string());
-    }
-    let allowing = windows
-        .iter()
-        .filter(|window| window.effect == WindowEffect::Allow);
-    let allowing: Vec<&&Window> = allowing.collect();
-    if allowing.is_empty() || allowing.iter().any(|window| window.holds(now)) {
-        return None;
-    }
-    let told: Vec<String> = allowing.iter().map(ToString::to_string).collect();
-    Some(told.join(", or "))
+enum Closed {
+    No,
+    /// No moment before this is open; this one may be.
+    Until(Timestamp),
+    ForEver,
 }
 
-/// The next moment at which any window opens or closes.
-fn next_boundary(windows: &[&Window], now: Timestamp) -> Option<Timestamp> {
-    let boundaries = windows.iter().flat_map(|window| {
-        let end = window.opened(now).map(|(_, end)| end);
-        [end.filter(|end| *end > now), window.opens(now)]
-    });
-    boundaries.flatten().min()
+/// Windows with their schedules read; one that is not valid is never inside.
+struct Read<'a> {
+    windows: Vec<(&'a Window, Option<Times>)>,
+}
+
+impl<'a> Read<'a> {
+    fn new(windows: &[&'a Window]) -> Self {
+        let read = windows.iter().map(|window| (*window, window.times()));
+        Self {
+            windows: read.collect(),
+        }
+    }
+
+    fn that(&self, effect: WindowEffect) -> impl Iterator<Item = &(&'a Window, Option<Times>)> {
+        let windows = self.windows.iter();
+        windows.filter(move |(window, _)| window.effect == effect)
+    }
+
+    /// Why it is closed, if it is.
+    fn closed_by(&self, now: Timestamp) -> Option<String> {
+        let inside = |(_, times): &&(&Window, Option<Times>)| end(times.as_ref(), now).is_some();
+        if let Some((window, _)) = self.that(WindowEffect::Deny).find(inside) {
+            return Some(window.to_string());
+        }
+        let mut allowing = self.that(WindowEffect::Allow).peekable();
+        allowing.peek()?;
+        if self.that(WindowEffect::Allow).any(|window| inside(&window)) {
+            return None;
+        }
+        let told: Vec<String> = allowing.map(|(window, _)| window.to_string()).collect();
+        Some(told.join(", or "))
+    }
+
+    /// How long it is closed from `now` at least.
+    fn closed_until(&self, now: Timestamp) -> Closed {
+        let denied = self.that(WindowEffect::Deny);
+        if let Some(until) = denied
+            .filter_map(|(_, times)| end(times.as_ref(), now))
+            .max()
+        {
+            return Closed::Until(until);
+        }
+        let mut allowing = self.that(WindowEffect::Allow).peekable();
+        if allowing.peek().is_none() {
+            return Closed::No;
+        }
+        let mut next = None;
+        for times in allowing.filter_map(|(_, times)| times.as_ref()) {
+            if times.ends(now).is_some() {
+                return Closed::No;
+            }
+            next = next.into_iter().chain(times.opens(now)).min();
+        }
+        next.map_or(Closed::ForEver, Closed::Until)
+    }
+
+    /// The next moment at which any window opens or closes.
+    fn next_boundary(&self, now: Timestamp) -> Option<Timestamp> {
+        let times = self.windows.iter().filter_map(|(_, times)| times.as_ref());
+        let boundaries = times.flat_map(|times| [times.ends(now), times.opens(now)]);
+        boundaries.flatten().min()
+    }
+}
+
+fn end(times: Option<&Times>, now: Timestamp) -> Option<Timestamp> {
+    times?.ends(now)
 }
 
 #[cfg(test)]

@@ -206,6 +206,7 @@ async fn azure(services: usize, stop: &CancellationToken) {
             location: "westeurope".to_owned(),
             plan: AzurePlan("EP1".to_owned()),
             prefix: "vg".to_owned(),
+            shared: verdigris::manifest::azure::AzureShared::default(),
         },
         endpoint: Some(endpoint.url.parse().unwrap()),
         authority: None,

@@ -143,11 +143,11 @@ async fn a_change_says_what_changed_and_no_value_of_a_variable() {
     let told = plan(before, Some(changed)).await;
     assert!(!told.contains("hunter2"));
     assert_snapshot!(told, @r"
-    build 41e264460b6c (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
-    stage 41e264460b6c on aws green (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
-    stage 41e264460b6c on azure green (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
-    promote 41e264460b6c to aws blue (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
-    promote 41e264460b6c to azure blue (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    build 14f6c327399c (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    stage 14f6c327399c on aws green (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    stage 14f6c327399c on azure green (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    promote 14f6c327399c to aws blue (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
+    promote 14f6c327399c to azure blue (code changed, stock memory 256Mi to 512Mi, stock timeout 30s to 60s, variable TOKEN added)
     gate smoke
     ");
 }

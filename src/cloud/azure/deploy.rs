@@ -1,35 +1,25 @@
-//! Sends a package to a slot's own deployment service, follows it to its end, and waits until green answers.
-
-use std::collections::BTreeSet;
+//! Sends a package to a slot's own deployment service, and follows it to its end.
 
 use bytes::Bytes;
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
 use url::Url;
 
 use super::{
     AzureCloud,
     arm::{
-        Answer, Call, End, Payload, chain_of, deployment_progress, link_at,
+        Answer, Call, End, Payload, deployment_progress, link_at,
         operation::{self, Operation},
-        pause, quote, unreachable,
+        quote, unreachable,
     },
-    names::GREEN,
     observe::SlotView,
-    settings,
 };
 use crate::{
     cloud::{CloudError, Package},
-    desired::Release,
-    manifest::spec::HttpRoute,
-    name::{CloudName, Slot},
+    name::CloudName,
 };
 
 /// Lines of a failed deployment's log that are told.
 const LOG_LINES: usize = 12;
-
-/// The header by which a package says which release answers.
-const RELEASE_HEADER: &str = "x-verdigris-release";
 
 const LATEST: &str = "/api/deployments/latest";
 
@@ -76,7 +66,7 @@ impl AzureCloud {
         }
     }
 
-    fn scm_call<'a>(
+    pub(super) fn scm_call<'a>(
         &'a self,
         operation: Operation,
         scm: &'a Url,
@@ -89,6 +79,7 @@ impl AzureCloud {
             origin: scm,
             resource: app,
             payload: Payload::Nothing,
+            if_match: None,
             deadline: self.arm.limits.call,
         })
     }
@@ -116,114 +107,6 @@ impl AzureCloud {
         let told = told.join(": ");
         unhealthy(format!("the package was not deployed to `{app}`: {told}"))
     }
-
-    /// Green has the functions of the release, and its host answers.
-    pub(super) async fn until_green_answers(
-        &self,
-        release: &Release,
-        green: &SlotView,
-    ) -> Result<(), CloudError> {
-        let app = self.names.app(&release.service.service);
-        let end = Instant::now() + self.arm.limits.start;
-        let mut looks = 0;
-        loop {
-            let reason = match self.missing_functions(&app, release).await? {
-                Some(reason) => reason,
-                None => match self.silence(green, release).await {
-                    Some(reason) => reason,
-                    None => return Ok(()),
-                },
-            };
-            if Instant::now() >= end {
-                let bound = self.arm.limits.start.as_secs();
-                return Err(unhealthy(format!("after {bound}s {reason}")));
-            }
-            sleep(pause(looks)).await;
-            looks += 1;
-        }
-    }
-
-    /// How the functions that green lists differ from those of the release.
-    async fn missing_functions(
-        &self,
-        app: &str,
-        release: &Release,
-    ) -> Result<Option<String>, CloudError> {
-        let part = "/functions";
-        let listed = match self
-            .list(operation::FUNCTIONS_LIST, app, Slot::Green, part)
-            .await
-        {
-            Ok(listed) => listed,
-            // A host that restarts cannot say.
-            Err(CloudError::Unreachable { message, .. }) => {
-                return Ok(Some(format!(
-                    "slot `{GREEN}` does not list its functions: {message}"
-                )));
-            }
-            Err(error) => return Err(error),
-        };
-        let found: BTreeSet<&str> = listed
-            .iter()
-            .filter_map(|function| function["name"].as_str()?.rsplit('/').next())
-            .collect();
-        let triggers = settings::triggers(release);
-        let wanted: BTreeSet<&str> = triggers.keys().map(String::as_str).collect();
-        if found == wanted {
-            return Ok(None);
-        }
-        let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
-        Ok(Some(format!(
-            "slot `{GREEN}` lists the functions [{}] and not [{}]",
-            list(found),
-            list(wanted)
-        )))
-    }
-
-    /// Why a slot gives no answer of the release's own. An answer of the release counts whatever its status; one that names no release
-    /// is the platform's. Where no function answers GET, nothing of ours can be asked without effect, and the platform's word counts.
-    async fn silence(&self, slot: &SlotView, release: &Release) -> Option<String> {
-        let Some(host) = &slot.host else {
-            return Some(format!("slot `{}` has no host name", slot.slot));
-        };
-        let mut url = host.clone();
-        let probe = probe(release);
-        url.set_path(probe.as_deref().unwrap_or("/"));
-        let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
-        let mut answer = match asked.send().await {
-            Ok(answer) => answer,
-            Err(error) => return Some(format!("{url}: {}", chain_of(&error))),
-        };
-        let status = answer.status().as_u16();
-        let wanted = release.digest.to_string();
-        match answer.headers().get(RELEASE_HEADER) {
-            Some(answering) if *answering == *wanted => None,
-            Some(_) => Some(format!("{url} is still answered by another release")),
-            None if probe.is_none() && !matches!(status, 502..=504) => None,
-            None => {
-                let start = answer.chunk().await.ok().flatten().unwrap_or_default();
-                let text = String::from_utf8_lossy(&start).into_owned();
-                let whose = "which names no release and so is the platform's";
-                Some(format!("{url} answers {status}, {whose}: {}", quote(&text)))
-            }
-        }
-    }
-}
-
-/// The path of a function that answers GET, with a word for each of its parameters.
-fn probe(release: &Release) -> Option<String> {
-    let functions = release.content.functions.values();
-    let mut routes = functions.filter_map(|function| function.http.as_ref());
-    let answers_get = |route: &&HttpRoute| {
-        route.methods.is_empty() || route.methods.iter().any(|method| method == "GET")
-    };
-    let route = routes.find(answers_get)?;
-    let word = |part| match part {
-        part if str::starts_with(part, "{") => "verdigris-probe",
-        part => part,
-    };
-    let words: Vec<_> = route.path.0.split('/').map(word).collect();
-    Some(words.join("/"))
 }
 
 fn log_lines(log: &Value) -> String {
@@ -233,7 +116,7 @@ fn log_lines(log: &Value) -> String {
     quote(&lines.collect::<Vec<_>>().join(" | "))
 }
 
-fn unhealthy(message: String) -> CloudError {
+pub(super) fn unhealthy(message: String) -> CloudError {
     CloudError::Unhealthy {
         cloud: CloudName::Azure,
         message,

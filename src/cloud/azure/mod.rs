@@ -3,19 +3,20 @@
 //! A service is one Function App: production is blue, slot `green` is green, a promotion is a swap. What a slot holds is told by
 //! settings that move with the code. Nothing here knows whether the endpoint is the real one.
 //!
-//! # Assumptions
-//!
-//! The app's own identity may use the storage account (`Storage Blob Data Owner`, `Storage Queue Data Contributor`) and read the
-//! secrets of the vault: roles are given by people, since giving them takes more rights than we should have.
+//! Apps reach their storage and their secrets by identities, which we give the roles that they need, unless people want to.
 
 mod adopt;
 mod arm;
+mod around;
 mod deeds;
 mod deploy;
+mod duties;
 mod found;
+mod front;
 mod metrics;
 mod names;
 mod observe;
+mod ready;
 mod settings;
 mod stage;
 mod swap;
@@ -38,7 +39,7 @@ use crate::{
     desired::Release,
     import::clouds::Found,
     manifest::spec::AzureTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Slot, Timestamp},
+    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
     observed::{
         Deed, Fields, Observed, Owned, Scope,
         talk::{Invocation, Invoked, LogLine, LogsWanted},
@@ -161,9 +162,10 @@ impl Cloud for AzureCloud {
     }
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
-        let moving = settings::moving(&self.names, release, code);
-        let mut fields = settings::fields(&moving, Slot::Blue);
+        let mut fields = settings::expected(&self.names, release, code);
         fields.insert(observe::STATE.to_owned(), RUNNING.to_owned());
+        let duties = duties::Duties::wanted(&self.names, release);
+        fields.extend(duties.fields());
         fields
     }
 

@@ -6,7 +6,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    manifest::spec::{AzureTarget, Runtime},
+    manifest::{
+        azure::Insights,
+        spec::{AzureTarget, EnvValue, Runtime},
+    },
     name::{EnvironmentName, ReleaseDigest, ServiceKey, ServiceName, Slot},
 };
 
@@ -67,6 +70,9 @@ impl Names {
     /// The storage account of the environment: the letters and digits of the prefix, then enough of a digest of where the
     /// environment is, since the name must be unique in the world.
     pub(super) fn account(&self) -> String {
+        if let Some(account) = &self.target.shared.storage {
+            return account.clone();
+        }
         let place = format!(
             "{}/{}/{}",
             self.target.subscription, self.target.resource_group, self.environment
@@ -78,14 +84,28 @@ impl Names {
     }
 
     /// The Key Vault that holds the environment's secrets: `{prefix}-{environment}`; where that is longer than a vault's name may
-    /// be, its first 15 characters, a hyphen and 8 digits of its SHA-256. People make the vault; we only name it.
+    /// be, its first 15 characters, a hyphen and 8 digits of its SHA-256.
     pub(super) fn vault(&self) -> String {
+        if let Some(vault) = &self.target.shared.vault {
+            return vault.clone();
+        }
         let name = format!("{}-{}", self.target.prefix, self.environment);
         if name.len() <= VAULT_MAX {
             return name;
         }
         let start: String = name.chars().take(15).collect();
         format!("{}-{}", start.trim_end_matches('-'), hex(&name, 8))
+    }
+
+    /// A value as settings have it: a secret becomes a reference that the platform resolves.
+    pub(super) fn setting(&self, value: &EnvValue) -> String {
+        match value {
+            EnvValue::Plain(value) => value.clone(),
+            EnvValue::Secret(secret) => format!(
+                "@Microsoft.KeyVault(VaultName={};SecretName={secret})",
+                self.vault()
+            ),
+        }
     }
 
     pub(super) fn group_id(&self) -> String {
@@ -95,6 +115,7 @@ impl Names {
             location: _,
             plan: _,
             prefix: _,
+            shared: _,
         } = &self.target;
         format!("/subscriptions/{subscription}/resourceGroups/{resource_group}")
     }
@@ -131,8 +152,42 @@ impl Names {
         )
     }
 
-    /// Tags of what serves the whole environment.
+    pub(super) fn vault_id(&self) -> String {
+        let vault = self.vault();
+        format!(
+            "{}/providers/Microsoft.KeyVault/vaults/{vault}",
+            self.group_id()
+        )
+    }
+
+    /// The component of Application Insights that we make: `{prefix}-{environment}`.
+    pub(super) fn component_id(&self) -> String {
+        self.component_called(&format!("{}-{}", self.target.prefix, self.environment))
+    }
+
+    /// The component that an app tells how it is: the environment's; and where it has none, the one of the app's own name, which is
+    /// what people's tools make beside an app.
+    pub(super) fn component_of(&self, app: &str) -> String {
+        match &self.target.shared.insights {
+            Some(Insights::Component(id)) => id.clone(),
+            Some(Insights::Workspace(_)) => self.component_id(),
+            None => self.component_called(app),
+        }
+    }
+
+    fn component_called(&self, name: &str) -> String {
+        let group = self.group_id();
+        format!("{group}/providers/Microsoft.Insights/components/{name}")
+    }
+
+    /// Tags of what serves the whole environment, and those that the environment asks for.
     pub(super) fn shared_tags(&self) -> Tags {
+        let mut tags = self.target.shared.tags.clone();
+        tags.extend(self.owner_tags());
+        tags
+    }
+
+    fn owner_tags(&self) -> Tags {
         Tags::from([
             (OWNER_TAG.to_owned(), OWNER.to_owned()),
             (ENVIRONMENT_TAG.to_owned(), self.environment.to_string()),
@@ -149,11 +204,17 @@ impl Names {
         tags
     }
 
+    /// Whether tags say that a resource serves this environment, and that we made it.
+    pub(super) fn is_shared_of_ours(&self, tags: &Tags) -> bool {
+        let own = self.owner_tags();
+        own.iter()
+            .all(|(name, value)| tag(tags, name) == Some(value))
+    }
+
     /// Whether tags say that a resource belongs to this service of this environment.
     pub(super) fn is_ours(&self, tags: &Tags, service: &ServiceName) -> bool {
-        self.tags(service, None)
-            .iter()
-            .all(|(name, value)| tag(tags, name) == Some(value))
+        tag(tags, SERVICE_TAG).is_some_and(|it| it == service.as_str())
+            && self.is_shared_of_ours(tags)
     }
 
     /// The service that tags name, of whichever environment.
@@ -218,6 +279,12 @@ impl Names {
             },
         })
     }
+
+    /// Whether the plan keeps instances for itself, which go to sleep unless told otherwise.
+    pub(super) fn is_dedicated(&self) -> bool {
+        let plan = &self.target.plan;
+        !plan.is_consumption() && !plan.is_elastic()
+    }
 }
 
 /// The image that holds the interpreter; the custom handler in the package starts it.
@@ -231,7 +298,7 @@ pub(super) fn stack(runtime: &Runtime) -> Map<String, Value> {
 }
 
 /// A tag's value. Azure ignores letter case in the names of tags.
-fn tag<'a>(tags: &'a Tags, name: &str) -> Option<&'a String> {
+pub(super) fn tag<'a>(tags: &'a Tags, name: &str) -> Option<&'a String> {
     tags.iter()
         .find(|(known, _)| known.eq_ignore_ascii_case(name))
         .map(|(_, value)| value)
@@ -266,7 +333,7 @@ fn hex(text: &str, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::manifest::spec::AzurePlan;
+    use crate::manifest::{azure::AzureShared, spec::AzurePlan};
 
     fn names(prefix: &str, environment: &str) -> Names {
         Names {
@@ -277,6 +344,7 @@ mod tests {
                 location: "westeurope".to_owned(),
                 plan: AzurePlan("EP1".to_owned()),
                 prefix: prefix.to_owned(),
+                shared: AzureShared::default(),
             },
         }
     }

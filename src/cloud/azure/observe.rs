@@ -7,6 +7,7 @@ use url::Url;
 use super::{
     AzureCloud,
     arm::operation::{self, Operation},
+    duties::{Duties, Found},
     names::{GREEN, Tags, WEB_API},
     settings::{self, Settings, Trigger},
 };
@@ -50,6 +51,12 @@ pub(super) struct SlotView {
     /// Base address of its deployment service.
     pub(super) scm: Option<Url>,
     pub(super) state: String,
+    /// The slot whose sticky settings it has while a swap is previewed.
+    pub(super) preview: Option<String>,
+    /// What its place has.
+    pub(super) found: Found,
+    /// What is asked of its place, as fields: as found on blue, as it was given on green.
+    pub(super) place: Fields,
     is_ours: bool,
 }
 
@@ -78,16 +85,44 @@ impl AzureCloud {
             return Ok(View::Missing);
         };
         let busy = busy_of(&site).or_else(|| slot.as_ref().and_then(busy_of));
-        let blue = self.slot_view(service, Slot::Blue, &site, &blue);
+        let mut blue = self.slot_view(service, Slot::Blue, &site, &blue);
         if !blue.is_ours {
             return Ok(blue.foreign());
         }
+        self.look_at_place(service, &app, &mut blue).await?;
         let green = slot.zip(green);
-        let green = green.map(|(slot, green)| self.slot_view(service, Slot::Green, &slot, &green));
+        let mut green =
+            green.map(|(slot, green)| self.slot_view(service, Slot::Green, &slot, &green));
+        if let Some(green) = &mut green {
+            blue.forget_sticky_of(green);
+            green.forget_sticky_of(&blue);
+        }
         if let Some(green) = green.as_ref().filter(|green| !green.is_ours) {
             return Ok(green.clone().foreign());
         }
         Ok(View::Ours(Box::new(SiteView { blue, green, busy })))
+    }
+
+    /// Reads what blue's release asks of its place: no call where that is nothing.
+    async fn look_at_place(
+        &self,
+        service: &ServiceName,
+        app: &str,
+        blue: &mut SlotView,
+    ) -> Result<(), CloudError> {
+        let duties = blue.duties();
+        let (web, auth) = (duties.concerns_web(), duties.auth.is_some());
+        let look = async |is_asked: bool, operation, part| match is_asked {
+            true => self.get(operation, app, Slot::Blue, part).await,
+            false => Ok(None),
+        };
+        (blue.found.web, blue.found.auth) = try_join!(
+            look(web, operation::WEB_GET, "/config/web"),
+            look(auth, operation::AUTH_GET, "/config/authsettingsV2"),
+        )?;
+        blue.found.has_front = self.front_is_right(service, &duties, blue).await?;
+        blue.place = duties.fields_of(&blue.found, &blue.tags);
+        Ok(())
     }
 
     /// A slot, or one of its parts; nothing where it is not there.
@@ -131,13 +166,25 @@ impl AzureCloud {
         let host = site["properties"]["defaultHostName"].as_str();
         let state = site["properties"]["state"].as_str();
         let app = self.names.app(service);
+        let mut given = settings::from_answer(settings);
+        let preview = site["properties"]["targetSwapSlot"].as_str();
+        let preview = preview.filter(|name| !name.is_empty()).map(str::to_owned);
+        if preview.is_some() {
+            // It shows blue's, and has its own again when the preview ends.
+            given = settings::without_preview(given, slot);
+        }
         SlotView {
             slot,
             id: match site["id"].as_str() {
                 Some(id) => id.to_owned(),
                 None => self.names.slot_id(&app, slot),
             },
-            settings: settings::from_answer(settings),
+            place: settings::marks(&given)
+                .map(|marks| marks.duties.fields())
+                .unwrap_or_default(),
+            settings: given,
+            found: Found::of_site(site),
+            preview,
             host: host.and_then(|host| self.base(host)),
             scm: scm_of(site).and_then(|host| self.base(host)),
             state: state.unwrap_or(RUNNING).to_owned(),
@@ -266,7 +313,25 @@ impl SlotView {
     pub(super) fn fields(&self) -> Fields {
         let mut fields = settings::fields(&self.settings, self.slot);
         fields.insert(STATE.to_owned(), self.state.clone());
+        fields.extend(self.place.clone());
         fields
+    }
+
+    /// What stays with a slot stays when the release that asked for it leaves, and is then no part of what the slot holds.
+    fn forget_sticky_of(&mut self, other: &Self) {
+        let own = self.duties().sticky;
+        for name in other.duties().sticky.keys() {
+            if !own.contains_key(name) {
+                self.settings.remove(name);
+            }
+        }
+    }
+
+    /// What the release asks of its place.
+    pub(super) fn duties(&self) -> Duties {
+        settings::marks(&self.settings)
+            .map(|marks| marks.duties)
+            .unwrap_or_default()
     }
 
     fn addresses(&self, triggers: &settings::Triggers) -> Addresses {

@@ -11,7 +11,9 @@ use super::{
         operation::{self, Operation},
         unreachable,
     },
-    names::{self, GREEN, GROUPS_API, STORAGE_API, Tags, WEB_API},
+    around::taken,
+    duties::Duties,
+    names::{self, GREEN, Tags, WEB_API},
     observe::{RUNNING, SiteView, SlotView, View},
     settings::{self, Settings},
 };
@@ -38,14 +40,18 @@ impl AzureCloud {
         let service = &release.service.service;
         let site = match self.our_view(service).await? {
             Some(site) => site,
-            None => self.create(service).await?,
+            None => self.create(release).await?,
         };
         self.check_idle(service, &site)?;
+        self.check_domains(service, &site.blue, &Duties::wanted(&self.names, release))?;
         let only_blue = only_blue(release, &site);
         let wanted = settings::moving(&self.names, release, package.code);
         let is_done = |green: &SlotView| {
             let all = settings::for_green(wanted.clone(), &only_blue, &green.settings);
-            settings::is_same(&green.settings, &all) && green.state == RUNNING
+            settings::is_same(&green.settings, &all)
+                && green.state == RUNNING
+                && green.preview.is_some() == previews(release)
+                && self.has_insights(&green.settings)
         };
         let green = match site.green.clone().filter(is_done) {
             Some(green) => green,
@@ -66,12 +72,22 @@ impl AzureCloud {
     ) -> Result<SlotView, CloudError> {
         let service = &release.service.service;
         let app = self.names.app(service);
-        self.put_sticky_names(&app, only_blue).await?;
-        self.put_slot(release, site.green.as_ref()).await?;
-        let green = match &site.green {
+        let mut sticky: BTreeSet<String> =
+            only_blue.iter().map(|it| settings::disabled(it)).collect();
+        let duties = Duties::wanted(&self.names, release);
+        sticky.extend(duties.sticky.keys().cloned());
+        self.put_sticky_names(&app, sticky).await?;
+        self.end_preview(&app, site).await?;
+        self.put_slot(release, &duties, site).await?;
+        let mut green = match &site.green {
             Some(green) => green.clone(),
             None => self.green(service).await?,
         };
+        self.check_share(&app, site, &green)?;
+        self.ensure_vault(release, site.blue.found.identity["tenantId"].as_str())
+            .await?;
+        self.grant_roles(release, [&site.blue, &green]).await?;
+        self.add_insights(&mut green.settings).await?;
         let with = |moving| settings::for_green(moving, only_blue, &green.settings);
         if green.code() != Some(package.code) {
             // The package that is there runs on until the new one is deployed, and must not answer as the new release.
@@ -84,7 +100,28 @@ impl AzureCloud {
         if green.state != RUNNING {
             self.start(&app, Slot::Green).await?;
         }
+        if previews(release) {
+            self.begin_preview(&app).await?;
+        }
         Ok(green)
+    }
+
+    fn has_insights(&self, settings: &Settings) -> bool {
+        self.names.target.shared.insights.is_none() || settings.contains_key(settings::INSIGHTS)
+    }
+
+    /// Two slots that keep their files in one share are one app: the package of one would be the other's, at once.
+    fn check_share(&self, app: &str, site: &SiteView, green: &SlotView) -> Result<(), CloudError> {
+        let Some(share) = settings::shared_share(&site.blue.settings, &green.settings) else {
+            return Ok(());
+        };
+        Err(CloudError::Denied {
+            cloud: CloudName::Azure,
+            operation: format!("slot `{GREEN}` of `{app}`"),
+            message: format!(
+                "both slots have `WEBSITE_CONTENTSHARE={share}`, so that a package for green would be blue's at once: remove the setting from the slot, which then gets a share of its own"
+            ),
+        })
     }
 
     /// Refuses what the cloud would refuse, before anything is touched.
@@ -134,37 +171,31 @@ impl AzureCloud {
     }
 
     /// Makes all that a first release needs. The production site holds no release and answers nothing of ours.
-    async fn create(&self, service: &ServiceName) -> Result<Box<SiteView>, CloudError> {
+    async fn create(&self, release: &Release) -> Result<Box<SiteView>, CloudError> {
+        let service = &release.service.service;
         let app = self.names.app(service);
-        let group = (operation::GROUPS_GET, operation::GROUPS_PUT);
-        self.ensure(
-            group,
-            &self.names.group_id(),
-            GROUPS_API,
-            self.names.group_body(),
-        )
-        .await?;
-        let account = (operation::ACCOUNTS_GET, operation::ACCOUNTS_PUT);
-        self.ensure(
-            account,
-            &self.names.account_id(),
-            STORAGE_API,
-            self.names.account_body(),
-        )
-        .await?;
-        let plan = (operation::PLANS_GET, operation::PLANS_PUT);
-        self.ensure(plan, &self.names.plan_id(), WEB_API, self.names.plan_body())
-            .await?;
-        let bare = settings::bare(&self.names);
+        self.ensure_shared().await?;
+        let duties = Duties::wanted(&self.names, release);
+        let bare = settings::bare(&self.names, duties.identity.as_deref());
         let list: Vec<Value> = bare
             .iter()
             .map(|(name, value)| json!({ "name": name, "value": value }))
             .collect();
-        let tags = self.names.tags(service, None);
         let config = json!({ "appSettings": list });
-        let body = self.names.site_body(&tags, self.is_https(), config);
+        let nothing = Duties {
+            identity: duties.identity.clone(),
+            ..Duties::default()
+        };
+        let body = self.place_body(service, (Tags::new(), None), &nothing, &nothing, config);
         let id = self.names.site_id(&app);
-        self.put(operation::SITES_PUT, &id, WEB_API, body).await?;
+        let made = self.put(operation::SITES_PUT, &id, WEB_API, body).await;
+        made.map_err(|error| {
+            taken(
+                error,
+                &app,
+                "write another `prefix` into the environment's `azure`",
+            )
+        })?;
         match self.our_view(service).await? {
             Some(site) => Ok(site),
             None => Err(unreachable(
@@ -174,22 +205,7 @@ impl AzureCloud {
         }
     }
 
-    /// Creates what is missing. What is there is used as it is, whoever made it.
-    async fn ensure(
-        &self,
-        (get, put): (Operation, Operation),
-        id: &str,
-        version: &str,
-        body: Value,
-    ) -> Result<(), CloudError> {
-        let call = self.arm.call(get, id, &[("api-version", version)], id);
-        match self.arm.find(call).await? {
-            Some(_) => Ok(()),
-            None => self.put(put, id, version, body).await,
-        }
-    }
-
-    async fn put(
+    pub(super) async fn put(
         &self,
         operation: Operation,
         id: &str,
@@ -211,15 +227,20 @@ impl AzureCloud {
     async fn put_slot(
         &self,
         release: &Release,
-        green: Option<&SlotView>,
+        duties: &Duties,
+        site: &SiteView,
     ) -> Result<(), CloudError> {
         let service = &release.service.service;
-        let mut tags: Tags = green.map(|green| green.tags.clone()).unwrap_or_default();
-        tags.extend(self.names.tags(service, Some(release.digest)));
+        let app = self.names.app(service);
+        let green = site.green.as_ref();
+        let known: Tags = green.map(|green| green.tags.clone()).unwrap_or_default();
+        let old = green.map(SlotView::duties).unwrap_or_default();
         let config = Value::Object(names::stack(&release.content.runtime));
-        let body = self.names.site_body(&tags, self.is_https(), config);
-        let id = self.names.slot_id(&self.names.app(service), Slot::Green);
-        self.put(operation::SLOTS_PUT, &id, WEB_API, body).await
+        let given = (known.clone(), Some(release.digest));
+        let body = self.place_body(service, given, &old, duties, config);
+        let id = self.names.slot_id(&app, Slot::Green);
+        self.put(operation::SLOTS_PUT, &id, WEB_API, body).await?;
+        self.settle_auth(&app, Slot::Green, &known, duties).await
     }
 
     async fn green(&self, service: &ServiceName) -> Result<SlotView, CloudError> {
@@ -235,7 +256,7 @@ impl AzureCloud {
     async fn put_sticky_names(
         &self,
         app: &str,
-        only_blue: &BTreeSet<String>,
+        sticky: BTreeSet<String>,
     ) -> Result<(), CloudError> {
         let part = "/config/slotConfigNames";
         let known = self
@@ -253,7 +274,7 @@ impl AzureCloud {
             .map(str::to_owned)
             .collect();
         let before = names.len();
-        names.extend(only_blue.iter().map(|folder| settings::disabled(folder)));
+        names.extend(sticky);
         if names.len() == before {
             return Ok(());
         }
@@ -284,6 +305,12 @@ impl AzureCloud {
         let call = self.arm.call(operation::SITES_START, &id, &query, app);
         self.arm.ask(call).await.map(|_| ())
     }
+}
+
+/// Whether gates ask green while it has blue's sticky settings.
+fn previews(release: &Release) -> bool {
+    let app = release.content.azure.as_deref();
+    app.is_some_and(|app| app.preview)
 }
 
 /// The functions that must not run in green: the release's, and those of what blue holds, which comes to green in a swap.

@@ -6,8 +6,9 @@ use tokio::time::{Instant, sleep};
 use super::{
     AzureCloud,
     arm::{Payload, operation, pause},
+    duties::{Duties, Settle},
     names::WEB_API,
-    observe::{RUNNING, SiteView},
+    observe::{RUNNING, SiteView, SlotView},
     settings,
 };
 use crate::{
@@ -48,14 +49,37 @@ impl AzureCloud {
             .ok_or_else(|| not_staged.clone())?;
         self.check_idle(service, &site)?;
         if site.blue.content().holds(release) {
-            return Ok(());
+            // Its place may have what another release asked for, whose promotion ended half way.
+            let duties = site.blue.duties();
+            self.settle_blue(service, &site, &duties, Settle::WhereOther)
+                .await?;
+            let green = site
+                .green
+                .as_ref()
+                .map(SlotView::duties)
+                .unwrap_or_default();
+            return self
+                .settle_front(service, &green, &duties, &site.blue)
+                .await;
         }
-        if !site.green_is_as_staged(release) {
+        let Some(green) = site
+            .green
+            .as_ref()
+            .filter(|_| site.green_is_as_staged(release))
+        else {
             return Err(not_staged);
-        }
+        };
+        self.check_front(service, &green.duties()).await?;
+        self.settle_blue(service, &site, &green.duties(), Settle::WhereOther)
+            .await?;
         self.swap(service).await?;
         let holds = |site: &SiteView| site.blue.content().holds(release);
-        self.until_blue(service, holds).await
+        let before = site.blue.duties();
+        let site = self.until_blue(service, holds).await?;
+        let duties = site.blue.duties();
+        self.settle_front(service, &before, &duties, &site.blue)
+            .await?;
+        self.until_blue_answers(&site.blue, release).await
     }
 
     /// Takes a first release off blue: what was there before, nothing, comes back from green.
@@ -83,7 +107,28 @@ impl AzureCloud {
         }
         self.swap(service).await?;
         let released = |site: &SiteView| !site.blue.content().holds(release);
-        self.until_blue(service, released).await
+        self.until_blue(service, released).await.map(|_| ())
+    }
+
+    /// Green gets blue's sticky settings, and is asked with them: the first half of a swap, whose second half is the promotion.
+    pub(super) async fn begin_preview(&self, app: &str) -> Result<(), CloudError> {
+        let id = format!("{}/applySlotConfig", self.names.slot_id(app, Slot::Green));
+        let query = [("api-version", WEB_API)];
+        let mut call = self.arm.call(operation::PREVIEW, &id, &query, app);
+        call.payload = Payload::Json(json!({ "targetSlot": "production", "preserveVnet": true }));
+        self.arm.finish(call, self.arm.limits.swap).await
+    }
+
+    /// Takes the first half back, where there is one: whatever was to be promoted then gives way to another release.
+    pub(super) async fn end_preview(&self, app: &str, site: &SiteView) -> Result<(), CloudError> {
+        let green = site.green.as_ref();
+        if green.is_none_or(|green| green.preview.is_none()) {
+            return Ok(());
+        }
+        let id = format!("{}/resetSlotConfig", self.names.slot_id(app, Slot::Green));
+        let query = [("api-version", WEB_API)];
+        let call = self.arm.call(operation::PREVIEW_END, &id, &query, app);
+        self.arm.finish(call, self.arm.limits.swap).await
     }
 
     /// Exchanges the slots, and follows it to its end.
@@ -101,13 +146,13 @@ impl AzureCloud {
         &self,
         service: &ServiceName,
         is_done: impl Fn(&SiteView) -> bool + Send,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Box<SiteView>, CloudError> {
         let end = Instant::now() + self.arm.limits.settle;
         let mut looks = 0;
         loop {
             let site = self.our_view(service).await?;
-            if site.is_some_and(|site| is_done(&site)) {
-                return Ok(());
+            if let Some(site) = site.filter(|site| is_done(site)) {
+                return Ok(site);
             }
             if Instant::now() >= end {
                 return Err(CloudError::Busy {
@@ -143,10 +188,22 @@ impl AzureCloud {
         }
         match (remedy, site) {
             (Remedy::Nothing, _) => Ok(()),
-            (Remedy::Settings, Some(site)) => {
+            (Remedy::Settings, Some(mut site)) => {
                 let moving = settings::moving(&self.names, release, package.code);
                 let all = settings::for_blue(moving, &site.blue.settings);
-                self.put_settings(&app, Slot::Blue, &all).await
+                if !settings::is_same(&all, &site.blue.settings) {
+                    self.put_settings(&app, Slot::Blue, &all).await?;
+                }
+                site.blue.settings = all;
+                let duties = site.blue.duties();
+                let when = match site.blue.place == duties.fields() {
+                    true => Settle::WhereOther,
+                    false => Settle::Always,
+                };
+                self.settle_blue(service, &site, &duties, when).await?;
+                self.settle_front(service, &Duties::default(), &duties, &site.blue)
+                    .await?;
+                self.check_domains(service, &site.blue, &duties)
             }
             (Remedy::Swap, _) => self.put_on_blue(service, release.digest).await,
             (Remedy::Settings | Remedy::Deploy, _) => self.replace_blue(release, package).await,
@@ -154,13 +211,13 @@ impl AzureCloud {
     }
 
     fn remedy(&self, release: &Release, package: &Package, site: &SiteView) -> Remedy {
-        let wanted = settings::moving(&self.names, release, package.code);
-        let is_right = |slot, has: &settings::Settings| {
-            settings::fields(has, slot) == settings::fields(&wanted, Slot::Blue)
-        };
+        let wanted = settings::expected(&self.names, release, package.code);
+        let is_right = |slot, has: &settings::Settings| settings::fields(has, slot) == wanted;
         let blue = &site.blue;
         if blue.content().holds(release.digest) && blue.code() == Some(package.code) {
-            return match is_right(Slot::Blue, &blue.settings) {
+            let duties = Duties::wanted(&self.names, release);
+            let has_place = blue.place == duties.fields() && duties.is_given(&blue.tags);
+            return match is_right(Slot::Blue, &blue.settings) && has_place {
                 true => Remedy::Nothing,
                 false => Remedy::Settings,
             };
@@ -179,10 +236,17 @@ impl AzureCloud {
     async fn replace_blue(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
         self.put_on_green(release, package).await?;
         let service = &release.service.service;
+        if let Some(site) = self.our_view(service).await? {
+            let duties = Duties::wanted(&self.names, release);
+            self.settle_blue(service, &site, &duties, Settle::WhereOther)
+                .await?;
+        }
         self.swap(service).await?;
         let wanted = self.expected(release, package.code);
-        self.until_blue(service, |site| site.blue.fields() == wanted)
-            .await
+        let site = self
+            .until_blue(service, |site| site.blue.fields() == wanted)
+            .await?;
+        self.until_blue_answers(&site.blue, release.digest).await
     }
 
     /// Deletes slots and site. Group, plan and account serve others too and stay.
@@ -206,6 +270,7 @@ impl AzureCloud {
                 resource: foreign["id"].as_str().unwrap_or(&app).to_owned(),
             });
         }
+        self.remove_front(service).await?;
         if !slots.is_empty() {
             self.remove(operation::SLOTS_DELETE, &app, Slot::Green)
                 .await?;

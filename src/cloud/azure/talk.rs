@@ -11,7 +11,7 @@ use super::{
         operation::{HOST_KEYS, INSIGHTS_QUERY},
         unreachable,
     },
-    names::WEB_API,
+    names::{GREEN, WEB_API},
     observe::{SlotView, View},
     settings::{Trigger, marks},
 };
@@ -25,20 +25,20 @@ const QUERY_API: &str = "2018-04-20";
 const KEY: &str = "x-functions-key";
 
 impl AzureCloud {
-    /// One query of the Application Insights component that has the app's name. It knows the app, and tells of all its functions.
+    /// One query of the Application Insights component that the app's slots tell how they are. It tells of all functions of the app.
     pub(super) async fn logs_of(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
         let app = self.names.app(&wanted.service.service);
-        let group = self.names.group_id();
-        let id = format!("{group}/providers/Microsoft.Insights/components/{app}/query");
+        let component = self.names.component_of(&app);
+        let id = format!("{component}/query");
         let query = [("api-version", QUERY_API)];
         let mut call = self.arm.call(INSIGHTS_QUERY, &id, &query, &app);
-        call.payload = Payload::Json(json!({ "query": question(wanted) }));
+        call.payload = Payload::Json(json!({ "query": question(&app, wanted) }));
         let answer = self.arm.find(call).await?;
         let Some(answer) = answer else {
             return Err(invalid(
                 "logs",
                 format!(
-                    "no Application Insights component is called `{app}`: create one, and connect the Function App to it"
+                    "there is no Application Insights component `{component}`: write `insights: {{ workspace: … }}` in the environment's `azure` to have one made and the apps connected to it"
                 ),
             ));
         };
@@ -162,8 +162,8 @@ fn folder(slot: &SlotView, call: &Invocation) -> Result<String, CloudError> {
     found.ok_or_else(|| invalid("invoke", format!("`{name}` reads no queue there")))
 }
 
-/// In the language of Application Insights.
-fn question(wanted: &LogsWanted) -> String {
+/// In the language of Application Insights. One component may hear many apps; each slot of ours calls itself by its host's name there.
+fn question(app: &str, wanted: &LogsWanted) -> String {
     let LogsWanted {
         service: _,
         function: _,
@@ -176,7 +176,7 @@ fn question(wanted: &LogsWanted) -> String {
         format!(" | where message contains \"{text}\"")
     });
     format!(
-        "union traces, exceptions | where timestamp >= datetime({since}){} | order by timestamp desc | take {lines_max} | project timestamp, message",
+        "union traces, exceptions | where cloud_RoleName in~ (\"{app}\", \"{app}-{GREEN}\") | where timestamp >= datetime({since}){} | order by timestamp desc | take {lines_max} | project timestamp, message",
         containing.unwrap_or_default()
     )
 }

@@ -17,7 +17,11 @@ use crate::local::arm::{
     options::ArmOptions,
     persist::Disk,
     serve::{self, Listening, Speaks},
-    slots::front::{self, Doors},
+    slots::{
+        front::{self, Doors},
+        rules::Rules,
+    },
+    trust::{self, Trust},
     wire::{activity::Activity, answer::ArmError, throttle::Throttle},
 };
 use crate::{
@@ -39,6 +43,7 @@ pub(super) struct Cloud {
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
     state: Mutex<State>,
+    trust: Mutex<Trust>,
     open: Mutex<BTreeMap<SlotKey, Open>>,
     dirty: Notify,
 }
@@ -75,6 +80,7 @@ impl Cloud {
             doors: Arc::default(),
             tasks: TaskTracker::new(),
             state: Mutex::default(),
+            trust: Mutex::default(),
             open: Mutex::default(),
             dirty: Notify::new(),
         }
@@ -83,6 +89,11 @@ impl Cloud {
     /// The state, locked. Hold it for as long as it takes to look or to change, never across a wait.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Identities and secrets, locked. Where the state is locked too, it was locked first.
+    pub(super) fn trust(&self) -> MutexGuard<'_, Trust> {
+        self.trust.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Something that outlives a restart has changed.
@@ -114,7 +125,8 @@ impl Cloud {
         };
         self.open().insert(key.clone(), open);
         self.replace(vec![(key.clone(), self.app(site, slot))]);
-        listening(front::router(Arc::clone(&self.doors), key.clone())).spawn(front);
+        let faults = self.options.faults.clone();
+        listening(front::router(Arc::clone(&self.doors), key.clone(), faults)).spawn(front);
         listening(crate::local::arm::slots::kudu::router(
             Arc::clone(self),
             key,
@@ -167,12 +179,22 @@ impl Cloud {
         settings: BTreeMap<String, String>,
     ) -> Arc<App> {
         let digest = code.content.package.as_ref();
+        let settings = self.trust().resolved(settings, &trust::principals(place));
         App::new(Parts {
             package: digest.and_then(|digest| self.disk.package(digest)),
             environment: environment(site, code, place, &settings),
             settings,
             running: place.running,
             keys: place.keys.clone(),
+            rules: Rules {
+                auth: place.auth.clone(),
+                cors: place
+                    .content
+                    .config
+                    .get("cors")
+                    .cloned()
+                    .unwrap_or_default(),
+            },
             limits: Limits {
                 memory: self.options.memory_limit,
                 start: self.options.start_timeout,
@@ -205,6 +227,14 @@ impl Cloud {
         self.open().get(&key).map(|open| open.logs.lines())
     }
 
+    /// Kept output of one slot.
+    pub(super) fn lines_of(&self, key: &SlotKey) -> Vec<LogLine> {
+        let open = self.open();
+        open.get(key)
+            .map(|open| open.logs.lines())
+            .unwrap_or_default()
+    }
+
     fn open(&self) -> MutexGuard<'_, BTreeMap<SlotKey, Open>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -213,6 +243,7 @@ impl Cloud {
 
     /// Opens every slot of a restored world.
     pub(super) fn restore(self: &Arc<Self>, mut world: World) -> io::Result<()> {
+        *self.trust() = std::mem::take(&mut world.trust);
         for site in world.sites.values_mut() {
             let as_it_was = site.clone();
             for slot in site.slots.values_mut() {
@@ -249,7 +280,8 @@ impl Cloud {
     }
 
     fn snapshot(&self) -> io::Result<(Vec<u8>, BTreeSet<crate::name::CodeDigest>)> {
-        let state = self.state();
+        let mut state = self.state();
+        state.world.trust = self.trust().clone();
         let sites = state.world.sites.values();
         let slots = sites.flat_map(|site| site.slots.values());
         let used = slots.filter_map(|slot| slot.content.package).collect();

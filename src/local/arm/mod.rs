@@ -16,6 +16,7 @@ mod persist;
 mod resources;
 mod serve;
 mod slots;
+mod trust;
 mod wire;
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc};

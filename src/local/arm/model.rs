@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::trust::Trust;
 use crate::name::{CodeDigest, Timestamp};
 
 /// The slot that serves users. It is addressed as the site itself.
@@ -18,6 +19,20 @@ pub(super) struct Key(String);
 impl Key {
     pub(super) fn of(id: &str) -> Self {
         Self(id.trim_end_matches('/').to_ascii_lowercase())
+    }
+
+    /// Parts of the id.
+    pub(super) fn depth(&self) -> usize {
+        self.0.split('/').count()
+    }
+
+    /// The ids of what a nested resource is in, below its group: types and names in turn.
+    pub(super) fn parents(&self) -> impl Iterator<Item = Self> {
+        const RESOURCE: usize = 9;
+        let parts: Vec<&str> = self.0.split('/').collect();
+        let ends = (RESOURCE..parts.len()).step_by(2);
+        let ids: Vec<Self> = ends.map(|end| Self(parts[..end].join("/"))).collect();
+        ids.into_iter()
     }
 
     pub(super) fn is_under(&self, parent: &Self) -> bool {
@@ -41,6 +56,14 @@ pub(super) struct World {
     pub accounts: BTreeMap<Key, Resource>,
     pub plans: BTreeMap<Key, Resource>,
     pub sites: BTreeMap<Key, Site>,
+    /// API Management: services, and what is in them, by id.
+    #[serde(default)]
+    pub fronts: BTreeMap<Key, Front>,
+    #[serde(default)]
+    pub components: BTreeMap<Key, Resource>,
+    /// Filled in when the world is saved.
+    #[serde(default)]
+    pub trust: Trust,
 }
 
 /// A resource that is only kept: a group, a plan, a storage account.
@@ -52,6 +75,15 @@ pub(super) struct Resource {
     pub tags: BTreeMap<String, String>,
     /// Members that the caller sent and we only hand back.
     pub rest: Map<String, Value>,
+}
+
+/// A part of API Management, as it was sent.
+#[derive(Clone, Serialize, Deserialize)]
+pub(super) struct Front {
+    pub id: String,
+    pub body: Value,
+    /// Grows with each change.
+    pub version: u64,
 }
 
 /// A Function App: its slots, production among them, and the names that stay with a slot in a swap.
@@ -97,6 +129,12 @@ pub(super) struct Slot {
     pub last_swap: Option<LastSwap>,
     /// The slot whose sticky settings are applied here while a swap is previewed.
     pub preview: Option<String>,
+    /// `authsettingsV2`: who may call.
+    #[serde(default)]
+    pub auth: Value,
+    /// Host names beside its own, which stay with it.
+    #[serde(default)]
+    pub domains: BTreeSet<String>,
     pub content: Content,
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Everything here may stand at a service, for all its functions, and at a function, which then wins key by key.
 
-mod differences;
 mod events;
 
 use std::{
@@ -12,10 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::{
-    differences::{Difference, differences},
-    events::{Batch, Bucket, EventSource, QueueOptions, Start, Stream, Topic},
-};
+pub use self::events::{Batch, Bucket, EventSource, QueueOptions, Start, Stream, Topic};
 use super::spec::Megabytes;
 
 /// The `aws:` of a function, with what its service says where it says nothing. `None` asks for nothing.

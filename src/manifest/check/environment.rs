@@ -1,15 +1,14 @@
-//! Environments: forms of regions, roles, subscriptions and plans.
+//! Environments: what they have, whom they follow, and forms of regions and roles.
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha256};
-
 use super::{
     super::{
-        raw::{At, AwsText, AzureText, EnvironmentDocument, FollowsLong, FollowsText, Report},
-        spec::{AwsTarget, AzurePlan, AzureTarget, Environment, Follows, Role},
+        raw::{At, AwsText, EnvironmentDocument, FollowsLong, FollowsText, Report},
+        spec::{AwsTarget, Environment, Follows, Role},
         yaml::Place,
     },
+    azure::azure_target,
     window::windows,
 };
 use crate::name::EnvironmentName;
@@ -114,60 +113,7 @@ fn aws_target(aws: &At<AwsText>, report: &mut Report) -> Option<AwsTarget> {
     })
 }
 
-fn azure_target(
-    azure: &At<AzureText>,
-    environment: Option<&EnvironmentName>,
-    report: &mut Report,
-) -> Option<AzureTarget> {
-    let AzureText {
-        subscription,
-        resource_group,
-        location,
-        plan,
-        prefix,
-    } = &azure.value;
-    let help = "such as `11111111-2222-3333-4444-555555555555`";
-    let subscription = checked(
-        subscription,
-        is_uuid,
-        "is no id of a subscription",
-        help,
-        report,
-    );
-    let help = "at most 90 letters, digits, `-`, `_`, `.` and parentheses, not ending with `.`";
-    let message = "is no name of a resource group";
-    let resource_group = checked(resource_group, is_resource_group, message, help, report);
-    let help = "the short form, such as `westeurope`";
-    let location = checked(location, is_location, "is no location", help, report);
-    let plan = plan.as_ref().and_then(|plan| azure_plan(plan, report));
-    let help = "at most 16 lower-case letters, digits and hyphens, starting and ending with a letter or digit";
-    let written = checked(prefix, is_prefix, "is no prefix", help, report);
-    let (subscription, resource_group) = (subscription?, resource_group?);
-    let prefix = match prefix {
-        Some(_) => written?,
-        None => default_prefix(environment?, &subscription, &resource_group),
-    };
-    Some(AzureTarget {
-        subscription,
-        resource_group,
-        location: location?,
-        plan: plan?,
-        prefix,
-    })
-}
-
-/// Short, since 43 characters must hold prefix, environment and service; the same for the same environment, for ever.
-fn default_prefix(environment: &EnvironmentName, subscription: &str, group: &str) -> String {
-    let digest = Sha256::digest(format!("{environment}\n{subscription}\n{group}").to_lowercase());
-    let hex: String = digest
-        .iter()
-        .take(3)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("v{hex}")
-}
-
-fn checked(
+pub(super) fn checked(
     field: &Option<At<String>>,
     rule: fn(&str) -> bool,
     message: &str,
@@ -208,46 +154,4 @@ fn is_role(text: &str) -> bool {
 
 fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn is_uuid(text: &str) -> bool {
-    let lengths = text.split('-').map(str::len);
-    lengths.eq([8, 4, 4, 4, 12]) && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
-}
-
-fn is_resource_group(text: &str) -> bool {
-    let is_part = |c: char| c.is_alphanumeric() || "-_.()".contains(c);
-    (1..=90).contains(&text.chars().count()) && text.chars().all(is_part) && !text.ends_with('.')
-}
-
-fn is_location(text: &str) -> bool {
-    let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    !text.is_empty() && text.len() <= 40 && text.bytes().all(is_part)
-}
-
-fn is_prefix(text: &str) -> bool {
-    let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    let ends_well = !text.starts_with('-') && !text.ends_with('-');
-    (1..=16).contains(&text.len()) && text.bytes().all(is_part) && ends_well
-}
-
-const PLANS: [&str; 16] = [
-    "Y1", "EP1", "EP2", "EP3", "S1", "S2", "S3", "P0v3", "P1v2", "P2v2", "P3v2", "P1v3", "P2v3",
-    "P3v3", "I1v2", "I2v2",
-];
-/// Plans that exist and have no slot for green.
-const WITHOUT_SLOTS: [&str; 7] = ["F1", "D1", "B1", "B2", "B3", "FC1", "FREE"];
-
-fn azure_plan(plan: &At<String>, report: &mut Report) -> Option<AzurePlan> {
-    let is_written = |known: &&&str| known.eq_ignore_ascii_case(&plan.value);
-    if let Some(known) = PLANS.iter().find(is_written) {
-        return Some(AzurePlan((*known).to_owned()));
-    }
-    let help = format!("plans with slots: {}", PLANS.join(", "));
-    if WITHOUT_SLOTS.iter().any(|known| is_written(&known)) {
-        report.fault(&plan.place, "this plan has no slots, so no green", help);
-    } else {
-        report.fault(&plan.place, "is no known plan", help);
-    }
-    None
 }

@@ -2,6 +2,7 @@
 
 use super::super::parity::{Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
+use super::azure::app_limits;
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
 
 const LAMBDA_NAME_MAX: usize = 64;
@@ -23,6 +24,8 @@ pub(in crate::manifest) struct Limit {
 /// Where to point.
 pub(in crate::manifest) enum Subject {
     Service,
+    /// The service's `azure`.
+    App,
     Function(FunctionName),
 }
 
@@ -49,6 +52,7 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));
         limits.extend(plan_limits(service, &azure.plan));
+        limits.extend(app_limits(service, azure));
     }
     limits
 }

@@ -1,6 +1,7 @@
 //! Records into checked types. Looks at one document only; what needs others is checked where they come together, in `set`.
 
 mod aws;
+mod azure;
 mod environment;
 mod function;
 mod gate;

@@ -11,6 +11,7 @@ use super::{
         spec::{Across, Drift, Function, Gate, RolloutSpec, Runtime, Service},
         yaml::Place,
     },
+    azure::azure,
     filled,
     function::{self, Defaults},
     gate::{GateDraft, gates},
@@ -31,6 +32,8 @@ pub(in crate::manifest) struct ServiceDraft {
     pub(in crate::manifest) depends_on: Vec<At<ServiceName>>,
     pub(in crate::manifest) functions: BTreeMap<FunctionName, Place>,
     pub(in crate::manifest) source: Place,
+    /// Where it says what is asked of Azure alone.
+    pub(in crate::manifest) azure: Option<Place>,
     /// What it is in environments where its variables stand for something else.
     pub(in crate::manifest) variants: BTreeMap<EnvironmentName, Self>,
 }
@@ -60,9 +63,11 @@ pub(in crate::manifest) fn service(
         rollout,
         drift,
         aws,
+        azure: written_azure,
         _params: _,
     } = spec;
     let defaults = Defaults::of(memory, timeout, aws, report);
+    let azure = azure(written_azure, report);
     let env = function::env(env, report);
     let named = functions.as_ref();
     let checked = named.and_then(|named| checked_functions(named, runtime, &defaults, report));
@@ -89,6 +94,7 @@ pub(in crate::manifest) fn service(
         depends_on: depends_on.iter().map(|at| at.value.clone()).collect(),
         rollout,
         drift: drift_of(drift),
+        azure: azure.filter(|app| !app.is_empty()).map(Box::new),
     };
     let places = named?.value.0.iter();
     Some(ServiceDraft {
@@ -101,6 +107,7 @@ pub(in crate::manifest) fn service(
             .map(|(name, at)| (name.value.clone(), at.place.clone()))
             .collect(),
         source: source.place,
+        azure: written_azure.as_ref().map(|at| at.place.clone()),
         variants: BTreeMap::new(),
     })
 }

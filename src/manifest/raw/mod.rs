@@ -65,6 +65,7 @@ macro_rules! record {
 
 /// Below the macro that they use.
 mod aws;
+mod azure;
 mod drift;
 mod http;
 mod measured;
@@ -74,6 +75,10 @@ mod window;
 pub(super) use self::aws::{
     AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
     LogsText, PermissionText, QueueText, RightsText, UrlText, VpcText,
+};
+pub(super) use self::azure::{
+    ApiText, AuthText, AzureAppText, AzureCorsText, AzureText, HeaderRuleText, InsightsText,
+    NetworkText, RoleText, ScaleText, StickyText, TokenText,
 };
 pub(super) use self::drift::{DriftLong, DriftText};
 
@@ -171,6 +176,7 @@ record! {
         /// `enforce` (the default) repairs what was changed by hand, `observe` only tells; or `{ mode: enforce, ignore: [stock.memory] }`.
         "drift" drift: DriftText,
         "aws" aws: FunctionAwsText,
+        "azure" azure: AzureAppText,
         /// What `${param:NAME}` stands for: in an environment of that name, and by `default`.
         "params" _params: Named<String, Named<String, serde_json::Value>>,
     }
@@ -322,20 +328,6 @@ record! {
         "role" role: String,
         /// Twelve digits, in quotes, instead of `role`: each function gets a role of its own, with the rights that it asks for.
         "account" account: String,
-    }
-}
-
-record! {
-    AzureText needs ["subscription", "resourceGroup", "location", "plan"] {
-        /// Id of the subscription.
-        "subscription" subscription: String,
-        "resourceGroup" resource_group: String,
-        "location" location: String,
-        /// A plan with slots: `Y1`, `EP1`, `S1`, `P1v3` …
-        "plan" plan: String,
-        /// First part of each Function App's name, which must be unique in the world. Without it: made from environment,
-        /// subscription and resource group.
-        "prefix" prefix: String,
     }
 }
 

@@ -247,7 +247,7 @@ fn help_for_key<'k>(key: &str, absent: impl Iterator<Item = &'k str>, known: &[&
     }
     match key {
         "aws" | "azure" => {
-            "both clouds get the same values here, but for what stands under a function's or service's `aws`"
+            "both clouds get the same values here, but for what stands under a service's `azure` and a function's or service's `aws`"
                 .to_owned()
         }
         "shadow" => "`parity` compares green with blue by recorded requests".to_owned(),

@@ -12,6 +12,7 @@ use super::{
 use crate::{
     manifest::{
         aws::{Architecture, LogFormat, LogLevel, Start, UrlAuth},
+        azure::Unauthenticated,
         spec::{DriftMode, FieldPattern, GateStage, HttpRoute, Megabytes, RepoPath, Runtime},
         yaml::{Node, Place},
     },
@@ -132,6 +133,7 @@ read_by!(
     LogLevel => |text| one_of(text, &LEVELS),
     UrlAuth => |text| one_of(text, &[("none", Self::None), ("iam", Self::Iam)]),
     Start => |text| one_of(text, &[("latest", Self::Latest), ("oldest", Self::Oldest)]),
+    Unauthenticated => |text| one_of(text, &[("refuse", Self::Refuse), ("allow", Self::Allow)]),
 );
 
 pub(super) use {read_by, schema_of};
@@ -161,6 +163,7 @@ schema_of!(
     LogLevel => { "type": "string", "enum": ["trace", "debug", "info", "warn", "error", "fatal"] },
     UrlAuth => { "type": "string", "enum": ["none", "iam"] },
     Start => { "type": "string", "enum": ["latest", "oldest"] },
+    Unauthenticated => { "type": "string", "enum": ["refuse", "allow"] },
     Megabytes => { "anyOf": [
         { "type": "string", "pattern": "^[0-9]+ ?(Mi|MiB|MB|M|Gi|GiB|GB|G)?$" },
         { "type": "integer", "minimum": 128, "maximum": 10240 },

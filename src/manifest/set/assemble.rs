@@ -326,6 +326,10 @@ impl<'f> Assembly<'f> {
             } = limit;
             let place = match of {
                 Subject::Service => draft.name.place.clone(),
+                Subject::App => match &draft.azure {
+                    Some(place) => place.key(),
+                    None => draft.name.place.clone(),
+                },
                 Subject::Function(function) => match draft.functions.get(&function) {
                     Some(place) => place.key(),
                     None => draft.name.place.clone(),

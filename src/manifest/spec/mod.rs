@@ -14,10 +14,14 @@ use serde::{Deserialize, Serialize};
 pub use self::gate::{
     ApprovalGate, Capture, CommandGate, Gate, GateKind, GateStage, HttpGate, HttpStep, Measure,
 };
-use super::{aws::AwsFunction, strategy::Strategy};
+use super::{
+    aws::AwsFunction,
+    azure::{AzureApp, AzureShared},
+    strategy::Strategy,
+};
 pub use super::{
     drift::{Drift, DriftMode, FieldPattern},
-    window::{Window, WindowEffect},
+    window::{Times, Window, WindowEffect},
 };
 use crate::name::{CloudName, EnvironmentName, FunctionName, GroupName, ServiceName};
 
@@ -124,6 +128,9 @@ pub struct Service {
     pub depends_on: BTreeSet<ServiceName>,
     pub rollout: RolloutSpec,
     pub drift: Drift,
+    /// What is asked of Azure alone, for its app there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub azure: Option<Box<AzureApp>>,
 }
 
 /// One function: one Lambda function, one entry of the Function App.
@@ -282,12 +289,27 @@ pub struct AzureTarget {
     pub plan: AzurePlan,
     /// First part of each Function App's name, which must be unique in the world.
     pub prefix: String,
+    /// What its services share, where it is not made with names of our own.
+    #[serde(default)]
+    pub shared: AzureShared,
 }
 
 /// Plans with slots. Consumption (`Y1`) has one slot beside production, `EP*` two, Dedicated more.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AzurePlan(pub String);
+
+impl AzurePlan {
+    /// Elastic Premium, where instances may be kept ready.
+    pub fn is_elastic(&self) -> bool {
+        self.0.starts_with("EP")
+    }
+
+    /// Consumption, which has instances only while something runs.
+    pub fn is_consumption(&self) -> bool {
+        self.0 == "Y1"
+    }
+}
 
 #[cfg(test)]
 #[allow(

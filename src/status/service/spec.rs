@@ -9,7 +9,9 @@ use super::rollout::stage;
 use crate::{
     desired::{DesiredService, Release, ReleaseContent},
     manifest::{
-        aws::{AwsFunction, differences},
+        aws::AwsFunction,
+        azure::AzureApp,
+        differences::differences,
         spec::{Across, DriftMode, Function, Gate, RolloutSpec},
     },
     name::{FunctionName, GateName, GroupName, ServiceName},
@@ -24,6 +26,9 @@ pub struct SpecReport {
     pub source: String,
     pub build: Option<String>,
     pub functions: Vec<FunctionReport>,
+    /// What is asked of Azure alone, by path.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub azure: BTreeMap<String, String>,
     /// Names only.
     pub env: Vec<String>,
     pub gates: Vec<GateSpec>,
@@ -96,6 +101,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         functions,
         env,
         role: _,
+        azure,
     } = content;
     let RolloutSpec {
         gates,
@@ -110,6 +116,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         source: source.to_string(),
         build: build.clone(),
         functions: functions.iter().map(function).collect(),
+        azure: app(azure.as_deref()),
         env: env.keys().cloned().collect(),
         gates: gates.iter().map(gate).collect(),
         across: match across {
@@ -162,7 +169,13 @@ fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
 }
 
 fn settings(aws: Option<&AwsFunction>) -> BTreeMap<String, String> {
-    let asked = differences(None, aws).into_iter();
+    let asked = differences("aws", None, aws).into_iter();
+    asked.map(|it| (it.path, it.to)).collect()
+}
+
+fn app(azure: Option<&AzureApp>) -> BTreeMap<String, String> {
+    let told = azure.map(AzureApp::told);
+    let asked = differences("azure", None, told.as_ref()).into_iter();
     asked.map(|it| (it.path, it.to)).collect()
 }
 

@@ -26,6 +26,7 @@ use verdigris::{
     cloud::{SharedCloud, fake::FakeCloud},
     desired::{DesiredService, Release, ReleaseContent},
     manifest::{
+        azure::AzureShared,
         spec::{
             Across, ApprovalGate, AwsTarget, AzurePlan, AzureTarget, DriftMode, EnvValue,
             Environment, Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, HttpStep,
@@ -360,6 +361,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
         functions: BTreeMap::from([(FunctionName::new("stock").unwrap(), function)]),
         env: BTreeMap::from([("DB_PASSWORD".to_owned(), password)]),
         role: Some("arn:aws:iam::123456789012:role/functions".to_owned()),
+        azure: None,
     };
     DesiredService {
         environment: environment(key.environment.clone()),
@@ -399,6 +401,7 @@ fn environment(name: EnvironmentName) -> Environment {
             location: "westeurope".to_owned(),
             plan: AzurePlan("EP1".to_owned()),
             prefix: "shop".to_owned(),
+            shared: AzureShared::default(),
         }),
         windows: Vec::new(),
     }

@@ -39,6 +39,7 @@ fn recipe(runtime: Runtime, functions: &[(&str, Entry)]) -> Recipe {
         functions,
         source_tree: ObjectId::new("a".repeat(40)).unwrap(),
         environment: BTreeMap::new(),
+        host: serde_json::Map::new(),
     }
 }
 

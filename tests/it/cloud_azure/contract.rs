@@ -106,6 +106,9 @@ async fn the_local_azure_endpoint_keeps_the_contract() {
         ..ArmOptions::default()
     };
     let local = Local::start_with(quick).await;
+    local
+        .with_secret(&format!("vg-{ENVIRONMENT}"), "shop-db")
+        .await;
     let mut options = options(&local.arm.url);
     options.environment = EnvironmentName::new(ENVIRONMENT).unwrap();
     let cloud = AzureCloud::new(options).unwrap();

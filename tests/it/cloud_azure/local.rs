@@ -15,6 +15,10 @@ use zip::write::SimpleFileOptions;
 
 use super::{SUBSCRIPTION, TOKEN};
 
+/// The resource group of these tests.
+pub(super) const GROUP: &str =
+    "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop";
+
 /// The local endpoint; it ends with the test.
 pub(super) struct Local {
     pub(super) arm: ArmEndpoint,
@@ -97,6 +101,39 @@ impl Local {
         is_good.then(|| serde_json::from_slice(&body).unwrap_or_default())
     }
 
+    /// Sends what somebody in the portal would send about anything, by its id. Nothing where the answer is a refusal.
+    pub(super) async fn to(
+        &self,
+        method: &str,
+        id: &str,
+        version: &str,
+        body: &Value,
+    ) -> Option<Value> {
+        let (id, query) = id.split_once('?').unwrap_or((id, ""));
+        let url = format!("{}{id}?api-version={version}&{query}", self.arm.url);
+        let request = reqwest::Client::new()
+            .request(method.parse().unwrap(), url)
+            .bearer_auth(TOKEN)
+            .json(body);
+        let answer = request.send().await.unwrap();
+        let is_good = answer.status().is_success();
+        let body = answer.bytes().await.unwrap();
+        is_good.then(|| serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    /// A vault with one secret, as people make it before they ask for it.
+    pub(super) async fn with_secret(&self, vault: &str, secret: &str) {
+        let body = json!({"location": "westeurope"});
+        self.to("PUT", GROUP, "2024-11-01", &body).await.unwrap();
+        let id = format!("{GROUP}/providers/Microsoft.KeyVault/vaults/{vault}");
+        let sku = json!({"family": "A", "name": "standard"});
+        let body = json!({"location": "westeurope", "properties": {"tenantId": "t", "sku": sku}});
+        self.to("PUT", &id, "2023-07-01", &body).await.unwrap();
+        let body = json!({"properties": {"value": format!("the value of {secret}")}});
+        let id = format!("{id}/secrets/{secret}");
+        self.to("PUT", &id, "2023-07-01", &body).await.unwrap();
+    }
+
     /// Changes one setting of blue, and leaves the others.
     pub(super) async fn set_on_blue(&self, name: &str, value: &str) {
         self.set_on("", name, value).await;
@@ -132,6 +169,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 port = int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])
+print("WORD starts", flush=True)
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 "#;
 

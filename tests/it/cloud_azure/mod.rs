@@ -6,6 +6,7 @@ mod deeds;
 mod guards;
 mod local;
 mod moments;
+mod places;
 mod policy;
 mod prism;
 mod slots;
@@ -16,9 +17,12 @@ use url::Url;
 use verdigris::{
     cloud::azure::{AzureCloud, AzureLimiter, AzureLimits, AzureOptions, CredentialChoice},
     desired::{Release, ReleaseContent},
-    manifest::spec::{
-        AzurePlan, AzureTarget, EnvValue, Function, HttpRoute, Megabytes, PathPattern, RepoPath,
-        Runtime,
+    manifest::{
+        azure::AzureShared,
+        spec::{
+            AzurePlan, AzureTarget, EnvValue, Function, HttpRoute, Megabytes, PathPattern,
+            RepoPath, Runtime,
+        },
     },
     name::{EnvironmentName, FunctionName, ObjectId, ServiceKey},
     observed::Scope,
@@ -48,6 +52,7 @@ fn options(endpoint: &str) -> AzureOptions {
             location: "westeurope".to_owned(),
             plan: AzurePlan("EP1".to_owned()),
             prefix: "vg".to_owned(),
+            shared: AzureShared::default(),
         },
         endpoint: Some(Url::parse(endpoint).unwrap()),
         authority: None,
@@ -110,6 +115,7 @@ fn release(version: u8, env: &[(&str, &str)]) -> Release {
         ]),
         env: env.iter().map(variable).collect(),
         role: None,
+        azure: None,
     };
     Release {
         service: key(),

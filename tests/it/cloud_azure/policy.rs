@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, MetricQuestion, azure::AzureCloud},
+    manifest::azure::Insights,
     manifest::gates::{AzureMonitorQuery, MetricSource},
     name::{Slot, Timestamp},
     observed::{
@@ -13,13 +14,22 @@ use verdigris::{
     },
 };
 
-use super::{cloud, local::Local, prism::Checker, release, scope};
+use super::{
+    cloud,
+    local::{GROUP, Local},
+    options,
+    places::with_everything,
+    prism::Checker,
+    release, scope,
+};
 use crate::policies::{all_were_seen, is_written, named_in};
 
 /// What Azure asks for beside the right to make a call.
-const BESIDE: [&str; 3] = [
-    // An app is put on a plan.
+const BESIDE: [&str; 5] = [
+    // An app is put on a plan, into a subnet, and takes an identity.
     "Microsoft.Web/serverfarms/join/action",
+    "Microsoft.Network/virtualNetworks/subnets/join/action",
+    "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
     // The hosts that take packages ask for these instead of looking at paths.
     "Microsoft.Web/sites/publish/Action",
     "Microsoft.Web/sites/slots/publish/Action",
@@ -83,6 +93,45 @@ fn a_right_is_named_by_the_path() {
     ] {
         assert_eq!(action(method, &format!("{site}{path}")), expected);
     }
+}
+
+/// The life of a service that asks for everything: secrets, insights, a preview, an API in front, and a release that does not start.
+async fn with_all_around(local: &Local, checker: &Checker) -> AzureCloud {
+    let body = json!({"location": "westeurope"});
+    let management = format!("{GROUP}/providers/Microsoft.ApiManagement/service/shop");
+    local
+        .to("PUT", &management, "2024-05-01", &body)
+        .await
+        .unwrap();
+    let mut options = options(&checker.address);
+    let workspace = format!("{GROUP}/providers/Microsoft.OperationalInsights/workspaces/shop");
+    options.target.shared.insights = Some(Insights::Workspace(workspace));
+    options.target.shared.api_management = Some(management);
+    options.limits.start = std::time::Duration::from_secs(10);
+    let cloud = AzureCloud::new(options).unwrap();
+    let (one, two) = (with_everything(1), with_everything(2));
+    let scope = scope(&one);
+    let vault = format!("{GROUP}/providers/Microsoft.KeyVault/vaults/vg-test");
+    let (first, second) = (local.package("one"), local.package("two"));
+    // Its vault is made, and a person puts the secret in.
+    let put = async {
+        let body = json!({"properties": {"value": "hidden"}});
+        let id = format!("{vault}/secrets/key");
+        while local.to("PUT", &id, "2023-07-01", &body).await.is_none() {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    let staged = cloud.stage(&one, &first);
+    let (staged, ()) = tokio::join!(staged, put);
+    staged.unwrap();
+    cloud.promote(&scope, one.digest).await.unwrap();
+    cloud.stage(&two, &second).await.unwrap();
+    let broken = local.broken_package();
+    cloud.stage(&release(3, &[]), &broken).await.unwrap_err();
+    cloud.stage(&two, &second).await.unwrap();
+    cloud.promote(&scope, two.digest).await.unwrap();
+    cloud.prune(&scope).await.unwrap();
+    cloud
 }
 
 /// Who did what, what was logged, and a call.
@@ -156,7 +205,9 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     let adopted = past.operate().unwrap().adopt(&scope, &theirs).await;
     adopted.unwrap();
     cloud.prune(&scope).await.unwrap();
-    let seen = cloud.calls().keys().map(|it| (*it).to_owned()).collect();
+    let around = with_all_around(&local, &checker).await;
+    let seen = cloud.calls().into_iter().chain(around.calls());
+    let seen = seen.map(|(it, _)| it.to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);
     all_were_seen(&named, &seen, "the life of an Azure service");
     let asked = checker.asked();

@@ -97,6 +97,7 @@ impl Fixture {
                 ("DB".to_owned(), EnvValue::Secret("shop-db".to_owned())),
             ]),
             role: Some(ROLE.to_owned()),
+            azure: None,
         };
         let revision = Revision {
             reference: "main".to_owned(),

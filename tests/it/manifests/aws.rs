@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use verdigris::manifest::{
-    aws::{Architecture, AwsFunction, EventSource, Start, UrlAuth, differences},
+    aws::{Architecture, AwsFunction, EventSource, Start, UrlAuth},
+    differences::differences,
     fault::Fault,
 };
 
@@ -124,7 +125,7 @@ fn a_plan_tells_each_setting_that_differs() {
             .replace("reserved: 10", "reserved: 20")
             .replace("tracing: true", ""),
     );
-    let told = differences(Some(&old), Some(&new)).into_iter();
+    let told = differences("aws", Some(&old), Some(&new)).into_iter();
     let told: Vec<_> = told
         .map(|it| format!("{} {} to {}", it.path, it.from, it.to))
         .collect();

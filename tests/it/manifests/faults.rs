@@ -55,8 +55,8 @@ fn unknown_keys_name_the_near_one() {
 a.yaml:4:1: spec: `runtime` is missing
 a.yaml:5:3: spec.runtme: unknown key (help: did you mean `runtime`?)
 a.yaml:10:7: spec.functions.api.htp: unknown key (help: did you mean `http`?)
-a.yaml:11:7: spec.functions.api.azure: unknown key (help: both clouds get the same values here, but for what stands under a function's or service's `aws`)
-a.yaml:12:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, params)
+a.yaml:11:7: spec.functions.api.azure: unknown key (help: both clouds get the same values here, but for what stands under a service's `azure` and a function's or service's `aws`)
+a.yaml:12:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, azure, params)
 "#,
     );
 }
@@ -627,7 +627,7 @@ fn what_stands_elsewhere_is_told_with_the_rest() {
       - gate: smoek
 "#,
         r#"
-a.yaml:9:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, params)
+a.yaml:9:3: spec.colour: unknown key (help: known here: environments, runtime, source, build, functions, memory, timeout, env, dependsOn, rollout, drift, aws, azure, params)
 a.yaml:10:18: spec.environments[0]: no environment `prd` is defined (help: did you mean `prod`?)
 a.yaml:13:15: spec.rollout.gates[0].gate: no gate `smoek` is defined (help: none is defined in this repository)
 "#,

@@ -1,6 +1,7 @@
 //! Manifests as people write them, and what they are told.
 
 mod aws;
+mod azure;
 mod examples;
 mod faults;
 mod order;

@@ -88,6 +88,7 @@ async fn built(runtime: Runtime, file: &str, code: &str, handler: &str) -> Vec<u
             .collect(),
         source_tree: ObjectId::new("a".repeat(40)).unwrap(),
         environment: BTreeMap::new(),
+        host: serde_json::Map::new(),
     };
     let built = builder.build(&recipe, workspace).await.unwrap();
     std::fs::read(&built.packages[&CloudName::Aws].path).unwrap()

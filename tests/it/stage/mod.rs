@@ -21,6 +21,7 @@ use verdigris::{
     cloud::{SharedCloud, fake::FakeCloud},
     desired::{DesiredService, Release},
     manifest::{
+        azure::AzureShared,
         spec::{
             Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
             GateKind, GateStage, HttpGate, HttpRoute, HttpStep, Measure, Megabytes, PathPattern,
@@ -412,6 +413,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
         },
         depends_on: BTreeSet::new(),
         drift: DriftMode::Enforce.into(),
+        azure: None,
     };
     let id =
         |text: &str| ObjectId::new(CodeDigest::of(text.as_bytes()).hex()[..40].to_owned()).unwrap();
@@ -470,6 +472,7 @@ fn environment() -> Environment {
             location: "westeurope".to_owned(),
             plan: AzurePlan("EP1".to_owned()),
             prefix: "shop".to_owned(),
+            shared: AzureShared::default(),
         }),
         windows: Vec::new(),
     }

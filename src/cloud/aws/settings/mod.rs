@@ -263,6 +263,7 @@ mod tests {
             functions: BTreeMap::from([(name(), function)]),
             env: BTreeMap::new(),
             role: None,
+            azure: None,
         };
         Release {
             service: ServiceKey {

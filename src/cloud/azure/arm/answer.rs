@@ -28,6 +28,8 @@ pub(in crate::cloud::azure) struct Answer {
     pub(in crate::cloud::azure) retry_after: Option<Duration>,
     /// Where the outcome of what was started is told: `Azure-AsyncOperation`, else `Location`.
     pub(in crate::cloud::azure) follow: Option<String>,
+    /// The version that was answered, where the service tells it.
+    pub(in crate::cloud::azure) etag: Option<String>,
     pub(in crate::cloud::azure) body: Bytes,
 }
 
@@ -231,6 +233,7 @@ mod tests {
             status,
             retry_after: None,
             follow: None,
+            etag: None,
             body: Bytes::from(body.to_owned()),
         }
     }

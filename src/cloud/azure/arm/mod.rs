@@ -69,6 +69,8 @@ pub(super) struct Call<'a> {
     /// What people know the resource by.
     pub(super) resource: &'a str,
     pub(super) payload: Payload,
+    /// Writes over this version only.
+    pub(super) if_match: Option<String>,
     pub(super) deadline: Duration,
 }
 
@@ -157,6 +159,7 @@ impl Arm {
             origin: &self.endpoint,
             resource,
             payload: Payload::Nothing,
+            if_match: None,
             deadline: self.limits.call,
         }
     }
@@ -174,10 +177,15 @@ impl Arm {
 
     /// Sends, and tells a resource that is not there from every other refusal.
     pub(super) async fn find(&self, call: Call<'_>) -> Result<Option<Value>, CloudError> {
+        Ok(self.look(call).await?.map(|answer| answer.json()))
+    }
+
+    /// The same, with the headers of the answer.
+    pub(super) async fn look(&self, call: Call<'_>) -> Result<Option<Answer>, CloudError> {
         let (operation, resource) = (call.operation, call.resource);
         let answer = self.send(call).await?;
         if answer.is_success() {
-            return Ok(Some(answer.json()));
+            return Ok(Some(answer));
         }
         if answer.is_missing() {
             return Ok(None);

@@ -50,6 +50,9 @@ pub(super) fn request(call: &Call<'_>) -> Request {
     let mut request = Request::new(call.url.clone(), call.operation.method);
     request.insert_header(headers::ACCEPT, "application/json");
     request.insert_header("x-ms-client-request-id", own_id());
+    if let Some(version) = &call.if_match {
+        request.insert_header(headers::IF_MATCH, version.clone());
+    }
     match &call.payload {
         Payload::Nothing => {}
         Payload::Json(body) => {
@@ -81,6 +84,7 @@ pub(super) fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
     Answer {
         status,
         retry_after: finer.or_else(seconds),
+        etag: header("etag"),
         follow: header("azure-asyncoperation").or_else(|| header("location")),
         body,
     }

@@ -17,7 +17,7 @@ use super::{
     worker::{Start, StartError, Worker},
 };
 use crate::local::{
-    arm::model::HostKeys,
+    arm::{model::HostKeys, slots::rules::Rules},
     process::{LogRing, Stream},
 };
 
@@ -39,6 +39,7 @@ pub(in crate::local::arm) struct Parts {
     pub environment: BTreeMap<String, String>,
     pub running: bool,
     pub keys: HostKeys,
+    pub rules: Rules,
     pub limits: Limits,
     pub logs: Arc<LogRing>,
 }
@@ -49,6 +50,8 @@ pub(in crate::local::arm) struct App {
     worker: tokio::sync::Mutex<Running>,
     in_flight: watch::Sender<usize>,
     last_used: Mutex<Instant>,
+    /// Why it could not be started the last time.
+    fault: Mutex<Option<String>>,
 }
 
 enum Running {
@@ -76,6 +79,7 @@ impl App {
             worker: tokio::sync::Mutex::new(Running::Cold),
             in_flight: watch::Sender::new(0),
             last_used: Mutex::new(Instant::now()),
+            fault: Mutex::default(),
         })
     }
 
@@ -96,12 +100,21 @@ impl App {
             Running::Cold => {}
         }
         *running = Running::Cold;
-        let worker = self.start(package).await.inspect_err(|error| {
+        let started = self.start(package).await;
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) =
+            started.as_ref().err().map(ToString::to_string);
+        let worker = started.inspect_err(|error| {
             self.tell(&format!("the app could not be started: {error}"));
         })?;
         let worker = Arc::new(worker);
         *running = Running::Warm(Arc::clone(&worker));
         Ok(worker)
+    }
+
+    /// Why the app does not run; none where it does, or was not asked to yet.
+    pub(in crate::local::arm) fn fault(&self) -> Option<String> {
+        let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
+        fault.clone()
     }
 
     fn tell(&self, text: &str) {

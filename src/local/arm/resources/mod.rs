@@ -1,8 +1,11 @@
 //! The resources and what can be done to them, by the resource manager's operations.
 
+pub(super) mod components;
+pub(super) mod fronts;
 pub(super) mod functions;
 pub(super) mod groups;
 pub(super) mod insights;
+pub(super) mod places;
 pub(super) mod plans;
 pub(super) mod settings;
 pub(super) mod site_body;

@@ -203,6 +203,18 @@ pub(in crate::local::arm) fn put_account(
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let account = resource(call, call.account_id(), call.arg("account"))?;
+    let key = Key::of(&account.id);
+    let mut others = state.world.accounts.iter();
+    if others.any(|(other, known)| *other != key && known.name == account.name) {
+        return Err(ArmError::Coded {
+            status: StatusCode::CONFLICT,
+            code: "StorageAccountAlreadyTaken",
+            message: format!(
+                "The storage account named {} is already taken.",
+                account.name
+            ),
+        });
+    }
     let body = render_account(&account);
     state.world.accounts.insert(Key::of(&account.id), account);
     cloud.changed();
@@ -274,7 +286,11 @@ fn render_account(account: &Resource) -> Value {
 
 // === both ===
 
-fn resource(call: &Call, id: String, name: &str) -> Result<Resource, ArmError> {
+pub(in crate::local::arm) fn resource(
+    call: &Call,
+    id: String,
+    name: &str,
+) -> Result<Resource, ArmError> {
     let location = call.required("location")?.to_owned();
     let mut rest: Map<String, Value> = call.body.as_object().cloned().unwrap_or_default();
     for computed in ["id", "name", "type", "location", "tags"] {
@@ -289,7 +305,7 @@ fn resource(call: &Call, id: String, name: &str) -> Result<Resource, ArmError> {
     })
 }
 
-fn render(resource: &Resource, kind: &str) -> Value {
+pub(in crate::local::arm) fn render(resource: &Resource, kind: &str) -> Value {
     let Resource {
         id,
         name,

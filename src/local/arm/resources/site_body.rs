@@ -6,6 +6,7 @@ use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Key, LastSwap, PRODUCTION, Site, Slot},
     resources::plans,
+    trust::shown_identity,
 };
 
 pub(in crate::local::arm) fn render(
@@ -33,33 +34,24 @@ pub(in crate::local::arm) fn render(
         "properties": properties(cloud, state, site, slot),
     });
     if let Some(identity) = &slot.identity {
-        body["identity"] = with_principal(cloud, site, identity);
+        body["identity"] = shown_identity(identity, slot, &cloud.options.tenant);
     }
     body
-}
-
-fn with_principal(cloud: &Cloud, site: &Site, identity: &Value) -> Value {
-    let mut identity = identity.clone();
-    let of_system = identity["type"]
-        .as_str()
-        .is_some_and(|kind| kind.contains("SystemAssigned"));
-    if of_system {
-        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_URL, site.id.as_bytes());
-        identity["principalId"] = json!(id.to_string());
-        identity["tenantId"] = json!(cloud.options.tenant);
-    }
-    identity
 }
 
 fn properties(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
     let front = format!("127.0.0.1:{}", slot.front_port);
     let scm = format!("127.0.0.1:{}", slot.scm_port);
+    let mut names = vec![front.clone()];
+    names.extend(slot.domains.iter().cloned());
+    let mut enabled = names.clone();
+    enabled.push(scm.clone());
     let plan = state.world.plans.get(&Key::of(&slot.plan));
     let computed = json!({
         "name": site.name,
         "state": if slot.running { "Running" } else { "Stopped" },
-        "hostNames": [front],
-        "enabledHostNames": [front, scm],
+        "hostNames": names,
+        "enabledHostNames": enabled,
         "defaultHostName": front,
         "hostNameSslStates": [
             {"name": front, "sslState": "Disabled", "hostType": "Standard", "toUpdate": null},

@@ -1,6 +1,10 @@
 //! Function Apps and their slots.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use http::{Method, StatusCode};
 use serde_json::{Map, Value, json};
@@ -170,6 +174,8 @@ fn new_slot(cloud: &Cloud, call: &Call, location: String, plan: String) -> Slot 
         modified: now,
         last_swap: None,
         preview: None,
+        auth: Value::Null,
+        domains: BTreeSet::new(),
         content: Content::default(),
     }
 }

@@ -24,6 +24,10 @@ use crate::local::arm::{
     model::SlotKey,
     serve::Caller,
 };
+use crate::local::{
+    faults::{Faults, Verdict},
+    listen,
+};
 
 /// The largest input of a function that is set off by hand.
 const INPUT_MAX: usize = 1 << 20;
@@ -51,6 +55,16 @@ impl Doors {
         doors.values().cloned().collect()
     }
 
+    /// What the host in a slot says of itself.
+    pub(in crate::local::arm) fn host_status(&self, key: &SlotKey) -> Value {
+        let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let fault = doors.get(key).and_then(|app| app.fault());
+        match fault {
+            None => json!({"state": "Running", "errors": []}),
+            Some(fault) => json!({"state": "Error", "errors": [fault]}),
+        }
+    }
+
     /// Counted in under the lock, so that an app that gives way still waits for this request.
     fn enter(&self, key: &SlotKey) -> Option<InFlight> {
         let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
@@ -59,10 +73,12 @@ impl Doors {
 }
 
 /// The routes of one slot's own listener.
-pub(in crate::local::arm) fn router(doors: Arc<Doors>, key: SlotKey) -> Router {
+pub(in crate::local::arm) fn router(doors: Arc<Doors>, key: SlotKey, faults: Faults) -> Router {
     Router::new().fallback(answer).with_state(Front {
         doors,
+        operation: format!("front.{}", key.slot),
         key: Arc::new(key),
+        faults,
     })
 }
 
@@ -70,6 +86,27 @@ pub(in crate::local::arm) fn router(doors: Arc<Doors>, key: SlotKey) -> Router {
 struct Front {
     doors: Arc<Doors>,
     key: Arc<SlotKey>,
+    /// `front.production`: a rule of this name makes the slot's own address misbehave.
+    operation: String,
+    faults: Faults,
+}
+
+impl Front {
+    /// What a rule makes of a request; rules for everything mean the resource manager.
+    async fn fault(&self) -> Option<Response<Body>> {
+        let rules = self.faults.list();
+        if !rules.iter().any(|rule| rule.operation == self.operation) {
+            return None;
+        }
+        match self.faults.before(&self.operation).await {
+            Verdict::Proceed => None,
+            Verdict::Fail {
+                status, message, ..
+            } => Some(told(status, &message)),
+            Verdict::Throttle => Some(told(StatusCode::TOO_MANY_REQUESTS, "")),
+            Verdict::LoseReply => Some(listen::lost_reply()),
+        }
+    }
 }
 
 async fn answer(
@@ -77,6 +114,9 @@ async fn answer(
     Extension(caller): Extension<Caller>,
     request: Request<Body>,
 ) -> Response<Body> {
+    if let Some(fault) = front.fault().await {
+        return fault;
+    }
     let Some(entered) = front.doors.enter(&front.key) else {
         return told(StatusCode::NOT_FOUND, "This site does not exist.");
     };
@@ -87,18 +127,33 @@ async fn answer(
             "Error 403 - This web app is stopped.",
         );
     }
+    if let Some(answer) = app.parts.rules.answer(&request) {
+        return answer;
+    }
+    let origin = request.headers().get(header::ORIGIN).cloned();
+    let mut answer = served(entered, &app, request, caller).await;
+    app.parts.rules.sign(origin.as_ref(), &mut answer);
+    answer
+}
+
+async fn served(
+    entered: InFlight,
+    app: &App,
+    request: Request<Body>,
+    caller: Caller,
+) -> Response<Body> {
     if let Some(name) = request.uri().path().strip_prefix("/admin/") {
         let name = name.to_owned();
         return admin(entered, &name, request).await;
     }
     let routed = app.route(request.method().as_str(), request.uri().path());
     let Some(routed) = routed else {
-        return unrouted(&app, request.uri().path());
+        return unrouted(app, request.uri().path());
     };
-    if !key_fits(&app, routed.trigger.level, &request) {
+    if !key_fits(app, routed.trigger.level, &request) {
         return told(StatusCode::UNAUTHORIZED, "");
     }
-    let outcome = run(entered, &app, &routed, request, caller).await;
+    let outcome = run(entered, app, &routed, request, caller).await;
     outcome.unwrap_or_else(|error| failed(&error))
 }
 

@@ -12,7 +12,7 @@ use axum::{
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use subtle::ConstantTimeEq as _;
 
@@ -24,6 +24,9 @@ use crate::local::arm::{
     wire::answer::{ArmError, error_body},
 };
 use crate::local::{faults::Verdict, listen};
+
+/// The name of the one file that holds what a slot's code wrote.
+const LOG_FILE: &str = "local_default_docker.log";
 
 /// The largest package that is taken.
 const PACKAGE_MAX: usize = 1 << 30;
@@ -50,6 +53,8 @@ pub(in crate::local::arm) fn router(cloud: Arc<Cloud>, key: SlotKey) -> Router {
         .route("/api/deployments", get(history))
         .route("/api/deployments/{id}", get(one))
         .route("/api/settings", get(settings))
+        .route("/api/logs/docker", get(log_files))
+        .route("/api/vfs/LogFiles/{file}", get(log_file))
         .route_layer(middleware::from_fn_with_state(kudu.clone(), guard))
         .with_state(kudu)
 }
@@ -87,6 +92,10 @@ async fn guard(State(kudu): State<Kudu>, request: Request, next: Next) -> Respon
 }
 
 impl Kudu {
+    fn lines(&self) -> Vec<crate::local::process::LogLine> {
+        self.cloud.lines_of(&self.key)
+    }
+
     /// Any bearer token, since the resource manager takes any too; or the publishing password.
     fn admits(&self, headers: &HeaderMap) -> bool {
         let given = headers
@@ -218,6 +227,40 @@ async fn history(State(kudu): State<Kudu>) -> Response {
         .map(|deployment| render(&site.name, deployment, ""))
         .collect();
     Json(all).into_response()
+}
+
+/// One file with the output of the slot's code, and when it was written last.
+async fn log_files(
+    State(kudu): State<Kudu>,
+    Extension(caller): Extension<Caller>,
+    headers: HeaderMap,
+) -> Response {
+    let host = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .unwrap_or("127.0.0.1");
+    let lines = kudu.lines();
+    let size: usize = lines.iter().map(|line| line.text.len() + 1).sum();
+    Json(json!([{
+        "machineName": "local",
+        "lastUpdated": lines.last().map(|line| line.at.to_string()),
+        "size": size,
+        "href": format!("{}://{host}/api/vfs/LogFiles/{LOG_FILE}", caller.scheme.as_str()),
+        "path": format!("/home/LogFiles/{LOG_FILE}"),
+    }]))
+    .into_response()
+}
+
+async fn log_file(State(kudu): State<Kudu>, Path(file): Path<String>) -> Response {
+    if file != LOG_FILE {
+        return StatusCode::NOT_FOUND.into_response();
+    }
+    let lines = kudu.lines();
+    let text: String = lines
+        .iter()
+        .map(|line| format!("{}\n", line.text))
+        .collect();
+    text.into_response()
 }
 
 /// The settings as the code sees them: command lines wait here for a change to arrive.

@@ -3,4 +3,5 @@
 pub(super) mod deployment;
 pub(super) mod front;
 pub(super) mod kudu;
+pub(super) mod rules;
 pub(super) mod swap;

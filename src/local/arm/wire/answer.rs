@@ -42,6 +42,13 @@ pub(in crate::local::arm) enum ArmError {
     Throttled { retry_after_s: u64 },
     #[error("{0}")]
     Internal(String),
+    /// A refusal with a code of its service's own.
+    #[error("{message}")]
+    Coded {
+        status: StatusCode,
+        code: &'static str,
+        message: String,
+    },
 }
 
 // === impl Answer ===
@@ -147,6 +154,7 @@ impl ArmError {
             Self::Conflict(_) => StatusCode::CONFLICT,
             Self::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
             Self::Internal(_) => StatusCode::INTERNAL_SERVER_ERROR,
+            Self::Coded { status, .. } => *status,
         }
     }
 
@@ -161,6 +169,7 @@ impl ArmError {
             Self::Conflict(_) => "Conflict",
             Self::Throttled { .. } => "TooManyRequests",
             Self::Internal(_) => "InternalServerError",
+            Self::Coded { code, .. } => code,
         }
     }
 
@@ -187,7 +196,8 @@ impl ArmError {
             | Self::NoResource { .. }
             | Self::NoRoute { .. }
             | Self::Conflict(_)
-            | Self::Internal(_) => answer.header("x-ms-failure-cause", "gateway"),
+            | Self::Internal(_)
+            | Self::Coded { .. } => answer.header("x-ms-failure-cause", "gateway"),
         }
     }
 }

@@ -22,6 +22,8 @@ pub(in crate::local::arm) struct Call {
     pub query: BTreeMap<String, String>,
     /// What the route's pattern captured, as the caller wrote it.
     pub captured: BTreeMap<&'static str, String>,
+    /// The version that may be written over.
+    pub if_match: Option<String>,
     pub body: Value,
 }
 

@@ -98,6 +98,11 @@ async fn dispatch(
             .into_owned()
             .collect(),
         captured: found.captured,
+        if_match: head
+            .headers
+            .get(header::IF_MATCH)
+            .and_then(|version| version.to_str().ok())
+            .map(str::to_owned),
         body: read_body(body).await?,
         method: head.method,
     };

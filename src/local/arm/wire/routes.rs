@@ -7,8 +7,11 @@ use http::Method;
 use crate::local::arm::{
     catalogue,
     cloud::Cloud,
-    resources::{functions, groups, insights, plans, settings, sites, tags},
+    resources::{
+        components, fronts, functions, groups, insights, places, plans, settings, sites, tags,
+    },
     slots::{deployment, swap},
+    trust::{references, roles, vaults},
     wire::{
         activity,
         answer::{Answer, ArmError},
@@ -73,6 +76,15 @@ const PLAIN: &[Route] = &[
     route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}", "storage.get", plans::get_account),
     route("DELETE", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}", "storage.delete", plans::delete_account),
     route("POST", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}/listKeys", "storage.listkeys", plans::account_keys),
+    route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{vault}", "vaults.put", vaults::put),
+    route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{vault}", "vaults.get", vaults::get),
+    route("DELETE", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{vault}", "vaults.delete", vaults::delete),
+    route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{vault}/secrets/{secret}", "secrets.put", vaults::put_secret),
+    route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.KeyVault/vaults/{vault}/secrets/{secret}", "secrets.get", vaults::get_secret),
+    route("GET", "/subscriptions/{subscription}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{vault}", "vaults.deleted", vaults::get_deleted),
+    route("POST", "/subscriptions/{subscription}/providers/Microsoft.KeyVault/locations/{location}/deletedVaults/{vault}/purge", "vaults.purge", vaults::purge),
+    route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/components/{component}", "insights.put", components::put),
+    route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Insights/components/{component}", "insights.get", components::get),
     route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks.list", catalogue::stacks),
     route("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/geoRegions", "georegions.list", catalogue::geo_regions),
     route("POST", "/subscriptions/{subscription}/providers/Microsoft.Web/checknameavailability", "sites.checkname", sites::check_name),
@@ -107,6 +119,14 @@ const SITE: &[Route] = &[
     route("GET", "/config/web", "config.get", settings::get_web),
     route("PUT", "/config/web", "config.put", settings::put_web),
     route("PATCH", "/config/web", "config.patch", settings::patch_web),
+    route("PUT", "/config/authsettingsV2", "auth.put", places::put_auth),
+    route("GET", "/config/authsettingsV2", "auth.get", places::get_auth),
+    route("GET", "/config/authsettingsV2/list", "auth.get", places::get_auth),
+    route("GET", "/config/configreferences/appsettings", "references.list", references::list),
+    route("PUT", "/hostNameBindings/{hostname}", "hostnames.put", places::bind),
+    route("DELETE", "/hostNameBindings/{hostname}", "hostnames.delete", places::unbind),
+    route("GET", "/hostNameBindings", "hostnames.list", places::bindings),
+    route("GET", "/hostruntime/admin/host/status", "host.status", places::host_status),
     route("POST", "/config/publishingcredentials/list", "publishingcredentials.list", settings::credentials),
     route("POST", "/publishxml", "publishxml", settings::publish_profiles),
     route("GET", "/basicPublishingCredentialsPolicies/{policy}", "publishingpolicies.get", settings::policy),
@@ -140,6 +160,12 @@ pub(in crate::local::arm) struct Found {
 
 /// The operation that a method and a path ask for.
 pub(in crate::local::arm) fn find(method: &Method, path: &[String]) -> Option<Found> {
+    if let Some(found) = fronts_at(method, path) {
+        return Some(found);
+    }
+    if let Some(found) = roles_at(method, path) {
+        return Some(found);
+    }
     let (head, rest) = path.split_at_checked(SITE_SEGMENTS).unwrap_or((path, &[]));
     let Some(site) = fit(SITE_BEFORE, head) else {
         return pick(PLAIN, method, path);
@@ -159,6 +185,61 @@ pub(in crate::local::arm) fn find(method: &Method, path: &[String]) -> Option<Fo
         found.operation = slot_operation(found.operation);
     }
     Some(found)
+}
+
+/// API Management: a service, its APIs, and what is in each, all kept alike.
+fn fronts_at(method: &Method, path: &[String]) -> Option<Found> {
+    let provider = path.get(5)?;
+    if !provider.eq_ignore_ascii_case("Microsoft.ApiManagement") {
+        return None;
+    }
+    // Types and names in turn: an odd number of parts names a list.
+    let is_list = path.len() % 2 == 1;
+    let (operation, handler): (&'static str, Handler) = match (method.as_str(), is_list) {
+        ("GET", false) => ("api.get", fronts::get),
+        ("GET", true) => ("api.list", fronts::list),
+        ("PUT", false) => ("api.put", fronts::put),
+        ("DELETE", false) => ("api.delete", fronts::delete),
+        _ => return None,
+    };
+    let captured = BTreeMap::from([
+        ("subscription", path.get(1)?.clone()),
+        ("group", path.get(3)?.clone()),
+    ]);
+    Some(Found {
+        operation,
+        handler,
+        captured,
+    })
+}
+
+/// Roles are given on resources of any kind, whose ids stand before.
+fn roles_at(method: &Method, path: &[String]) -> Option<Found> {
+    let is = |at: usize, word: &str| path.get(at).is_some_and(|it| it.eq_ignore_ascii_case(word));
+    let at = (0..path.len())
+        .rev()
+        .find(|at| is(*at, "Microsoft.Authorization"))?;
+    let provider = at
+        .checked_sub(1)
+        .filter(|before| is(*before, "providers"))?;
+    if !is(at + 1, "roleAssignments") {
+        return None;
+    }
+    let scope = format!("/{}", path[..provider].join("/"));
+    let mut captured = BTreeMap::from([("scope", scope)]);
+    captured.extend(path.get(1).map(|id| ("subscription", id.clone())));
+    let handler: (&'static str, Handler) = match (method.as_str(), path.get(at + 2)) {
+        ("GET", None) => ("roles.list", roles::list),
+        ("PUT", Some(_)) => ("roles.put", roles::put),
+        ("DELETE", Some(_)) => ("roles.delete", roles::delete),
+        _ => return None,
+    };
+    captured.extend(path.get(at + 2).map(|name| ("assignment", name.clone())));
+    Some(Found {
+        operation: handler.0,
+        handler: handler.1,
+        captured,
+    })
 }
 
 fn pick(routes: &'static [Route], method: &Method, path: &[String]) -> Option<Found> {

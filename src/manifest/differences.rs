@@ -1,16 +1,20 @@
-//! What differs between two `aws:` blocks, for people.
+//! What differs between two blocks for one cloud, for people.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::AwsFunction;
+use serde::Serialize;
 
-/// What differs, in words: the path below `aws` and its two values as JSON, long ones cut.
-pub fn differences(old: Option<&AwsFunction>, new: Option<&AwsFunction>) -> Vec<Difference> {
+/// What differs, in words: the path below `root` and its two values as JSON, long ones cut.
+pub fn differences<T: Clone + Default + Serialize>(
+    root: &str,
+    old: Option<&T>,
+    new: Option<&T>,
+) -> Vec<Difference> {
     let [old, new] = [old, new].map(|side| {
         let mut leaves = BTreeMap::new();
         // Cannot fail: every key is a string and every value has a JSON form.
         let json = serde_json::to_value(side.cloned().unwrap_or_default()).unwrap_or_default();
-        flatten("aws", &json, &mut leaves);
+        flatten(root, &json, &mut leaves);
         leaves
     });
     let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();

@@ -1,0 +1,234 @@
+//! What a place has, as far as its release asks for it. Pure.
+
+use serde_json::Value;
+
+use super::{Duties, body::auth_body};
+use crate::{
+    cloud::azure::names::{Tags, tag},
+    manifest::azure::{AzureCors, Network, Scale},
+    name::CodeDigest,
+    observed::Fields,
+};
+
+/// A place as the cloud tells it.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(in crate::cloud::azure) struct Found {
+    /// `config/web`; not read where nothing in it is asked for.
+    pub(in crate::cloud::azure) web: Option<Value>,
+    /// `config/authsettingsV2`, likewise.
+    pub(in crate::cloud::azure) auth: Option<Value>,
+    pub(in crate::cloud::azure) identity: Value,
+    pub(in crate::cloud::azure) subnet: Option<String>,
+    pub(in crate::cloud::azure) host_names: Vec<String>,
+    /// The API in front of it is as asked for, or nobody asks for one.
+    pub(in crate::cloud::azure) has_front: bool,
+}
+
+impl Found {
+    /// What a site's own answer tells.
+    pub(in crate::cloud::azure) fn of_site(site: &Value) -> Self {
+        let properties = &site["properties"];
+        let names = properties["hostNames"].as_array().into_iter().flatten();
+        Self {
+            web: None,
+            auth: None,
+            has_front: true,
+            identity: site["identity"].clone(),
+            subnet: properties["virtualNetworkSubnetId"]
+                .as_str()
+                .map(str::to_owned),
+            host_names: names
+                .filter_map(Value::as_str)
+                .map(str::to_lowercase)
+                .collect(),
+        }
+    }
+
+    /// Who the app is: an id that roles are given to. Azure tells it some moments after it made the app.
+    pub(in crate::cloud::azure) fn principal(&self, duties: &Duties) -> Option<&str> {
+        let Some(identity) = &duties.identity else {
+            return self.identity["principalId"].as_str();
+        };
+        let all = self.identity["userAssignedIdentities"].as_object()?;
+        let own = all.iter().find(|(id, _)| id.eq_ignore_ascii_case(identity));
+        own?.1["principalId"].as_str()
+    }
+
+    fn has_identity(&self, duties: &Duties) -> bool {
+        let kind = self.identity["type"].as_str().unwrap_or_default();
+        let all = self.identity["userAssignedIdentities"].as_object();
+        match &duties.identity {
+            None => kind.contains("SystemAssigned"),
+            Some(id) => all.is_some_and(|all| all.keys().any(|it| it.eq_ignore_ascii_case(id))),
+        }
+    }
+}
+
+impl Duties {
+    /// Whether `config/web` says anything that is asked for.
+    pub(in crate::cloud::azure) fn concerns_web(&self) -> bool {
+        self.cors.is_some() || self.network.is_some() || self.scale.is_some()
+    }
+
+    /// The fields of a place that has everything.
+    pub(in crate::cloud::azure) fn fields(&self) -> Fields {
+        self.told(|_, wanted| wanted.unwrap_or_default())
+    }
+
+    /// The fields of a place as it was found: those that the release asks for, and one more where the place has what another asked for.
+    pub(in crate::cloud::azure) fn fields_of(&self, found: &Found, tags: &Tags) -> Fields {
+        let web = found.web.as_ref().map(|web| &web["properties"]);
+        let mut fields = self.told(|field, wanted| {
+            let is = |is_so: bool| match is_so {
+                true => wanted.clone().unwrap_or_default(),
+                false => "otherwise".to_owned(),
+            };
+            match field {
+                Field::Identity => is(found.has_identity(self)),
+                Field::Cors => web.map_or_else(String::new, |web| cors_text(&cors_of(web))),
+                Field::Network => network_text(found.subnet.as_deref(), web),
+                Field::Scale(part) => web.map_or_else(String::new, |web| scale_of(web, part)),
+                Field::Auth => is(self.has_auth(found)),
+                Field::Api => is(found.has_front),
+                Field::Tag(name) => tag(tags, name)
+                    .cloned()
+                    .unwrap_or_else(|| "missing".to_owned()),
+                Field::Domain(name) => match found.host_names.iter().any(|it| it == name) {
+                    true => wanted.unwrap_or_default(),
+                    false => "not bound".to_owned(),
+                },
+            }
+        });
+        if !self.is_given(tags) {
+            fields.insert("app".to_owned(), "as another release asked for".to_owned());
+        }
+        fields
+    }
+
+    fn has_auth(&self, found: &Found) -> bool {
+        let wanted = auth_body(self.auth.as_ref());
+        let has = |found: &Value| covers(&found["properties"], &wanted["properties"]);
+        found.auth.as_ref().is_some_and(has)
+    }
+
+    fn told(&self, value: impl Fn(&Field<'_>, Option<String>) -> String) -> Fields {
+        let mut fields = Fields::new();
+        let mut tell = |path: &str, field: &Field<'_>, wanted: String| {
+            fields.insert(format!("app.{path}"), value(field, Some(wanted)));
+        };
+        if let Some(identity) = &self.identity {
+            tell("identity", &Field::Identity, identity.clone());
+        }
+        if let Some(cors) = &self.cors {
+            tell("cors", &Field::Cors, cors_text(cors));
+        }
+        if let Some(Network { subnet, route_all }) = &self.network {
+            let text = format!("{}{}", subnet.to_lowercase(), all(*route_all));
+            tell("network", &Field::Network, text);
+        }
+        let Scale { most, ready, warm } = self.scale.unwrap_or_default();
+        for (name, part, number) in [
+            ("most", "functionAppScaleLimit", most),
+            ("ready", "minimumElasticInstanceCount", ready),
+            ("warm", "preWarmedInstanceCount", warm),
+        ] {
+            if let Some(number) = number {
+                tell(
+                    &format!("scale.{name}"),
+                    &Field::Scale(part),
+                    number.to_string(),
+                );
+            }
+        }
+        if let Some(auth) = &self.auth {
+            let text = auth_body(Some(auth)).to_string();
+            let digest = CodeDigest::of(text.as_bytes()).short();
+            tell("auth", &Field::Auth, digest);
+        }
+        if let Some(api) = &self.api {
+            tell("api", &Field::Api, api.front.path.clone());
+        }
+        for (name, text) in &self.tags {
+            tell(&format!("tag.{name}"), &Field::Tag(name), text.clone());
+        }
+        for name in &self.domains {
+            tell(
+                &format!("domain.{name}"),
+                &Field::Domain(name),
+                "bound".to_owned(),
+            );
+        }
+        fields
+    }
+}
+
+/// One thing that a place has.
+enum Field<'a> {
+    Identity,
+    Cors,
+    Network,
+    Scale(&'a str),
+    Auth,
+    Api,
+    Tag(&'a str),
+    Domain(&'a str),
+}
+
+fn cors_of(web: &Value) -> AzureCors {
+    let cors = &web["cors"];
+    let origins = cors["allowedOrigins"].as_array().into_iter().flatten();
+    AzureCors {
+        origins: origins
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect(),
+        credentials: cors["supportCredentials"].as_bool().unwrap_or_default(),
+    }
+}
+
+fn cors_text(cors: &AzureCors) -> String {
+    let origins: Vec<&str> = cors.origins.iter().map(String::as_str).collect();
+    let credentials = match cors.credentials {
+        true => " with credentials",
+        false => "",
+    };
+    format!("{}{credentials}", origins.join(","))
+}
+
+fn all(route_all: bool) -> &'static str {
+    match route_all {
+        true => " for all requests",
+        false => "",
+    }
+}
+
+fn network_text(subnet: Option<&str>, web: Option<&Value>) -> String {
+    let route_all = web.and_then(|web| web["vnetRouteAllEnabled"].as_bool());
+    let Some(subnet) = subnet else {
+        return "none".to_owned();
+    };
+    format!(
+        "{}{}",
+        subnet.to_lowercase(),
+        all(route_all.unwrap_or_default())
+    )
+}
+
+fn scale_of(web: &Value, part: &str) -> String {
+    match web[part].as_u64() {
+        Some(number) => number.to_string(),
+        None => "unsaid".to_owned(),
+    }
+}
+
+/// Whether everything that is wanted is there; the cloud adds more by itself.
+fn covers(found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            let empty = wanted.as_array().is_some_and(Vec::is_empty);
+            found.get(key).map_or(empty, |found| covers(found, wanted))
+        }),
+        (Value::Null, Value::Array(wanted)) => wanted.is_empty(),
+        (found, wanted) => found == wanted,
+    }
+}

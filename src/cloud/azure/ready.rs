@@ -1,0 +1,322 @@
+//! Waits until a slot answers as its release; and where it does not, says why: what the platform lists, which secrets it does not get,
+//! what the host says of itself, and what the program said last.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tokio::time::{Instant, sleep};
+
+use super::{
+    AzureCloud,
+    arm::{chain_of, operation, pause, quote},
+    deploy::unhealthy,
+    names::GREEN,
+    observe::SlotView,
+    settings,
+};
+use crate::{
+    cloud::CloudError,
+    desired::Release,
+    manifest::{azure::Unauthenticated, spec::HttpRoute},
+    name::{ReleaseDigest, Slot},
+};
+
+/// The header by which a package says which release answers.
+const RELEASE_HEADER: &str = "x-verdigris-release";
+
+/// References that are as they should be, or not yet asked for.
+const REFERENCE_GOOD: [&str; 2] = ["Resolved", "Initialized"];
+
+/// Lines of a program's output that are told.
+const LOG_LINES: usize = 8;
+
+// === impl AzureCloud ===
+
+impl AzureCloud {
+    /// Green has the functions of the release, its secrets, and its host answers.
+    ///
+    /// # Errors
+    ///
+    /// [`CloudError::Unhealthy`] with what was missing at last, and what host and program say about it.
+    pub(super) async fn until_green_answers(
+        &self,
+        release: &Release,
+        green: &SlotView,
+    ) -> Result<(), CloudError> {
+        let app = self.names.app(&release.service.service);
+        let end = Instant::now() + self.arm.limits.start;
+        let mut looks = 0;
+        loop {
+            let Some(reason) = self.lack(&app, release, green).await? else {
+                return Ok(());
+            };
+            if Instant::now() >= end {
+                let bound = self.arm.limits.start.as_secs();
+                let why = self.why(&app, green).await;
+                return Err(unhealthy(format!("after {bound}s {reason}{why}")));
+            }
+            sleep(pause(looks)).await;
+            looks += 1;
+        }
+    }
+
+    /// The first thing that green does not have yet.
+    async fn lack(
+        &self,
+        app: &str,
+        release: &Release,
+        green: &SlotView,
+    ) -> Result<Option<String>, CloudError> {
+        if let Some(reason) = self.missing_functions(app, release).await? {
+            return Ok(Some(reason));
+        }
+        if settings::has_secrets(&self.names, release)
+            && let Some(reason) = self.missing_secret(app).await?
+        {
+            return Ok(Some(reason));
+        }
+        Ok(self.silence(green, release).await)
+    }
+
+    /// Blue answers again after a swap, and not as another release: a swap has been seen to be followed by 503 for some seconds.
+    ///
+    /// # Errors
+    ///
+    /// [`CloudError::Unhealthy`] where it does not in the time that a start may take.
+    pub(super) async fn until_blue_answers(
+        &self,
+        blue: &SlotView,
+        release: ReleaseDigest,
+    ) -> Result<(), CloudError> {
+        let end = Instant::now() + self.arm.limits.start;
+        let mut looks = 0;
+        while let Some(reason) = self.refusal_of(blue, release).await {
+            if looks == 0 {
+                tracing::warn!(slot = %blue.id, %reason, "blue does not answer after its swap");
+            }
+            if Instant::now() >= end {
+                let bound = self.arm.limits.start.as_secs();
+                return Err(unhealthy(format!(
+                    "blue does not answer {bound}s after its swap: {reason}"
+                )));
+            }
+            sleep(pause(looks)).await;
+            looks += 1;
+        }
+        Ok(())
+    }
+
+    /// What a slot's own address says that a release which serves would not.
+    async fn refusal_of(&self, slot: &SlotView, release: ReleaseDigest) -> Option<String> {
+        let url = slot.host.clone()?;
+        let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
+        let answer = match asked.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Some(format!("{url}: {}", chain_of(&error))),
+        };
+        let status = answer.status().as_u16();
+        match answer.headers().get(RELEASE_HEADER) {
+            Some(answering) if *answering == *release.to_string() => None,
+            Some(_) => Some(format!("{url} is still answered by another release")),
+            None if matches!(status, 502..=504) => Some(format!("{url} answers {status}")),
+            None => None,
+        }
+    }
+
+    /// How the functions that green lists differ from those of the release.
+    async fn missing_functions(
+        &self,
+        app: &str,
+        release: &Release,
+    ) -> Result<Option<String>, CloudError> {
+        let part = "/functions";
+        let listed = match self
+            .list(operation::FUNCTIONS_LIST, app, Slot::Green, part)
+            .await
+        {
+            Ok(listed) => listed,
+            // A host that restarts cannot say.
+            Err(CloudError::Unreachable { message, .. }) => {
+                return Ok(Some(format!(
+                    "slot `{GREEN}` does not list its functions: {message}"
+                )));
+            }
+            Err(error) => return Err(error),
+        };
+        let found: BTreeSet<&str> = listed
+            .iter()
+            .filter_map(|function| function["name"].as_str()?.rsplit('/').next())
+            .collect();
+        let triggers = settings::triggers(release);
+        let wanted: BTreeSet<&str> = triggers.keys().map(String::as_str).collect();
+        if found == wanted {
+            return Ok(None);
+        }
+        let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+        Ok(Some(format!(
+            "slot `{GREEN}` lists the functions [{}] and not [{}]",
+            list(found),
+            list(wanted)
+        )))
+    }
+
+    /// A secret that the platform does not get out of the vault.
+    async fn missing_secret(&self, app: &str) -> Result<Option<String>, CloudError> {
+        let part = "/config/configreferences/appsettings";
+        let listed = match self
+            .list(operation::REFERENCES_LIST, app, Slot::Green, part)
+            .await
+        {
+            Ok(listed) => listed,
+            Err(CloudError::Unreachable { message, .. }) => {
+                return Ok(Some(format!(
+                    "slot `{GREEN}` does not tell its secrets: {message}"
+                )));
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(listed.iter().find_map(unresolved))
+    }
+
+    /// What host and program say of themselves, as far as they can be asked.
+    async fn why(&self, app: &str, green: &SlotView) -> String {
+        let (host, log) = tokio::join!(self.host_errors(app), self.last_lines(app, green));
+        let told = |what: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
+            Some(text) => format!("; {what}: {text}"),
+            None => String::new(),
+        };
+        format!(
+            "{}{}",
+            told("the host says", host),
+            told("its log ends", log)
+        )
+    }
+
+    /// The host's own word: its state where it does not run, and its errors.
+    async fn host_errors(&self, app: &str) -> Option<String> {
+        let part = "/hostruntime/admin/host/status";
+        let status = self
+            .get(operation::HOST_STATUS, app, Slot::Green, part)
+            .await
+            .ok()??;
+        let state = status["state"].as_str().filter(|state| *state != "Running");
+        let errors = status["errors"].as_array().into_iter().flatten();
+        let errors = errors.filter_map(Value::as_str);
+        let told: Vec<&str> = state.into_iter().chain(errors).collect();
+        Some(quote(&told.join(": ")))
+    }
+
+    /// The end of what the program wrote, by the deployment service.
+    async fn last_lines(&self, app: &str, green: &SlotView) -> Option<String> {
+        let scm = green.scm.as_ref()?;
+        let call = self
+            .scm_call(operation::LOGS_LIST, scm, "/api/logs/docker", app)
+            .ok()?;
+        let files = self.arm.ask(call).await.ok()?.json();
+        let files = files.as_array()?.iter();
+        // Names end with `default_docker.log` for the program, `docker.log` for the platform around it.
+        let newest = files.max_by_key(|file| {
+            let path = file["path"].as_str().unwrap_or_default();
+            let written = file["lastUpdated"].as_str().unwrap_or_default().to_owned();
+            (path.contains("default_docker"), written)
+        })?;
+        let address = url::Url::parse(newest["href"].as_str()?).ok()?;
+        // Behind a gateway the service may name itself otherwise: the host that the site named is the one to ask.
+        let call = self
+            .scm_call(operation::LOGS_GET, scm, address.path(), app)
+            .ok()?;
+        let body = self.arm.ask(call).await.ok()?.body;
+        let text = String::from_utf8_lossy(&body);
+        let lines: Vec<&str> = text
+            .lines()
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
+        Some(quote(&last.join(" | ")))
+    }
+
+    /// Why a slot gives no answer of the release's own. An answer of the release counts whatever its status; one that names no release
+    /// is the platform's. Where no function answers GET, nothing of ours can be asked without effect, and the platform's word counts.
+    async fn silence(&self, slot: &SlotView, release: &Release) -> Option<String> {
+        let Some(host) = &slot.host else {
+            return Some(format!("slot `{}` has no host name", slot.slot));
+        };
+        let mut url = host.clone();
+        let probe = probe(release);
+        url.set_path(probe.as_deref().unwrap_or("/"));
+        let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
+        let mut answer = match asked.send().await {
+            Ok(answer) => answer,
+            Err(error) => return Some(format!("{url}: {}", chain_of(&error))),
+        };
+        let status = answer.status().as_u16();
+        let wanted = release.digest.to_string();
+        match answer.headers().get(RELEASE_HEADER) {
+            Some(answering) if *answering == *wanted => None,
+            Some(_) => Some(format!("{url} is still answered by another release")),
+            None if probe.is_none() && !matches!(status, 502..=504) => None,
+            // The platform asks for a token before anything of ours is asked.
+            None if status == 401 && asks_for_tokens(release) => None,
+            None => {
+                let start = answer.chunk().await.ok().flatten().unwrap_or_default();
+                let text = String::from_utf8_lossy(&start).into_owned();
+                let whose = "which names no release and so is the platform's";
+                Some(format!("{url} answers {status}, {whose}: {}", quote(&text)))
+            }
+        }
+    }
+}
+
+/// The path of a function that answers GET, with a word for each of its parameters.
+fn probe(release: &Release) -> Option<String> {
+    let functions = release.content.functions.values();
+    let mut routes = functions.filter_map(|function| function.http.as_ref());
+    let answers_get = |route: &&HttpRoute| {
+        route.methods.is_empty() || route.methods.iter().any(|method| method == "GET")
+    };
+    let route = routes.find(answers_get)?;
+    let word = |part| match part {
+        part if str::starts_with(part, "{") => "verdigris-probe",
+        part => part,
+    };
+    let words: Vec<_> = route.path.0.split('/').map(word).collect();
+    Some(words.join("/"))
+}
+
+/// Whether the platform itself refuses who brings no token.
+fn asks_for_tokens(release: &Release) -> bool {
+    let app = release.content.azure.as_deref();
+    let auth = app.and_then(|app| app.auth.as_ref());
+    auth.is_some_and(|auth| match auth.unauthenticated {
+        Unauthenticated::Refuse => true,
+        Unauthenticated::Allow => false,
+    })
+}
+
+/// What is told of a reference that does not lead to its secret.
+fn unresolved(reference: &Value) -> Option<String> {
+    let properties = &reference["properties"];
+    let status = properties["status"].as_str()?;
+    if REFERENCE_GOOD.contains(&status) {
+        return None;
+    }
+    let text = |name: &str| properties[name].as_str().unwrap_or("?");
+    let name = reference["name"].as_str().unwrap_or("?");
+    let name = name.rsplit('/').next().unwrap_or(name);
+    let (vault, secret) = (text("vaultName"), text("secretName"));
+    let way_out = match status {
+        "SecretNotFound" | "SecretVersionNotFound" => {
+            format!("`az keyvault secret set --vault-name {vault} --name {secret} --value …`")
+        }
+        "AccessToKeyVaultDenied" | "MSINotEnabled" => {
+            "its identity needs the role `Key Vault Secrets User` on the vault".to_owned()
+        }
+        "VaultNotFound" => {
+            "make the vault, or name another by `vault` of the environment's `azure`".to_owned()
+        }
+        _ => quote(properties["details"].as_str().unwrap_or_default()),
+    };
+    Some(format!(
+        "setting `{name}` does not get secret `{secret}` of vault `{vault}` ({status}): {way_out}"
+    ))
+}

@@ -1,0 +1,92 @@
+//! Settings in a form that can be compared, and the seal that tells whether somebody changed them. Pure.
+
+use super::{
+    CODE, DUTIES, FIXED, FUNCTIONS, RELEASE, REVISION, SETTINGS, STORAGE_START, Settings, Trigger,
+    disabled, is_platform, marks,
+};
+use crate::{
+    cloud::azure::duties::Duties,
+    name::{CodeDigest, Slot},
+    observed::Fields,
+};
+
+/// The field of [`SETTINGS`].
+const SEAL: &str = "seal";
+
+/// A digest of a slot's comparable form, the same on either slot. The seal itself is no part of it.
+pub(super) fn seal(settings: &Settings, slot: Slot) -> String {
+    let fields = fields(settings, slot);
+    let lines = fields.iter().filter(|(path, _)| *path != SEAL);
+    let lines = lines.map(|(path, value)| format!("{path}={value}\n"));
+    CodeDigest::of(lines.collect::<String>().as_bytes()).to_string()
+}
+
+/// Whether a slot still has all that it was given with its release, and nothing beside it.
+pub(in crate::cloud::azure) fn is_sealed(settings: &Settings, slot: Slot) -> bool {
+    settings.get(SETTINGS) == Some(&seal(settings, slot))
+}
+
+/// Whether two sets of settings ask for the same; the commit that asked first does not matter.
+pub(in crate::cloud::azure) fn is_same(one: &Settings, other: &Settings) -> bool {
+    let matters = |name: &&String| name.as_str() != REVISION;
+    let names = one.keys().chain(other.keys()).filter(matters);
+    let mut differing = names.filter(|name| one.get(*name) != other.get(*name));
+    differing.next().is_none()
+}
+
+/// A slot's settings in comparable form. What the platform adds by itself is left out; what a person added is not.
+pub(in crate::cloud::azure) fn fields(settings: &Settings, slot: Slot) -> Fields {
+    let mut fields = Fields::new();
+    let (triggers, duties) = match marks(settings) {
+        Some(marks) => (marks.triggers, marks.duties),
+        None => Default::default(),
+    };
+    for (name, value) in settings {
+        if let Some((path, value)) = field(name, value, &duties) {
+            fields.insert(path, value);
+        }
+    }
+    for name in duties.sticky.keys() {
+        let wanted = duties.sticky_on(slot);
+        let place = match settings.get(name) == wanted.get(name) {
+            true => "as asked for on its slot",
+            false => "otherwise than asked for on its slot",
+        };
+        fields.insert(format!("sticky.{name}"), place.to_owned());
+    }
+    for (folder, trigger) in triggers {
+        let is_off = settings.get(&disabled(&folder)).is_some_and(|value| {
+            matches!(value.as_str(), "1") || value.eq_ignore_ascii_case("true")
+        });
+        let place = place(trigger, slot, is_off);
+        fields.insert(format!("{folder}.{}", trigger.word()), place.to_owned());
+    }
+    fields
+}
+
+fn field(name: &str, value: &str, duties: &Duties) -> Option<(String, String)> {
+    let digest = || CodeDigest::of(value.as_bytes()).short();
+    let is_ours = name.starts_with(STORAGE_START) || FIXED.iter().any(|(fixed, _)| *fixed == name);
+    match name {
+        RELEASE | REVISION => None,
+        CODE => Some(("package".to_owned(), value.to_owned())),
+        FUNCTIONS => Some(("functions".to_owned(), value.to_owned())),
+        SETTINGS => Some((SEAL.to_owned(), value.to_owned())),
+        DUTIES => Some(("duties".to_owned(), digest())),
+        _ if duties.sticky.contains_key(name) => None,
+        _ if duties.set.contains(name) => Some((format!("setting.{name}"), digest())),
+        _ if is_ours => Some((format!("setting.{name}"), value.to_owned())),
+        _ if is_platform(name) => None,
+        _ => Some((format!("env.{name}"), digest())),
+    }
+}
+
+/// Where a function runs, as far as one slot can tell. In order, both slots tell the same.
+fn place(trigger: Trigger, slot: Slot, is_off: bool) -> &'static str {
+    match (trigger.is_exclusive(), slot, is_off) {
+        (true, Slot::Blue, false) | (true, Slot::Green, true) => "on blue only",
+        (true, Slot::Green, false) => "on green too",
+        (false, Slot::Blue | Slot::Green, false) => "on both slots",
+        (true, Slot::Blue, true) | (false, Slot::Blue | Slot::Green, true) => "switched off",
+    }
+}
