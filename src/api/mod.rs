@@ -27,7 +27,7 @@ use tokio_util::sync::CancellationToken;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use self::{
-    act::{adopt, hooks, talk, tokens::Tokens},
+    act::{adopt, destroy, hooks, talk, tokens::Tokens},
     door::Doors,
     read::{events, fleet, services, stream},
 };
@@ -94,6 +94,10 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
         (
             "/api/v1/services/{environment}/{name}/adopt",
             get(adopt::look).post(adopt::adopt),
+        ),
+        (
+            "/api/v1/services/{environment}/{name}/destroy",
+            get(destroy::look).post(destroy::destroy),
         ),
         ("/api/v1/rollouts", get(fleet::rollouts)),
         ("/api/v1/plan", get(fleet::plan)),

@@ -10,7 +10,7 @@ use utoipa::{
 };
 
 use super::{
-    act::{self, adopt, hooks, talk},
+    act::{self, adopt, destroy, hooks, talk},
     metrics,
     read::{events, fleet, services, stream},
 };
@@ -52,6 +52,8 @@ use super::{
         act::reconcile_all,
         adopt::look,
         adopt::adopt,
+        destroy::look,
+        destroy::destroy,
         talk::logs,
         talk::invoke,
         hooks::hook,

@@ -33,6 +33,8 @@ pub enum Alarm {
     },
     #[error("refused to prune {target}: git still names the service, or was not read")]
     StillWanted { target: CloudName },
+    #[error("refused an order for a service that {by} had destroyed: {order}")]
+    Destroyed { by: String, order: String },
     #[error("refused to prune {target}: {absent} of {known} services would go")]
     PrunesTooMuch {
         target: CloudName,
@@ -83,6 +85,7 @@ pub fn check(
     around: &Around,
     share: usize,
 ) -> Result<(), Alarm> {
+    nothing_for_the_destroyed(order, state)?;
     match order {
         Order::Build { release } => standing::is_current(state, *release),
         Order::Measure { .. } => match &state.rollout {
@@ -132,7 +135,28 @@ pub fn check(
                 release: *release,
             })
         }
+        Order::Prune { target } if state.memory.destroyed.is_some() => is_seen(state, *target),
         Order::Prune { target } => may_prune(state, *target, around.fleet, share),
+    }
+}
+
+/// What a person had destroyed is taken away, and nothing else is done with it.
+fn nothing_for_the_destroyed(order: &Order, state: &ServiceState) -> Result<(), Alarm> {
+    match (&state.memory.destroyed, order) {
+        (None, _) | (Some(_), Order::Prune { .. }) => Ok(()),
+        (
+            Some(destroyed),
+            Order::Build { .. }
+            | Order::Stage { .. }
+            | Order::Measure { .. }
+            | Order::Shift { .. }
+            | Order::Promote { .. }
+            | Order::Retract { .. }
+            | Order::Repair { .. },
+        ) => Err(Alarm::Destroyed {
+            by: destroyed.actor.username.clone(),
+            order: order.to_string(),
+        }),
     }
 }
 
@@ -316,6 +340,12 @@ fn is_ours(state: &ServiceState, target: CloudName) -> Result<(), Alarm> {
     }
 }
 
+fn is_seen(state: &ServiceState, target: CloudName) -> Result<(), Alarm> {
+    let live = state.live.get(&target);
+    let seen = live.and_then(|live| live.seen.as_ref());
+    seen.map(|_| ()).ok_or(Alarm::Unseen { target })
+}
+
 fn may_prune(
     state: &ServiceState,
     target: CloudName,
@@ -326,13 +356,7 @@ fn may_prune(
     if !matches!(state.ask, Ask::Absent) {
         return Err(Alarm::StillWanted { target });
     }
-    if state
-        .live
-        .get(&target)
-        .is_none_or(|live| live.seen.is_none())
-    {
-        return Err(Alarm::Unseen { target });
-    }
+    is_seen(state, target)?;
     if absent * 100 > known * share {
         return Err(Alarm::PrunesTooMuch {
             target,

@@ -8,6 +8,7 @@ pub mod act;
 pub mod apply;
 pub mod around;
 pub mod bound;
+pub mod destruction;
 pub mod preview;
 pub mod reason;
 pub mod repairs;

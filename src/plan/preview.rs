@@ -63,7 +63,7 @@ pub fn preview(
         notes: Vec::new(),
         waiting: Vec::new(),
     };
-    let mut state = state.clone();
+    let mut state = without_what_ends(state);
     // Two notes at most come before something that is done or waited for: what is learnt, and a pin that is let go.
     for _ in 0..4 {
         match step(&state, around, policy, now) {
@@ -75,6 +75,7 @@ pub fn preview(
                 | Note::StopRepairs { .. }
                 | Note::ForgetRepairs { .. }
                 | Note::Clear { .. }
+                | Note::Gone
                 | Note::Redo { .. }),
             ) => {
                 super::apply::note(&mut state, note, now);
@@ -104,9 +105,8 @@ pub fn preview(
             }
             Step::Move(_) | Step::Together(_) => {
                 if let Some(active) = state.active() {
-                    let (release, trigger, actor) =
-                        (active.release, active.trigger, active.actor.clone());
-                    rollout(&mut plan, &state, release, trigger, &actor);
+                    let (release, trigger) = (active.release, active.trigger);
+                    rollout(&mut plan, &state, release, trigger, &active.actor);
                 }
             }
             Step::Wait(waiting) => plan.waiting = waiting.on,
@@ -119,6 +119,15 @@ pub fn preview(
     }
     plan.hash = hash(&state, &plan);
     plan
+}
+
+/// A destruction ends whatever is under way before it does anything.
+fn without_what_ends(state: &ServiceState) -> ServiceState {
+    let mut state = state.clone();
+    if state.memory.destroyed.is_some() {
+        state.rollout = None;
+    }
+    state
 }
 
 /// Of the rollout that is under way; else of the one that would begin.

@@ -118,6 +118,8 @@ impl Surroundings {
         let mut mates = pact(known);
         known.facts = Some(facts);
         mates.extend(pact(known));
+        // Those that it had to do with until now, too.
+        mates.extend(self.lookers(key));
         self.tie(key);
         mates.extend(self.lookers(key));
         mates

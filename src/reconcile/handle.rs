@@ -16,6 +16,7 @@ use crate::{
     name::{Actor, CodeDigest, ServiceKey},
     plan::{
         act::{self, Action, Refused},
+        destruction::{Destruction, destruction},
         preview::{ServicePlan, preview},
         state::{EventRecord, HistoryEntry, ServiceState},
         step::Fleets,
@@ -183,6 +184,14 @@ impl Handle {
         ))
     }
 
+    /// What the destruction of a service would take away.
+    pub async fn destruction(&self, key: &ServiceKey) -> Option<Destruction> {
+        let entry = self.shared.entry(key)?;
+        let entry = entry.lock().await;
+        let around = lock(&self.shared.around).of(&entry.state);
+        Some(destruction(&entry.state, &around))
+    }
+
     /// The packages that any release names which could be deployed again.
     pub async fn packages(&self) -> BTreeSet<CodeDigest> {
         let mut packages = BTreeSet::new();
@@ -240,6 +249,9 @@ impl Handle {
             let message = entry.stalled.clone().unwrap_or_default();
             return Err(ActError::Stalled(key.clone(), message));
         }
+        if let Action::Destroy { .. } = action {
+            self.nothing_depends_on(key, &entry.state)?;
+        }
         points::part(key, Part::Act);
         let writes = act::act(&mut entry.state, action, actor, self.shared.clock.now())?;
         entry.unsaved.extend(writes);
@@ -248,6 +260,25 @@ impl Handle {
         drop(entry);
         self.shared.wake(key.clone());
         Ok(saved?)
+    }
+
+    /// What others need is not destroyed under them.
+    fn nothing_depends_on(&self, key: &ServiceKey, state: &ServiceState) -> Result<(), Refused> {
+        let around = lock(&self.shared.around).of(state);
+        let stays = |other: &&ServiceKey| {
+            let report = self.report(other);
+            report.is_some_and(|it| it.status.destruction.is_none())
+        };
+        match around.dependants.iter().find(stays) {
+            None => Ok(()),
+            Some(other) => Err(Refused {
+                action: "destroy",
+                service: key.to_string(),
+                message: format!(
+                    "{other} depends on it: destroy that first, or take it out of its `dependsOn`"
+                ),
+            }),
+        }
     }
 
     /// Writes and tells an event that belongs to no service.

@@ -30,7 +30,7 @@ pub enum Phase {
     Live,
     /// Ended before any promotion: blue was never touched.
     Rejected { why: Why },
-    /// Ended before any promotion, because a newer release was asked for.
+    /// Ended because something else was asked for: before any promotion by a newer release, at any time by the destruction of the service.
     Superseded { by: Option<ReleaseDigest> },
     /// Targets that moved go back.
     RollingBack { why: Why },
@@ -115,6 +115,8 @@ pub enum Event {
     Superseded {
         by: Option<ReleaseDigest>,
     },
+    /// The service is to go; there is nothing to go back to.
+    Destroyed,
     /// Stop after blue may have moved.
     Failed(Why),
     /// Green lost the release, blue is everywhere as before, and it is to be staged once more.
@@ -170,6 +172,7 @@ impl Phase {
             (phase, Event::Superseded { by }) if phase.is_before_promotion() => {
                 Ok(Self::Superseded { by })
             }
+            (phase, Event::Destroyed) if !phase.is_ended() => Ok(Self::Superseded { by: None }),
             (Self::Shifting { .. } | Self::Promoting | Self::Baking { .. }, Event::Failed(why)) => {
                 Ok(Self::RollingBack { why })
             }
@@ -315,6 +318,7 @@ impl Event {
             Self::Baked => "baked",
             Self::Refused(_) => "refused",
             Self::Superseded { .. } => "superseded",
+            Self::Destroyed => "destroyed",
             Self::Failed(_) => "failed",
             Self::StagedAgain => "staged again",
             Self::Returned => "returned",

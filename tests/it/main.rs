@@ -27,6 +27,7 @@ mod crashes;
 mod credentials;
 mod daemon;
 mod demo;
+mod destroy;
 mod drift;
 mod end_to_end;
 mod gates;

@@ -1,6 +1,7 @@
 //! What people ask for. Each request is taken by the loop, written down, and answered with the service as it stands then.
 
 pub(super) mod adopt;
+pub(super) mod destroy;
 pub mod hooks;
 pub(super) mod talk;
 pub mod tokens;
@@ -260,7 +261,7 @@ action!(
     resume,
     "/api/v1/services/{environment}/{name}/resume",
     Plain,
-    "End a pause and a suspension, and let go of a rollback's pin.",
+    "End a pause and a suspension, let go of a rollback's pin, and bring back what was destroyed.",
     |site, key, Plain {}| Action::Resume
 );
 action!(

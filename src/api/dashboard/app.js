@@ -183,7 +183,7 @@ function linked(state) {
 const ASKS = {
   approve: "The rollout goes on to blue once enough people approved. Your word counts for the plan as it is now.",
   promote: "The wait that is under way ends now: a pause, a soak or the bake. Gates are never skipped.",
-  retry: "The release is tried again, with all of its gates.", resume: "The pause, the suspension or the rollback's pin is let go of.",
+  retry: "The release is tried again, with all of its gates.", resume: "The pause, the suspension or the rollback's pin is let go of; what was destroyed comes back.",
   pause: "Nothing more of this rollout begins until somebody resumes. A bake is watched on.",
   pin: "The service stays at what is live, whatever is merged, until somebody unpins it.", unpin: "The newest commit may be rolled out again.",
   override: "This rollout may be promoted outside its windows. Who and why is kept in events and history.",

@@ -31,8 +31,8 @@ export const keyOf = (row) => `${row.environment}/${row.name}`;
 const TONES = {
   good: ["Live", "Successful", "True"],
   bad: ["Rejected", "RolledBack", "RollingBack", "Stalled", "Invalid", "Drifted", "Failed", "Error", "False"],
-  wait: ["AwaitingApproval", "Paused", "Pinned", "Suspended", "CloudUnknown", "Inconclusive", "Superseded"],
-  move: ["Queued", "Building", "Staging", "Gating", "Shifting", "Promoting", "Baking", "Pending", "Removing", "Running"],
+  wait: ["AwaitingApproval", "Paused", "Pinned", "Suspended", "Destroyed", "CloudUnknown", "Inconclusive", "Superseded"],
+  move: ["Queued", "Building", "Staging", "Gating", "Shifting", "Promoting", "Baking", "Pending", "Destroying", "Removing", "Running"],
 };
 
 export const tone = (word) => Object.keys(TONES).find((name) => TONES[name].includes(word)) ?? "calm";

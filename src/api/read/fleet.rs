@@ -101,7 +101,12 @@ pub(in crate::api) async fn plan(
     Params(query): Params<PlanQuery>,
 ) -> Json<Plans> {
     let limit = query.limit.unwrap_or(LIST).clamp(1, LIST_MAX);
-    let is_quiet = |phase| matches!(phase, ServicePhase::Live | ServicePhase::Removed);
+    let is_quiet = |phase| {
+        matches!(
+            phase,
+            ServicePhase::Live | ServicePhase::Destroyed | ServicePhase::Removed
+        )
+    };
     let found = site.api.handle.page(None, limit + 1, |report| {
         !is_quiet(report.status.phase) || report.condition(ConditionKind::Reconciling).is_some()
     });

@@ -77,7 +77,7 @@ pub(in crate::cli) enum Act {
         #[command(flatten)]
         common: Common,
     },
-    /// Ends a pause and a suspension, and lets go of a rollback's pin
+    /// Ends a pause and a suspension, lets go of a rollback's pin, and brings back what was destroyed
     Resume(Common),
     /// Stays at what is live, or at a release that was, until `unpin`
     Pin {

@@ -3,6 +3,7 @@
 mod act;
 mod adopt;
 mod client;
+mod destroy;
 mod events;
 mod get;
 mod history;
@@ -33,6 +34,7 @@ pub(super) enum Remote {
     Events(events::Events),
     Wait(wait::Wait),
     Adopt(adopt::Adopt),
+    Destroy(destroy::Destroy),
     Logs(talk::Logs),
     Invoke(talk::Invoke),
     #[command(flatten)]
@@ -49,6 +51,7 @@ impl Remote {
             Self::Events(events) => events.run(screen).await,
             Self::Wait(wait) => wait.run(screen).await,
             Self::Adopt(adopt) => adopt.run(screen).await,
+            Self::Destroy(destroy) => destroy.run(screen).await,
             Self::Logs(logs) => logs.run(screen).await,
             Self::Invoke(invoke) => invoke.run(screen).await,
             Self::Act(act) => act.run(screen).await,
@@ -73,6 +76,7 @@ fn tone(phase: ServicePhase) -> Tone {
         | ServicePhase::Baking
         | ServicePhase::Pinned
         | ServicePhase::Suspended
+        | ServicePhase::Destroying
         | ServicePhase::Removing => Tone::Busy,
         ServicePhase::Invalid
         | ServicePhase::Drifted
@@ -81,7 +85,7 @@ fn tone(phase: ServicePhase) -> Tone {
         | ServicePhase::RolledBack
         | ServicePhase::Stalled
         | ServicePhase::CloudUnknown => Tone::Bad,
-        ServicePhase::Removed => Tone::Quiet,
+        ServicePhase::Destroyed | ServicePhase::Removed => Tone::Quiet,
     }
 }
 

@@ -240,6 +240,7 @@ fn live(report: &ServiceReport) -> Look {
         | ServicePhase::Invalid
         | ServicePhase::Pinned
         | ServicePhase::Suspended
+        | ServicePhase::Destroyed
         | ServicePhase::Removed
             if report.is_at_rest() =>
         {
@@ -266,6 +267,8 @@ fn live(report: &ServiceReport) -> Look {
         | ServicePhase::Suspended
         | ServicePhase::Stalled
         | ServicePhase::CloudUnknown
+        | ServicePhase::Destroying
+        | ServicePhase::Destroyed
         | ServicePhase::Removing
         | ServicePhase::Removed => Look::NotYet,
     }
@@ -278,6 +281,7 @@ fn rested(phase: ServicePhase) -> Look {
         | ServicePhase::Pinned
         | ServicePhase::Suspended
         | ServicePhase::AwaitingApproval
+        | ServicePhase::Destroyed
         | ServicePhase::Removed => Look::There,
         ServicePhase::Unknown
         | ServicePhase::Pending
@@ -289,6 +293,7 @@ fn rested(phase: ServicePhase) -> Look {
         | ServicePhase::Promoting
         | ServicePhase::Baking
         | ServicePhase::RollingBack
+        | ServicePhase::Destroying
         | ServicePhase::Removing => Look::NotYet,
         ServicePhase::Invalid
         | ServicePhase::Paused

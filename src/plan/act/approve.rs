@@ -28,7 +28,7 @@ pub(super) fn approve(
     }
     let current = bound::hash(state, rollout);
     if let Some(plan) = plan {
-        names(plan, &current.hex())?;
+        names(plan, &current.hex(), "plan")?;
     }
     let username = &actor.username;
     let has_approved =
@@ -55,7 +55,7 @@ pub(super) fn approve(
 }
 
 /// Whether a person means the plan as it stands.
-fn names(plan: &str, current: &str) -> Result<(), String> {
+pub(super) fn names(plan: &str, current: &str, verb: &str) -> Result<(), String> {
     let digits = plan.strip_prefix("sha256:").unwrap_or(plan).to_lowercase();
     if digits.len() < DIGITS_MIN {
         return Err(format!(
@@ -66,7 +66,7 @@ fn names(plan: &str, current: &str) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "the plan is {} by now, and not {plan}: look at it with `plan` and approve that",
+        "the plan is {} by now, and not {plan}: look at it with `{verb}`, and give your word for that",
         &current[..12]
     ))
 }

@@ -1,6 +1,6 @@
 //! Holding a service where it is, and letting go: pause, suspend, resume; and the word that opens a closed window.
 
-use super::Taken;
+use super::{Taken, go};
 use crate::{
     manifest::duration_text,
     name::{Actor, Timestamp},
@@ -61,7 +61,7 @@ pub(super) fn suspend(
 }
 
 pub(super) fn resume(state: &mut ServiceState, now: Timestamp) -> Taken {
-    let mut writes = Vec::new();
+    let mut writes = go::released(state, now);
     let rollout = state.rollout.as_mut().filter(|rollout| rollout.is_active());
     if rollout.and_then(|rollout| rollout.pause.take()).is_some() {
         writes.push(Write::Rollout);
@@ -81,7 +81,7 @@ pub(super) fn resume(state: &mut ServiceState, now: Timestamp) -> Taken {
             "it is neither paused nor suspended; {} pinned it, and `unpin` lets go",
             pin.actor.username
         )),
-        None => Err("it is neither paused, suspended nor pinned".to_owned()),
+        None => Err("it is neither paused, suspended, pinned nor destroyed".to_owned()),
     }
 }
 

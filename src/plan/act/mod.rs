@@ -2,6 +2,7 @@
 
 mod approve;
 mod back;
+mod go;
 mod hold;
 pub mod named;
 mod onward;
@@ -32,7 +33,7 @@ pub enum Action {
     Pause {
         reason: Option<String>,
     },
-    /// End a pause and a suspension, and let go of a rollback's pin.
+    /// End a pause and a suspension, let go of a rollback's pin, and bring back what was destroyed.
     Resume,
     /// Go back to the previous release, or to a named one.
     Rollback {
@@ -48,6 +49,11 @@ pub enum Action {
     Suspend {
         reason: String,
         until: Option<Timestamp>,
+    },
+    /// Take it off every cloud, as the plan whose hash begins so says, until somebody resumes.
+    Destroy {
+        plan: String,
+        reason: String,
     },
     /// Open the windows to the rollout that is under way.
     Override {
@@ -75,6 +81,7 @@ impl Action {
             Self::Pin { .. } => "pin",
             Self::Unpin => "unpin",
             Self::Suspend { .. } => "suspend",
+            Self::Destroy { .. } => "destroy",
             Self::Override { .. } => "override",
             Self::Approve { .. } => "approve",
             Self::Reconcile { .. } => "reconcile",
@@ -88,9 +95,9 @@ impl Action {
             Self::Abort { reason } | Self::Pause { reason } => {
                 (String::new(), reason.as_deref().unwrap_or_default())
             }
-            Self::Suspend { reason, until: _ } | Self::Override { reason } => {
-                (String::new(), reason.as_str())
-            }
+            Self::Suspend { reason, until: _ }
+            | Self::Override { reason }
+            | Self::Destroy { plan: _, reason } => (String::new(), reason.as_str()),
             Self::Pin { to, reason } => {
                 let at = to.map(|to| format!(" at {}", to.short()));
                 (at.unwrap_or_default(), reason.as_str())
@@ -122,6 +129,25 @@ pub struct Refused {
     pub message: String,
 }
 
+impl Action {
+    /// Whether it means anything for a service that was destroyed.
+    fn suits_the_destroyed(&self) -> bool {
+        match self {
+            Self::Resume | Self::Destroy { .. } | Self::Reconcile { .. } => true,
+            Self::Promote { .. }
+            | Self::Abort { .. }
+            | Self::Retry
+            | Self::Pause { .. }
+            | Self::Rollback { .. }
+            | Self::Pin { .. }
+            | Self::Unpin
+            | Self::Suspend { .. }
+            | Self::Override { .. }
+            | Self::Approve { .. } => false,
+        }
+    }
+}
+
 /// What an action does: what must be written down, or why it does not fit.
 type Taken = Result<Vec<Write>, String>;
 
@@ -138,7 +164,9 @@ pub fn act(
 ) -> Result<Vec<Write>, Refused> {
     let word = action.word();
     let message = action.told(&actor.username);
+    let destroyed = state.memory.destroyed.as_ref();
     let outcome = match action {
+        action if destroyed.is_some() && !action.suits_the_destroyed() => Err(go::refusal(state)),
         Action::Promote { full } => onward::promote(state, full, &actor, now),
         Action::Abort { reason } => onward::abort(state, &actor, reason, now),
         Action::Retry => onward::retry(state, actor.clone(), now),
@@ -148,6 +176,7 @@ pub fn act(
         Action::Pin { to, reason } => back::pin(state, to, reason, &actor, now),
         Action::Unpin => back::unpin(state),
         Action::Suspend { reason, until } => hold::suspend(state, reason, until, &actor, now),
+        Action::Destroy { plan, reason } => go::destroy(state, &plan, reason, &actor, now),
         Action::Override { reason } => hold::bypass(state, reason, &actor, now),
         Action::Approve { plan } => approve::approve(state, plan.as_deref(), &actor, now),
         Action::Reconcile { token } => {

@@ -7,7 +7,7 @@ mod together;
 
 use std::time::Duration;
 
-use self::note::drop_intents;
+pub(super) use self::note::drop_intents;
 pub use self::{
     note::{date, note},
     outcome::{measured, not_in_the_future, seen, settle},

@@ -44,6 +44,7 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             writes.push(told);
             writes
         }
+        Note::Gone => gone(state, now),
         Note::Forget => {
             let message = "removed from git and from every cloud".to_owned();
             let mut writes = drop_intents(state, |_| true);
@@ -61,6 +62,30 @@ pub fn note(state: &mut ServiceState, note: Note, now: Timestamp) -> Vec<Write> 
             writes
         }
     }
+}
+
+/// What was live is no more; its releases stay, for the day that somebody resumes.
+fn gone(state: &mut ServiceState, now: Timestamp) -> Vec<Write> {
+    let memory = &mut state.memory;
+    let Some(destroyed) = &mut memory.destroyed else {
+        return Vec::new();
+    };
+    destroyed.gone_at = Some(now);
+    let message = format!(
+        "nothing of it is left on any cloud, as {} asked: {}",
+        destroyed.actor.username, destroyed.reason
+    );
+    destroyed.live = None;
+    memory.previous = None;
+    memory.pin = None;
+    memory.suspension = None;
+    memory.repaired.clear();
+    let mut writes = drop_intents(state, |_| true);
+    writes.extend([
+        Write::Memory,
+        event(state, Severity::Warning, "Destroyed", message, now),
+    ]);
+    writes
 }
 
 /// Dates what is waited for from now on, and forgets the dates of what no longer is.
@@ -102,7 +127,7 @@ fn void(state: &mut ServiceState, plan: PlanHash, now: Timestamp) -> Vec<Write> 
     vec![Write::Rollout, told]
 }
 
-pub(super) fn drop_intents(
+pub(in crate::plan) fn drop_intents(
     state: &mut ServiceState,
     is_dropped: impl Fn(&IntentKey) -> bool,
 ) -> Vec<Write> {

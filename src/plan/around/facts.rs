@@ -76,6 +76,10 @@ pub enum Held {
     Suspended {
         reason: String,
     },
+    /// A person had it destroyed.
+    Destroyed {
+        by: String,
+    },
     /// A rollback holds it.
     Pinned {
         release: ReleaseDigest,
@@ -108,13 +112,23 @@ impl Facts {
             held: held(state, stalled, now),
             turn,
             group: group(state),
-            needs: memory.depends_on.clone(),
+            needs: needs(state),
         }
     }
 
     /// The rollout under way, if there is one.
     pub fn active(&self) -> Option<&Under> {
         self.rollout.as_ref().filter(|rollout| rollout.is_active)
+    }
+}
+
+/// What must not go before it: nothing once it is gone itself.
+fn needs(state: &ServiceState) -> BTreeSet<ServiceName> {
+    let memory = &state.memory;
+    let destroyed = memory.destroyed.as_ref();
+    match destroyed.is_some_and(|it| it.gone_at.is_some()) {
+        true => BTreeSet::new(),
+        false => memory.depends_on.clone(),
     }
 }
 
@@ -181,6 +195,10 @@ fn held(state: &ServiceState, stalled: Option<&str>, now: Timestamp) -> Option<H
     if let Some(message) = stalled {
         let message = message.to_owned();
         return Some(Held::Stalled { message });
+    }
+    if let Some(destroyed) = &memory.destroyed {
+        let by = destroyed.actor.username.clone();
+        return Some(Held::Destroyed { by });
     }
     if let Some(suspension) = state.suspension(now) {
         let reason = suspension.reason.clone();

@@ -46,6 +46,9 @@ pub enum Standing {
     Suspended {
         reason: String,
     },
+    Destroyed {
+        by: String,
+    },
     Stalled {
         message: String,
     },
@@ -78,6 +81,9 @@ impl fmt::Display for Standing {
             Self::Suspended { reason } => {
                 write!(f, "is waiting for `resume`: suspended because {reason}")
             }
+            Self::Destroyed { by } => {
+                write!(f, "is waiting for `resume`: it was destroyed by {by}")
+            }
             Self::Stalled { message } => {
                 write!(f, "is waiting for a person's `reconcile`: {message}")
             }
@@ -99,6 +105,7 @@ impl Standing {
             | Self::Drifted
             | Self::Young { .. }
             | Self::Suspended { .. }
+            | Self::Destroyed { .. }
             | Self::Stalled { .. } => None,
         }
     }
@@ -154,6 +161,7 @@ impl Held {
             Self::Suspended { reason } => Standing::Suspended {
                 reason: reason.clone(),
             },
+            Self::Destroyed { by } => Standing::Destroyed { by: by.clone() },
             Self::Pinned { release } => Standing::Pinned { release: *release },
             Self::Rejected { release, message } if *release == wanted => Standing::Rejected {
                 release: *release,

@@ -39,6 +39,7 @@ impl Turn {
             | Event::Promoted { .. }
             | Event::Refused(_)
             | Event::Superseded { .. }
+            | Event::Destroyed
             | Event::Failed(_)
             | Event::StagedAgain
             | Event::Returned => return None,

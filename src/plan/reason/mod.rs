@@ -49,6 +49,11 @@ pub enum Reason {
         message: String,
     },
     RemovedFromGit,
+    /// A person had the service destroyed.
+    Destroyed {
+        actor: Actor,
+        reason: String,
+    },
 }
 
 impl fmt::Display for Reason {
@@ -66,6 +71,9 @@ impl fmt::Display for Reason {
             Self::Moved { found: None } => f.write_str("drift: blue holds nothing whole"),
             Self::Failed { message } => f.write_str(message),
             Self::RemovedFromGit => f.write_str("removed from git"),
+            Self::Destroyed { actor, reason } => {
+                write!(f, "destroyed by {}: {reason}", actor.username)
+            }
         }
     }
 }
@@ -168,6 +176,11 @@ pub enum WaitingOn {
         reason: String,
         until: Option<Timestamp>,
     },
+    /// A person had it destroyed, and nothing brings it back by itself.
+    Destroyed {
+        actor: Actor,
+        reason: String,
+    },
     Pinned {
         release: ReleaseDigest,
         held: Option<ReleaseDigest>,
@@ -231,6 +244,7 @@ impl WaitingOn {
             | Self::LastHealthy { .. }
             | Self::Paused { .. }
             | Self::Person { .. }
+            | Self::Destroyed { .. }
             | Self::Pinned { .. }
             | Self::Rejected { .. }
             | Self::Drift { .. }
@@ -261,6 +275,7 @@ impl WaitingOn {
             Self::Bake { .. } => "bake",
             Self::CanaryPause { .. } => "canary",
             Self::Suspended { .. } => "suspended",
+            Self::Destroyed { .. } => "destroyed",
             Self::Pinned { .. } => "pinned",
             Self::Rejected { .. } => "rejected",
             Self::Drift { .. } => "drift",
@@ -295,6 +310,7 @@ impl WaitingOn {
             | Self::Bake { .. }
             | Self::CanaryPause { .. }
             | Self::Suspended { .. }
+            | Self::Destroyed { .. }
             | Self::Pinned { .. }
             | Self::DriftLoop { .. }
             | Self::Rejected { .. } => None,

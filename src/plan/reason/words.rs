@@ -44,6 +44,11 @@ impl fmt::Display for WaitingOn {
                 whole,
             } => canary_pause(f, *weight, *until, whole),
             Self::Suspended { reason, until } => suspended(f, reason, *until),
+            Self::Destroyed { actor, reason } => write!(
+                f,
+                "`resume`: destroyed by {} because {reason}",
+                actor.username
+            ),
             Self::Pinned {
                 release,
                 held: _,

@@ -119,6 +119,9 @@ pub struct Memory {
     pub previous: Option<ReleaseDigest>,
     pub pin: Option<Pin>,
     pub suspension: Option<Suspension>,
+    /// A person had it taken off every cloud.
+    #[serde(default)]
+    pub destroyed: Option<Destroyed>,
     /// Releases that the loop does not try again by itself. They are kept in a record of their own.
     #[serde(skip)]
     pub rejected: BTreeMap<ReleaseDigest, Rejection>,
@@ -156,6 +159,7 @@ impl Memory {
             previous: None,
             pin: None,
             suspension: None,
+            destroyed: None,
             rejected: BTreeMap::new(),
             next_rollout: 1,
             next_repair: 1,
@@ -210,6 +214,18 @@ impl Suspension {
     pub fn is_over(&self, now: Timestamp) -> bool {
         self.until.is_some_and(|until| until <= now)
     }
+}
+
+/// Nothing of it is to run, whatever Git asks for, until somebody resumes.
+#[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
+pub struct Destroyed {
+    pub reason: String,
+    pub actor: Actor,
+    pub at: Timestamp,
+    /// What was live, and is so again if somebody resumes before it is gone.
+    pub live: Option<ReleaseDigest>,
+    /// When every cloud was seen to hold nothing of it.
+    pub gone_at: Option<Timestamp>,
 }
 
 /// A release that did not pass.

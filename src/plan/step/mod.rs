@@ -63,6 +63,8 @@ pub enum Note {
     Clear { keys: Vec<IntentKey> },
     /// Somebody undid what an order had done: it is to be given again.
     Redo { key: IntentKey, message: String },
+    /// Nothing is left on any cloud of a service that a person had destroyed.
+    Gone,
     /// Nothing is left of the service, here or on any cloud.
     Forget,
 }
@@ -173,6 +175,9 @@ pub fn ready(
 
 /// The next thing to do, without what others have to say.
 fn alone(state: &ServiceState, around: &Around, policy: Policy, now: Timestamp) -> Step {
+    if let Some(destroyed) = &state.memory.destroyed {
+        return prune::destroyed(state, destroyed, around, policy, now);
+    }
     if let Some(rollout) = state.active() {
         return rolling::step(state, rollout, around, policy, now);
     }

@@ -1,4 +1,4 @@
-//! A service that Git no longer names is deleted, but never half of them.
+//! A service that Git no longer names is deleted, but never half of them; one that a person had destroyed is deleted, and stays so.
 
 use super::{
     Fleet, Note, Sending, Step, is_sendable,
@@ -6,14 +6,17 @@ use super::{
     wait, waiting_for,
 };
 use crate::{
-    name::{CloudName, Timestamp},
+    name::{CloudName, ServiceKey, Timestamp},
     plan::{
         around::Around,
         reason::{Reason, WaitingOn},
         rolling,
-        state::{Policy, ServiceState},
+        state::{Ask, Destroyed, Policy, ServiceState},
     },
-    rollout::intent::{IntentKey, Order},
+    rollout::{
+        intent::{IntentKey, Order},
+        phase::Event,
+    },
 };
 
 pub(super) fn absent(
@@ -31,11 +34,7 @@ pub(super) fn absent(
     if let Some(on) = unseen(state) {
         return wait(on, next_look(state, policy));
     }
-    let holds = |target: &CloudName| {
-        let seen = state.seen(*target);
-        seen.is_some_and(|seen| !seen.observed.resources.is_empty())
-    };
-    let holding: Vec<CloudName> = state.targets().into_iter().filter(holds).collect();
+    let holding = holding(state);
     if holding.is_empty() {
         return match state.writing() {
             Some((_, order)) => rolling::under_way(order),
@@ -45,11 +44,66 @@ pub(super) fn absent(
     if let Some(message) = held_back(state, around, policy, now) {
         return wait(WaitingOn::Prune { message }, next_look(state, policy));
     }
-    prune(state, &holding, now)
+    prune(state, &holding, &Reason::RemovedFromGit, now)
+}
+
+/// Takes away what a person had destroyed, whatever Git asks for. A cloud that was not seen yet keeps no other from being tidied, and
+/// what comes back goes again.
+pub(super) fn destroyed(
+    state: &ServiceState,
+    destroyed: &Destroyed,
+    around: &Around,
+    policy: Policy,
+    now: Timestamp,
+) -> Step {
+    if state.active().is_some() {
+        return Step::Move(Event::Destroyed);
+    }
+    if let Some(step) = look(state, policy, now) {
+        return step;
+    }
+    let (reason, actor) = (destroyed.reason.clone(), destroyed.actor.clone());
+    let holding = holding(state);
+    if !holding.is_empty() {
+        return match around.dependants.first() {
+            Some(dependant) => wait(after(dependant), next_look(state, policy)),
+            None => prune(state, &holding, &Reason::Destroyed { actor, reason }, now),
+        };
+    }
+    if let Some(on) = unseen(state) {
+        return wait(on, next_look(state, policy));
+    }
+    if let Some((_, order)) = state.writing() {
+        return rolling::under_way(order);
+    }
+    match &state.ask {
+        Ask::Absent => Step::Note(Note::Forget),
+        Ask::Unknown | Ask::Wanted(_) | Ask::Invalid { .. } if destroyed.gone_at.is_none() => {
+            Step::Note(Note::Gone)
+        }
+        Ask::Unknown | Ask::Wanted(_) | Ask::Invalid { .. } => wait(
+            WaitingOn::Destroyed { actor, reason },
+            next_look(state, policy),
+        ),
+    }
+}
+
+fn after(dependant: &ServiceKey) -> WaitingOn {
+    let message = format!("{dependant}, which depends on it and goes first");
+    WaitingOn::Prune { message }
+}
+
+/// The clouds where something of it stands.
+fn holding(state: &ServiceState) -> Vec<CloudName> {
+    let holds = |target: &CloudName| {
+        let seen = state.seen(*target);
+        seen.is_some_and(|seen| !seen.observed.resources.is_empty())
+    };
+    state.targets().into_iter().filter(holds).collect()
 }
 
 /// A cloud that is ill keeps no other from being tidied.
-fn prune(state: &ServiceState, holding: &[CloudName], now: Timestamp) -> Step {
+fn prune(state: &ServiceState, holding: &[CloudName], reason: &Reason, now: Timestamp) -> Step {
     let mut sendings = Vec::new();
     let mut waits = Vec::new();
     for target in holding {
@@ -63,7 +117,7 @@ fn prune(state: &ServiceState, holding: &[CloudName], now: Timestamp) -> Step {
                 None => sendings.push(Sending {
                     key,
                     order: Order::Prune { target: *target },
-                    reason: Reason::RemovedFromGit,
+                    reason: reason.clone(),
                 }),
             },
         }

@@ -51,6 +51,7 @@ fn reconciling(view: &View<'_>, phase: ServicePhase) -> Option<Said> {
         | ServicePhase::RollingBack
         | ServicePhase::AwaitingApproval
         | ServicePhase::CloudUnknown
+        | ServicePhase::Destroying
         | ServicePhase::Removing => true,
         ServicePhase::Drifted => !view
             .waiting
@@ -64,6 +65,7 @@ fn reconciling(view: &View<'_>, phase: ServicePhase) -> Option<Said> {
         | ServicePhase::Pinned
         | ServicePhase::Suspended
         | ServicePhase::Stalled
+        | ServicePhase::Destroyed
         | ServicePhase::Removed => false,
     };
     let text = view.waiting.first().map(|waiting| waiting.text.clone());
@@ -186,7 +188,8 @@ fn drift_detected(view: &View<'_>) -> Option<Said> {
 
 fn prune_pending(view: &View<'_>) -> Option<Said> {
     match (&view.state.ask, view.phase()) {
-        (Ask::Absent, ServicePhase::Removing | ServicePhase::Stalled) => {}
+        (_, ServicePhase::Destroying)
+        | (Ask::Absent, ServicePhase::Removing | ServicePhase::Stalled) => {}
         (Ask::Absent | Ask::Unknown | Ask::Wanted(_) | Ask::Invalid { .. }, _) => return None,
     }
     let held = view.waiting.iter().find(|waiting| waiting.on == "prune");

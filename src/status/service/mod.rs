@@ -27,7 +27,7 @@ use crate::{
     name::{Actor, EnvironmentName, ReleaseDigest, Revision, ServiceKey, ServiceName, Timestamp},
     plan::{
         reason::WaitingOn,
-        state::{Pin, PinKind, Rejection, ServiceState, Suspension},
+        state::{Destroyed, Pin, PinKind, Rejection, ServiceState, Suspension},
     },
 };
 
@@ -79,6 +79,9 @@ pub struct Status {
     pub rejected: Vec<RejectedReport>,
     pub pin: Option<PinReport>,
     pub suspension: Option<SuspensionReport>,
+    /// A person had it destroyed; nothing of it runs until somebody resumes.
+    #[serde(default)]
+    pub destruction: Option<DestructionReport>,
     /// What is wrong with the manifest.
     pub faults: Vec<String>,
     /// Echo of the newest `reconcile` token.
@@ -134,6 +137,17 @@ pub struct SuspensionReport {
     pub actor: Actor,
     pub since: Timestamp,
     pub until: Option<Timestamp>,
+}
+
+/// A person had it destroyed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct DestructionReport {
+    pub reason: String,
+    pub actor: Actor,
+    pub at: Timestamp,
+    /// When nothing of it was left on any cloud.
+    pub gone_at: Option<Timestamp>,
 }
 
 // === impl ServiceReport ===
@@ -270,6 +284,7 @@ fn status(
         rejected: memory.rejected.iter().map(rejected).collect(),
         pin: memory.pin.as_ref().map(pin),
         suspension: state.suspension(now).map(suspension),
+        destruction: memory.destroyed.as_ref().map(destruction),
         faults: view.faults().to_vec(),
         last_handled_reconcile_at: memory.handled.clone(),
         conditions,
@@ -325,5 +340,21 @@ fn suspension(suspension: &Suspension) -> SuspensionReport {
         actor: actor.clone(),
         since: *since,
         until: *until,
+    }
+}
+
+fn destruction(destroyed: &Destroyed) -> DestructionReport {
+    let Destroyed {
+        reason,
+        actor,
+        at,
+        live: _,
+        gone_at,
+    } = destroyed;
+    DestructionReport {
+        reason: reason.clone(),
+        actor: actor.clone(),
+        at: *at,
+        gone_at: *gone_at,
     }
 }

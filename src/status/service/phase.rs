@@ -47,6 +47,10 @@ pub enum ServicePhase {
     Stalled,
     /// A cloud could not be seen.
     CloudUnknown,
+    /// A person had it destroyed, and something of it is left.
+    Destroying,
+    /// Nothing of it is left, until somebody resumes.
+    Destroyed,
     /// Git no longer names it.
     Removing,
     /// Nothing is left of it.
@@ -54,7 +58,7 @@ pub enum ServicePhase {
 }
 
 impl ServicePhase {
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::Unknown,
         Self::Invalid,
         Self::Pending,
@@ -76,6 +80,8 @@ impl ServicePhase {
         Self::Suspended,
         Self::Stalled,
         Self::CloudUnknown,
+        Self::Destroying,
+        Self::Destroyed,
         Self::Removing,
         Self::Removed,
     ];
@@ -103,6 +109,8 @@ impl ServicePhase {
             Self::Suspended => "Suspended",
             Self::Stalled => "Stalled",
             Self::CloudUnknown => "CloudUnknown",
+            Self::Destroying => "Destroying",
+            Self::Destroyed => "Destroyed",
             Self::Removing => "Removing",
             Self::Removed => "Removed",
         }
@@ -132,6 +140,8 @@ impl ServicePhase {
             | Self::Baking
             | Self::Live
             | Self::Suspended
+            | Self::Destroying
+            | Self::Destroyed
             | Self::Removing
             | Self::Removed => false,
         }
@@ -172,6 +182,13 @@ impl View<'_> {
         let state = self.state;
         if self.stalled.is_some() {
             return ServicePhase::Stalled;
+        }
+        if let Some(destroyed) = &state.memory.destroyed {
+            let is_gone = destroyed.gone_at.is_some() && self.is_empty();
+            return match is_gone {
+                true => ServicePhase::Destroyed,
+                false => ServicePhase::Destroying,
+            };
         }
         if let Some(rollout) = state.active() {
             return ServicePhase::of(&rollout.phase);
@@ -287,11 +304,14 @@ impl View<'_> {
 
     fn is_gone(&self) -> bool {
         let state = self.state;
-        state.memory.promoted.is_none()
-            && state.releases.is_empty()
-            && state.live.values().all(|live| {
-                let seen = live.seen.as_ref();
-                seen.is_none_or(|seen| seen.observed.resources.is_empty())
-            })
+        state.memory.promoted.is_none() && state.releases.is_empty() && self.is_empty()
+    }
+
+    /// No cloud was seen to hold anything of it.
+    fn is_empty(&self) -> bool {
+        self.state.live.values().all(|live| {
+            let seen = live.seen.as_ref();
+            seen.is_none_or(|seen| seen.observed.resources.is_empty())
+        })
     }
 }

@@ -53,6 +53,14 @@ pub(super) fn ready(view: &View<'_>, phase: ServicePhase) -> Said {
             let message = format!("{newest} is next{}{serving}", waits(view));
             say(Truth::Unknown, progress(view), message)
         }
+        ServicePhase::Destroying => {
+            let message = format!("{}{}", destroyed(view), waits(view));
+            say(Truth::False, "Destroying", message)
+        }
+        ServicePhase::Destroyed => {
+            let message = format!("{}; `resume` brings it back", destroyed(view));
+            say(Truth::False, "Destroyed", message)
+        }
         ServicePhase::Removing => {
             let message = format!("git no longer names it{}", waits(view));
             say(Truth::Unknown, "Removing", message)
@@ -165,6 +173,12 @@ fn suspended(view: &View<'_>, newest: &str, serving: &str) -> Said {
     }
 }
 
+fn destroyed(view: &View<'_>) -> String {
+    let destroyed = view.state.memory.destroyed.as_ref();
+    let told = destroyed.map(|it| format!("destroyed by {}: {}", it.actor.username, it.reason));
+    told.unwrap_or_default()
+}
+
 fn unseen(view: &View<'_>) -> String {
     let told = |target: &TargetReport| {
         let problem = target.problem.as_ref()?;
@@ -209,6 +223,8 @@ fn doing(phase: ServicePhase) -> &'static str {
         | ServicePhase::Suspended
         | ServicePhase::Stalled
         | ServicePhase::CloudUnknown
+        | ServicePhase::Destroying
+        | ServicePhase::Destroyed
         | ServicePhase::Removing
         | ServicePhase::Removed => phase.as_str(),
     }

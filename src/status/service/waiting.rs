@@ -14,7 +14,7 @@ use crate::{
 #[serde(rename_all = "camelCase")]
 pub struct Waiting {
     /// `nothing`, `git`, `manifest`, `cloud`, `lastHealthy`, `order`, `gate`, `approval`, `paused`, `window`, `person`, `soak`, `bake`,
-    /// `canary`, `suspended`, `pinned`, `rejected`, `drift`, `driftLoop`, `prune`, `dependency`, `group` or `environment`.
+    /// `canary`, `suspended`, `destroyed`, `pinned`, `rejected`, `drift`, `driftLoop`, `prune`, `dependency`, `group` or `environment`.
     pub on: String,
     pub text: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -70,17 +70,14 @@ impl Trouble {
 
 impl Waiting {
     pub(in crate::status) fn of(waiting: &WaitingOn) -> Self {
-        let plain = Self {
-            on: waiting.word().to_owned(),
-            text: waiting.to_string(),
-            ..Self::default()
-        };
+        let plain = Self::plain(waiting);
         match waiting {
             WaitingOn::Nothing
             | WaitingOn::Git
             | WaitingOn::Manifest { .. }
             | WaitingOn::Person { .. }
             | WaitingOn::Paused { .. }
+            | WaitingOn::Destroyed { .. }
             | WaitingOn::Prune { .. } => plain,
             WaitingOn::Cloud { target, failure }
             | WaitingOn::LastHealthy {
@@ -139,6 +136,14 @@ impl Waiting {
                 service: Some(service.clone()),
                 ..plain.about(standing.release()).until(*until)
             },
+        }
+    }
+
+    fn plain(waiting: &WaitingOn) -> Self {
+        Self {
+            on: waiting.word().to_owned(),
+            text: waiting.to_string(),
+            ..Self::default()
         }
     }
 

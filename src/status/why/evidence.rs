@@ -46,6 +46,7 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
                 .into_iter()
                 .collect()
         }
+        WaitingOn::Destroyed { .. } => gone(state),
         WaitingOn::Pinned { .. } => {
             let pin = state.memory.pin.as_ref();
             pin.map(|pin| given(&pin.reason)).unwrap_or_default()
@@ -70,6 +71,15 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
     };
     lines.truncate(LINES_MAX);
     lines
+}
+
+fn gone(state: &ServiceState) -> Vec<String> {
+    let destroyed = state.memory.destroyed.as_ref();
+    let told = destroyed.map(|it| match it.gone_at {
+        Some(_) => "nothing of it is left on any cloud".to_owned(),
+        None => "something of it is left".to_owned(),
+    });
+    told.into_iter().collect()
 }
 
 fn given(reason: &str) -> Vec<String> {

@@ -178,6 +178,12 @@ pub fn behind(state: &ServiceState, now: Timestamp) -> Vec<WaitingOn> {
             faults: faults.clone(),
         });
     }
+    if let Some(destroyed) = &memory.destroyed {
+        behind.push(WaitingOn::Destroyed {
+            actor: destroyed.actor.clone(),
+            reason: destroyed.reason.clone(),
+        });
+    }
     if let Some(suspension) = state.suspension(now) {
         behind.push(WaitingOn::Suspended {
             reason: suspension.reason.clone(),
@@ -245,6 +251,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Bake { .. }
         | WaitingOn::CanaryPause { .. }
         | WaitingOn::Suspended { .. }
+        | WaitingOn::Destroyed { .. }
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }

@@ -38,6 +38,7 @@ pub(super) fn since(state: &ServiceState, on: &WaitingOn) -> Option<Timestamp> {
         WaitingOn::Soak { .. } => soaks_since(state).or_else(|| last_move(state)),
         WaitingOn::Bake { .. } => bakes_since(state.active()?),
         WaitingOn::Suspended { .. } => Some(state.memory.suspension.as_ref()?.since),
+        WaitingOn::Destroyed { .. } => Some(state.memory.destroyed.as_ref()?.at),
         WaitingOn::Pinned { .. } => Some(state.memory.pin.as_ref()?.at),
         WaitingOn::DriftLoop { target, .. } => state.memory.repaired.get(target)?.stopped,
         WaitingOn::Rejected { release, .. } => Some(state.memory.rejected.get(release)?.at),

@@ -52,6 +52,10 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
             vec![verb("promote", "goes to the canary's next step"), abort()]
         }
         WaitingOn::Suspended { .. } => vec![verb("resume", "ends the suspension")],
+        WaitingOn::Destroyed { .. } => vec![
+            verb("resume", "brings it back, as git asks for it"),
+            plainly("remove it from git, and it is forgotten"),
+        ],
         WaitingOn::Pinned {
             kind: PinKind::Person,
             ..
@@ -73,9 +77,16 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
         WaitingOn::Dependency { service, .. }
         | WaitingOn::Group { service, .. }
         | WaitingOn::Environment { service, .. } => vec![other(service)],
-        WaitingOn::Prune { .. } => vec![plainly(
+        WaitingOn::Prune { .. } => vec![pruned(state)],
+    }
+}
+
+fn pruned(state: &ServiceState) -> Way {
+    match state.memory.destroyed {
+        Some(_) => plainly("destroy what depends on it, or take it out of that one's `dependsOn`"),
+        None => plainly(
             "look whether it is meant to go; the configuration's `prune` and `pruneShare` let it",
-        )],
+        ),
     }
 }
 

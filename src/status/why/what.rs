@@ -41,6 +41,9 @@ pub(super) fn what(on: &WaitingOn) -> String {
         WaitingOn::Window { .. } => "outside the windows in which it may be promoted".to_owned(),
         WaitingOn::Person { message } => message.clone(),
         WaitingOn::Suspended { reason, .. } => format!("suspended because {reason}"),
+        WaitingOn::Destroyed { actor, reason } => {
+            format!("destroyed by {} because {reason}", actor.username)
+        }
         WaitingOn::Pinned {
             release,
             kind: PinKind::Person,
@@ -91,6 +94,7 @@ fn needs_of(standing: &Standing) -> Needs {
         Standing::Rejected { .. }
         | Standing::Pinned { .. }
         | Standing::Suspended { .. }
+        | Standing::Destroyed { .. }
         | Standing::Stalled { .. } => Needs::Person,
         Standing::Absent | Standing::Invalid => Needs::Commit,
         Standing::Unread
@@ -111,6 +115,7 @@ pub(super) fn needs(on: &WaitingOn) -> Needs {
         WaitingOn::Approval { .. }
         | WaitingOn::Paused { .. }
         | WaitingOn::Person { .. }
+        | WaitingOn::Destroyed { .. }
         | WaitingOn::Pinned { .. }
         | WaitingOn::Rejected { .. }
         | WaitingOn::Drift { .. }

@@ -302,3 +302,48 @@ async fn a_rollout_is_held_hurried_pinned_and_explained() {
         (StatusCode::CONFLICT, &json!("action-refused"))
     );
 }
+
+#[tokio::test]
+async fn a_service_is_destroyed_by_the_hash_of_what_was_looked_at() {
+    let rig = Rig::new().await;
+    rig.bring(desired("prod/inventory", 1, vec![]), ServicePhase::Live)
+        .await;
+    let path = "/api/v1/services/prod/inventory/destroy";
+    let (status, plan) = rig.get(path).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(plan["clouds"][0]["cloud"], "aws");
+    assert!(!plan["clouds"][0]["goes"].as_array().unwrap().is_empty());
+    for (body, status, told) in [
+        (
+            json!({ "reason": "over" }),
+            StatusCode::BAD_REQUEST,
+            "name the `plan` by its hash",
+        ),
+        (
+            json!({ "plan": plan["hash"] }),
+            StatusCode::BAD_REQUEST,
+            "say why",
+        ),
+        (
+            json!({ "plan": "00000000", "reason": "over" }),
+            StatusCode::CONFLICT,
+            "look at it with `destroy`",
+        ),
+    ] {
+        let (answered, problem) = rig.post(path, Some(body)).await;
+        let detail = problem["detail"].as_str().unwrap();
+        assert_eq!(answered, status);
+        assert!(detail.contains(told), "{detail}");
+    }
+    let body = json!({ "plan": plan["hash"], "reason": "over" });
+    let (status, taken) = rig.post(path, Some(body)).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    assert_eq!(taken["service"]["status"]["destruction"]["reason"], "over");
+    rig.wait(&key("prod/inventory"), |it| {
+        it.status.phase == ServicePhase::Destroyed
+    })
+    .await;
+    let (_, plan) = rig.get(path).await;
+    assert!(plan["clouds"][0]["goes"].as_array().unwrap().is_empty());
+    assert_eq!(plan["notes"][0], "it was destroyed already, by ana");
+}

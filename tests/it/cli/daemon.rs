@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Ran, finish, program};
+use crate::stage::real::{ENVIRONMENT, SERVICE};
 
 /// A started program that is told to stop, and must then end well.
 struct Running {
@@ -88,6 +89,17 @@ impl Stage {
 
     fn run(&self, args: &[&str]) -> Ran {
         finish(self.program().args(args))
+    }
+
+    /// The same, and somebody types this.
+    fn type_in(&self, text: &str, args: &[&str]) -> Ran {
+        let typed = self.path("typed");
+        fs::write(&typed, text).unwrap();
+        finish(
+            self.program()
+                .args(args)
+                .stdin(fs::File::open(typed).unwrap()),
+        )
     }
 
     /// With the words that differ from run to run replaced by their kinds.
@@ -184,34 +196,6 @@ fn word(word: &str) -> String {
         word.to_owned()
     }
 }
-
-const ENVIRONMENT: &str = "\
-apiVersion: verdigris.dev/v1alpha1
-kind: Environment
-metadata: { name: prod }
-spec:
-  aws: { region: eu-west-1, role: 'arn:aws:iam::123456789012:role/functions' }
-  azure:
-    subscription: 6f1c2b8e-4d0a-4c55-9a37-2f7d1e90c4ab
-    resourceGroup: shop
-    location: westeurope
-    plan: EP1
-";
-
-const SERVICE: &str = "\
-apiVersion: verdigris.dev/v1alpha1
-kind: Service
-metadata: { name: hello }
-spec:
-  runtime: python3.13
-  source: services/hello
-  functions:
-    greet: { handler: 'app:app', http: GET /greet }
-  rollout:
-    gates:
-      - http: { path: /greet, status: 200 }
-    bake: 1s
-";
 
 /// An ASGI application that answers with this status.
 fn app(status: u16) -> String {
@@ -311,6 +295,7 @@ fn a_commit_is_planned_rolled_out_refused_and_rolled_back() {
     rolled_out(&stage);
     refused(&stage);
     changed(&stage);
+    destroyed(&stage);
 
     assert_eq!(daemon.stop(), Some(0));
     assert_eq!(stage.run(&["status"]).code, 4);
@@ -425,4 +410,63 @@ fn changed(stage: &Stage) {
     assert_eq!(ran.code, 0, "{}", ran.shown());
     assert!(ran.out.contains("Pinned"), "{}", ran.out);
     insta::assert_snapshot!("history_after", stage.shown(&["history", "hello"]));
+}
+
+fn destroyed(stage: &Stage) {
+    // Nobody types a name: it is told what would go, and nothing goes.
+    let shown = stage.run(&["destroy", "prod/hello"]);
+    assert_eq!(shown.code, 2, "{}", shown.shown());
+    assert!(
+        shown.out.contains("  - aws eu-west-1: arn:aws:lambda:"),
+        "{}",
+        shown.out
+    );
+    assert!(shown.out.contains("/sites/"), "{}", shown.out);
+    assert!(shown.err.contains("type `prod/hello`"), "{}", shown.err);
+    let silent = stage.run(&["destroy", "hello", "--yes"]);
+    assert_eq!(silent.code, 1, "{}", silent.shown());
+    assert!(
+        silent.err.contains("say why, with --reason"),
+        "{}",
+        silent.err
+    );
+    let other = [
+        "destroy",
+        "hello",
+        "--plan",
+        "0123456789ab",
+        "--reason",
+        "moved",
+        "--yes",
+    ];
+    let other = stage.run(&other);
+    assert_eq!(other.code, 3, "{}", other.shown());
+
+    let ran = stage.type_in("prod/hello\nit moved\n", &["destroy", "hello", "--wait"]);
+    assert_eq!(ran.code, 0, "{}", ran.shown());
+    assert!(
+        ran.out
+            .contains("Destroyed  destroyed by operator: it moved"),
+        "{}",
+        ran.out
+    );
+    assert_eq!(
+        stage
+            .run(&["wait", "hello", "--for", "phase=Destroyed"])
+            .code,
+        0
+    );
+    let why = stage.run(&["why", "hello"]);
+    assert!(
+        why.out.contains("verdigris resume prod/hello"),
+        "{}",
+        why.out
+    );
+    let none = stage.run(&["destroy", "--environment", "prod", "--reason", "x", "--yes"]);
+    assert_eq!(
+        (none.code, none.err.as_str()),
+        (0, "nothing to destroy\n"),
+        "{}",
+        none.shown()
+    );
 }
