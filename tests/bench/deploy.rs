@@ -295,10 +295,8 @@ async fn ours(server: &Server, size: usize, table: &mut Table) {
     }
     let cost = server.measure(async {
         for number in 0..size {
-            let look = Action::Reconcile { token: None };
-            let asked = daemon
-                .handle
-                .act(&key(number), look, Actor::person("bench"));
+            let (key, look) = (key(number), Action::Reconcile { token: None });
+            let asked = daemon.handle.act(&key, look, Actor::person("bench"));
             asked.await.unwrap();
         }
         let mut changes = daemon.handle.changes();
