@@ -25,15 +25,20 @@ struct Claim {
 
 impl AwsCloud {
     pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
-        let mut services: BTreeMap<ServiceKey, Vec<String>> = BTreeMap::new();
+        let mut services: BTreeMap<ServiceKey, Owned> = BTreeMap::new();
         for claim in self.claims().await? {
-            services.entry(claim.service).or_default().push(claim.arn);
+            let none = || Owned {
+                service: claim.service.clone(),
+                functions: BTreeSet::new(),
+                resources: Vec::new(),
+            };
+            let owned = services.entry(claim.service.clone()).or_insert_with(none);
+            owned.functions.insert(claim.function);
+            owned.resources.push(claim.arn);
         }
-        let owned = services.into_iter().map(|(service, mut resources)| {
-            resources.sort();
-            Owned { service, resources }
-        });
-        Ok(owned.collect())
+        let mut owned: Vec<Owned> = services.into_values().collect();
+        owned.iter_mut().for_each(|it| it.resources.sort());
+        Ok(owned)
     }
 
     /// Every function of the service that the target has, known to us or not.
