@@ -9,7 +9,7 @@ use crate::local::arm::{
     cloud::Cloud,
     resources::{
         components, containers, fronts, functions, groups, insights, places, plans, settings,
-        sites, tags,
+        site_names, sites, tags,
     },
     slots::{deployment, swap},
     trust::{references, roles, vaults},
