@@ -201,10 +201,8 @@ async fn half_way(local: &Local, cloud: &AzureCloud, (one, two): (&Release, &Rel
     cloud.promote(&scope(one), one.digest).await.unwrap();
 }
 
-#[tokio::test]
-async fn what_people_change_of_the_pointer_or_an_app_is_seen_and_repaired() {
-    let local = Local::start().await;
-    let cloud = flex_cloud(&local.arm.url);
+/// A release that asks for instances of a size and a number.
+fn sized() -> Release {
     let scale = Some(Scale {
         most: Some(60),
         ready: Some(1),
@@ -220,6 +218,14 @@ async fn what_people_change_of_the_pointer_or_an_app_is_seen_and_repaired() {
     let functions = one.content.functions.values_mut();
     functions.for_each(|function| function.memory = Megabytes(1024));
     one.digest = one.content.digest();
+    one
+}
+
+#[tokio::test]
+async fn what_people_change_of_an_app_is_seen_and_repaired() {
+    let local = Local::start().await;
+    let cloud = flex_cloud(&local.arm.url);
+    let one = sized();
     let package = local.package("one");
     cloud.stage(&one, &package).await.unwrap();
     cloud.promote(&scope(&one), one.digest).await.unwrap();
@@ -262,6 +268,17 @@ async fn what_people_change_of_the_pointer_or_an_app_is_seen_and_repaired() {
         cloud.repair(&one, &package).await.unwrap();
         assert_eq!(blue_fields(&cloud, &one).await, expected, "{field}");
     }
+}
+
+#[tokio::test]
+async fn what_people_do_to_the_pointer_is_seen_and_repaired() {
+    let local = Local::start().await;
+    let cloud = flex_cloud(&local.arm.url);
+    let one = release(1, &[]);
+    let package = local.package("one");
+    cloud.stage(&one, &package).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let expected = cloud.expected(&one, package.code);
     // Somebody sends users to the empty app.
     point(&local, A, "Merge", "a").await;
     assert_eq!(observe(&cloud, &one).await.blue, SlotContent::Empty);
