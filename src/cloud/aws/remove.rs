@@ -7,7 +7,7 @@ use aws_sdk_lambda::types::FunctionConfiguration;
 use super::{
     AwsCloud,
     settings::{FUNCTION, RELEASE, Settings, alias},
-    survey::{Seen, Standing, all, standing, tags},
+    survey::{Standing, all, standing, tags},
 };
 use crate::{
     cloud::CloudError,
@@ -131,7 +131,7 @@ impl AwsCloud {
         };
         match standing(service, &latest) {
             Standing::Missing | Standing::Foreign { arn: _ } => return Ok(()),
-            Standing::Ours { arn: _, staged: _ } => self.forget(&name),
+            Standing::Ours { arn: _, tags: _ } => self.forget(&name),
         }
         // Mappings and rules outlive the function that they call.
         let seen = self.survey_one(service, function).await?;
@@ -155,18 +155,24 @@ impl AwsCloud {
 
     /// Keeps what any alias uses, what blue would go back to, and the newest few. Failing here costs storage and nothing else, so it is
     /// told in the log and tried again at the next release.
-    pub(super) async fn delete_old_versions(&self, seen: &Seen, just_staged: &str) {
-        if let Err(error) = self.try_delete_old_versions(seen, just_staged).await {
-            tracing::warn!(function = seen.name, %error, "old versions could not be deleted");
+    pub(super) async fn delete_old_versions(
+        &self,
+        service: &ServiceKey,
+        name: &str,
+        just_staged: &str,
+    ) {
+        let deleted = self.try_delete_old_versions(service, name, just_staged);
+        if let Err(error) = deleted.await {
+            tracing::warn!(function = name, %error, "old versions could not be deleted");
         }
     }
 
     async fn try_delete_old_versions(
         &self,
-        seen: &Seen,
+        service: &ServiceKey,
+        name: &str,
         just_staged: &str,
     ) -> Result<(), CloudError> {
-        let name = seen.name.as_str();
         let versions = self.lambda.versions(name).await?;
         let mut ours: Vec<u64> = versions
             .iter()
@@ -189,13 +195,14 @@ impl AwsCloud {
                 deleted.insert(old);
             }
         }
+        self.memory.note_deleted(name, &deleted);
         let is_gone =
             |it: &&FunctionConfiguration| it.version().is_some_and(|it| deleted.contains(it));
         let (gone, left): (Vec<_>, Vec<_>) = versions.iter().partition(is_gone);
         let settings = |of: Vec<&FunctionConfiguration>| {
             of.into_iter().map(Settings::read).collect::<Vec<_>>()
         };
-        self.delete_roles(&seen.service, &settings(gone), &settings(left))
+        self.delete_roles(service, &settings(gone), &settings(left))
             .await
     }
 

@@ -33,11 +33,14 @@ impl AzureCloud {
             .arm
             .list(self.arm.call(ACTIVITY_LIST, &path, &query, &app))
             .await?;
-        let site = self.names.site_id(&app);
-        let mut deeds: Vec<Deed> = entries
-            .iter()
-            .filter_map(|entry| deed(entry, &site))
-            .collect();
+        let service = &scope.service.service;
+        let sites = match self.names.is_flex() {
+            true => self.names.twins(service).to_vec(),
+            false => vec![app.clone()],
+        };
+        let sites: Vec<String> = sites.iter().map(|it| self.names.site_id(it)).collect();
+        let of_ours = |entry| sites.iter().find_map(|site| deed(entry, site));
+        let mut deeds: Vec<Deed> = entries.iter().filter_map(of_ours).collect();
         deeds.sort_by_key(|deed| std::cmp::Reverse(deed.at));
         deeds.dedup();
         Ok(deeds)

@@ -21,6 +21,14 @@ use crate::{
 /// Lines of a failed deployment's log that are told.
 const LOG_LINES: usize = 12;
 
+const ZIPDEPLOY: &str = "/api/zipdeploy?isAsync=true";
+
+/// One Deploy, which puts the package into the app's own container. Nothing is built again on the way.
+const PUBLISH: &str = "/api/publish?RemoteBuild=false&Deployer=Verdigris";
+
+/// What a platform says that may not read an app's container: of a role that was given a moment ago.
+const NO_STORAGE: [&str; 2] = ["InaccessibleStorage", "StorageAccessibleCheck"];
+
 const LATEST: &str = "/api/deployments/latest";
 
 // === impl AzureCloud ===
@@ -36,16 +44,19 @@ impl AzureCloud {
         package: &Package,
     ) -> Result<(), CloudError> {
         let Some(scm) = &slot.scm else {
-            let message = format!("slot `{}` of `{app}` names no deployment host", slot.slot);
+            let message = format!("{} of `{app}` names no deployment host", slot.label);
             return Err(unreachable(operation::ZIPDEPLOY, message));
         };
         let bytes = tokio::fs::read(&package.path).await.map_err(|error| {
             let path = package.path.display();
             unreachable(operation::ZIPDEPLOY, format!("package `{path}`: {error}"))
         })?;
-        let address = "/api/zipdeploy?isAsync=true";
-        let mut call = self.scm_call(operation::ZIPDEPLOY, scm, address, app)?;
-        call.payload = Payload::Package(Bytes::from(bytes));
+        let (way, address, kind) = match self.names.is_flex() {
+            true => (operation::PUBLISH, PUBLISH, "application/zip"),
+            false => (operation::ZIPDEPLOY, ZIPDEPLOY, "application/octet-stream"),
+        };
+        let mut call = self.scm_call(way, scm, address, app)?;
+        call.payload = Payload::Package(Bytes::from(bytes), kind);
         call.deadline = self.arm.limits.deploy;
         let started = self.arm.ask(call).await?;
         let mut look = self.scm_call(operation::DEPLOYMENTS_GET, scm, LATEST, app)?;
@@ -55,9 +66,7 @@ impl AzureCloud {
             look.url.set_query(status.query());
         }
         let bound = self.arm.limits.deploy;
-        let watched = self
-            .arm
-            .watch(look, operation::ZIPDEPLOY, deployment_progress, bound);
+        let watched = self.arm.watch(look, way, deployment_progress, bound);
         match watched.await? {
             End::Done => Ok(()),
             End::Failed { message, answer } => {
@@ -105,6 +114,10 @@ impl AzureCloud {
             .filter(|text| !text.is_empty())
             .collect();
         let told = told.join(": ");
+        if NO_STORAGE.iter().any(|word| told.contains(word)) {
+            let message = format!("a role that was given counts after some minutes: {told}");
+            return unreachable(operation::PUBLISH, message);
+        }
         unhealthy(format!("the package was not deployed to `{app}`: {told}"))
     }
 }

@@ -2,11 +2,16 @@
 
 use serde_json::Value;
 
-use super::{AzureCloud, arm::operation, names::WEB_API, observe::tags_of, settings};
+use super::{
+    AzureCloud,
+    arm::operation,
+    names::WEB_API,
+    observe::{SETTINGS, tags_of},
+    settings,
+};
 use crate::{
     cloud::CloudError,
     import::clouds::{Found, FoundFunction},
-    name::Slot,
 };
 
 impl AzureCloud {
@@ -33,16 +38,12 @@ impl AzureCloud {
 
     async fn found_one(&self, site: &Value) -> Result<Found, CloudError> {
         let name = site["name"].as_str().unwrap_or_default();
-        let read = self.get(
-            operation::SETTINGS_LIST,
-            name,
-            Slot::Blue,
-            "/config/appsettings/list",
-        );
+        let id = self.names.site_id(name);
+        let read = self.get(operation::SETTINGS_LIST, &id, SETTINGS);
         let variables = read.await?.map(|it| settings::from_answer(&it));
         let variables = variables.unwrap_or_default();
         let listed = self
-            .list(operation::FUNCTIONS_LIST, name, Slot::Blue, "/functions")
+            .list(operation::FUNCTIONS_LIST, &id, "/functions")
             .await?;
         let functions: Vec<FoundFunction> = listed.iter().map(function).collect();
         let image = site["properties"]["siteConfig"]["linuxFxVersion"].as_str();

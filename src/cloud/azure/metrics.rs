@@ -2,16 +2,29 @@
 
 use serde_json::Value;
 
-use super::{AzureCloud, arm::operation::METRICS_LIST};
+use super::{AzureCloud, arm::operation::METRICS_LIST, observe::View};
 use crate::{
     cloud::{CloudError, MetricQuestion},
     manifest::gates::{AzureMonitorQuery, MetricSource},
-    name::CloudName,
+    name::{CloudName, ServiceName, Slot},
 };
 
 const INSIGHTS_API: &str = "2024-02-01";
 
 impl AzureCloud {
+    /// The resource that is a slot. Without slots it takes a look to know.
+    async fn id_of(&self, service: &ServiceName, slot: Slot) -> Result<String, CloudError> {
+        if self.names.is_flex()
+            && let View::Ours(site) = self.view(service).await?
+        {
+            return Ok(match slot {
+                Slot::Blue => site.blue.id,
+                Slot::Green => site.green_id,
+            });
+        }
+        Ok(self.names.slot_id(&self.names.app(service), slot))
+    }
+
     pub(super) async fn metric_value(
         &self,
         question: &MetricQuestion<'_>,
@@ -36,10 +49,7 @@ impl AzureCloud {
         } = query;
         let id = match resource {
             Some(resource) => resource.trim_end_matches('/').to_owned(),
-            None => {
-                let app = self.names.app(question.service);
-                self.names.slot_id(&app, question.slot)
-            }
+            None => self.id_of(question.service, question.slot).await?,
         };
         let until = question.until;
         let from = until.before(*over);

@@ -1,7 +1,7 @@
-//! Azure Functions on plans with slots, by Azure Resource Manager.
+//! Azure Functions, by Azure Resource Manager.
 //!
-//! A service is one Function App: production is blue, slot `green` is green, a promotion is a swap. What a slot holds is told by
-//! settings that move with the code. Nothing here knows whether the endpoint is the real one.
+//! A service is one Function App: production is blue, slot `green` is green, a promotion is a swap. On a plan without slots it is two apps,
+//! see [`flex`]. What a slot holds is told by settings that move with the code. Nothing here knows whether the endpoint is the real one.
 //!
 //! Apps reach their storage and their secrets by identities, which we give the roles that they need, unless people want to.
 
@@ -11,6 +11,7 @@ mod around;
 mod deeds;
 mod deploy;
 mod duties;
+mod flex;
 mod found;
 mod front;
 mod metrics;

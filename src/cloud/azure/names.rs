@@ -63,10 +63,6 @@ impl Names {
         ))
     }
 
-    pub(super) fn plan(&self) -> String {
-        format!("{}-{}-plan", self.target.prefix, self.environment)
-    }
-
     /// The storage account of the environment: the letters and digits of the prefix, then enough of a digest of where the
     /// environment is, since the name must be unique in the world.
     pub(super) fn account(&self) -> String {
@@ -136,12 +132,37 @@ impl Names {
         }
     }
 
+    /// The plan of the environment.
     pub(super) fn plan_id(&self) -> String {
-        let plan = self.plan();
+        self.plan_of(&format!("{}-{}-plan", self.target.prefix, self.environment))
+    }
+
+    /// A plan by its name; where an app has one of its own it has the app's.
+    pub(super) fn plan_of(&self, name: &str) -> String {
+        let group = self.group_id();
+        format!("{group}/providers/Microsoft.Web/serverfarms/{name}")
+    }
+
+    /// The container that an app takes its packages from.
+    pub(super) fn container_id(&self, app: &str) -> String {
         format!(
-            "{}/providers/Microsoft.Web/serverfarms/{plan}",
-            self.group_id()
+            "{}/blobServices/default/containers/{app}",
+            self.account_id()
         )
+    }
+
+    /// Plans without slots, see [`super::flex`].
+    pub(super) fn is_flex(&self) -> bool {
+        self.target.plan.is_flex()
+    }
+
+    /// What the slots of a service call themselves to Application Insights.
+    pub(super) fn roles_of(&self, service: &ServiceName) -> [String; 2] {
+        let app = self.app(service);
+        match self.is_flex() {
+            true => self.twins(service),
+            false => [app.clone(), format!("{app}-{GREEN}")],
+        }
     }
 
     pub(super) fn account_id(&self) -> String {
@@ -249,7 +270,7 @@ impl Names {
         })
     }
 
-    pub(super) fn plan_body(&self) -> Value {
+    pub(super) fn plan_body(&self, tags: Tags) -> Value {
         let sku = self.target.plan.0.as_str();
         let mut described = json!({ "name": sku });
         if let Some(tier) = tier(sku) {
@@ -259,20 +280,26 @@ impl Names {
             "location": self.target.location,
             "kind": plan_kind(sku),
             "sku": described,
-            "tags": self.shared_tags(),
+            "tags": tags,
             "properties": { "reserved": true },
         })
     }
 
     /// A Function App or slot. `config` replaces what is named in it and leaves the rest of its configuration alone.
-    pub(super) fn site_body(&self, tags: &Tags, https_only: bool, config: Value) -> Value {
+    pub(super) fn site_body(
+        &self,
+        tags: &Tags,
+        plan: &str,
+        https_only: bool,
+        config: Value,
+    ) -> Value {
         json!({
             "location": self.target.location,
             "kind": "functionapp,linux",
             "identity": { "type": "SystemAssigned" },
             "tags": tags,
             "properties": {
-                "serverFarmId": self.plan_id(),
+                "serverFarmId": plan,
                 "reserved": true,
                 "httpsOnly": https_only,
                 "siteConfig": config,
@@ -283,7 +310,7 @@ impl Names {
     /// Whether the plan keeps instances for itself, which go to sleep unless told otherwise.
     pub(super) fn is_dedicated(&self) -> bool {
         let plan = &self.target.plan;
-        !plan.is_consumption() && !plan.is_elastic()
+        !plan.is_consumption() && !plan.is_elastic() && !plan.is_flex()
     }
 }
 
@@ -308,6 +335,7 @@ fn tier(sku: &str) -> Option<&'static str> {
     match sku.get(..1)? {
         "Y" => Some("Dynamic"),
         "E" => Some("ElasticPremium"),
+        "F" => Some("FlexConsumption"),
         "B" => Some("Basic"),
         "S" => Some("Standard"),
         "P" if sku.ends_with("v2") => Some("PremiumV2"),
@@ -318,7 +346,7 @@ fn tier(sku: &str) -> Option<&'static str> {
 
 fn plan_kind(sku: &str) -> &'static str {
     match tier(sku) {
-        Some("Dynamic") => "functionapp",
+        Some("Dynamic" | "FlexConsumption") => "functionapp",
         Some("ElasticPremium") => "elastic",
         Some(_) | None => "linux",
     }

@@ -1,6 +1,6 @@
 //! Reads what the cloud holds. No writing call.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use tokio::try_join;
@@ -10,7 +10,7 @@ use super::{
     AzureCloud,
     arm::operation::{self, Operation},
     duties::{Duties, Found},
-    names::{GREEN, Tags, WEB_API},
+    names::{Tags, WEB_API},
     settings::{self, Settings, Trigger},
 };
 use crate::{
@@ -37,6 +37,8 @@ pub(super) struct SiteView {
     pub(super) blue: SlotView,
     /// Not there before the first release, or deleted by hand.
     pub(super) green: Option<SlotView>,
+    /// Where green is, or will be.
+    pub(super) green_id: String,
     /// What is at work on it, as the cloud says.
     pub(super) busy: Option<String>,
 }
@@ -46,6 +48,8 @@ pub(super) struct SiteView {
 pub(super) struct SlotView {
     pub(super) slot: Slot,
     pub(super) id: String,
+    /// Its name among people: `production`, `slot green`, `app shop-prod-stock-a`.
+    pub(super) label: String,
     pub(super) tags: Tags,
     pub(super) settings: Settings,
     /// Base address of its functions.
@@ -59,42 +63,46 @@ pub(super) struct SlotView {
     pub(super) found: Found,
     /// What is asked of its place, as fields: as found on blue, as it was given on green.
     pub(super) place: Fields,
-    is_ours: bool,
+    pub(super) is_ours: bool,
 }
 
 // === impl AzureCloud ===
 
 impl AzureCloud {
-    /// One service in four calls: the site, then at once its slot and the settings of both.
+    /// One service in four calls: on plans with slots the site, then at once its slot and the settings of both.
     ///
     /// # Guarantees
     ///
     /// Where nothing was at work on the site, the settings are from after whatever was: the site is read first, so that a swap cannot
     /// end between old settings and a site that is idle again.
     pub(super) async fn view(&self, service: &ServiceName) -> Result<View, CloudError> {
+        if self.names.is_flex() {
+            return self.view_pair(service).await;
+        }
         let app = self.names.app(service);
-        let site = self.get(operation::SITES_GET, &app, Slot::Blue, "").await?;
+        let [site_id, green_id] = [Slot::Blue, Slot::Green].map(|it| self.names.slot_id(&app, it));
+        let site = self.get(operation::SITES_GET, &site_id, "").await?;
         let Some(site) = site else {
             return Ok(View::Missing);
         };
         let (slot, blue, green) = try_join!(
-            self.get(operation::SLOTS_GET, &app, Slot::Green, ""),
-            self.get(operation::SETTINGS_LIST, &app, Slot::Blue, SETTINGS),
-            self.get(operation::SETTINGS_LIST, &app, Slot::Green, SETTINGS),
+            self.get(operation::SLOTS_GET, &green_id, ""),
+            self.get(operation::SETTINGS_LIST, &site_id, SETTINGS),
+            self.get(operation::SETTINGS_LIST, &green_id, SETTINGS),
         )?;
         // A site without readable settings was deleted between two answers.
         let Some(blue) = blue else {
             return Ok(View::Missing);
         };
         let busy = busy_of(&site).or_else(|| slot.as_ref().and_then(busy_of));
-        let mut blue = self.slot_view(service, Slot::Blue, &site, &blue);
+        let mut blue = self.slot_view(service, (Slot::Blue, "production"), &site, &blue);
         if !blue.is_ours {
             return Ok(blue.foreign());
         }
-        self.look_at_place(service, &app, &mut blue).await?;
+        self.look_at_place(service, &mut blue).await?;
         let green = slot.zip(green);
-        let mut green =
-            green.map(|(slot, green)| self.slot_view(service, Slot::Green, &slot, &green));
+        let role = (Slot::Green, SLOT_LABEL);
+        let mut green = green.map(|(slot, green)| self.slot_view(service, role, &slot, &green));
         if let Some(green) = &mut green {
             blue.forget_sticky_of(green);
             green.forget_sticky_of(&blue);
@@ -102,20 +110,24 @@ impl AzureCloud {
         if let Some(green) = green.as_ref().filter(|green| !green.is_ours) {
             return Ok(green.clone().foreign());
         }
-        Ok(View::Ours(Box::new(SiteView { blue, green, busy })))
+        Ok(View::Ours(Box::new(SiteView {
+            blue,
+            green,
+            green_id,
+            busy,
+        })))
     }
 
     /// Reads what blue's release asks of its place: no call where that is nothing.
-    async fn look_at_place(
+    pub(super) async fn look_at_place(
         &self,
         service: &ServiceName,
-        app: &str,
         blue: &mut SlotView,
     ) -> Result<(), CloudError> {
         let duties = blue.duties();
         let (web, auth) = (duties.concerns_web(), duties.auth.is_some());
         let look = async |is_asked: bool, operation, part| match is_asked {
-            true => self.get(operation, app, Slot::Blue, part).await,
+            true => self.get(operation, &blue.id, part).await,
             false => Ok(None),
         };
         (blue.found.web, blue.found.auth) = try_join!(
@@ -131,36 +143,32 @@ impl AzureCloud {
     pub(super) async fn get(
         &self,
         operation: Operation,
-        app: &str,
-        slot: Slot,
+        id: &str,
         part: &str,
     ) -> Result<Option<Value>, CloudError> {
-        let id = format!("{}{part}", self.names.slot_id(app, slot));
+        let path = format!("{id}{part}");
         let query = [("api-version", WEB_API)];
-        self.arm
-            .find(self.arm.call(operation, &id, &query, app))
-            .await
+        let call = self.arm.call(operation, &path, &query, app_in(id));
+        self.arm.find(call).await
     }
 
     /// Every item of a list below the site or slot.
     pub(super) async fn list(
         &self,
         operation: Operation,
-        app: &str,
-        slot: Slot,
+        id: &str,
         part: &str,
     ) -> Result<Vec<Value>, CloudError> {
-        let id = format!("{}{part}", self.names.slot_id(app, slot));
+        let path = format!("{id}{part}");
         let query = [("api-version", WEB_API)];
-        self.arm
-            .list(self.arm.call(operation, &id, &query, app))
-            .await
+        let call = self.arm.call(operation, &path, &query, app_in(id));
+        self.arm.list(call).await
     }
 
-    fn slot_view(
+    pub(super) fn slot_view(
         &self,
         service: &ServiceName,
-        slot: Slot,
+        (slot, label): (Slot, &str),
         site: &Value,
         settings: &Value,
     ) -> SlotView {
@@ -177,6 +185,7 @@ impl AzureCloud {
         }
         SlotView {
             slot,
+            label: label.to_owned(),
             id: match site["id"].as_str() {
                 Some(id) => id.to_owned(),
                 None => self.names.slot_id(&app, slot),
@@ -223,27 +232,27 @@ impl AzureCloud {
             &group,
         );
         let sites = self.arm.list(first).await?;
-        let mut owned: Vec<Owned> = sites
-            .iter()
-            .filter_map(|site| self.owned_site(site))
-            .collect();
-        owned.sort();
-        Ok(owned)
-    }
-
-    fn owned_site(&self, site: &Value) -> Option<Owned> {
-        let service = self.names.owned(&tags_of(site))?;
-        let resources = vec![site["id"].as_str()?.to_owned()];
-        Some(Owned {
+        let mut owned = BTreeMap::<_, Vec<String>>::new();
+        for site in &sites {
+            let service = self.names.owned(&tags_of(site));
+            let id = site["id"].as_str().map(str::to_owned);
+            if let Some((service, id)) = service.zip(id) {
+                owned.entry(service).or_default().push(id);
+            }
+        }
+        let one = |(service, resources)| Owned {
             service,
             functions: BTreeSet::new(),
             resources,
-        })
+        };
+        Ok(owned.into_iter().map(one).collect())
     }
 }
 
 /// Where a slot's settings are asked for: by POST, since they may be secret.
-const SETTINGS: &str = "/config/appsettings/list";
+pub(super) const SETTINGS: &str = "/config/appsettings/list";
+
+const SLOT_LABEL: &str = "slot green";
 
 /// The state of a slot that answers.
 pub(super) const RUNNING: &str = "Running";
@@ -253,7 +262,7 @@ pub(super) const RUNNING: &str = "Running";
 impl SiteView {
     pub(super) fn observed(&self) -> Observed {
         let green = self.green.as_ref();
-        let ids = [Some(&self.blue), green];
+        let ids = [Some(&self.blue).filter(|blue| blue.is_there()), green];
         Observed {
             blue: self.blue.content(),
             green: green.map(SlotView::content).unwrap_or_default(),
@@ -271,8 +280,10 @@ impl SiteView {
         let Some(green) = &self.green else {
             return false;
         };
+        // Two apps change their roles one after the other: green may have blue's already.
+        let is_sealed = |slot| settings::is_sealed(&green.settings, slot);
         let is_untouched =
-            green.state == RUNNING && settings::is_sealed(&green.settings, Slot::Green);
+            green.state == RUNNING && (is_sealed(Slot::Green) || is_sealed(Slot::Blue));
         let holds = green.content().holds(release);
         if holds && !is_untouched {
             tracing::warn!(slot = %green.id, "green was changed since it was staged, so it is not promoted");
@@ -282,6 +293,11 @@ impl SiteView {
 }
 
 impl SlotView {
+    /// Nothing of ours is without tags; what somebody deleted has none.
+    pub(super) fn is_there(&self) -> bool {
+        !self.tags.is_empty()
+    }
+
     /// What the slot holds, by the word of its settings.
     pub(super) fn content(&self) -> SlotContent {
         let Some(marks) = settings::marks(&self.settings) else {
@@ -297,15 +313,12 @@ impl SlotView {
             revision: marks.revision,
             addresses: self.addresses(&marks.triggers),
             fields: self.fields(),
-            label: match self.slot {
-                Slot::Blue => "production".to_owned(),
-                Slot::Green => format!("slot {GREEN}"),
-            },
+            label: self.label.clone(),
             canary: None,
         })
     }
 
-    fn foreign(self) -> View {
+    pub(super) fn foreign(self) -> View {
         View::Foreign {
             id: self.id,
             tags: self.tags,
@@ -371,7 +384,13 @@ fn scm_of(site: &Value) -> Option<&str> {
     states.iter().find(repository)?["name"].as_str()
 }
 
-fn busy_of(site: &Value) -> Option<String> {
+/// The app that a resource's id names.
+pub(super) fn app_in(id: &str) -> &str {
+    let rest = id.rsplit_once("/sites/").map_or(id, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}
+
+pub(super) fn busy_of(site: &Value) -> Option<String> {
     let operation = site["properties"]["inProgressOperationId"].as_str()?;
     (!operation.is_empty()).then(|| format!("operation {operation} is in progress"))
 }

@@ -10,15 +10,14 @@ use super::{
     AzureCloud,
     arm::{chain_of, operation, pause, quote},
     deploy::unhealthy,
-    names::GREEN,
-    observe::SlotView,
+    observe::{SlotView, app_in},
     settings,
 };
 use crate::{
     cloud::CloudError,
     desired::Release,
     manifest::{azure::Unauthenticated, spec::HttpRoute},
-    name::{ReleaseDigest, Slot},
+    name::ReleaseDigest,
 };
 
 /// The header by which a package says which release answers.
@@ -43,16 +42,15 @@ impl AzureCloud {
         release: &Release,
         green: &SlotView,
     ) -> Result<(), CloudError> {
-        let app = self.names.app(&release.service.service);
         let end = Instant::now() + self.arm.limits.start;
         let mut looks = 0;
         loop {
-            let Some(reason) = self.lack(&app, release, green).await? else {
+            let Some(reason) = self.lack(release, green).await? else {
                 return Ok(());
             };
             if Instant::now() >= end {
                 let bound = self.arm.limits.start.as_secs();
-                let why = self.why(&app, green).await;
+                let why = self.why(green).await;
                 return Err(unhealthy(format!("after {bound}s {reason}{why}")));
             }
             sleep(pause(looks)).await;
@@ -63,15 +61,14 @@ impl AzureCloud {
     /// The first thing that green does not have yet.
     async fn lack(
         &self,
-        app: &str,
         release: &Release,
         green: &SlotView,
     ) -> Result<Option<String>, CloudError> {
-        if let Some(reason) = self.missing_functions(app, release).await? {
+        if let Some(reason) = self.missing_functions(green, release).await? {
             return Ok(Some(reason));
         }
         if settings::has_secrets(&self.names, release)
-            && let Some(reason) = self.missing_secret(app).await?
+            && let Some(reason) = self.missing_secret(green).await?
         {
             return Ok(Some(reason));
         }
@@ -126,19 +123,17 @@ impl AzureCloud {
     /// How the functions that green lists differ from those of the release.
     async fn missing_functions(
         &self,
-        app: &str,
+        green: &SlotView,
         release: &Release,
     ) -> Result<Option<String>, CloudError> {
         let part = "/functions";
-        let listed = match self
-            .list(operation::FUNCTIONS_LIST, app, Slot::Green, part)
-            .await
-        {
+        let label = &green.label;
+        let listed = match self.list(operation::FUNCTIONS_LIST, &green.id, part).await {
             Ok(listed) => listed,
             // A host that restarts cannot say.
             Err(CloudError::Unreachable { message, .. }) => {
                 return Ok(Some(format!(
-                    "slot `{GREEN}` does not list its functions: {message}"
+                    "{label} does not list its functions: {message}"
                 )));
             }
             Err(error) => return Err(error),
@@ -154,23 +149,21 @@ impl AzureCloud {
         }
         let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
         Ok(Some(format!(
-            "slot `{GREEN}` lists the functions [{}] and not [{}]",
+            "{label} lists the functions [{}] and not [{}]",
             list(found),
             list(wanted)
         )))
     }
 
     /// A secret that the platform does not get out of the vault.
-    async fn missing_secret(&self, app: &str) -> Result<Option<String>, CloudError> {
+    async fn missing_secret(&self, green: &SlotView) -> Result<Option<String>, CloudError> {
+        let label = &green.label;
         let part = "/config/configreferences/appsettings";
-        let listed = match self
-            .list(operation::REFERENCES_LIST, app, Slot::Green, part)
-            .await
-        {
+        let listed = match self.list(operation::REFERENCES_LIST, &green.id, part).await {
             Ok(listed) => listed,
             Err(CloudError::Unreachable { message, .. }) => {
                 return Ok(Some(format!(
-                    "slot `{GREEN}` does not tell its secrets: {message}"
+                    "{label} does not tell its secrets: {message}"
                 )));
             }
             Err(error) => return Err(error),
@@ -179,8 +172,8 @@ impl AzureCloud {
     }
 
     /// What host and program say of themselves, as far as they can be asked.
-    async fn why(&self, app: &str, green: &SlotView) -> String {
-        let (host, log) = tokio::join!(self.host_errors(app), self.last_lines(app, green));
+    async fn why(&self, green: &SlotView) -> String {
+        let (host, log) = tokio::join!(self.host_errors(green), self.last_lines(green));
         let told = |what: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
             Some(text) => format!("; {what}: {text}"),
             None => String::new(),
@@ -193,10 +186,10 @@ impl AzureCloud {
     }
 
     /// The host's own word: its state where it does not run, and its errors.
-    async fn host_errors(&self, app: &str) -> Option<String> {
+    async fn host_errors(&self, green: &SlotView) -> Option<String> {
         let part = "/hostruntime/admin/host/status";
         let status = self
-            .get(operation::HOST_STATUS, app, Slot::Green, part)
+            .get(operation::HOST_STATUS, &green.id, part)
             .await
             .ok()??;
         let state = status["state"].as_str().filter(|state| *state != "Running");
@@ -207,7 +200,8 @@ impl AzureCloud {
     }
 
     /// The end of what the program wrote, by the deployment service.
-    async fn last_lines(&self, app: &str, green: &SlotView) -> Option<String> {
+    async fn last_lines(&self, green: &SlotView) -> Option<String> {
+        let app = app_in(&green.id);
         let scm = green.scm.as_ref()?;
         let call = self
             .scm_call(operation::LOGS_LIST, scm, "/api/logs/docker", app)
@@ -239,7 +233,7 @@ impl AzureCloud {
     /// is the platform's. Where no function answers GET, nothing of ours can be asked without effect, and the platform's word counts.
     async fn silence(&self, slot: &SlotView, release: &Release) -> Option<String> {
         let Some(host) = &slot.host else {
-            return Some(format!("slot `{}` has no host name", slot.slot));
+            return Some(format!("{} has no host name", slot.label));
         };
         let mut url = host.clone();
         let probe = probe(release);

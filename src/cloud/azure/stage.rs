@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{
     AzureCloud,
@@ -13,15 +13,19 @@ use super::{
     },
     around::taken,
     duties::Duties,
+    flex::{BLUE_TAG, word_of},
     names::{self, GREEN, Tags, WEB_API},
-    observe::{RUNNING, SiteView, SlotView, View},
+    observe::{RUNNING, SiteView, SlotView, View, app_in},
     settings::{self, Settings},
 };
 use crate::{
     cloud::{CloudError, Package},
     desired::Release,
-    name::{CloudName, ServiceName, Slot},
+    name::{CloudName, ServiceName},
 };
+
+/// The way out where a name is somebody else's.
+const OTHER_PREFIX: &str = "write another `prefix` into the environment's `azure`";
 
 // === impl AzureCloud ===
 
@@ -44,7 +48,12 @@ impl AzureCloud {
         };
         self.check_idle(service, &site)?;
         self.check_domains(service, &site.blue, &Duties::wanted(&self.names, release))?;
-        let only_blue = only_blue(release, &site);
+        let going = match self.names.is_flex() {
+            // Nothing of what blue holds comes to green.
+            true => None,
+            false => settings::marks(&site.blue.settings).map(|marks| marks.triggers),
+        };
+        let only_blue = only_blue(release, going.as_ref());
         let wanted = settings::moving(&self.names, release, package.code);
         let is_done = |green: &SlotView| {
             let all = settings::for_green(wanted.clone(), &only_blue, &green.settings);
@@ -92,13 +101,13 @@ impl AzureCloud {
         if green.code() != Some(package.code) {
             // The package that is there runs on until the new one is deployed, and must not answer as the new release.
             let arriving = with(settings::arriving(&self.names, release));
-            self.put_settings(&app, Slot::Green, &arriving).await?;
-            self.deploy(&app, &green, package).await?;
+            self.put_settings(&green.id, &arriving).await?;
+            self.deploy(app_in(&green.id), &green, package).await?;
         }
         let moving = with(settings::moving(&self.names, release, package.code));
-        self.put_settings(&app, Slot::Green, &moving).await?;
+        self.put_settings(&green.id, &moving).await?;
         if green.state != RUNNING {
-            self.start(&app, Slot::Green).await?;
+            self.start(&green.id).await?;
         }
         if previews(release) {
             self.begin_preview(&app).await?;
@@ -173,7 +182,10 @@ impl AzureCloud {
     /// Makes all that a first release needs. The production site holds no release and answers nothing of ours.
     async fn create(&self, release: &Release) -> Result<Box<SiteView>, CloudError> {
         let service = &release.service.service;
-        let app = self.names.app(service);
+        let app = match self.names.is_flex() {
+            true => self.names.twins(service)[0].clone(),
+            false => self.names.app(service),
+        };
         self.ensure_shared().await?;
         let duties = Duties::wanted(&self.names, release);
         let bare = settings::bare(&self.names, duties.identity.as_deref());
@@ -182,20 +194,13 @@ impl AzureCloud {
             .map(|(name, value)| json!({ "name": name, "value": value }))
             .collect();
         let config = json!({ "appSettings": list });
-        let nothing = Duties {
-            identity: duties.identity.clone(),
-            ..Duties::default()
-        };
-        let body = self.place_body(service, (Tags::new(), None), &nothing, &nothing, config);
+        let nothing = duties.of_nobody();
         let id = self.names.site_id(&app);
+        let known = self.new_tags(service, &app, &id).await?;
+        let seat = self.seat(&id, None, &nothing).await?;
+        let body = self.place_body(service, &seat, (known, None), (&nothing, &nothing), config);
         let made = self.put(operation::SITES_PUT, &id, WEB_API, body).await;
-        made.map_err(|error| {
-            taken(
-                error,
-                &app,
-                "write another `prefix` into the environment's `azure`",
-            )
-        })?;
+        made.map_err(|error| taken(error, &app, OTHER_PREFIX))?;
         match self.our_view(service).await? {
             Some(site) => Ok(site),
             None => Err(unreachable(
@@ -203,6 +208,21 @@ impl AzureCloud {
                 format!("function app `{app}` was created and cannot be seen yet"),
             )),
         }
+    }
+
+    /// What an app of its own stands on, and the tags that it has from its first moment: which of two apps is blue.
+    async fn new_tags(
+        &self,
+        service: &ServiceName,
+        app: &str,
+        blue: &str,
+    ) -> Result<Tags, CloudError> {
+        if !self.names.is_flex() {
+            return Ok(Tags::new());
+        }
+        self.ensure_seat(service, app).await?;
+        let word = word_of(blue).to_owned();
+        Ok(Tags::from([(BLUE_TAG.to_owned(), word)]))
     }
 
     pub(super) async fn put(
@@ -231,23 +251,31 @@ impl AzureCloud {
         site: &SiteView,
     ) -> Result<(), CloudError> {
         let service = &release.service.service;
-        let app = self.names.app(service);
-        let green = site.green.as_ref();
-        let known: Tags = green.map(|green| green.tags.clone()).unwrap_or_default();
+        let (green, id) = (site.green.as_ref(), &site.green_id);
+        let app = app_in(id);
+        let known: Tags = match green {
+            Some(green) => green.tags.clone(),
+            None => self.new_tags(service, app, &site.blue.id).await?,
+        };
         let old = green.map(SlotView::duties).unwrap_or_default();
-        let config = Value::Object(names::stack(&release.content.runtime));
+        let (put, stack) = match self.names.is_flex() {
+            true => (operation::SITES_PUT, Map::new()),
+            false => (operation::SLOTS_PUT, names::stack(&release.content.runtime)),
+        };
         let given = (known.clone(), Some(release.digest));
-        let body = self.place_body(service, given, &old, duties, config);
-        let id = self.names.slot_id(&app, Slot::Green);
-        self.put(operation::SLOTS_PUT, &id, WEB_API, body).await?;
-        self.settle_auth(&app, Slot::Green, &known, duties).await
+        let seat = self.seat(id, green, duties).await?;
+        let both = (&old, duties);
+        let body = self.place_body(service, &seat, given, both, Value::Object(stack));
+        let made = self.put(put, id, WEB_API, body).await;
+        made.map_err(|error| taken(error, app, OTHER_PREFIX))?;
+        self.settle_auth(id, &known, duties).await
     }
 
     async fn green(&self, service: &ServiceName) -> Result<SlotView, CloudError> {
         let site = self.our_view(service).await?;
         site.and_then(|site| site.green).ok_or_else(|| {
             let app = self.names.app(service);
-            let message = format!("slot `{GREEN}` of `{app}` was created and cannot be seen yet");
+            let message = format!("green of `{app}` was created and cannot be seen yet");
             unreachable(operation::SLOTS_GET, message)
         })
     }
@@ -258,9 +286,12 @@ impl AzureCloud {
         app: &str,
         sticky: BTreeSet<String>,
     ) -> Result<(), CloudError> {
+        if self.names.is_flex() {
+            return Ok(());
+        }
         let part = "/config/slotConfigNames";
         let known = self
-            .get(operation::STICKY_GET, app, Slot::Blue, part)
+            .get(operation::STICKY_GET, &self.names.site_id(app), part)
             .await?;
         let mut properties = known
             .map(|known| known["properties"].clone())
@@ -290,19 +321,20 @@ impl AzureCloud {
     /// Replaces all settings of a slot, which restarts it.
     pub(super) async fn put_settings(
         &self,
-        app: &str,
-        slot: Slot,
+        id: &str,
         settings: &Settings,
     ) -> Result<(), CloudError> {
-        let id = format!("{}/config/appsettings", self.names.slot_id(app, slot));
+        let id = format!("{id}/config/appsettings");
         let body = json!({ "properties": settings });
         self.put(operation::SETTINGS_PUT, &id, WEB_API, body).await
     }
 
-    pub(super) async fn start(&self, app: &str, slot: Slot) -> Result<(), CloudError> {
-        let id = format!("{}/start", self.names.slot_id(app, slot));
+    pub(super) async fn start(&self, id: &str) -> Result<(), CloudError> {
+        let path = format!("{id}/start");
         let query = [("api-version", WEB_API)];
-        let call = self.arm.call(operation::SITES_START, &id, &query, app);
+        let call = self
+            .arm
+            .call(operation::SITES_START, &path, &query, app_in(id));
         self.arm.ask(call).await.map(|_| ())
     }
 }
@@ -314,11 +346,10 @@ fn previews(release: &Release) -> bool {
 }
 
 /// The functions that must not run in green: the release's, and those of what blue holds, which comes to green in a swap.
-fn only_blue(release: &Release, site: &SiteView) -> BTreeSet<String> {
+fn only_blue(release: &Release, going: Option<&settings::Triggers>) -> BTreeSet<String> {
     let coming = settings::triggers(release);
-    let going = settings::marks(&site.blue.settings).map(|marks| marks.triggers);
-    let all = [Some(coming), going];
-    all.iter()
+    let all = [Some(&coming), going];
+    all.into_iter()
         .flatten()
         .flat_map(settings::exclusive)
         .map(str::to_owned)

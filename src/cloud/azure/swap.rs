@@ -8,7 +8,7 @@ use super::{
     arm::{Payload, operation, pause},
     duties::{Duties, Settle},
     names::WEB_API,
-    observe::{RUNNING, SiteView, SlotView},
+    observe::{RUNNING, SiteView, SlotView, app_in},
     settings,
 };
 use crate::{
@@ -51,6 +51,7 @@ impl AzureCloud {
         if site.blue.content().holds(release) {
             // Its place may have what another release asked for, whose promotion ended half way.
             let duties = site.blue.duties();
+            self.settle_pair(&site).await?;
             self.settle_blue(service, &site, &duties, Settle::WhereOther)
                 .await?;
             let green = site
@@ -70,9 +71,7 @@ impl AzureCloud {
             return Err(not_staged);
         };
         self.check_front(service, &green.duties()).await?;
-        self.settle_blue(service, &site, &green.duties(), Settle::WhereOther)
-            .await?;
-        self.swap(service).await?;
+        self.exchange(service, &site, &green.duties()).await?;
         let holds = |site: &SiteView| site.blue.content().holds(release);
         let before = site.blue.duties();
         let site = self.until_blue(service, holds).await?;
@@ -93,7 +92,7 @@ impl AzureCloud {
         };
         self.check_idle(service, &site)?;
         if !site.blue.content().holds(release) {
-            return Ok(());
+            return self.settle_pair(&site).await;
         }
         let green = site.green.as_ref().map(|green| green.content());
         if green != Some(SlotContent::Empty) {
@@ -101,11 +100,14 @@ impl AzureCloud {
             return Err(CloudError::Busy {
                 cloud: CloudName::Azure,
                 resource: self.names.app(service),
-                message: "slot `green` does not hold the empty app from before the first promotion"
+                message: "green does not hold the empty app from before the first promotion"
                     .to_owned(),
             });
         }
-        self.swap(service).await?;
+        match self.names.is_flex() {
+            true => self.turn(&site).await?,
+            false => self.swap(service).await?,
+        }
         let released = |site: &SiteView| !site.blue.content().holds(release);
         self.until_blue(service, released).await.map(|_| ())
     }
@@ -129,6 +131,21 @@ impl AzureCloud {
         let query = [("api-version", WEB_API)];
         let call = self.arm.call(operation::PREVIEW_END, &id, &query, app);
         self.arm.finish(call, self.arm.limits.swap).await
+    }
+
+    /// Puts green on blue. Where a place stays when its release goes, blue's is given what the coming one asks for first.
+    async fn exchange(
+        &self,
+        service: &ServiceName,
+        site: &SiteView,
+        coming: &Duties,
+    ) -> Result<(), CloudError> {
+        if self.names.is_flex() {
+            return self.turn(site).await;
+        }
+        self.settle_blue(service, site, coming, Settle::WhereOther)
+            .await?;
+        self.swap(service).await
     }
 
     /// Exchanges the slots, and follows it to its end.
@@ -174,7 +191,6 @@ impl AzureCloud {
     ) -> Result<(), CloudError> {
         self.check(release)?;
         let service = &release.service.service;
-        let app = self.names.app(service);
         let site = self.our_view(service).await?;
         let remedy = match &site {
             Some(site) => self.remedy(release, package, site),
@@ -183,7 +199,7 @@ impl AzureCloud {
         if let Some(site) = &site {
             self.check_idle(service, site)?;
             if site.blue.state != RUNNING {
-                self.start(&app, Slot::Blue).await?;
+                self.start(&site.blue.id).await?;
             }
         }
         match (remedy, site) {
@@ -192,9 +208,10 @@ impl AzureCloud {
                 let moving = settings::moving(&self.names, release, package.code);
                 let all = settings::for_blue(moving, &site.blue.settings);
                 if !settings::is_same(&all, &site.blue.settings) {
-                    self.put_settings(&app, Slot::Blue, &all).await?;
+                    self.put_settings(&site.blue.id, &all).await?;
                 }
                 site.blue.settings = all;
+                self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
                 let when = match site.blue.place == duties.fields() {
                     true => Settle::WhereOther,
@@ -238,10 +255,8 @@ impl AzureCloud {
         let service = &release.service.service;
         if let Some(site) = self.our_view(service).await? {
             let duties = Duties::wanted(&self.names, release);
-            self.settle_blue(service, &site, &duties, Settle::WhereOther)
-                .await?;
+            self.exchange(service, &site, &duties).await?;
         }
-        self.swap(service).await?;
         let wanted = self.expected(release, package.code);
         let site = self
             .until_blue(service, |site| site.blue.fields() == wanted)
@@ -256,14 +271,16 @@ impl AzureCloud {
     /// A site that is not ours is left alone, and so is ours where a slot of it is not: deleting the site would take the slot with it.
     pub(super) async fn delete(&self, scope: &Scope) -> Result<(), CloudError> {
         let service = &scope.service.service;
+        if self.names.is_flex() {
+            return self.delete_pair(service).await;
+        }
         let app = self.names.app(service);
-        match self.get(operation::SITES_GET, &app, Slot::Blue, "").await? {
+        let [site_id, green_id] = [Slot::Blue, Slot::Green].map(|it| self.names.slot_id(&app, it));
+        match self.get(operation::SITES_GET, &site_id, "").await? {
             Some(site) if self.is_our(&site, service) => {}
             Some(_) | None => return Ok(()),
         }
-        let slots = self
-            .list(operation::SLOTS_LIST, &app, Slot::Blue, "/slots")
-            .await?;
+        let slots = self.list(operation::SLOTS_LIST, &site_id, "/slots").await?;
         if let Some(foreign) = slots.iter().find(|slot| !self.is_our(slot, service)) {
             return Err(CloudError::NotOurs {
                 cloud: CloudName::Azure,
@@ -272,10 +289,26 @@ impl AzureCloud {
         }
         self.remove_front(service).await?;
         if !slots.is_empty() {
-            self.remove(operation::SLOTS_DELETE, &app, Slot::Green)
-                .await?;
+            self.remove(operation::SLOTS_DELETE, &green_id).await?;
         }
-        self.remove(operation::SITES_DELETE, &app, Slot::Blue).await
+        self.remove(operation::SITES_DELETE, &site_id).await
+    }
+
+    /// Deletes both apps, each with its plan and its container. What is not ours is left alone.
+    async fn delete_pair(&self, service: &ServiceName) -> Result<(), CloudError> {
+        self.remove_front(service).await?;
+        for app in self.names.twins(service) {
+            let id = self.names.site_id(&app);
+            match self.get(operation::SITES_GET, &id, "").await? {
+                Some(site) if self.is_our(&site, service) => {
+                    self.remove(operation::SITES_DELETE, &id).await?;
+                }
+                Some(_) => continue,
+                None => {}
+            }
+            self.remove_seat(service, &app).await?;
+        }
+        Ok(())
     }
 
     fn is_our(&self, resource: &Value, service: &ServiceName) -> bool {
@@ -283,20 +316,14 @@ impl AzureCloud {
         self.names.is_ours(&tags, service)
     }
 
-    async fn remove(
-        &self,
-        operation: operation::Operation,
-        app: &str,
-        slot: Slot,
-    ) -> Result<(), CloudError> {
+    async fn remove(&self, operation: operation::Operation, id: &str) -> Result<(), CloudError> {
         // Unless told otherwise, Azure deletes the plan with its last app.
         let query = [
             ("api-version", WEB_API),
             ("deleteMetrics", "true"),
             ("deleteEmptyServerFarm", "false"),
         ];
-        let id = self.names.slot_id(app, slot);
-        let call = self.arm.call(operation, &id, &query, app);
+        let call = self.arm.call(operation, id, &query, app_in(id));
         self.arm.find(call).await.map(|_| ())
     }
 }

@@ -11,8 +11,8 @@ use super::{
         operation::{HOST_KEYS, INSIGHTS_QUERY},
         unreachable,
     },
-    names::{GREEN, WEB_API},
-    observe::{SlotView, View},
+    names::WEB_API,
+    observe::{SlotView, View, app_in},
     settings::{Trigger, marks},
 };
 use crate::{
@@ -27,12 +27,14 @@ const KEY: &str = "x-functions-key";
 impl AzureCloud {
     /// One query of the Application Insights component that the app's slots tell how they are. It tells of all functions of the app.
     pub(super) async fn logs_of(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
-        let app = self.names.app(&wanted.service.service);
+        let service = &wanted.service.service;
+        let app = self.names.app(service);
+        let roles = self.names.roles_of(service);
         let component = self.names.component_of(&app);
         let id = format!("{component}/query");
         let query = [("api-version", QUERY_API)];
         let mut call = self.arm.call(INSIGHTS_QUERY, &id, &query, &app);
-        call.payload = Payload::Json(json!({ "query": question(&app, wanted) }));
+        call.payload = Payload::Json(json!({ "query": question(&roles, wanted) }));
         let answer = self.arm.find(call).await?;
         let Some(answer) = answer else {
             return Err(invalid(
@@ -65,17 +67,13 @@ impl AzureCloud {
                 format!("slot {} of `{app}` has no address", call.slot),
             ));
         };
-        let label = match call.slot {
-            Slot::Blue => "production",
-            Slot::Green => "slot green",
-        };
         let (status, body) = match &call.input {
             Input::Http { method, path, body } => {
                 let request = (method.as_str(), path.as_str(), body.clone());
                 let answer = self.at(host, request, None).await?;
                 match answer.0 {
                     401 => {
-                        let keys = self.keys(&app, call.slot).await?;
+                        let keys = self.keys(&slot.id).await?;
                         let key = keys["functionKeys"]["default"].as_str();
                         self.at(host, request_again(&call.input), key).await?
                     }
@@ -85,14 +83,14 @@ impl AzureCloud {
             Input::Message(message) => {
                 let folder = folder(slot, call)?;
                 let path = format!("/admin/functions/{folder}");
-                let keys = self.keys(&app, call.slot).await?;
+                let keys = self.keys(&slot.id).await?;
                 let body = json!({ "input": message }).to_string();
                 let request = ("POST", path.as_str(), Some(body));
                 self.at(host, request, keys["masterKey"].as_str()).await?
             }
         };
         Ok(Invoked {
-            label: label.to_owned(),
+            label: slot.label.clone(),
             status: Some(status),
             body,
             failure: None,
@@ -100,11 +98,10 @@ impl AzureCloud {
         })
     }
 
-    async fn keys(&self, app: &str, slot: Slot) -> Result<Value, CloudError> {
-        let id = format!("{}/host/default/listkeys", self.names.slot_id(app, slot));
-        let call = self
-            .arm
-            .call(HOST_KEYS, &id, &[("api-version", WEB_API)], app);
+    async fn keys(&self, id: &str) -> Result<Value, CloudError> {
+        let path = format!("{id}/host/default/listkeys");
+        let query = [("api-version", WEB_API)];
+        let call = self.arm.call(HOST_KEYS, &path, &query, app_in(id));
         Ok(self.arm.ask(call).await?.json())
     }
 
@@ -162,8 +159,8 @@ fn folder(slot: &SlotView, call: &Invocation) -> Result<String, CloudError> {
     found.ok_or_else(|| invalid("invoke", format!("`{name}` reads no queue there")))
 }
 
-/// In the language of Application Insights. One component may hear many apps; each slot of ours calls itself by its host's name there.
-fn question(app: &str, wanted: &LogsWanted) -> String {
+/// In the language of Application Insights. One component may hear many apps; each of ours has a role there.
+fn question(roles: &[String], wanted: &LogsWanted) -> String {
     let LogsWanted {
         service: _,
         function: _,
@@ -175,8 +172,10 @@ fn question(app: &str, wanted: &LogsWanted) -> String {
         let text = text.replace('\\', "\\\\").replace('"', "\\\"");
         format!(" | where message contains \"{text}\"")
     });
+    let roles: Vec<String> = roles.iter().map(|role| format!("\"{role}\"")).collect();
+    let roles = roles.join(", ");
     format!(
-        "union traces, exceptions | where cloud_RoleName in~ (\"{app}\", \"{app}-{GREEN}\") | where timestamp >= datetime({since}){} | order by timestamp desc | take {lines_max} | project timestamp, message",
+        "union traces, exceptions | where cloud_RoleName in~ ({roles}) | where timestamp >= datetime({since}){} | order by timestamp desc | take {lines_max} | project timestamp, message",
         containing.unwrap_or_default()
     )
 }

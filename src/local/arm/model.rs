@@ -61,6 +61,9 @@ pub(super) struct World {
     pub fronts: BTreeMap<Key, Front>,
     #[serde(default)]
     pub components: BTreeMap<Key, Resource>,
+    /// Containers of blobs; their properties are the rest of each.
+    #[serde(default)]
+    pub containers: BTreeMap<Key, Resource>,
     /// Filled in when the world is saved.
     #[serde(default)]
     pub trust: Trust,

@@ -1,6 +1,5 @@
 //! What a cloud would refuse once service and environment meet: names that are too long, memory and time that a plan does not have.
 
-use super::super::aws::EventSource;
 use super::super::parity::{Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
 use super::azure::app_limits;
@@ -49,7 +48,6 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     limits.extend(unequal(service, environment));
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
-        limits.extend(unwired(service, environment));
     }
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));
@@ -107,31 +105,6 @@ fn lambda_names<'a>(
     })
 }
 
-/// What is understood and not wired yet.
-fn unwired<'a>(
-    service: &'a Service,
-    environment: &'a Environment,
-) -> impl Iterator<Item = Limit> + 'a {
-    service.functions.iter().flat_map(move |(name, function)| {
-        let lambda = format!("{}-{}-{name}", environment.name, service.name);
-        let events = function.aws.iter().flat_map(|aws| &aws.events);
-        let unwired = events.filter_map(move |(event, source)| {
-            let what = match source {
-                EventSource::Stream(_) => return None,
-                EventSource::Topic(_) => "the subscription of that topic",
-                EventSource::Bucket(_) => "the notification of that bucket",
-            };
-            Some(Limit {
-                of: Subject::Function(name.clone()),
-                is_error: false,
-                message: format!("event `{event}` does not reach `{name}`: Verdigris makes no subscription there yet"),
-                help: format!("make {what} yourself, and point it at the alias `{}` of the Lambda function `{lambda}`", Slot::Blue),
-            })
-        });
-        unwired.collect::<Vec<_>>()
-    })
-}
-
 fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) -> Option<Limit> {
     let name = app_name(azure, &environment.name, &service.name);
     let len = name.len();
@@ -146,8 +119,17 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
             help: format!("shorten the service or the environment's prefix by {excess}"),
         });
     }
-    let slot = format!("{name}-{}", Slot::Green);
-    if host_id(&slot) != host_id(&name) {
+    let (one, other, both) = match azure.plan.is_flex() {
+        true => {
+            let both = format!("the Function Apps `{name}-a` and `{name}-b`");
+            (format!("{name}-a"), format!("{name}-b"), both)
+        }
+        false => {
+            let both = format!("the Function App `{name}` and its slot `green`");
+            (name.clone(), format!("{name}-{}", Slot::Green), both)
+        }
+    };
+    if host_id(&one) != host_id(&other) {
         return None;
     }
     // One less than the id has place for, since a hyphen at its end does not count.
@@ -156,7 +138,7 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
         of: Subject::Service,
         is_error: false,
         message: format!(
-            "the Function App `{name}` and its slot `green` agree in their first {HOST_ID_LEN} characters, so Azure's host gives both one id"
+            "{both} agree in their first {HOST_ID_LEN} characters, so Azure's host gives both one id"
         ),
         help: format!("shorten the service or the environment's prefix by {excess}"),
     })
@@ -166,6 +148,7 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
 fn plan_sizes(plan: &AzurePlan) -> (Option<u32>, Option<u64>) {
     match plan.0.as_str() {
         "Y1" => (Some(1536), Some(600)),
+        "FC1" => (Some(4096), None),
         "EP1" => (Some(3584), None),
         "EP2" => (Some(7168), None),
         "S1" => (Some(1792), None),

@@ -141,7 +141,7 @@ record! {
         "subscription" subscription: String,
         "resourceGroup" resource_group: String,
         "location" location: String,
-        /// A plan with slots: `Y1`, `EP1`, `S1`, `P1v3` …
+        /// A plan with slots, `Y1`, `EP1`, `S1`, `P1v3` …, or `FC1`, where a service is two apps.
         "plan" plan: String,
         /// First part of each Function App's name, which must be unique in the world. Without it: made from environment,
         /// subscription and resource group.

@@ -294,7 +294,8 @@ pub struct AzureTarget {
     pub shared: AzureShared,
 }
 
-/// Plans with slots. Consumption (`Y1`) has one slot beside production, `EP*` two, Dedicated more.
+/// A plan by its size. Consumption (`Y1`) has one slot beside production, `EP*` two, Dedicated more; Flex Consumption (`FC1`) has none, and a
+/// service is two apps there.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct AzurePlan(pub String);
@@ -303,6 +304,11 @@ impl AzurePlan {
     /// Elastic Premium, where instances may be kept ready.
     pub fn is_elastic(&self) -> bool {
         self.0.starts_with("EP")
+    }
+
+    /// Flex Consumption, which has no slots.
+    pub fn is_flex(&self) -> bool {
+        self.0 == "FC1"
     }
 
     /// Consumption, which has instances only while something runs.

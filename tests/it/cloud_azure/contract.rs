@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use verdigris::{
     cloud::{Cloud, azure::AzureCloud},
     local::arm::ArmOptions,
+    manifest::spec::AzurePlan,
     name::{EnvironmentName, FunctionName, ServiceKey},
 };
 
@@ -16,6 +17,8 @@ use crate::cloud_contract::{self, Edit, Server, Subject, release::ENVIRONMENT};
 struct LocalAzure {
     local: Local,
     cloud: AzureCloud,
+    /// On a plan without slots.
+    is_flex: bool,
 }
 
 fn app_of(service: &ServiceKey) -> String {
@@ -23,6 +26,56 @@ fn app_of(service: &ServiceKey) -> String {
 }
 
 impl LocalAzure {
+    /// The first app of a service.
+    fn first(&self, service: &ServiceKey) -> String {
+        let app = app_of(service);
+        match self.is_flex {
+            true => format!("{app}-a"),
+            false => app,
+        }
+    }
+
+    /// The app that is blue, and the other.
+    async fn pair(&self, service: &ServiceKey) -> [String; 2] {
+        let [a, b] = ["a", "b"].map(|twin| format!("{}-{twin}", app_of(service)));
+        let site = self.send(&a, "GET", "", &Value::Null).await;
+        match site["tags"]["verdigris-blue"] == "a" {
+            true => [a, b],
+            false => [b, a],
+        }
+    }
+
+    async fn blue(&self, service: &ServiceKey) -> String {
+        match self.is_flex {
+            true => self.pair(service).await[0].clone(),
+            false => app_of(service),
+        }
+    }
+
+    async fn turn(&self, service: &ServiceKey) {
+        let [old, new] = self.pair(service).await;
+        let word = &new[new.len() - 1..];
+        let tags = json!({"operation": "Merge", "properties": {"tags": {"verdigris-blue": word}}});
+        let path = "/providers/Microsoft.Resources/tags/default";
+        self.send(&new, "PATCH", path, &tags).await;
+        self.send(&old, "DELETE", "", &Value::Null).await;
+    }
+
+    async fn swap(&self, service: &ServiceKey) {
+        let app = app_of(service);
+        let body = json!({"targetSlot": "production", "preserveVnet": true});
+        self.send(&app, "POST", "/slots/green/slotsswap", &body)
+            .await;
+        while self
+            .local
+            .to_app(&app, "DELETE", "/slots/green", &Value::Null)
+            .await
+            .is_none()
+        {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     async fn send(&self, app: &str, method: &str, path: &str, body: &Value) -> Value {
         let sent = self.local.to_app(app, method, path, body).await;
         sent.unwrap_or_else(|| panic!("{method} {app}{path} was refused"))
@@ -35,9 +88,9 @@ impl LocalAzure {
 
     /// Somebody else's app: in the place of ours, or beside it where ours is there.
     async fn foreign(&self, service: &ServiceKey, function: &FunctionName) {
-        let app = app_of(service);
+        let app = self.first(service);
         let app = match self.is_there(&app).await {
-            true => format!("{app}-{function}"),
+            true => format!("{}-{function}", app_of(service)),
             false => app,
         };
         let group = format!(
@@ -61,23 +114,12 @@ impl Subject for LocalAzure {
     }
 
     async fn edit(&self, service: &ServiceKey, edit: Edit) {
-        let app = app_of(service);
         match edit {
-            Edit::GreenOnBlue(_) => {
-                let body = json!({"targetSlot": "production", "preserveVnet": true});
-                self.send(&app, "POST", "/slots/green/slotsswap", &body)
-                    .await;
-                while self
-                    .local
-                    .to_app(&app, "DELETE", "/slots/green", &Value::Null)
-                    .await
-                    .is_none()
-                {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            }
+            Edit::GreenOnBlue(_) if self.is_flex => self.turn(service).await,
+            Edit::GreenOnBlue(_) => self.swap(service).await,
             // The functions of an app come in one package and cannot be lost one by one. What can be lost is our knowledge of it.
             Edit::LoseOnBlue(_) => {
+                let app = self.blue(service).await;
                 let list = "/config/appsettings/list";
                 let mut settings = self.send(&app, "POST", list, &json!({})).await;
                 let properties = settings["properties"].as_object_mut().unwrap();
@@ -91,7 +133,8 @@ impl Subject for LocalAzure {
 
     async fn foreign_is_there(&self, service: &ServiceKey, function: &FunctionName) -> bool {
         let app = app_of(service);
-        self.is_there(&format!("{app}-{function}")).await || self.is_there(&app).await
+        let first = self.first(service);
+        self.is_there(&format!("{app}-{function}")).await || self.is_there(&first).await
     }
 
     fn writes(&self) -> u64 {
@@ -101,6 +144,15 @@ impl Subject for LocalAzure {
 
 #[tokio::test]
 async fn the_local_azure_endpoint_keeps_the_contract() {
+    holds_on_plan("EP1", Server::LocalAzure).await;
+}
+
+#[tokio::test]
+async fn two_apps_and_a_pointer_keep_the_contract() {
+    holds_on_plan("FC1", Server::LocalFlex).await;
+}
+
+async fn holds_on_plan(plan: &str, server: Server) {
     let quick = ArmOptions {
         swap_time: Duration::from_millis(100),
         ..ArmOptions::default()
@@ -111,7 +163,13 @@ async fn the_local_azure_endpoint_keeps_the_contract() {
         .await;
     let mut options = options(&local.arm.url);
     options.environment = EnvironmentName::new(ENVIRONMENT).unwrap();
+    options.target.plan = AzurePlan(plan.to_owned());
+    let is_flex = options.target.plan.is_flex();
     let cloud = AzureCloud::new(options).unwrap();
-    let on = Arc::new(LocalAzure { local, cloud });
-    cloud_contract::holds_on(Server::LocalAzure, on).await;
+    let on = Arc::new(LocalAzure {
+        local,
+        cloud,
+        is_flex,
+    });
+    cloud_contract::holds_on(server, on).await;
 }

@@ -3,6 +3,8 @@
 mod adopt;
 mod contract;
 mod deeds;
+mod flex;
+mod fronts;
 mod guards;
 mod local;
 mod moments;

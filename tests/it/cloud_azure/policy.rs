@@ -5,8 +5,10 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, MetricQuestion, azure::AzureCloud},
-    manifest::azure::Insights,
-    manifest::gates::{AzureMonitorQuery, MetricSource},
+    manifest::{
+        azure::Insights,
+        gates::{AzureMonitorQuery, MetricSource},
+    },
     name::{Slot, Timestamp},
     observed::{
         Scope,
@@ -15,11 +17,11 @@ use verdigris::{
 };
 
 use super::{
-    cloud,
+    flex::flex_cloud,
     local::{GROUP, Local},
     options,
     places::with_everything,
-    prism::Checker,
+    prism::{Checker, Story},
     release, scope,
 };
 use crate::policies::{all_were_seen, is_written, named_in};
@@ -158,16 +160,14 @@ async fn people_ask(cloud: &AzureCloud, scope: &Scope, until: Timestamp) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
-    let local = Local::start().await;
-    let checker = Checker::before(&local.arm.url).await;
-    let cloud = cloud(&checker.address);
-    let (one, two) = (release(1, &[]), release(2, &[("LOG_LEVEL", "debug")]));
-    let (first, second) = (local.package("one"), local.package("two"));
+    let Story {
+        local,
+        checker,
+        cloud,
+        releases: [one, two],
+        packages: [_, second],
+    } = Story::plain("EP1").await;
     let scope = scope(&one);
-    cloud.stage(&one, &first).await.unwrap();
-    cloud.promote(&scope, one.digest).await.unwrap();
-    cloud.stage(&two, &second).await.unwrap();
-    cloud.promote(&scope, two.digest).await.unwrap();
     local.by_hand("POST", "/stop", &json!({})).await;
     cloud.repair(&two, &second).await.unwrap();
     cloud.inventory().await.unwrap();
@@ -199,14 +199,15 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
     let theirs = cloud.observe(&scope).await.unwrap().foreign;
     let theirs = theirs.into_iter().collect();
-    drop(operate.adopt(&scope, &theirs).await);
-    // The description knows no tags, so that they are put on past it.
-    let past = super::cloud(&local.arm.url);
-    let adopted = past.operate().unwrap().adopt(&scope, &theirs).await;
-    adopted.unwrap();
+    operate.adopt(&scope, &theirs).await.unwrap();
     cloud.prune(&scope).await.unwrap();
     let around = with_all_around(&local, &checker).await;
+    let flex = flex_cloud(&checker.address);
+    flex.stage(&one, &second).await.unwrap();
+    flex.promote(&scope, one.digest).await.unwrap();
+    flex.prune(&scope).await.unwrap();
     let seen = cloud.calls().into_iter().chain(around.calls());
+    let seen = seen.chain(flex.calls());
     let seen = seen.map(|(it, _)| it.to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);
     all_were_seen(&named, &seen, "the life of an Azure service");

@@ -21,10 +21,15 @@ use tokio::{
     process::{Child, Command},
     time::{Instant, sleep},
 };
-use verdigris::{cloud::Cloud as _, observed::SlotContent};
+use verdigris::{
+    cloud::{Cloud as _, Package, azure::AzureCloud},
+    desired::Release,
+    manifest::spec::AzurePlan,
+    observed::SlotContent,
+};
 
 use super::{
-    SUBSCRIPTION, TOKEN, cloud, local::Local, places::with_everything, policy::action, release,
+    SUBSCRIPTION, TOKEN, local::Local, options, places::with_everything, policy::action, release,
     scope,
 };
 use crate::peers::{node_file, python};
@@ -96,6 +101,42 @@ impl Checker {
     }
 }
 
+/// Two releases that were blue on a cloud behind the checker; the second is.
+pub(super) struct Story {
+    pub(super) local: Local,
+    pub(super) checker: Checker,
+    pub(super) cloud: AzureCloud,
+    pub(super) releases: [Release; 2],
+    pub(super) packages: [Package; 2],
+}
+
+impl Story {
+    pub(super) async fn plain(plan: &str) -> Self {
+        let releases = [release(1, &[]), release(2, &[("LOG_LEVEL", "debug")])];
+        Self::of(Local::start().await, plan, releases).await
+    }
+
+    pub(super) async fn of(local: Local, plan: &str, releases: [Release; 2]) -> Self {
+        let checker = Checker::before(&local.arm.url).await;
+        let mut options = options(&checker.address);
+        options.target.plan = AzurePlan(plan.to_owned());
+        let cloud = AzureCloud::new(options).unwrap();
+        let packages = ["one", "two"].map(|word| local.package(word));
+        for (release, package) in releases.iter().zip(&packages) {
+            cloud.stage(release, package).await.unwrap();
+            let scope = scope(release);
+            cloud.promote(&scope, release.digest).await.unwrap();
+        }
+        Self {
+            local,
+            checker,
+            cloud,
+            releases,
+            packages,
+        }
+    }
+}
+
 async fn write_document(path: &Path) {
     let made = python("arm_openapi.py")
         .arg(CHECKED)
@@ -152,9 +193,13 @@ fn is_checked(path: &str) -> bool {
     let path = path.to_ascii_lowercase();
     let described = ["/microsoft.web/sites", "/microsoft.web/serverfarms"];
     described.iter().any(|part| path.contains(part))
-        && !["/operationresults/", "/hostruntime/"]
-            .iter()
-            .any(|part| path.contains(part))
+        && ![
+            "/operationresults/",
+            "/hostruntime/",
+            "/providers/microsoft.resources/tags/",
+        ]
+        .iter()
+        .any(|part| path.contains(part))
 }
 
 async fn pass(State(way): State<Way>, request: Request) -> Response {
@@ -202,16 +247,14 @@ async fn pass(State(way): State<Way>, request: Request) -> Response {
 
 #[tokio::test]
 async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
-    let local = Local::start().await;
-    let checker = Checker::before(&local.arm.url).await;
-    let cloud = cloud(&checker.address);
-    let (one, two) = (release(1, &[]), release(2, &[("LOG_LEVEL", "debug")]));
-    let (first, second) = (local.package("one"), local.package("two"));
+    let Story {
+        local,
+        checker,
+        cloud,
+        releases: [one, two],
+        packages: [_, second],
+    } = Story::plain("EP1").await;
     let scope = scope(&one);
-    cloud.stage(&one, &first).await.unwrap();
-    cloud.promote(&scope, one.digest).await.unwrap();
-    cloud.stage(&two, &second).await.unwrap();
-    cloud.promote(&scope, two.digest).await.unwrap();
     // Back, and forth again.
     cloud.promote(&scope, one.digest).await.unwrap();
     cloud.promote(&scope, two.digest).await.unwrap();
@@ -244,22 +287,32 @@ async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
 async fn prism_finds_no_fault_in_what_a_place_is_given() {
     let local = Local::start().await;
     local.with_secret("vg-test", "key").await;
-    let checker = Checker::before(&local.arm.url).await;
-    let cloud = cloud(&checker.address);
-    let (one, two) = (with_everything(1), with_everything(2));
+    let releases = [with_everything(1), with_everything(2)];
+    let story = Story::of(local, "EP1", releases).await;
+    let (cloud, checker) = (&story.cloud, &story.checker);
     let plain = release(3, &[]);
-    let [first, second, third] = ["one", "two", "three"].map(|word| local.package(word));
-    let scope = scope(&one);
-    cloud.stage(&one, &first).await.unwrap();
-    cloud.promote(&scope, one.digest).await.unwrap();
-    cloud.stage(&two, &second).await.unwrap();
-    cloud.promote(&scope, two.digest).await.unwrap();
+    let third = story.local.package("three");
+    let scope = scope(&plain);
     // A preview that another release ends, and a place that nobody asks anything of.
     cloud.stage(&plain, &third).await.unwrap();
     cloud.promote(&scope, plain.digest).await.unwrap();
     let observed = cloud.observe(&scope).await.unwrap();
     assert!(observed.blue.holds(plain.digest));
     assert_eq!(checker.take_faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn prism_finds_no_fault_in_two_apps_and_a_pointer() {
+    let story = Story::plain("FC1").await;
+    let [one, two] = &story.releases;
+    let scope = scope(one);
+    story.cloud.promote(&scope, one.digest).await.unwrap();
+    let hand = json!({"properties": {"functionAppConfig": Value::Null}});
+    let app = "vg-test-inventory-b";
+    story.local.to_app(app, "PATCH", "", &hand).await.unwrap();
+    story.cloud.repair(two, &story.packages[1]).await.unwrap();
+    story.cloud.prune(&scope).await.unwrap();
+    assert_eq!(story.checker.take_faults(), [""; 0]);
 }
 
 /// Prism checks nothing, and says nothing, where it cannot make sense of the document: so every kind of fault is planted once.

@@ -11,16 +11,19 @@ pub(crate) enum Server {
     Fake,
     LocalLambda,
     LocalAzure,
+    /// The same, on a plan without slots.
+    LocalFlex,
     Moto,
     MiniStack,
     LocalStack,
 }
 
 /// In the order of the table's columns.
-const ALL: [Server; 6] = [
+const ALL: [Server; 7] = [
     Server::Fake,
     Server::LocalLambda,
     Server::LocalAzure,
+    Server::LocalFlex,
     Server::Moto,
     Server::MiniStack,
     Server::LocalStack,
@@ -59,6 +62,7 @@ impl fmt::Display for Server {
             Self::Fake => "fake",
             Self::LocalLambda => "our Lambda",
             Self::LocalAzure => "our Azure",
+            Self::LocalFlex => "our Azure, Flex",
             Self::Moto => "moto",
             Self::MiniStack => "MiniStack",
             Self::LocalStack => "LocalStack",

@@ -124,104 +124,106 @@ fn a_plan_tells_what_differs_and_no_value_that_may_be_secret() {
     assert!(!mode.contains("live") && !mode.contains("other"), "{mode}");
 }
 
+/// What stands under `azure`, and what is told of it.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "settings: { FUNCTIONS_WORKER_RUNTIME: node }",
+        "is no setting of yours (help: remove it: it is set by Verdigris or by the platform)",
+    ),
+    (
+        "settings: { AzureWebJobs.reorder.Disabled: \"false\" }",
+        "switches a function off (help: remove it: queues and schedules run on blue alone, and Verdigris sees to that)",
+    ),
+    (
+        "settings: { A: \"1\" }\nsticky: { A: { blue: b } }",
+        "stands in `settings` too (help: keep one: a setting stays with its slot or moves with the code)",
+    ),
+    (
+        "sticky: { A: {} }",
+        "has no value on any slot (help: write `{ blue: …, green: … }`, or one of the two)",
+    ),
+    ("host: { version: \"2.0\" }", "is not yours to write"),
+    (
+        "host: { extensions: { http: { routePrefix: api } } }",
+        "`routePrefix` would move every function (help: remove it: both clouds answer at the paths of `http`)",
+    ),
+    (
+        "cors: { origins: [shop.example] }",
+        "is no origin (help: `*`, or scheme and host, such as `https://shop.example`)",
+    ),
+    (
+        "cors: { origins: [] }",
+        "is empty (help: name at least one, such as `https://shop.example`)",
+    ),
+    (
+        "cors: { origins: [\"*\"], credentials: true }",
+        "does not go with the origin `*` (help: name the origins: browsers send credentials to nobody who trusts everybody)",
+    ),
+    (
+        "auth: { tenant: shop, client: 22222222-2222-3333-4444-555555555555 }",
+        "is no id of a tenant (help: such as `11111111-2222-3333-4444-555555555555`)",
+    ),
+    (
+        "network: { subnet: functions }",
+        "is no id of a resource of type `Microsoft.Network/virtualNetworks/subnets` (help: such as `/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Network/virtualNetworks/NAME/subnets/NAME`)",
+    ),
+    (
+        "scale: { most: 1, ready: 2 }",
+        "keeps 2 ready of 1 that may be (help: keep at most what `most` allows)",
+    ),
+    (
+        "scale: { ready: 21 }",
+        "is not from 0 to 20 (help: Azure allows no other number)",
+    ),
+    (
+        "domains: [shop.azurewebsites.net]",
+        "is no host name (help: such as `stock.shop.example`)",
+    ),
+    (
+        "roles: { reads: { role: Reader, scope: /subscriptions/x } }",
+        "is no id of a role's definition (help: the UUID that `az role definition list --name NAME` shows as `name`)",
+    ),
+    (
+        "tags: { verdigris-owner: me }",
+        "is taken (help: tags that start with `verdigris-` are Verdigris's, with `microsoft`, `azure` or `windows` Azure's)",
+    ),
+    (
+        "tags: { a: x, A: y }",
+        "Azure cannot tell it from another (help: names must differ in more than case)",
+    ),
+    (
+        "preview: true",
+        "a previewed swap gives green the switches of blue, so that `reorder` would run on both (help: remove `preview`, or put queues and schedules into a service of their own)",
+    ),
+    (
+        "api: { path: shop }",
+        "the environment names no API Management (help: add `apiManagement: /subscriptions/…` to the environment's `azure`, or remove `api`)",
+    ),
+    (
+        "api: { path: \"a b\" }",
+        "is no path below a gateway's address (help: such as `shop/stock`)",
+    ),
+    (
+        "api: { path: shop, addresses: [10.0.0.9-10.0.0.1] }",
+        "is no IPv4 address and no range (help: such as `203.0.113.7` or `203.0.113.1-203.0.113.9`)",
+    ),
+    (
+        "api: { path: shop, headers: { X: { status: 200 } } }",
+        "is no status that refuses a request (help: 401 without the key; 403 and 404 are usual too)",
+    ),
+    (
+        "api: { path: shop, token: { openid: \"http://x\" } }",
+        "is no address of an OpenID configuration",
+    ),
+    (
+        "cros: {}",
+        "spec.azure.cros: unknown key (help: did you mean `cors`?)",
+    ),
+];
+
 #[test]
 fn what_azure_does_not_take_is_told_with_the_way_out() {
-    let cases = [
-        (
-            "settings: { FUNCTIONS_WORKER_RUNTIME: node }",
-            "is no setting of yours (help: remove it: it is set by Verdigris or by the platform)",
-        ),
-        (
-            "settings: { AzureWebJobs.reorder.Disabled: \"false\" }",
-            "switches a function off (help: remove it: queues and schedules run on blue alone, and Verdigris sees to that)",
-        ),
-        (
-            "settings: { A: \"1\" }\nsticky: { A: { blue: b } }",
-            "stands in `settings` too (help: keep one: a setting stays with its slot or moves with the code)",
-        ),
-        (
-            "sticky: { A: {} }",
-            "has no value on any slot (help: write `{ blue: …, green: … }`, or one of the two)",
-        ),
-        ("host: { version: \"2.0\" }", "is not yours to write"),
-        (
-            "host: { extensions: { http: { routePrefix: api } } }",
-            "`routePrefix` would move every function (help: remove it: both clouds answer at the paths of `http`)",
-        ),
-        (
-            "cors: { origins: [shop.example] }",
-            "is no origin (help: `*`, or scheme and host, such as `https://shop.example`)",
-        ),
-        (
-            "cors: { origins: [] }",
-            "is empty (help: name at least one, such as `https://shop.example`)",
-        ),
-        (
-            "cors: { origins: [\"*\"], credentials: true }",
-            "does not go with the origin `*` (help: name the origins: browsers send credentials to nobody who trusts everybody)",
-        ),
-        (
-            "auth: { tenant: shop, client: 22222222-2222-3333-4444-555555555555 }",
-            "is no id of a tenant (help: such as `11111111-2222-3333-4444-555555555555`)",
-        ),
-        (
-            "network: { subnet: functions }",
-            "is no id of a resource of type `Microsoft.Network/virtualNetworks/subnets` (help: such as `/subscriptions/ID/resourceGroups/GROUP/providers/Microsoft.Network/virtualNetworks/NAME/subnets/NAME`)",
-        ),
-        (
-            "scale: { most: 1, ready: 2 }",
-            "keeps 2 ready of 1 that may be (help: keep at most what `most` allows)",
-        ),
-        (
-            "scale: { ready: 21 }",
-            "is not from 0 to 20 (help: Azure allows no other number)",
-        ),
-        (
-            "domains: [shop.azurewebsites.net]",
-            "is no host name (help: such as `stock.shop.example`)",
-        ),
-        (
-            "roles: { reads: { role: Reader, scope: /subscriptions/x } }",
-            "is no id of a role's definition (help: the UUID that `az role definition list --name NAME` shows as `name`)",
-        ),
-        (
-            "tags: { verdigris-owner: me }",
-            "is taken (help: tags that start with `verdigris-` are Verdigris's, with `microsoft`, `azure` or `windows` Azure's)",
-        ),
-        (
-            "tags: { a: x, A: y }",
-            "Azure cannot tell it from another (help: names must differ in more than case)",
-        ),
-        (
-            "preview: true",
-            "a previewed swap gives green the switches of blue, so that `reorder` would run on both (help: remove `preview`, or put queues and schedules into a service of their own)",
-        ),
-        (
-            "api: { path: shop }",
-            "the environment names no API Management (help: add `apiManagement: /subscriptions/…` to the environment's `azure`, or remove `api`)",
-        ),
-        (
-            "api: { path: \"a b\" }",
-            "is no path below a gateway's address (help: such as `shop/stock`)",
-        ),
-        (
-            "api: { path: shop, addresses: [10.0.0.9-10.0.0.1] }",
-            "is no IPv4 address and no range (help: such as `203.0.113.7` or `203.0.113.1-203.0.113.9`)",
-        ),
-        (
-            "api: { path: shop, headers: { X: { status: 200 } } }",
-            "is no status that refuses a request (help: 401 without the key; 403 and 404 are usual too)",
-        ),
-        (
-            "api: { path: shop, token: { openid: \"http://x\" } }",
-            "is no address of an OpenID configuration",
-        ),
-        (
-            "cros: {}",
-            "spec.azure.cros: unknown key (help: did you mean `cors`?)",
-        ),
-    ];
-    for (azure, expected) in cases {
+    for (azure, expected) in REFUSED {
         let told = faults_on("EP1", "", azure);
         assert!(
             told.contains(expected),
@@ -244,8 +246,17 @@ fn what_a_plan_does_not_have_is_told_where_service_and_environment_meet() {
     let told = faults_on("S1", "", "scale: { ready: 1 }");
     assert_eq!(
         told,
-        "spec.azure: in `prod`: plan S1 keeps no instance ready for one app (help: remove `ready` and `warm`, or take a plan `EP1`, `EP2` or `EP3`)"
+        "spec.azure: in `prod`: plan S1 keeps no instance ready for one app (help: remove `ready` and `warm`, or take a plan `EP1`, `EP2`, `EP3` or `FC1`)"
     );
+    assert_eq!(faults_on("FC1", "", "scale: { most: 40, ready: 1 }"), "");
+    for (azure, expected) in [
+        ("scale: { warm: 1 }", "keeps no instance warm"),
+        ("preview: true", "has no slots, and so no preview of a swap"),
+        ("domains: [a.shop.example]", "now one app is blue"),
+    ] {
+        let told = faults_on("FC1", "", azure);
+        assert!(told.contains(expected), "`{azure}` is told as:\n{told}");
+    }
 }
 
 #[test]

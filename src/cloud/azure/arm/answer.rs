@@ -45,7 +45,8 @@ impl Answer {
 
     /// A resource that is not there, by the cloud's own word. A 404 of anybody else proves nothing.
     pub(in crate::cloud::azure) fn is_missing(&self) -> bool {
-        const CODES: [&str; 5] = [
+        const CODES: [&str; 6] = [
+            "ContainerNotFound",
             "ResourceNotFound",
             "ResourceGroupNotFound",
             "NotFound",

@@ -56,7 +56,8 @@ const PAGES_MAX: usize = 200;
 pub(super) enum Payload {
     Nothing,
     Json(Value),
-    Package(Bytes),
+    /// A zip, by the media type that its taker knows it by.
+    Package(Bytes, &'static str),
 }
 
 /// One call, ready to be sent.

@@ -37,6 +37,10 @@ operations! {
     GROUPS_PUT = "groups.put", Put, Puts;
     PLANS_GET = "plans.get", Get, Reads;
     PLANS_PUT = "plans.put", Put, Puts;
+    PLANS_DELETE = "plans.delete", Delete, Puts;
+    CONTAINERS_GET = "containers.get", Get, Reads;
+    CONTAINERS_PUT = "containers.put", Put, Puts;
+    CONTAINERS_DELETE = "containers.delete", Delete, Puts;
     ACCOUNTS_GET = "storage.get", Get, Reads;
     ACCOUNTS_PUT = "storage.put", Put, Puts;
     SITES_GET = "sites.get", Get, Reads;
@@ -57,6 +61,7 @@ operations! {
     SWAP = "slotsswap", Post, Starts;
     OPERATIONS_GET = "operations.get", Get, Reads;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
+    PUBLISH = "publish", Post, Starts;
     DEPLOYMENTS_GET = "deployments.get", Get, Reads;
     WEB_GET = "config.get", Get, Reads;
     AUTH_GET = "auth.get", Get, Reads;

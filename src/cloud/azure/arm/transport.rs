@@ -59,8 +59,8 @@ pub(super) fn request(call: &Call<'_>) -> Request {
             request.insert_header(headers::CONTENT_TYPE, "application/json");
             request.set_body(body.to_string());
         }
-        Payload::Package(bytes) => {
-            request.insert_header(headers::CONTENT_TYPE, "application/octet-stream");
+        Payload::Package(bytes, kind) => {
+            request.insert_header(headers::CONTENT_TYPE, *kind);
             request.set_body(bytes.clone());
         }
     }

@@ -15,7 +15,7 @@ use super::{
 use crate::{cloud::CloudError, name::CloudName};
 
 impl AzureCloud {
-    /// Group, storage and plan of the environment.
+    /// Group, storage and plan of the environment; on plans of one app each app has its own.
     pub(super) async fn ensure_shared(&self) -> Result<(), CloudError> {
         let names = &self.names;
         let group = (operation::GROUPS_GET, operation::GROUPS_PUT);
@@ -32,13 +32,16 @@ impl AzureCloud {
             .await;
         let way_out = "name one of your own by `storage` of the environment's `azure`";
         made.map_err(|error| taken(error, &names.account(), way_out))?;
+        if names.is_flex() {
+            return Ok(());
+        }
         let plan = (operation::PLANS_GET, operation::PLANS_PUT);
-        self.ensure(plan, &names.plan_id(), WEB_API, names.plan_body())
-            .await
+        let body = names.plan_body(names.shared_tags());
+        self.ensure(plan, &names.plan_id(), WEB_API, body).await
     }
 
     /// Creates what is missing.
-    async fn ensure(
+    pub(super) async fn ensure(
         &self,
         (get, put): (Operation, Operation),
         id: &str,
@@ -52,7 +55,7 @@ impl AzureCloud {
     }
 
     /// A resource by its id; nothing where it is not there.
-    async fn found(
+    pub(super) async fn found(
         &self,
         get: Operation,
         id: &str,

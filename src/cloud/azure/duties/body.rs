@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Duties;
 use crate::{
-    cloud::azure::names::Names,
+    cloud::azure::{flex::flex_config, names::Names},
     manifest::azure::{Auth, Unauthenticated},
 };
 
@@ -26,11 +26,15 @@ impl Duties {
     pub(in crate::cloud::azure) fn add_to(
         &self,
         names: &Names,
+        deployment: Option<&Value>,
         was_settled: bool,
         body: &mut Value,
     ) {
         body["identity"] = self.identity_body();
         let properties = &mut body["properties"];
+        if let (Some(app), Some(deployment)) = (&self.flex, deployment) {
+            properties["functionAppConfig"] = flex_config(app, self.scale, deployment);
+        }
         if let Some(identity) = &self.identity {
             properties["keyVaultReferenceIdentity"] = json!(identity);
         } else if was_settled {
@@ -59,6 +63,9 @@ impl Duties {
         });
         let nobody = json!({ "allowedOrigins": [], "supportCredentials": false });
         say("cors", cors, nobody);
+        if self.flex.is_some() {
+            return config;
+        }
         let network = self.network.as_ref().map(|it| json!(it.route_all));
         say("vnetRouteAllEnabled", network, json!(false));
         let scale = self.scale.unwrap_or_default();

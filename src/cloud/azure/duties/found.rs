@@ -4,7 +4,10 @@ use serde_json::Value;
 
 use super::{Duties, body::auth_body};
 use crate::{
-    cloud::azure::names::{Tags, tag},
+    cloud::azure::{
+        flex::{FlexApp, always_ready, has_container, most_of},
+        names::{Tags, tag},
+    },
     manifest::azure::{AzureCors, Network, Scale},
     name::CodeDigest,
     observed::Fields,
@@ -17,6 +20,10 @@ pub(in crate::cloud::azure) struct Found {
     pub(in crate::cloud::azure) web: Option<Value>,
     /// `config/authsettingsV2`, likewise.
     pub(in crate::cloud::azure) auth: Option<Value>,
+    /// `functionAppConfig`, on plans without slots.
+    pub(in crate::cloud::azure) flex: Option<Value>,
+    /// The app's own name.
+    pub(in crate::cloud::azure) name: String,
     pub(in crate::cloud::azure) identity: Value,
     pub(in crate::cloud::azure) subnet: Option<String>,
     pub(in crate::cloud::azure) host_names: Vec<String>,
@@ -33,6 +40,11 @@ impl Found {
             web: None,
             auth: None,
             has_front: true,
+            flex: properties
+                .get("functionAppConfig")
+                .filter(|it| it.is_object())
+                .cloned(),
+            name: site["name"].as_str().unwrap_or_default().to_owned(),
             identity: site["identity"].clone(),
             subnet: properties["virtualNetworkSubnetId"]
                 .as_str()
@@ -67,7 +79,8 @@ impl Found {
 impl Duties {
     /// Whether `config/web` says anything that is asked for.
     pub(in crate::cloud::azure) fn concerns_web(&self) -> bool {
-        self.cors.is_some() || self.network.is_some() || self.scale.is_some()
+        let is_elsewhere = self.flex.is_some();
+        self.cors.is_some() || !is_elsewhere && (self.network.is_some() || self.scale.is_some())
     }
 
     /// The fields of a place that has everything.
@@ -86,8 +99,19 @@ impl Duties {
             match field {
                 Field::Identity => is(found.has_identity(self)),
                 Field::Cors => web.map_or_else(String::new, |web| cors_text(&cors_of(web))),
-                Field::Network => network_text(found.subnet.as_deref(), web),
-                Field::Scale(part) => web.map_or_else(String::new, |web| scale_of(web, part)),
+                Field::Network => self.network_of(found, web),
+                Field::Scale(part) => match &found.flex {
+                    Some(config) => flex_scale(config, part),
+                    None => web.map_or_else(String::new, |web| scale_of(web, part)),
+                },
+                Field::Flex(path) => {
+                    let config = found.flex.as_ref();
+                    config.map_or_else(String::new, |config| flex_text(config, path))
+                }
+                Field::Container => is(found
+                    .flex
+                    .as_ref()
+                    .is_some_and(|config| has_container(config, &found.name))),
                 Field::Auth => is(self.has_auth(found)),
                 Field::Api => is(found.has_front),
                 Field::Tag(name) => tag(tags, name)
@@ -103,6 +127,15 @@ impl Duties {
             fields.insert("app".to_owned(), "as another release asked for".to_owned());
         }
         fields
+    }
+
+    /// Without slots all requests leave by the subnet, and nothing says so.
+    fn network_of(&self, found: &Found, web: Option<&Value>) -> String {
+        let route_all = match found.flex {
+            Some(_) => self.network.as_ref().map(|it| it.route_all),
+            None => web.and_then(|web| web["vnetRouteAllEnabled"].as_bool()),
+        };
+        network_text(found.subnet.as_deref(), route_all.unwrap_or_default())
     }
 
     fn has_auth(&self, found: &Found) -> bool {
@@ -128,7 +161,7 @@ impl Duties {
         }
         let Scale { most, ready, warm } = self.scale.unwrap_or_default();
         for (name, part, number) in [
-            ("most", "functionAppScaleLimit", most),
+            ("most", MOST, most),
             ("ready", "minimumElasticInstanceCount", ready),
             ("warm", "preWarmedInstanceCount", warm),
         ] {
@@ -139,6 +172,14 @@ impl Duties {
                     number.to_string(),
                 );
             }
+        }
+        if let Some(FlexApp { runtime, memory }) = &self.flex {
+            let (name, version) = runtime;
+            tell("memory", &Field::Flex(MEMORY), memory.to_string());
+            tell("runtime", &Field::Flex(RUNTIME), name.clone());
+            tell("version", &Field::Flex(VERSION), version.clone());
+            let own = "its own container".to_owned();
+            tell("packages", &Field::Container, own);
         }
         if let Some(auth) = &self.auth {
             let text = auth_body(Some(auth)).to_string();
@@ -162,12 +203,18 @@ impl Duties {
     }
 }
 
+const MOST: &str = "functionAppScaleLimit";
+
 /// One thing that a place has.
 enum Field<'a> {
     Identity,
     Cors,
     Network,
     Scale(&'a str),
+    /// A part of `functionAppConfig`.
+    Flex(&'a str),
+    /// Where its packages are put.
+    Container,
     Auth,
     Api,
     Tag(&'a str),
@@ -202,16 +249,30 @@ fn all(route_all: bool) -> &'static str {
     }
 }
 
-fn network_text(subnet: Option<&str>, web: Option<&Value>) -> String {
-    let route_all = web.and_then(|web| web["vnetRouteAllEnabled"].as_bool());
+fn network_text(subnet: Option<&str>, route_all: bool) -> String {
     let Some(subnet) = subnet else {
         return "none".to_owned();
     };
-    format!(
-        "{}{}",
-        subnet.to_lowercase(),
-        all(route_all.unwrap_or_default())
-    )
+    format!("{}{}", subnet.to_lowercase(), all(route_all))
+}
+
+const MEMORY: &str = "/scaleAndConcurrency/instanceMemoryMB";
+const RUNTIME: &str = "/runtime/name";
+const VERSION: &str = "/runtime/version";
+
+fn flex_text(config: &Value, path: &str) -> String {
+    match config.pointer(path) {
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+        None => "unsaid".to_owned(),
+    }
+}
+
+fn flex_scale(config: &Value, part: &str) -> String {
+    match part {
+        MOST => most_of(config).map_or_else(|| "unsaid".to_owned(), |most| most.to_string()),
+        _ => always_ready(config).to_string(),
+    }
 }
 
 fn scale_of(web: &Value, part: &str) -> String {

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub(super) use self::{found::Found, settle::Settle};
-use super::{names::Names, settings::Settings};
+use super::{flex::FlexApp, names::Names, settings::Settings};
 use crate::{
     desired::Release,
     manifest::azure::{ApiFront, Auth, AzureApp, AzureCors, Network, Scale},
@@ -50,6 +50,9 @@ pub(super) struct Duties {
     pub(super) set: BTreeSet<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) api: Option<Api>,
+    /// What it is on a plan without slots.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) flex: Option<FlexApp>,
 }
 
 /// A setting on either slot.
@@ -75,9 +78,11 @@ impl Duties {
     /// What a release asks for.
     pub(super) fn wanted(names: &Names, release: &Release) -> Self {
         let shared = &names.target.shared;
+        let flex = names.is_flex().then(|| FlexApp::wanted(release));
         let Some(app) = release.content.azure.as_deref() else {
             return Self {
                 identity: shared.identity.clone(),
+                flex,
                 ..Self::default()
             };
         };
@@ -112,6 +117,16 @@ impl Duties {
             sticky: sticky.iter().map(pair).collect(),
             set: settings.keys().cloned().collect(),
             api: api.as_ref().map(|front| Api::of(front, release)),
+            flex,
+        }
+    }
+
+    /// What an app has before its first release.
+    pub(super) fn of_nobody(&self) -> Self {
+        Self {
+            identity: self.identity.clone(),
+            flex: self.flex.clone(),
+            ..Self::default()
         }
     }
 

@@ -9,12 +9,13 @@ use crate::{
         azure::{
             AzureCloud,
             arm::operation,
+            flex::Seat,
             names::{Tags, WEB_API, tag},
             observe::{SiteView, SlotView},
             settings,
         },
     },
-    name::{CloudName, ReleaseDigest, ServiceName, Slot},
+    name::{CloudName, ReleaseDigest, ServiceName},
 };
 
 /// Behind the mark in [`SETTLED_TAG`] where we made the platform check tokens, so that we also know when to end it.
@@ -85,54 +86,49 @@ impl AzureCloud {
         when: Settle,
     ) -> Result<(), CloudError> {
         let blue = &site.blue;
-        let app = self.names.app(service);
         if let Some(all) = settings::with_sticky(&blue.settings, &blue.duties(), duties) {
-            self.put_settings(&app, Slot::Blue, &all).await?;
+            self.put_settings(&blue.id, &all).await?;
         }
         if duties.is_given(&blue.tags) && when == Settle::WhereOther {
             return Ok(());
         }
-        let config = json!({});
-        let body = self.place_body(
-            service,
-            (blue.tags.clone(), None),
-            &blue.duties(),
-            duties,
-            config,
-        );
-        let id = self.names.site_id(&app);
-        self.put(operation::SITES_PUT, &id, WEB_API, body).await?;
-        self.settle_auth(&app, Slot::Blue, &blue.tags, duties).await
+        let seat = self.seat(&blue.id, Some(blue), duties).await?;
+        let given = (blue.tags.clone(), None);
+        let body = self.place_body(service, &seat, given, (&blue.duties(), duties), json!({}));
+        self.put(operation::SITES_PUT, &blue.id, WEB_API, body)
+            .await?;
+        self.settle_auth(&blue.id, &blue.tags, duties).await
     }
 
     /// The body of a site or slot with all that a release asks of its place. Tags of others stay.
     pub(in crate::cloud::azure) fn place_body(
         &self,
         service: &ServiceName,
+        seat: &Seat,
         (known, release): (Tags, Option<ReleaseDigest>),
-        old: &Duties,
-        duties: &Duties,
+        (old, duties): (&Duties, &Duties),
         config: Value,
     ) -> Value {
         let was_settled = tag(&known, SETTLED_TAG).is_some();
         let tags = duties.tags_over(&known, old, self.names.tags(service, release));
-        let mut body = self.names.site_body(&tags, self.is_https(), config);
-        duties.add_to(&self.names, was_settled, &mut body);
+        let Seat { plan, deployment } = seat;
+        let names = &self.names;
+        let mut body = names.site_body(&tags, plan, self.is_https(), config);
+        duties.add_to(names, deployment.as_ref(), was_settled, &mut body);
         body
     }
 
     /// Who may call, where the release says it or the one before did.
     pub(in crate::cloud::azure) async fn settle_auth(
         &self,
-        app: &str,
-        slot: Slot,
+        id: &str,
         known: &Tags,
         duties: &Duties,
     ) -> Result<(), CloudError> {
         if duties.auth.is_none() && !Before::of(known).has_auth {
             return Ok(());
         }
-        let id = format!("{}/config/authsettingsV2", self.names.slot_id(app, slot));
+        let id = format!("{id}/config/authsettingsV2");
         let body = auth_body(duties.auth.as_ref());
         self.put(operation::AUTH_PUT, &id, WEB_API, body).await
     }

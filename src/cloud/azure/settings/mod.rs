@@ -139,7 +139,8 @@ fn is_reserved(name: &str) -> bool {
 
 /// What a slot has before any release.
 pub(super) fn bare(names: &Names, identity: Option<&str>) -> Settings {
-    let fixed = FIXED.iter();
+    // Without slots the platform says these itself, and takes no app that says them too.
+    let fixed = FIXED.iter().filter(|_| !names.is_flex());
     let mut settings: Settings = fixed
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
@@ -235,6 +236,19 @@ fn staying(moving: &Settings, slot: Slot) -> Settings {
         .unwrap_or_default()
 }
 
+/// The same release on the other slot: its switches, and what it wants to stay, as that slot has them.
+pub(super) fn in_part(settings: &Settings, slot: Slot) -> Settings {
+    let Some(marks) = marks(settings) else {
+        return settings.clone();
+    };
+    let mut turned = settings.clone();
+    turned.retain(|name, _| folder_of(name).is_none() && !marks.duties.sticky.contains_key(name));
+    turned.extend(marks.duties.sticky_on(slot));
+    let off = exclusive(&marks.triggers).filter(|_| slot == Slot::Green);
+    turned.extend(off.map(|folder| (disabled(folder), "true".to_owned())));
+    turned
+}
+
 /// Blue's settings with what another release wants to stay there; none where they have it all already.
 pub(super) fn with_sticky(blue: &Settings, old: &Duties, new: &Duties) -> Option<Settings> {
     let mut settings = blue.clone();
@@ -263,7 +277,8 @@ fn kept(existing: &Settings) -> Settings {
         .unwrap_or_default();
     let platform = existing.iter().filter(|(name, _)| {
         let is_asked = duties.set.contains(*name) || duties.sticky.contains_key(*name);
-        let is_ours = is_asked || name.starts_with(STORAGE_START);
+        let is_fixed = FIXED.iter().any(|(fixed, _)| fixed == name);
+        let is_ours = is_asked || is_fixed || name.starts_with(STORAGE_START);
         is_platform(name) && folder_of(name).is_none() && !is_ours
     });
     platform

@@ -108,6 +108,7 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
         .world
         .accounts
         .retain(|account, _| !account.is_under(&key));
+    state.world.containers.retain(|one, _| !one.is_under(&key));
     state.world.groups.remove(&key);
     for slot in &closed {
         cloud.close_slot(slot);

@@ -260,7 +260,7 @@ pub(in crate::local::arm) fn account_keys(
     Ok(Answer::ok(json!({"keys": [key("key1"), key("key2")]})))
 }
 
-fn require_account<'a>(state: &'a State, call: &Call) -> Result<&'a Resource, ArmError> {
+pub(super) fn require_account<'a>(state: &'a State, call: &Call) -> Result<&'a Resource, ArmError> {
     let account = state.world.accounts.get(&Key::of(&call.account_id()));
     account.ok_or_else(|| ArmError::NoResource {
         kind: ACCOUNT,

@@ -8,6 +8,7 @@ use crate::local::arm::{
     cloud::{Cloud, State},
     model::{PRODUCTION, Site, Slot, StickyNames},
     serve::Scheme,
+    slots::flex,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -68,6 +69,13 @@ pub(in crate::local::arm) fn put_app_settings(
     call: &Call,
 ) -> Result<Answer, ArmError> {
     let settings = call.string_properties()?;
+    {
+        let state = cloud.state();
+        let (_, slot) = look(&state, call)?;
+        if flex::is_flex(&state, &slot.plan) {
+            flex::check_settings(settings.keys().map(String::as_str))?;
+        }
+    }
     alter(cloud, call, "appsettings", |slot| {
         slot.content.settings = settings;
         json!(slot.content.settings)

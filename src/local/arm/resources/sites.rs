@@ -7,21 +7,23 @@ use std::{
 };
 
 use http::{Method, StatusCode};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Content, HostKeys, Key, PRODUCTION, Site, Slot, SlotKey, StickyNames},
-    resources::{groups, plans, site_body::render},
+    resources::{
+        groups, plans,
+        site_body::render,
+        site_names::{check_free, check_rule},
+    },
+    slots::flex,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
         page,
     },
 };
-
-/// The longest name that leaves room for a slot's in a host name.
-const NAME_MAX: usize = 60;
 
 /// Properties that we compute or keep elsewhere, and so do not hand back as they were sent.
 const COMPUTED: [&str; 3] = ["siteConfig", "serverFarmId", "state"];
@@ -36,6 +38,7 @@ pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
     // A body that cannot be taken must not leave an empty site behind.
     call.tags()?;
     site_settings(&call.body["properties"]["siteConfig"]["appSettings"])?;
+    flex::check(&state, call)?;
     if state.site(&key).is_none() {
         create(cloud, &mut state, call, &group)?;
     }
@@ -91,37 +94,12 @@ fn create(
     Ok(())
 }
 
-/// Host names are one space for all of Azure, and so for all of this endpoint.
-fn check_free(state: &State, name: &str) -> Result<(), ArmError> {
-    check_name_rule(name)?;
-    let mut sites = state.world.sites.values();
-    if sites.any(|site| site.name.eq_ignore_ascii_case(name)) {
-        return Err(ArmError::Conflict(format!(
-            "Website with given name {name} already exists."
-        )));
-    }
-    Ok(())
-}
-
-fn check_name_rule(name: &str) -> Result<(), ArmError> {
-    let lettered = name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let framed = name.starts_with('-') || name.ends_with('-');
-    if name.len() < 2 || name.len() > NAME_MAX || !lettered || framed {
-        return Err(ArmError::Invalid(format!(
-            "The name {name} is not valid for a site."
-        )));
-    }
-    Ok(())
-}
-
 fn check_room(state: &State, call: &Call) -> Result<Site, ArmError> {
     let key = call.slot_key();
     let site = state.world.sites.get(&key.site);
     let site =
         site.ok_or_else(|| ArmError::no_site(call.arg("group"), call.arg("site"), PRODUCTION))?;
-    check_name_rule(call.slot())?;
+    check_rule(call.slot())?;
     let plan = site.slots.get(PRODUCTION).map(|slot| Key::of(&slot.plan));
     let sku = plans::sku_of(plan.and_then(|plan| state.world.plans.get(&plan)));
     let max = plans::slots_max(sku);
@@ -322,22 +300,6 @@ pub(in crate::local::arm) fn list_slots(
 fn is_listed(cloud: &Cloud, slot: &Slot) -> bool {
     let lag = cloud.options.list_lag;
     lag == Duration::ZERO || cloud.clock.now().since(slot.created) >= lag
-}
-
-pub(in crate::local::arm) fn check_name(
-    cloud: &Arc<Cloud>,
-    call: &Call,
-) -> Result<Answer, ArmError> {
-    let name = call.required("name")?;
-    let body = match check_free(&cloud.state(), name) {
-        Ok(()) => json!({"nameAvailable": true, "reason": "", "message": ""}),
-        Err(error) => {
-            let taken = matches!(error, ArmError::Conflict(_));
-            let reason = if taken { "AlreadyExists" } else { "Invalid" };
-            json!({"nameAvailable": false, "reason": reason, "message": error.to_string()})
-        }
-    };
-    Ok(Answer::ok(body))
 }
 
 // === delete, start, stop ===

@@ -20,7 +20,10 @@ use crate::local::arm::{
     cloud::Cloud,
     model::{Outcome, SlotKey},
     serve::Caller,
-    slots::deployment::{begin, end, finish, render},
+    slots::{
+        deployment::{begin, end, finish, render},
+        flex,
+    },
     wire::answer::{ArmError, error_body},
 };
 use crate::local::{faults::Verdict, listen};
@@ -48,7 +51,7 @@ pub(in crate::local::arm) fn router(cloud: Arc<Cloud>, key: SlotKey) -> Router {
             "/",
             get(|| async { "This is the deployment service of a function app.\n" }),
         )
-        .route("/api/zipdeploy", post(push).put(push))
+        .route("/api/zipdeploy", post(zipdeploy).put(zipdeploy))
         .route("/api/publish", post(push))
         .route("/api/deployments", get(history))
         .route("/api/deployments/{id}", get(one))
@@ -120,6 +123,25 @@ impl Kudu {
 
 // === routes ===
 
+/// Plans without slots take packages by `/api/publish` only.
+async fn zipdeploy(
+    State(kudu): State<Kudu>,
+    caller: Extension<Caller>,
+    query: Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let is_flex = {
+        let state = kudu.cloud.state();
+        let found = state.site(&kudu.key);
+        found.is_some_and(|(_, slot)| flex::is_flex(&state, &slot.plan))
+    };
+    match is_flex {
+        true => StatusCode::NOT_FOUND.into_response(),
+        false => push(State(kudu), caller, query, headers, body).await,
+    }
+}
+
 async fn push(
     State(kudu): State<Kudu>,
     Extension(caller): Extension<Caller>,
@@ -150,7 +172,18 @@ async fn push(
         return (StatusCode::BAD_REQUEST, "the package did not arrive whole").into_response();
     };
     let id = begun.deployment.clone();
-    let work = finish(Arc::clone(&kudu.cloud), begun, zip);
+    let refused = {
+        let state = kudu.cloud.state();
+        let found = state.site(&kudu.key);
+        found.and_then(|(_, slot)| flex::no_storage(&kudu.cloud, &state, slot))
+    };
+    let cloud = Arc::clone(&kudu.cloud);
+    let work = async move {
+        match refused {
+            Some(fault) => end(&cloud, &begun, Err(fault)),
+            None => finish(cloud, begun, zip).await,
+        }
+    };
     // It goes on whether or not the caller waits.
     let done = kudu.cloud.tasks.spawn(work);
     if waits && done.await.is_ok() {

@@ -1,6 +1,7 @@
 //! What happens to a slot's code: it is deployed, swapped, and called.
 
 pub(super) mod deployment;
+pub(super) mod flex;
 pub(super) mod front;
 pub(super) mod kudu;
 pub(super) mod rules;

@@ -20,7 +20,7 @@ const KIND: &str = "Microsoft.Authorization/roleAssignments";
 
 impl Trust {
     /// Whether an identity has a role on a resource, or on anything above it.
-    pub(super) fn may(&self, principal: &str, role: &str, resource: &str) -> bool {
+    pub(in crate::local::arm) fn may(&self, principal: &str, role: &str, resource: &str) -> bool {
         let resource = Key::of(resource);
         self.roles.values().any(|given| {
             let scope = Key::of(&given.scope);

@@ -19,6 +19,7 @@ pub(in crate::manifest::check) fn app_limits(
     let faults = [
         scale_fault(app, target),
         preview_fault(service, app),
+        slots_fault(app, target),
         api_fault(service, app, target),
     ];
     let told = |(message, help): (String, &str)| Limit {
@@ -35,15 +36,41 @@ type Fault = Option<(String, &'static str)>;
 fn scale_fault(app: &AzureApp, target: &AzureTarget) -> Fault {
     let scale = app.scale.as_ref()?;
     let plan = &target.plan;
+    if scale.warm.is_some() && plan.is_flex() {
+        let help = "remove `warm`, or write `ready`";
+        let message = format!(
+            "plan {} keeps no instance warm beside those that work",
+            plan.0
+        );
+        return Some((message, help));
+    }
     let keeps = scale.ready.is_some() || scale.warm.is_some();
-    if keeps && !plan.is_elastic() {
-        let help = "remove `ready` and `warm`, or take a plan `EP1`, `EP2` or `EP3`";
+    if keeps && !plan.is_elastic() && !plan.is_flex() {
+        let help = "remove `ready` and `warm`, or take a plan `EP1`, `EP2`, `EP3` or `FC1`";
         let message = format!("plan {} keeps no instance ready for one app", plan.0);
         return Some((message, help));
     }
     (plan.is_consumption() && app.network.is_some()).then(|| {
         let help = "take a plan that has a network of yours, such as `EP1`";
         (format!("plan {} reaches no subnet", plan.0), help)
+    })
+}
+
+/// What needs one app that is always blue.
+fn slots_fault(app: &AzureApp, target: &AzureTarget) -> Fault {
+    let plan = &target.plan;
+    if !plan.is_flex() {
+        return None;
+    }
+    if app.preview {
+        let message = format!("plan {} has no slots, and so no preview of a swap", plan.0);
+        return Some((message, "remove `preview`: gates ask the other app"));
+    }
+    (!app.domains.is_empty()).then(|| {
+        let message = format!("on plan {} now one app is blue and now the other", plan.0);
+        let help =
+            "remove `domains`, and bind the names to what routes to blue, such as API Management";
+        (message, help)
     })
 }
 

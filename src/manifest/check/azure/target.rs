@@ -146,19 +146,19 @@ fn is_prefix(text: &str) -> bool {
     (1..=16).contains(&text.len()) && text.bytes().all(is_part) && ends_well
 }
 
-const PLANS: [&str; 16] = [
-    "Y1", "EP1", "EP2", "EP3", "S1", "S2", "S3", "P0v3", "P1v2", "P2v2", "P3v2", "P1v3", "P2v3",
-    "P3v3", "I1v2", "I2v2",
+const PLANS: [&str; 17] = [
+    "FC1", "Y1", "EP1", "EP2", "EP3", "S1", "S2", "S3", "P0v3", "P1v2", "P2v2", "P3v2", "P1v3",
+    "P2v3", "P3v3", "I1v2", "I2v2",
 ];
 /// Plans that exist and have no slot for green.
-const WITHOUT_SLOTS: [&str; 7] = ["F1", "D1", "B1", "B2", "B3", "FC1", "FREE"];
+const WITHOUT_SLOTS: [&str; 6] = ["F1", "D1", "B1", "B2", "B3", "FREE"];
 
 fn azure_plan(plan: &At<String>, report: &mut Report) -> Option<AzurePlan> {
     let is_written = |known: &&&str| known.eq_ignore_ascii_case(&plan.value);
     if let Some(known) = PLANS.iter().find(is_written) {
         return Some(AzurePlan((*known).to_owned()));
     }
-    let help = format!("plans with slots: {}", PLANS.join(", "));
+    let help = format!("plans that do: {}", PLANS.join(", "));
     if WITHOUT_SLOTS.iter().any(|known| is_written(&known)) {
         report.fault(&plan.place, "this plan has no slots, so no green", help);
     } else {
