@@ -2,8 +2,8 @@
 //! allow is used, and how many calls were one too many.
 //!
 //! The endpoints have threads of their own, and every release is packed before: else whoever counts calls would stand still while a
-//! thousand packages are made, and count those in a bunch that were sent in their time. It fails where less than 95 % of what is allowed
-//! was used, or one call was refused.
+//! thousand packages are made, and count those in a bunch that were sent in their time. It fails where one call was refused, or on AWS less
+//! than 95 % of what is allowed was used.
 //!
 //! `VERDIGRIS_BENCH_CHANGED` (1000) and `VERDIGRIS_BENCH_CHANGED_AZURE` (150) say how many.
 #![allow(
@@ -119,7 +119,8 @@ fn allowed(per_second: u32, at_once: u32, took: Duration) -> f64 {
     f64::from(at_once) + f64::from(per_second) * took.as_secs_f64()
 }
 
-fn tell(calls: u64, allowed: f64, took: Duration, throttled: u64) {
+/// Returns how much of what is allowed was used, in percent.
+fn tell(calls: u64, allowed: f64, took: Duration, throttled: u64) -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "a few thousand calls")]
     let share = calls as f64 / allowed * 100.0;
     line("seconds until all are live", &took.as_secs().to_string());
@@ -132,8 +133,8 @@ fn tell(calls: u64, allowed: f64, took: Duration, throttled: u64) {
         &format!("{share:.1}"),
     );
     line("calls that were one too many", &throttled.to_string());
-    assert!(share >= 95.0, "{share:.1} % of what is allowed was used");
     assert_eq!(throttled, 0, "calls were one too many");
+    share
 }
 
 async fn on_aws(endpoint: &lambda::LambdaEndpoint, quotas: Quotas) -> Arc<AwsCloud> {
@@ -180,10 +181,10 @@ async fn aws(services: usize, stop: &CancellationToken) {
     change(cloud.clone(), releases).await;
     let took = start.elapsed();
     let calls: BTreeMap<String, u64> = cloud.calls();
-    println!("  {calls:?}");
     let narrow = calls.iter().filter(|(name, _)| *name != "GetFunction");
     let narrow = narrow.map(|(_, count)| count).sum();
-    tell(narrow, allowed(15, 0, took), took, endpoint.refused());
+    let share = tell(narrow, allowed(15, 0, took), took, endpoint.refused());
+    assert!(share >= 95.0, "{share:.1} % of what is allowed was used");
 }
 
 async fn azure(services: usize, stop: &CancellationToken) {
@@ -229,5 +230,6 @@ async fn azure(services: usize, stop: &CancellationToken) {
     };
     let writes = calls.iter().filter(|(name, _)| is_write(name));
     let writes = writes.map(|(_, count)| count).sum();
-    tell(writes, allowed(10, 200, took), took, throttled);
+    // Its operations take their time after the last writing call.
+    let _share = tell(writes, allowed(10, 200, took), took, throttled);
 }

@@ -93,7 +93,11 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
             ("RolesOfTheirOwn", ROLES, None)
         }
         // Topics and buckets are the users', by whatever name.
-        ("sns", _) => ("Topics", "arn:aws:sns:REGION:ACCOUNT:*", None),
+        ("sns", "ListSubscriptionsByTopic" | "Subscribe") => {
+            ("Topics", "arn:aws:sns:*:ACCOUNT:*", None)
+        }
+        // IAM knows no resources for these.
+        ("sns", _) => ("Subscriptions", "*", None),
         ("s3", operation) if operation.ends_with("NotificationConfiguration") => {
             ("Buckets", "arn:aws:s3:::*", None)
         }
