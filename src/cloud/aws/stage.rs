@@ -100,7 +100,7 @@ impl AwsCloud {
                     })?;
                 self.settled(&seen.name, Some(&version)).await?;
                 let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
-                self.keep_logs(&seen.name, logs).await?;
+                self.keep_logs(&seen.name, logs, work.is_missing).await?;
                 (version, Some(others))
             }
         };
@@ -127,12 +127,12 @@ impl AwsCloud {
         Ok(())
     }
 
-    /// A new function got its tags when it was made.
+    /// A new function got its tags when it was made; those that the user asks for move with blue.
     async fn tag_release(&self, release: &Release, seen: &Seen) -> Result<(), CloudError> {
         let wanted = release.digest.to_string();
         match &seen.standing {
             Standing::Ours { arn, staged } if staged.as_ref() != Some(&wanted) => {
-                let tags = wanted_tags(release, &seen.function);
+                let tags = tags::of(&release.service, release.digest);
                 self.forget(&seen.name);
                 self.lambda.tag(arn, tags).await
             }
@@ -198,15 +198,24 @@ impl AwsCloud {
         self.lambda.upload(change, code).await
     }
 
-    /// A log group is there once it is named; Lambda would make one that keeps everything for ever.
-    async fn keep_logs(&self, name: &str, logs: Option<&Logs>) -> Result<(), CloudError> {
+    /// A log group is there once it is named; Lambda would make one that keeps everything for ever. How long that of a function keeps that
+    /// serves users already is blue's, and moves with it.
+    async fn keep_logs(
+        &self,
+        name: &str,
+        logs: Option<&Logs>,
+        is_new: bool,
+    ) -> Result<(), CloudError> {
         let Some((logs, days)) = logs.and_then(|it| Some((it, it.retention?))) else {
             return Ok(());
         };
         let own = format!("/aws/lambda/{name}");
         let group = logs.group.as_deref().unwrap_or(&own);
         self.log_groups.create(group).await?;
-        self.log_groups.keep_for(group, days).await
+        match is_new {
+            true => self.log_groups.keep_for(group, days).await,
+            false => Ok(()),
+        }
     }
 
     /// Waits, by state, until the function or one of its versions can be used.
