@@ -3,41 +3,20 @@
 use std::{sync::atomic::Ordering, time::Duration};
 
 use verdigris::{
-    cloud::{
-        CloudError,
-        fake::{Fault, HandEdit, Operation},
-    },
+    cloud::fake::{HandEdit, Operation},
     manifest::spec::{ApprovalGate, GateKind},
     name::{CloudName, Slot},
     plan::act::Action,
 };
 
-use crate::stage::{Stage, gate, key, version};
+use crate::stage::{Stage, gate, key, unreachable, version};
 
 const SETTLED: Duration = Duration::from_secs(300);
-
-fn unreachable(cloud: CloudName) -> Fault {
-    Fault::Fail(CloudError::Unreachable {
-        cloud,
-        operation: "promote".to_owned(),
-        message: "connection reset".to_owned(),
-    })
-}
-
-/// Version 1 and then 2 are live.
-async fn two_releases() -> Stage {
-    let mut stage = Stage::new().await;
-    for number in ["1", "2"] {
-        stage.commit(&[version(number)]).await;
-        stage.pass(SETTLED).await;
-    }
-    stage
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_rollback_goes_ahead_on_the_healthy_cloud_and_on_the_ill_one_when_it_answers() {
     for ill in CloudName::ALL {
-        let stage = two_releases().await;
+        let stage = Stage::live(&["1", "2"]).await;
         let (one, two) = (version("1").release.digest, version("2").release.digest);
         for nth in 1..=12 {
             stage
@@ -73,7 +52,7 @@ async fn a_rollback_goes_ahead_on_the_healthy_cloud_and_on_the_ill_one_when_it_a
 
 #[tokio::test(start_paused = true)]
 async fn a_rollback_finds_a_slot_that_lost_its_release() {
-    let stage = two_releases().await;
+    let stage = Stage::live(&["1", "2"]).await;
     stage
         .cloud(CloudName::Aws)
         .edit(&key(), HandEdit::Empty(Slot::Green));
@@ -120,7 +99,7 @@ async fn an_abort_at_any_moment_ends_on_the_release_before() {
 #[tokio::test(start_paused = true)]
 async fn a_newer_commit_or_a_rollback_at_any_moment_leaves_no_two_orders_on_one_slot() {
     for at in (0..2000).step_by(70) {
-        let mut stage = two_releases().await;
+        let mut stage = Stage::live(&["1", "2"]).await;
         stage.cloud(CloudName::Aws).slow(Duration::from_millis(100));
         stage
             .cloud(CloudName::Azure)
@@ -180,7 +159,7 @@ async fn an_approval_needs_its_quorum_of_the_people_it_lists() {
 
 #[tokio::test(start_paused = true)]
 async fn a_suspension_holds_commits_and_repairs_until_it_ends() {
-    let mut stage = two_releases().await;
+    let mut stage = Stage::live(&["1", "2"]).await;
     let suspend = |until| Action::Suspend {
         reason: "audit".to_owned(),
         until,
@@ -300,7 +279,7 @@ async fn moves(stage: &Stage) -> Vec<String> {
 
 /// A gate that is asked a minute after the staging; then somebody empties green, and the first asking finds nobody.
 async fn emptied_before_the_gate(times: u32) -> Stage {
-    let mut stage = two_releases().await;
+    let mut stage = Stage::live(&["1", "2"]).await;
     let mut three = version("3");
     three.rollout.gates[0].measure.initial_delay = Duration::from_secs(60);
     three.rollout.gates[0].measure.error_limit = 0;
@@ -342,7 +321,7 @@ async fn green_that_is_lost_again_and_again_is_given_up_with_the_reason() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gate_without_an_answer_on_a_green_that_is_there_still_calls_a_person() {
-    let mut stage = two_releases().await;
+    let mut stage = Stage::live(&["1", "2"]).await;
     let three = version("3");
     stage
         .world
@@ -357,7 +336,7 @@ async fn a_gate_without_an_answer_on_a_green_that_is_there_still_calls_a_person(
 
 #[tokio::test(start_paused = true)]
 async fn green_that_is_lost_while_people_think_is_staged_and_measured_again() {
-    let mut stage = two_releases().await;
+    let mut stage = Stage::live(&["1", "2"]).await;
     let mut three = version("3");
     let mut approval = gate("release");
     approval.kind = GateKind::Approval(ApprovalGate {
@@ -384,7 +363,7 @@ async fn green_that_is_lost_while_people_think_is_staged_and_measured_again() {
 
 #[tokio::test(start_paused = true)]
 async fn green_that_is_changed_by_hand_never_reaches_blue_and_is_staged_and_measured_again() {
-    let mut stage = two_releases().await;
+    let mut stage = Stage::live(&["1", "2"]).await;
     let mut three = version("3");
     three.rollout.gates[0].measure.initial_delay = Duration::from_secs(60);
     stage.commit(&[three]).await;

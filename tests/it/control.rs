@@ -19,15 +19,6 @@ use crate::{
 const SETTLED: Duration = Duration::from_secs(300);
 const HOUR: Duration = Duration::from_secs(3600);
 
-async fn live(numbers: &[&str]) -> Stage {
-    let mut stage = Stage::new().await;
-    for number in numbers {
-        stage.commit(&[version(number)]).await;
-        stage.pass(SETTLED).await;
-    }
-    stage
-}
-
 fn pause() -> Action {
     Action::Pause {
         reason: Some("look first".to_owned()),
@@ -82,7 +73,7 @@ async fn obstacles(stage: &Stage) -> String {
 async fn a_pause_at_any_moment_holds_across_a_crash_until_somebody_resumes() {
     let two = version("2").release.digest;
     for at in (0..4000).step_by(310) {
-        let mut stage = live(&["1", "2"]).await;
+        let mut stage = Stage::live(&["1", "2"]).await;
         stage.cloud(CloudName::Aws).slow(Duration::from_millis(100));
         stage
             .cloud(CloudName::Azure)
@@ -125,7 +116,7 @@ async fn a_pause_at_any_moment_holds_across_a_crash_until_somebody_resumes() {
 /// A bake that somebody holds is watched on.
 #[tokio::test(start_paused = true)]
 async fn a_paused_bake_still_goes_back_when_a_slot_reverts() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     stage.commit(&[version("2")]).await;
     stage.until(&key(), "Baking").await;
     stage.act(pause()).await;
@@ -139,7 +130,7 @@ async fn a_paused_bake_still_goes_back_when_a_slot_reverts() {
 
 #[tokio::test(start_paused = true)]
 async fn promote_in_full_ends_every_wait_and_skips_no_gate() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let slow = |number: &str| {
         let mut service = version(number);
         service.rollout.bake = HOUR;
@@ -181,7 +172,7 @@ async fn promote_in_full_ends_every_wait_and_skips_no_gate() {
 
 #[tokio::test(start_paused = true)]
 async fn a_closed_window_holds_the_promotion_and_nothing_else_until_it_opens() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let one = version("1").release.digest;
     stage.commit(&[denied_until_midnight("2")]).await;
     stage.pass(SETTLED).await;
@@ -203,7 +194,7 @@ async fn a_closed_window_holds_the_promotion_and_nothing_else_until_it_opens() {
 
 #[tokio::test(start_paused = true)]
 async fn an_override_opens_the_windows_to_one_rollout_and_is_kept() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let open = |reason: &str| Action::Override {
         reason: because(reason),
     };
@@ -243,7 +234,7 @@ async fn an_override_opens_the_windows_to_one_rollout_and_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn an_override_before_there_is_a_rollout_is_for_the_next_one_and_not_for_long() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     stage.commit(&[denied_until_midnight("2")]).await;
     stage.until(&key(), "Gating").await;
     stage.act(Action::Abort { reason: None }).await;
@@ -276,7 +267,7 @@ async fn an_override_before_there_is_a_rollout_is_for_the_next_one_and_not_for_l
 
 #[tokio::test(start_paused = true)]
 async fn a_pin_holds_what_is_live_or_was_whatever_is_merged_until_unpin() {
-    let mut stage = live(&["1", "2"]).await;
+    let mut stage = Stage::live(&["1", "2"]).await;
     let (one, two) = (version("1").release.digest, version("2").release.digest);
     let pin = |to| Action::Pin {
         to,
@@ -311,7 +302,7 @@ async fn a_pin_holds_what_is_live_or_was_whatever_is_merged_until_unpin() {
 /// A release that is in no slot any more is staged from its package; one that is in a slot needs nothing at all.
 #[tokio::test(start_paused = true)]
 async fn going_back_builds_nothing_that_is_in_a_slot() {
-    let stage = live(&["1", "2", "3"]).await;
+    let stage = Stage::live(&["1", "2", "3"]).await;
     let builds = *stage.world.builds.lock().unwrap();
     stage.act(Action::Rollback { to: None }).await;
     stage.pass(SETTLED).await;
@@ -326,7 +317,7 @@ async fn going_back_builds_nothing_that_is_in_a_slot() {
 
 #[tokio::test(start_paused = true)]
 async fn an_approval_is_for_one_plan_and_void_when_the_plan_becomes_another() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let mut two = approval(&["ana", "bo"], &[]);
     if let GateKind::Approval(gate) = &mut two.kind {
         gate.quorum = 2;
@@ -393,7 +384,7 @@ async fn an_approval_is_for_one_plan_and_void_when_the_plan_becomes_another() {
 
 #[tokio::test(start_paused = true)]
 async fn an_approval_is_given_by_name_or_role_and_expires() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let gate = approval(&["ana"], &["release-manager"]);
     stage.commit(&[with_approval("2", gate.clone())]).await;
     stage.until(&key(), "AwaitingApproval").await;
@@ -425,7 +416,7 @@ async fn an_approval_is_given_by_name_or_role_and_expires() {
 
 #[tokio::test(start_paused = true)]
 async fn why_says_what_stands_in_the_way_since_when_and_what_to_type() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     assert_eq!(obstacles(&stage).await, "");
     assert!(why(&stage).await.is_live);
 

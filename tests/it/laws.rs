@@ -13,17 +13,9 @@ use verdigris::{
     plan::act::Action,
 };
 
-use crate::stage::{Stage, key, service_in, service_version, version};
+use crate::stage::{Stage, key, service_in, service_version, unreachable, version};
 
 const SETTLED: Duration = Duration::from_secs(300);
-
-fn unreachable(cloud: CloudName) -> Fault {
-    Fault::Fail(CloudError::Unreachable {
-        cloud,
-        operation: "promote".to_owned(),
-        message: "connection reset".to_owned(),
-    })
-}
 
 #[tokio::test(start_paused = true)]
 async fn a_commit_becomes_live_on_both_clouds() {

@@ -4,17 +4,14 @@ use std::{collections::BTreeMap, time::Duration};
 
 use insta::assert_snapshot;
 use verdigris::{
-    cloud::{
-        CloudError,
-        fake::{Fault, Operation},
-    },
+    cloud::fake::{Fault, Operation},
     desired::DesiredService,
     manifest::spec::{Follows, Role},
     name::{Actor, CloudName, ReleaseDigest, ServiceKey, Slot, Timestamp},
     plan::act::Action,
 };
 
-use crate::stage::{Stage, service_in, service_version};
+use crate::stage::{Stage, service_in, service_version, unreachable};
 
 const SETTLED: Duration = Duration::from_secs(300);
 
@@ -47,14 +44,6 @@ fn shop(version: &str) -> [DesiredService; 2] {
 
 fn key(name: &str) -> ServiceKey {
     name.parse().unwrap()
-}
-
-fn unreachable(cloud: CloudName) -> Fault {
-    Fault::Fail(CloudError::Unreachable {
-        cloud,
-        operation: "promote".to_owned(),
-        message: "connection reset".to_owned(),
-    })
 }
 
 /// What blue holds of a service on both clouds.

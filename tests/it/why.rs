@@ -3,10 +3,7 @@
 use std::{fmt::Write as _, time::Duration};
 
 use verdigris::{
-    cloud::{
-        CloudError,
-        fake::{Fault, HandEdit, Operation},
-    },
+    cloud::fake::{Fault, HandEdit, Operation},
     desired::DesiredService,
     manifest::{
         spec::{
@@ -19,7 +16,7 @@ use verdigris::{
     plan::{act::Action, reason::WaitingOn},
 };
 
-use crate::stage::{Stage, gate, key, service_in, service_version, version};
+use crate::stage::{Stage, gate, key, service_in, service_version, unreachable, version};
 
 const SETTLED: Duration = Duration::from_secs(300);
 const MINUTE: Duration = Duration::from_secs(60);
@@ -69,7 +66,6 @@ kinds! {
 /// What stands in the way of a service, as `verdigris why` tells it.
 pub(crate) async fn told(stage: &Stage, key: &ServiceKey) -> String {
     let explanation = stage.handle.why(key).await.unwrap();
-    let plan = stage.handle.plan(key).await.and_then(|plan| plan.hash);
     let mut told = String::new();
     for obstacle in explanation.obstacles {
         let since = obstacle.since.map(|since| {
@@ -90,9 +86,14 @@ pub(crate) async fn told(stage: &Stage, key: &ServiceKey) -> String {
             }
         }
     }
-    match plan {
-        Some(plan) => told.replace(&plan.short(), "[plan]"),
-        None => told,
+    unhashed(stage, key, told).await
+}
+
+/// A plan's hash follows everything that a service can ask for.
+async fn unhashed(stage: &Stage, key: &ServiceKey, text: String) -> String {
+    match stage.handle.plan(key).await.and_then(|plan| plan.hash) {
+        Some(plan) => text.replace(&plan.short(), "[plan]"),
+        None => text,
     }
 }
 
@@ -130,7 +131,7 @@ const SCENES: &[&str] = &[
 
 async fn scene(name: &str) -> (Stage, ServiceKey) {
     let (stage, about) = match name {
-        "nothing" => (live(&["1"]).await, "prod/shop"),
+        "nothing" => (Stage::live(&["1"]).await, "prod/shop"),
         "git" => (unread().await, "prod/shop"),
         "manifest" => (faulty().await, "prod/shop"),
         "cloud" => (unseen().await, "prod/shop"),
@@ -193,7 +194,8 @@ async fn every_wait_says_since_when_what_is_known_of_it_and_what_would_end_it() 
             // What was never read or seen has no beginning that a daemon could know.
             assert!(found.since.is_some() || kind == "git", "{name} has no date");
         }
-        writeln!(all, "=== {name}: {}", explanation.why).unwrap();
+        let why = unhashed(&stage, &key, explanation.why).await;
+        writeln!(all, "=== {name}: {why}").unwrap();
         all.push_str(&told(&stage, &key).await);
         all.push('\n');
     }
@@ -202,38 +204,21 @@ async fn every_wait_says_since_when_what_is_known_of_it_and_what_would_end_it() 
 
 // === the scenes ===
 
-async fn live(numbers: &[&str]) -> Stage {
-    let mut stage = Stage::new().await;
-    for number in numbers {
-        stage.commit(&[version(number)]).await;
-        stage.pass(SETTLED).await;
-    }
-    stage
-}
-
 /// Version 1 is live, and the next commit asks for this.
 async fn next(change: impl FnOnce(&mut DesiredService)) -> Stage {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let mut two = version("2");
     change(&mut two);
     stage.commit(&[two]).await;
     stage
 }
 
-fn unreachable(cloud: CloudName) -> Fault {
-    Fault::Fail(CloudError::Unreachable {
-        cloud,
-        operation: "the call".to_owned(),
-        message: "connection reset".to_owned(),
-    })
-}
-
 async fn unread() -> Stage {
-    live(&["1"]).await.crash_and_read_nothing().await
+    Stage::live(&["1"]).await.crash_and_read_nothing().await
 }
 
 async fn faulty() -> Stage {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let faults = [
         "shop.yaml:7:5: spec.runtime: `python2` is no runtime",
         "shop.yaml:9:5: spec.source: is missing",
@@ -267,7 +252,7 @@ async fn last_healthy() -> Stage {
 }
 
 async fn failing_order() -> Stage {
-    let stage = live(&["1"]).await;
+    let stage = Stage::live(&["1"]).await;
     let azure = stage.cloud(CloudName::Azure);
     for nth in 1..=2 {
         azure.fault(Operation::Stage, nth, unreachable(CloudName::Azure));
@@ -304,7 +289,7 @@ async fn half_approved() -> Stage {
 }
 
 async fn paused() -> Stage {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     stage.cloud(CloudName::Aws).slow(Duration::from_secs(1));
     stage.commit(&[version("2")]).await;
     stage.until(&key(), "Staging").await;
@@ -325,7 +310,7 @@ async fn closed(schedule: &str, length: Duration) -> Stage {
 }
 
 async fn unclear() -> Stage {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let two = version("2");
     let digest = two.release.digest;
     stage.world.unclear.lock().unwrap().insert(digest);
@@ -366,7 +351,7 @@ async fn canary(pause: Option<Duration>) -> Stage {
 }
 
 async fn suspended(has_end: bool) -> Stage {
-    let stage = live(&["1"]).await;
+    let stage = Stage::live(&["1"]).await;
     let until = has_end.then(|| stage.clock.now().after(HOUR));
     let reason = "audit".to_owned();
     stage.act(Action::Suspend { reason, until }).await;
@@ -376,13 +361,13 @@ async fn suspended(has_end: bool) -> Stage {
 }
 
 async fn destroyed() -> Stage {
-    let stage = live(&["1"]).await;
+    let stage = Stage::live(&["1"]).await;
     crate::destroy::destroy(&stage).await;
     stage
 }
 
 async fn pinned() -> Stage {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let reason = "audit".to_owned();
     stage.act(Action::Pin { to: None, reason }).await;
     stage.commit(&[version("2")]).await;
@@ -390,13 +375,13 @@ async fn pinned() -> Stage {
 }
 
 async fn rolled_back() -> Stage {
-    let stage = live(&["1", "2"]).await;
+    let stage = Stage::live(&["1", "2"]).await;
     stage.act(Action::Rollback { to: None }).await;
     stage
 }
 
 async fn rejected() -> Stage {
-    let stage = live(&["1"]).await;
+    let stage = Stage::live(&["1"]).await;
     let two = version("2");
     stage.world.bad.lock().unwrap().insert(two.release.digest);
     let mut stage = stage;
@@ -424,7 +409,7 @@ fn more_memory() -> HandEdit {
 }
 
 async fn drifting() -> Stage {
-    let stage = live(&["1"]).await;
+    let stage = Stage::live(&["1"]).await;
     for _ in 0..3 {
         stage.cloud(CloudName::Aws).edit(&key(), more_memory());
         stage.pass(3 * MINUTE).await;
@@ -494,7 +479,7 @@ async fn a_restart_changes_no_word_and_no_date() {
 
 #[tokio::test(start_paused = true)]
 async fn what_presses_most_stands_first() {
-    let mut stage = live(&["1"]).await;
+    let mut stage = Stage::live(&["1"]).await;
     let mut approval = gate("release");
     approval.kind = GateKind::Approval(ApprovalGate {
         by: vec!["ana".to_owned()],

@@ -26,17 +26,15 @@ use verdigris::{
     cloud::{SharedCloud, fake::FakeCloud},
     desired::{DesiredService, Release, ReleaseContent},
     manifest::{
-        azure::AzureShared,
         spec::{
-            Across, ApprovalGate, AwsTarget, AzurePlan, AzureTarget, DriftMode, EnvValue,
-            Environment, Function, Gate, GateKind, GateStage, HttpGate, HttpRoute, HttpStep,
-            Measure, Megabytes, PathPattern, RepoPath, Role, RolloutSpec, Runtime,
+            Across, ApprovalGate, DriftMode, EnvValue, Environment, Function, Gate, GateKind,
+            GateStage, HttpGate, HttpRoute, HttpStep, Measure, Megabytes, PathPattern, RepoPath,
+            RolloutSpec, Runtime,
         },
         strategy::Strategy,
     },
     name::{
-        CloudName, CodeDigest, EnvironmentName, FunctionName, GateName, ObjectId, Revision,
-        ServiceKey, Timestamp,
+        CloudName, CodeDigest, FunctionName, GateName, ObjectId, Revision, ServiceKey, Timestamp,
     },
     plan::state::{PackageRecord, Policy},
     reconcile::{
@@ -364,7 +362,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
         azure: None,
     };
     DesiredService {
-        environment: environment(key.environment.clone()),
+        environment: crate::stage::environment(key.environment.clone()),
         release: Release {
             service: key,
             digest: content.digest(),
@@ -384,26 +382,6 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
         },
         depends_on: std::collections::BTreeSet::new(),
         drift: DriftMode::Enforce.into(),
-    }
-}
-
-fn environment(name: EnvironmentName) -> Environment {
-    Environment {
-        name,
-        follows: None,
-        aws: Some(AwsTarget {
-            region: "eu-west-1".to_owned(),
-            role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
-        }),
-        azure: Some(AzureTarget {
-            subscription: "00000000-0000-0000-0000-000000000000".to_owned(),
-            resource_group: "shop".to_owned(),
-            location: "westeurope".to_owned(),
-            plan: AzurePlan("EP1".to_owned()),
-            prefix: "shop".to_owned(),
-            shared: AzureShared::default(),
-        }),
-        windows: Vec::new(),
     }
 }
 

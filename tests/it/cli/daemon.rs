@@ -8,6 +8,7 @@ use std::{
 };
 
 use super::{Ran, finish, program};
+use crate::stage::real::{ENVIRONMENT, SERVICE};
 
 /// A started program that is told to stop, and must then end well.
 struct Running {
@@ -195,34 +196,6 @@ fn word(word: &str) -> String {
         word.to_owned()
     }
 }
-
-const ENVIRONMENT: &str = "\
-apiVersion: verdigris.dev/v1alpha1
-kind: Environment
-metadata: { name: prod }
-spec:
-  aws: { region: eu-west-1, role: 'arn:aws:iam::123456789012:role/functions' }
-  azure:
-    subscription: 6f1c2b8e-4d0a-4c55-9a37-2f7d1e90c4ab
-    resourceGroup: shop
-    location: westeurope
-    plan: EP1
-";
-
-const SERVICE: &str = "\
-apiVersion: verdigris.dev/v1alpha1
-kind: Service
-metadata: { name: hello }
-spec:
-  runtime: python3.13
-  source: services/hello
-  functions:
-    greet: { handler: 'app:app', http: GET /greet }
-  rollout:
-    gates:
-      - http: { path: /greet, status: 200 }
-    bake: 1s
-";
 
 /// An ASGI application that answers with this status.
 fn app(status: u16) -> String {

@@ -25,6 +25,8 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::stage::real::{ENVIRONMENT, SERVICE};
+
 /// Two busy cores need a while; a daemon that works needs seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -359,34 +361,6 @@ fn bare(mut command: Command, folder: &Path) -> Command {
         .stdin(Stdio::null());
     command
 }
-
-const ENVIRONMENT: &str = "\
-apiVersion: verdigris.dev/v1alpha1
-kind: Environment
-metadata: { name: prod }
-spec:
-  aws: { region: eu-west-1, role: 'arn:aws:iam::123456789012:role/functions' }
-  azure:
-    subscription: 6f1c2b8e-4d0a-4c55-9a37-2f7d1e90c4ab
-    resourceGroup: shop
-    location: westeurope
-    plan: EP1
-";
-
-const SERVICE: &str = "\
-apiVersion: verdigris.dev/v1alpha1
-kind: Service
-metadata: { name: hello }
-spec:
-  runtime: python3.13
-  source: services/hello
-  functions:
-    greet: { handler: 'app:app', http: GET /greet }
-  rollout:
-    gates:
-      - http: { path: /greet, status: 200 }
-    bake: 1s
-";
 
 /// An ASGI application that tells its version.
 fn app(version: &str) -> String {

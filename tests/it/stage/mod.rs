@@ -18,7 +18,10 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use verdigris::{
     clock::Clock,
-    cloud::{SharedCloud, fake::FakeCloud},
+    cloud::{
+        CloudError, SharedCloud,
+        fake::{FakeCloud, Fault},
+    },
     desired::{DesiredService, Release},
     manifest::{
         azure::AzureShared,
@@ -30,8 +33,8 @@ use verdigris::{
         strategy::Strategy,
     },
     name::{
-        Actor, CloudName, CodeDigest, FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey,
-        Timestamp,
+        Actor, CloudName, CodeDigest, EnvironmentName, FunctionName, ObjectId, ReleaseDigest,
+        Revision, ServiceKey, Timestamp,
     },
     observed::Scope,
     plan::{
@@ -192,6 +195,16 @@ impl Stage {
             clock: clock.clone(),
         });
         Self::start(world, Arc::new(MemoryStore::new()), clock, BTreeMap::new()).await
+    }
+
+    /// These versions were live, one after the other; the last one is.
+    pub(crate) async fn live(numbers: &[&str]) -> Self {
+        let mut stage = Self::new().await;
+        for number in numbers {
+            stage.commit(&[version(number)]).await;
+            stage.pass(Duration::from_secs(300)).await;
+        }
+        stage
     }
 
     async fn start(
@@ -390,11 +403,17 @@ pub(crate) fn service_version(name: &str, version: &str) -> DesiredService {
     service_in("prod", name, version)
 }
 
+/// A call that did not arrive, as far as the client knows.
+pub(crate) fn unreachable(cloud: CloudName) -> Fault {
+    Fault::Fail(CloudError::Unreachable {
+        cloud,
+        operation: "the call".to_owned(),
+        message: "connection reset".to_owned(),
+    })
+}
+
 pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> DesiredService {
-    let environment = Environment {
-        name: environment.parse().unwrap(),
-        ..self::environment()
-    };
+    let environment = self::environment(environment.parse().unwrap());
     let service = Service {
         name: name.parse().unwrap(),
         environments: Vec::new(),
@@ -458,9 +477,9 @@ pub(crate) fn functions() -> BTreeMap<FunctionName, Function> {
     BTreeMap::from([("stock".parse().unwrap(), function)])
 }
 
-fn environment() -> Environment {
+pub(crate) fn environment(name: EnvironmentName) -> Environment {
     Environment {
-        name: "prod".parse().unwrap(),
+        name,
         follows: None,
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),

@@ -32,6 +32,36 @@ use verdigris::{
 /// Two busy cores need a while; a daemon that works needs seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
 
+/// Where functions go, on the clouds of [`Clouds`].
+pub(crate) const ENVIRONMENT: &str = "\
+apiVersion: verdigris.dev/v1alpha1
+kind: Environment
+metadata: { name: prod }
+spec:
+  aws: { region: eu-west-1, role: 'arn:aws:iam::123456789012:role/functions' }
+  azure:
+    subscription: 6f1c2b8e-4d0a-4c55-9a37-2f7d1e90c4ab
+    resourceGroup: shop
+    location: westeurope
+    plan: EP1
+";
+
+/// One function of Python, `services/hello`, that has to answer.
+pub(crate) const SERVICE: &str = "\
+apiVersion: verdigris.dev/v1alpha1
+kind: Service
+metadata: { name: hello }
+spec:
+  runtime: python3.13
+  source: services/hello
+  functions:
+    greet: { handler: 'app:app', http: GET /greet }
+  rollout:
+    gates:
+      - http: { path: /greet, status: 200 }
+    bake: 1s
+";
+
 /// Both clouds on this machine; they end with the test.
 pub(crate) struct Clouds {
     pub(crate) lambda: LambdaEndpoint,
