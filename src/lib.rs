@@ -61,8 +61,8 @@
 //! 6. A second pass with nothing new makes no writing call.
 //! 7. Secrets appear in no log, event, error, status, plan or record.
 //! 8. One bad manifest, repository, record or request stops nothing else.
-//! 9. A promotion is given up soon and goes back on both clouds; a way back, a repair and a rollback are never given up, and no target
-//!    waits for another on the way back.
+//! 9. A promotion is given up soon and goes back on both clouds; a way back, a repair and a rollback are never given up while anything is
+//!    left to go back to, and no target waits for another on the way back.
 //!
 //! # On the disk
 //!

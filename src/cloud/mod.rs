@@ -8,6 +8,7 @@ pub mod aws;
 pub mod azure;
 pub mod fake;
 pub mod operate;
+mod turns;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 

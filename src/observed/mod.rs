@@ -133,6 +133,9 @@ impl fmt::Display for Deed {
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct Owned {
     pub service: ServiceKey,
+    /// Where the cloud keeps functions apart, those that were found.
+    #[serde(default)]
+    pub functions: BTreeSet<FunctionName>,
     pub resources: Vec<String>,
 }
 

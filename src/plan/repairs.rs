@@ -22,6 +22,9 @@ const TIMES_MAX: u32 = 2;
 /// Two repairs that lie further apart are not in a row: people forget, and do the same by hand once more.
 const IN_A_ROW: Duration = Duration::from_secs(60 * 60);
 
+/// Blue that serves nobody is filled again however often it was emptied; once that is known not to last, no sooner than this.
+const EMPTY_PAUSE: Duration = Duration::from_secs(5 * 60);
+
 /// The repair of a target that was made last.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct Repaired {
@@ -71,11 +74,20 @@ impl ServiceState {
         let before = self.memory.repaired.get(&target);
         let same = before.filter(|before| before.what == what(order, reason));
         match same {
-            Some(same) if same.stopped.is_some() => Turn::Stopped,
+            Some(same) if same.stopped.is_some() && !is_empty(reason) => Turn::Stopped,
+            Some(same) if same.stopped.is_some() && now < same.at.after(EMPTY_PAUSE) => {
+                Turn::Stopped
+            }
+            Some(same) if same.stopped.is_some() => Turn::Repair,
             Some(same) if same.is_enough(now) => Turn::Stop,
             Some(_) | None => Turn::Repair,
         }
     }
+}
+
+/// Blue holds nothing whole: users of that cloud get nothing.
+fn is_empty(reason: &Reason) -> bool {
+    matches!(reason, Reason::Moved { found: None })
 }
 
 /// Takes in that a repair is made.

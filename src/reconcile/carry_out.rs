@@ -13,8 +13,8 @@ use super::{
 use crate::{
     cloud::SharedCloud,
     diff::{self, FieldDrift},
-    name::{CloudName, GateName, ReleaseDigest, ServiceKey, Timestamp},
-    observed::Observed,
+    name::{CloudName, CodeDigest, GateName, ReleaseDigest, ServiceKey, Timestamp},
+    observed::{Fields, Observed},
     plan::{
         apply::{self, Write},
         state::{PackageRecord, ServiceState},
@@ -260,7 +260,7 @@ fn looked(state: &mut ServiceState, look: Look) -> Vec<Write> {
     apply::seen(state, target, found, began)
 }
 
-/// How blue differs from the release that it holds; nothing where that release was never built here.
+/// How blue differs from the release that it holds; nothing where nobody knows that release.
 fn drift(
     state: &ServiceState,
     cloud: &SharedCloud,
@@ -270,11 +270,21 @@ fn drift(
     let compare = || {
         let holding = observed.blue.holding()?;
         let record = state.releases.get(&holding.release)?;
-        let package = record.packages.get(&target)?;
-        let wanted = cloud.expected(&record.release, package.code);
-        Some(diff::fields(&wanted, &holding.fields))
+        let wanted = |code| cloud.expected(&record.release, code);
+        Some(match record.packages.get(&target) {
+            Some(package) => diff::fields(&wanted(package.code), &holding.fields),
+            None => drift_beside_code(wanted, &holding.fields),
+        })
     };
     compare().unwrap_or_default()
+}
+
+/// The same for a release that was never built here, as after a lost store: what follows from its code is not known, the rest is.
+fn drift_beside_code(wanted: impl Fn(CodeDigest) -> Fields, found: &Fields) -> Vec<FieldDrift> {
+    let [one, other] = ["one", "other"].map(|code| wanted(CodeDigest::of(code.as_bytes())));
+    let mut drift = diff::fields(&one, found);
+    drift.retain(|it| one.get(&it.field) == other.get(&it.field));
+    drift
 }
 
 async fn in_time<T>(

@@ -309,27 +309,27 @@ impl Handle {
     /// that are asked for in other words than last time are looked at.
     pub async fn ask(&self, asked: &BTreeMap<ServiceKey, Asked>, is_whole: bool) {
         let mut told = self.shared.told.lock().await;
-        let unnamed = self.unnamed(asked);
-        // Before any name is woken: a pass must not delete on a count that is too old.
-        let named = asked.keys().map(|key| (key, false));
-        let all = named.chain(unnamed.iter().map(|key| (key, true)));
+        told.is_whole = is_whole;
+        let unnamed = self.shared.unnamed(asked);
         let is_news = |(key, ask): &(&ServiceKey, &Asked)| {
-            !told.get(*key).is_some_and(|before| ask.is_same(before))
+            let before = told.asked.get(*key);
+            !before.is_some_and(|before| ask.is_same(before))
         };
         let news: Vec<(&ServiceKey, &Asked)> = asked.iter().filter(is_news).collect();
         let gone = unnamed.iter().filter(|_| is_whole).map(|key| (key, None));
         let lookers = {
             let mut around = lock(&self.shared.around);
-            around.count(Fleets::count(all));
+            // Before any name is woken: a pass must not delete on a count that is too old.
+            around.count(count(asked, &unnamed));
             let named = news.iter().map(|(key, ask)| (*key, Some(*ask)));
             around.asked(named.chain(gone))
         };
         for (key, ask) in news {
             self.take_in(key, Some(ask)).await;
-            told.insert(key.clone(), ask.clone());
+            told.asked.insert(key.clone(), ask.clone());
         }
-        if told.len() > asked.len() {
-            told.retain(|key, _| asked.contains_key(key));
+        if told.asked.len() > asked.len() {
+            told.asked.retain(|key, _| asked.contains_key(key));
         }
         for key in unnamed.iter().filter(|_| is_whole) {
             self.take_in(key, None).await;
@@ -337,16 +337,9 @@ impl Handle {
         self.shared.wake_all(lookers);
     }
 
-    /// Services that are known, and that nothing asks for.
-    fn unnamed(&self, asked: &BTreeMap<ServiceKey, Asked>) -> Vec<ServiceKey> {
-        let entries = lock(&self.shared.entries);
-        let unnamed = entries.keys().filter(|key| !asked.contains_key(*key));
-        unnamed.cloned().collect()
-    }
-
     /// Takes in what the newest commit asks of one service; `None` if nothing names it any more.
     pub async fn ask_one(&self, key: &ServiceKey, asked: Option<&Asked>) {
-        self.shared.told.lock().await.remove(key);
+        self.shared.told.lock().await.asked.remove(key);
         let lookers = lock(&self.shared.around).asked(std::iter::once((key, asked)));
         self.take_in(key, asked).await;
         self.shared.wake_all(lookers);
@@ -372,4 +365,19 @@ impl Handle {
         let lookers = lock(&self.shared.around).lookers(key);
         self.shared.wake_all(lookers);
     }
+}
+
+impl Shared {
+    /// Services that are known, and that nothing asks for.
+    pub(super) fn unnamed(&self, asked: &BTreeMap<ServiceKey, Asked>) -> Vec<ServiceKey> {
+        let entries = lock(&self.entries);
+        let unnamed = entries.keys().filter(|key| !asked.contains_key(*key));
+        unnamed.cloned().collect()
+    }
+}
+
+/// How many services there are, and how many of them nothing asks for.
+pub(super) fn count(asked: &BTreeMap<ServiceKey, Asked>, unnamed: &[ServiceKey]) -> Fleets {
+    let named = asked.keys().map(|key| (key, false));
+    Fleets::count(named.chain(unnamed.iter().map(|key| (key, true))))
 }

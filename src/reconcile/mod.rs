@@ -21,6 +21,7 @@ mod queue;
 pub mod reach;
 mod records;
 mod save;
+mod strays;
 mod together;
 pub mod world;
 
@@ -75,13 +76,20 @@ struct Shared {
     board: Board,
     /// What services know of one another.
     around: Mutex<Surroundings>,
-    /// What was asked of every service last.
-    told: AsyncMutex<BTreeMap<ServiceKey, Asked>>,
+    told: AsyncMutex<Told>,
     events: broadcast::Sender<Arc<EventRecord>>,
     journal: Journal,
     tasks: TaskTracker,
     /// What only waits ends when the daemon does.
     stopping: CancellationToken,
+}
+
+/// What was asked of every service last.
+#[derive(Default)]
+struct Told {
+    asked: BTreeMap<ServiceKey, Asked>,
+    /// Everything could be read.
+    is_whole: bool,
 }
 
 /// Reconciles every service that it is told of.
@@ -145,6 +153,8 @@ impl Reconciler {
     pub async fn run(self, stop: CancellationToken) {
         let trimming = self.shared.clone().trim(stop.clone());
         self.shared.tasks.spawn(trimming);
+        let searching = self.shared.clone().search(stop.clone());
+        self.shared.tasks.spawn(searching);
         while !stop.is_cancelled() {
             let now = self.shared.clock.now();
             let taken = lock(&self.shared.queue).take(now);

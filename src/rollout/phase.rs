@@ -34,7 +34,7 @@ pub enum Phase {
     Superseded { by: Option<ReleaseDigest> },
     /// Targets that moved go back.
     RollingBack { why: Why },
-    /// Ended: every target serves the previous release again.
+    /// Ended: every target serves the previous release again, but for what nobody can bring back.
     RolledBack { why: Why },
 }
 
@@ -122,6 +122,10 @@ pub enum Event {
     /// Green lost the release, blue is everywhere as before, and it is to be staged once more.
     StagedAgain,
     Returned,
+    /// The same, but for what can be brought back by nobody.
+    ReturnedInPart {
+        message: String,
+    },
 }
 
 /// A move that is not in the table.
@@ -181,6 +185,13 @@ impl Phase {
                 Event::StagedAgain,
             ) => Ok(Self::Staging),
             (Self::RollingBack { why }, Event::Returned) => Ok(Self::RolledBack { why }),
+            (Self::RollingBack { why }, Event::ReturnedInPart { message }) => {
+                let message = format!("{}; {message}", why.message);
+                let reason = why.reason;
+                Ok(Self::RolledBack {
+                    why: Why { reason, message },
+                })
+            }
             (phase, event) => Err(IllegalMove {
                 phase: Box::new(phase),
                 event: Box::new(event),
@@ -322,6 +333,7 @@ impl Event {
             Self::Failed(_) => "failed",
             Self::StagedAgain => "staged again",
             Self::Returned => "returned",
+            Self::ReturnedInPart { .. } => "returned in part",
         }
     }
 }
@@ -385,6 +397,9 @@ mod tests {
             Event::Failed(why()),
             Event::StagedAgain,
             Event::Returned,
+            Event::ReturnedInPart {
+                message: String::new(),
+            },
         ]
     }
 
@@ -432,6 +447,7 @@ mod tests {
         Baking --failed--> RollingBack
         RollingBack --staged again--> Staging
         RollingBack --returned--> RolledBack
+        RollingBack --returned in part--> RolledBack
         ");
     }
 

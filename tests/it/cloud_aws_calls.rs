@@ -105,11 +105,15 @@ async fn steps_take_these_calls() {
         })
     };
     let (one, code, settings) = (only("one", 256), only("two", 256), only("two", 512));
+    // The daemon looks before each order, and after it.
+    counting.look("look at nothing").await;
     counting.stage("first deploy", &one).await;
-    counting.promote("first promotion", &one).await;
     counting.look("first look").await;
+    counting.promote("first promotion", &one).await;
+    counting.look("look after it").await;
     counting.look("nothing to do").await;
     counting.stage("code only", &code).await;
+    counting.look("look after a stage").await;
     counting.promote("promotion", &code).await;
     counting.look("look after a promotion").await;
     counting.stage("settings only", &settings).await;
@@ -117,17 +121,20 @@ async fn steps_take_these_calls() {
     counting.promote("rollback", &code).await;
     counting.promote("the same again", &code).await;
     assert_snapshot!(counting.lines.join("\n"), @r"
-    first deploy: CreateAlias CreateFunction; reads GetFunction x4
-    first promotion: CreateAlias CreateEventSourceMapping; reads GetFunction x3 ListAliases
-    first look: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
+    look at nothing: nothing; reads GetFunction x3
+    first deploy: CreateAlias CreateFunction; reads GetFunction
+    first look: nothing; reads GetFunction x3 ListAliases
+    first promotion: CreateAlias CreateEventSourceMapping; reads GetFunction x2
+    look after it: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
     nothing to do: nothing; reads GetFunction x2
-    code only: TagResource UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration; reads GetFunction x5 ListVersionsByFunction
-    promotion: UpdateAlias x2; reads GetFunction x3 ListAliases ListEventSourceMappings
-    look after a promotion: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
-    settings only: PublishVersion TagResource UpdateAlias UpdateFunctionConfiguration; reads GetFunction x5 ListVersionsByFunction
-    promotion of settings: UpdateAlias x2; reads GetFunction x3 ListAliases ListEventSourceMappings
-    rollback: UpdateAlias x2; reads GetFunction x3 ListAliases ListEventSourceMappings
-    the same again: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
+    code only: UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration; reads GetFunction x3
+    look after a stage: nothing; reads GetFunction x2
+    promotion: UpdateAlias x2; reads GetFunction x2
+    look after a promotion: nothing; reads GetFunction x2
+    settings only: PublishVersion UpdateAlias UpdateFunctionConfiguration; reads GetFunction x3
+    promotion of settings: UpdateAlias x2; reads GetFunction x2
+    rollback: UpdateAlias x2; reads GetFunction x2
+    the same again: nothing; reads GetFunction x2
     ");
     let told = std::fs::read_to_string("README.md").unwrap();
     let table = table(&counting.lines);

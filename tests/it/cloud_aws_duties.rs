@@ -20,8 +20,8 @@ use verdigris::{
     diff,
     local::lambda::{self, LambdaEndpoint, LambdaOptions},
     manifest::aws::{
-        Architecture, Asynchronous, AwsFunction, Batch, Concurrency, Cors, LogFormat, Logs,
-        Permission, QueueOptions, UrlAuth, UrlOptions,
+        Architecture, Asynchronous, AwsFunction, Batch, Bucket, Concurrency, Cors, EventSource,
+        LogFormat, Logs, Permission, QueueOptions, Topic, UrlAuth, UrlOptions,
     },
     name::{FunctionName, Slot},
     observed::Fields,
@@ -29,6 +29,7 @@ use verdigris::{
 
 use crate::{
     cloud_aws::aws,
+    cloud_aws_events as events,
     cloud_contract::{
         patient::Patient,
         release::{Fixture, Made, reorder, stock},
@@ -48,7 +49,7 @@ impl Drop for Local {
 }
 
 impl Local {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::pending(Duration::from_millis(10)).await
     }
 
@@ -72,7 +73,7 @@ impl Local {
     }
 
     /// An operation that is named in a header.
-    async fn ask(&self, target: &str, body: Value) -> Value {
+    pub(crate) async fn ask(&self, target: &str, body: Value) -> Value {
         let answer = reqwest::Client::new()
             .post(self.endpoint.url.clone())
             .header("x-amz-target", target)
@@ -129,7 +130,25 @@ fn plenty() -> AwsFunction {
     }
 }
 
-/// `stock` answers signed requests of one origin, `reorder` reads a queue its own way and has a schedule.
+/// A topic and a bucket.
+fn announced() -> BTreeMap<String, EventSource> {
+    let topic = Topic {
+        arn: "arn:aws:sns:eu-west-1:123456789012:news".to_owned(),
+        filter: Some(r#"{"kind": ["order"]}"#.to_owned()),
+    };
+    let bucket = Bucket {
+        name: "uploads".to_owned(),
+        on: ["s3:ObjectCreated:*".to_owned()].into(),
+        prefix: Some("in/".to_owned()),
+        suffix: None,
+    };
+    BTreeMap::from([
+        ("news".to_owned(), EventSource::Topic(topic)),
+        ("uploads".to_owned(), EventSource::Bucket(bucket)),
+    ])
+}
+
+/// `stock` answers signed requests of one origin, `reorder` reads a queue its own way and has a schedule, a topic and a bucket.
 pub(crate) fn full(fixture: &Fixture, body: &str) -> Made {
     fixture.release_with(body, &[stock(), reorder()], |name, function| {
         let mut aws = plenty();
@@ -154,6 +173,7 @@ pub(crate) fn full(fixture: &Fixture, body: &str) -> Made {
                 max_concurrency: Some(4),
                 arn: None,
             });
+            aws.events = announced();
         }
         function.aws = Some(Box::new(aws));
     })
@@ -230,6 +250,8 @@ fn fields_say_what_a_person_would_look_for() {
     reorder.concurrency.provisioned = 2
     reorder.concurrency.reserved = 10
     reorder.deadLetter = arn:aws:sqs:eu-west-1:123456789012:dead
+    reorder.event.s3.uploads = {"name":"uploads","on":["s3:ObjectCreated:*"],"prefix":"in/"}
+    reorder.event.sns.news = {"kind":["order"]}
     reorder.event.sqs.orders = {"batch":5,"filters":["{\"body\":{\"kind\":[\"order\"]}}"],"at_most":4}
     reorder.handler = verdigris_shim.handler
     reorder.kmsKey = arn:aws:kms:eu-west-1:123456789012:key/abc
@@ -293,6 +315,9 @@ async fn what_hands_change_is_seen_and_repaired() {
         "untag",
         "retention",
         "for ever",
+        "subscription",
+        "filter",
+        "notification",
     ];
     for edit in edits {
         tokio::time::sleep(Duration::from_millis(30)).await;
@@ -396,6 +421,29 @@ async fn by_hand(local: &Local, hand: &Client, reorder: &str, stock: &str, edit:
                 .await
                 .unwrap();
         }
+        "subscription" => {
+            let gone = [(
+                "SubscriptionArn",
+                events::subscription(&local.endpoint.url).await,
+            )];
+            events::sns(&local.endpoint.url, "Unsubscribe", &gone).await;
+        }
+        "filter" => {
+            let change = [
+                (
+                    "SubscriptionArn",
+                    events::subscription(&local.endpoint.url).await,
+                ),
+                ("AttributeName", "FilterPolicy".to_owned()),
+                ("AttributeValue", r#"{"kind":["all"]}"#.to_owned()),
+            ];
+            events::sns(&local.endpoint.url, "SetSubscriptionAttributes", &change).await;
+        }
+        "notification" => {
+            let text = events::notifications(&local.endpoint.url, None).await;
+            let text = text.replace("in/", "out/");
+            events::notifications(&local.endpoint.url, Some(text)).await;
+        }
         "url" => {
             let open = hand.update_function_url_config().function_name(stock);
             let open = open.qualifier("blue");
@@ -444,6 +492,8 @@ async fn a_promotion_that_came_half_way_is_finished_by_the_next() {
     let writes = [
         "PutRule",
         "PutTargets",
+        "Subscribe",
+        "PutBucketNotificationConfiguration",
         "CreateEventSourceMapping",
         "PutFunctionConcurrency",
         "PutProvisionedConcurrencyConfig",
@@ -479,7 +529,7 @@ fn lose_one(operation: &str) -> verdigris::local::faults::Rule {
 }
 
 /// Takes what functions post, until the test ends.
-async fn letterbox() -> (u16, Arc<Mutex<Vec<String>>>) {
+pub(crate) async fn letterbox() -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let letters = Arc::new(Mutex::new(Vec::new()));

@@ -15,6 +15,7 @@ mod cloud_aws;
 mod cloud_aws_calls;
 mod cloud_aws_deeds;
 mod cloud_aws_duties;
+mod cloud_aws_events;
 mod cloud_aws_faults;
 mod cloud_aws_limits;
 mod cloud_aws_roles;

@@ -5,8 +5,8 @@ usage: python aws_model.py UPSTREAM
 Listens on a free port of loopback and prints its address. Then prints one line of JSON for each call: the service, the operation,
 what it is about, the status, and what the model does not allow. Needs botocore. It checks shapes, not behaviour.
 
-Knows Lambda, the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs, and IAM, which takes
-forms. Of S3 and CloudWatch it knows which operation is asked for, and no more.
+Knows Lambda, the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs, and IAM and SNS, which
+take forms. Of S3 and CloudWatch it knows which operation is asked for, and no more.
 """
 
 import base64
@@ -42,6 +42,9 @@ TARGETS = {
 
 # What a call is about, by the name of a member.
 ABOUT = ("FunctionName", "Resource", "Rule", "Name", "QueueName", "logGroupName", "UUID")
+
+# What a call of a service that takes forms is about.
+ABOUT_FORMS = ("RoleName", "TopicArn", "SubscriptionArn")
 
 # Every service of AWS may refuse with these, so no operation lists them.
 COMMON_ERRORS = {
@@ -319,7 +322,7 @@ class Models:
     def __init__(self):
         load = Loader().load_service_model
         self.models = {name: Model(load(where, "service-2")) for name, where in SERVICES.items()}
-        self.roles = Forms(load("iam", "service-2"))
+        self.forms = {name: Forms(load(name, "service-2")) for name in ("iam", "sns")}
 
     def check(self, method, target, headers, sent, status, answered, body):
         """The service, the operation, its faults, and what it is about."""
@@ -327,12 +330,15 @@ class Models:
         start, _, name = headers.get("x-amz-target", "").rpartition(".")
         service = TARGETS.get(start) or (scope.group(1) if scope else "lambda")
         if service == "s3":
-            return service, {"PUT": "PutObject", "HEAD": "HeadObject"}.get(method), [], urlsplit(target).path
+            split = urlsplit(target)
+            if "notification" in split.query:
+                return service, method.capitalize() + "BucketNotificationConfiguration", [], split.path
+            return service, {"PUT": "PutObject", "HEAD": "HeadObject"}.get(method), [], split.path
         if service == "monitoring":
             return service, name or urlsplit(target).path.rpartition("/")[2], [], None
-        if service == "iam":
-            operation, faults, asked_of = self.roles.check(sent.decode(), status, answered, body.decode())
-            return service, operation, faults, asked_of.get("RoleName")
+        if service in self.forms:
+            operation, faults, asked_of = self.forms[service].check(sent.decode(), status, answered, body.decode())
+            return service, operation, faults, next((asked_of[name] for name in ABOUT_FORMS if name in asked_of), None)
         model = self.models[service]
         if model.is_json:
             operation, faults, named = model.check_json(name, sent, status, body)

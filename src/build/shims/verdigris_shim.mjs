@@ -203,7 +203,7 @@ class Shim {
     return Outgoing.plain(404, 'not found', incoming.method);
   }
 
-  /** Posts a CloudEvent to the handler; true when it took it. */
+  /** Posts a CloudEvent, with a text or bytes, to the handler; true when it took it. */
   async deliver(name, attributes, text = '') {
     const body = Buffer.from(text, 'utf8');
     const told = Object.entries({ ...attributes, specversion: '1.0' }).filter(([, value]) => value);
@@ -240,6 +240,27 @@ const moment = (millis) => {
 
 // === AWS ===
 
+const topicEvent = ({ TopicArn, MessageId, Timestamp, Message }) => {
+  const source = `/topics/${TopicArn?.split(':').at(-1)}`;
+  return [{ id: MessageId, source, time: Timestamp, type: 'dev.verdigris.topic.message' }, Message ?? ''];
+};
+
+const bucketEvent = (record) => {
+  const { bucket, object } = record.s3 ?? {};
+  const id = `${object?.key ?? ''}@${object?.sequencer ?? ''}`;
+  const source = `/buckets/${bucket?.name ?? ''}`;
+  return [{ id, source, time: record.eventTime, type: 'dev.verdigris.bucket.change' }, JSON.stringify(record)];
+};
+
+const streamEvent = (record) => {
+  const { eventID: id, eventSourceARN, kinesis, dynamodb } = record;
+  const source = `/streams/${eventSourceARN?.split('/')[1] ?? ''}`;
+  const at = kinesis?.approximateArrivalTimestamp ?? dynamodb?.ApproximateCreationDateTime;
+  const time = at === undefined ? undefined : moment(at * 1000);
+  const body = kinesis ? Buffer.from(kinesis.data ?? '', 'base64') : JSON.stringify(record);
+  return [{ id, source, time, type: 'dev.verdigris.stream.record' }, body];
+};
+
 class Lambda {
   constructor() {
     this.shim = new Shim();
@@ -248,9 +269,13 @@ class Lambda {
 
   async handle(event) {
     if (event?.requestContext?.http) return this.http(event);
-    if (event?.Records?.[0]?.eventSource === 'aws:sqs') return this.messages(event.Records);
+    const [first] = event?.Records ?? [];
+    const source = first?.eventSource ?? first?.EventSource;
+    if (source === 'aws:sqs') return this.messages(event.Records);
+    if (source === 'aws:sns' || source === 'aws:s3') return this.announced(event.Records);
+    if (source === 'aws:kinesis' || source === 'aws:dynamodb') return this.stream(event.Records);
     if (event?.['detail-type'] !== undefined) return this.schedule(event);
-    throw new Error('an event of a kind that Verdigris does not pass on: use the function URL, a queue or a schedule');
+    throw new Error('an event of a kind that Verdigris does not pass on');
   }
 
   async http(event) {
@@ -284,6 +309,26 @@ class Lambda {
     const queue = this.shim.package.functions.get(this.name)?.queue ?? eventSourceARN?.split(':').at(-1);
     const about = { id: messageId, time: moment(attributes?.SentTimestamp), deliverycount: attributes?.ApproximateReceiveCount };
     return this.shim.message(this.name, queue, body ?? '', about);
+  }
+
+  /** Lambda tries again what fails as a whole. */
+  async announced(records) {
+    for (const record of records) {
+      const [attributes, body] = record.Sns ? topicEvent(record.Sns) : bucketEvent(record);
+      if (!(await this.shim.deliver(this.name, attributes, body))) throw new Error('the handler did not accept the event');
+    }
+    return null;
+  }
+
+  /** A stream keeps its order: Lambda comes again from the first that failed. */
+  async stream(records) {
+    for (const record of records) {
+      const [attributes, body] = streamEvent(record);
+      if (await this.shim.deliver(this.name, attributes, body)) continue;
+      const itemIdentifier = record.kinesis?.sequenceNumber ?? record.dynamodb?.SequenceNumber;
+      return { batchItemFailures: [{ itemIdentifier }] };
+    }
+    return { batchItemFailures: [] };
   }
 
   async schedule(event) {

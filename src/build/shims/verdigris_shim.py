@@ -373,6 +373,37 @@ def schedule_event(function, identity, time):
     return Event("dev.verdigris.schedule", "/schedules/" + function, identity, time)
 
 
+def topic_event(told):
+    topic = told.get("TopicArn", "").rpartition(":")[2]
+    body = told.get("Message", "").encode()
+    return Event("dev.verdigris.topic.message", "/topics/" + topic, told.get("MessageId"), told.get("Timestamp"), body)
+
+
+def bucket_event(record):
+    told = record.get("s3", {})
+    thing = told.get("object", {})
+    source = "/buckets/" + told.get("bucket", {}).get("name", "")
+    identity = thing.get("key", "") + "@" + thing.get("sequencer", "")
+    return Event("dev.verdigris.bucket.change", source, identity, record.get("eventTime"), written(record))
+
+
+def stream_event(record):
+    source = "/streams/" + (record.get("eventSourceARN", "").split("/") + [""])[1]
+    told = record.get("kinesis")
+    if told is None:
+        at = record.get("dynamodb", {}).get("ApproximateCreationDateTime")
+        body = written(record)
+    else:
+        at = told.get("approximateArrivalTimestamp")
+        body = base64.b64decode(told.get("data", ""))
+    time = moment(at * 1000) if isinstance(at, (int, float)) else None
+    return Event("dev.verdigris.stream.record", source, record.get("eventID"), time, body)
+
+
+def written(record):
+    return json.dumps(record, separators=(",", ":"), ensure_ascii=False).encode()
+
+
 def moment(millis):
     try:
         at = datetime.fromtimestamp(int(millis) / 1000, timezone.utc)
@@ -395,11 +426,17 @@ class Lambda:
             event = {}
         if "http" in event.get("requestContext", {}):
             return self.loop.run_until_complete(self.http(event))
-        if event.get("Records") and event["Records"][0].get("eventSource") == "aws:sqs":
-            return self.loop.run_until_complete(self.messages(event["Records"]))
+        records = event.get("Records") or [{}]
+        source = records[0].get("eventSource") or records[0].get("EventSource")
+        if source == "aws:sqs":
+            return self.loop.run_until_complete(self.messages(records))
+        if source in ("aws:sns", "aws:s3"):
+            return self.loop.run_until_complete(self.announced(records))
+        if source in ("aws:kinesis", "aws:dynamodb"):
+            return self.loop.run_until_complete(self.stream(records))
         if "detail-type" in event:
             return self.loop.run_until_complete(self.schedule(event))
-        raise ValueError("an event of a kind that Verdigris does not pass on: use the function URL, a queue or a schedule")
+        raise ValueError("an event of a kind that Verdigris does not pass on")
 
     async def http(self, event):
         about = event["requestContext"]["http"]
@@ -443,6 +480,22 @@ class Lambda:
         body = record.get("body", "").encode()
         time = moment(attributes.get("SentTimestamp"))
         return message_event(queue, record["messageId"], time, body, attributes.get("ApproximateReceiveCount"))
+
+    async def announced(self, records):
+        """Lambda tries again what fails as a whole."""
+        for record in records:
+            event = topic_event(record["Sns"]) if "Sns" in record else bucket_event(record)
+            if not await self.shim.deliver(self.function, event):
+                raise RuntimeError("the application did not accept the event")
+
+    async def stream(self, records):
+        """A stream keeps its order: Lambda comes again from the first that failed."""
+        for record in records:
+            if not await self.shim.deliver(self.function, stream_event(record)):
+                told = record.get("kinesis") or record.get("dynamodb") or {}
+                number = told.get("sequenceNumber") or told.get("SequenceNumber")
+                return {"batchItemFailures": [{"itemIdentifier": number}]}
+        return {"batchItemFailures": []}
 
     async def schedule(self, event):
         if not await self.shim.deliver(self.function, schedule_event(self.function, event.get("id"), event.get("time"))):

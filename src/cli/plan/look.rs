@@ -166,7 +166,11 @@ async fn strays(clouds: &Clouds, asked: &Asked, screen: &Screen) -> Vec<Stray> {
         ));
         // Where that fails, the look at each service fails too, and tells why.
         for owned in owned(clouds, environment, target).await {
-            let Owned { service, resources } = owned;
+            let Owned {
+                service,
+                functions: _,
+                resources,
+            } = owned;
             if service.environment == environment.name && !asked.keeps(&service) {
                 strays.push(Stray {
                     service,

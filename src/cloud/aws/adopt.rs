@@ -1,16 +1,12 @@
 //! Takes functions over that were there before us.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::{
     AwsCloud,
     survey::{Standing, tags},
 };
-use crate::{
-    cloud::CloudError,
-    name::{CloudName, ServiceKey},
-    observed::Scope,
-};
+use crate::{cloud::CloudError, name::CloudName, observed::Scope};
 
 impl AwsCloud {
     /// Tags each function; nothing else of it is touched. `GetFunction` once more before, since a tag of another service must not be lost.
@@ -37,20 +33,10 @@ impl AwsCloud {
                     ),
                 });
             }
-            let tagged = self.lambda.tag(arn, of(&scope.service)).await;
+            let tagged = self.lambda.tag(arn, tags::of(&scope.service)).await;
             self.forget(&seen.name);
             tagged?;
         }
         Ok(())
     }
-}
-
-/// Without a release: nothing of ours was staged there.
-fn of(service: &ServiceKey) -> BTreeMap<String, String> {
-    let all = [
-        (tags::OWNER, tags::VERDIGRIS.to_owned()),
-        (tags::SERVICE, service.service.to_string()),
-        (tags::ENVIRONMENT, service.environment.to_string()),
-    ];
-    all.map(|(name, value)| (name.to_owned(), value)).into()
 }

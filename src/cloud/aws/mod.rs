@@ -15,6 +15,7 @@
 //! (which publishes), a wait and `CreateAlias`; a promotion and a rollback are one `UpdateAlias` for blue and one for green; a look is one
 //! `GetFunction` for each slot, from a bucket of 100 a second. A new release is always configuration, wait, code, wait: every version says
 //! in its variables which release it is of, so that losing all we know loses nothing. That is two calls more than code alone would need.
+//! What was read a moment ago is not read again: `memory` says what, and revisions guard what is written for it.
 //!
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
@@ -25,9 +26,12 @@ mod deeds;
 mod duties;
 mod found;
 mod lambda;
+mod memory;
 mod metrics;
 mod package;
+mod place;
 mod promote;
+mod publish;
 mod remove;
 mod roles;
 mod settings;
@@ -40,7 +44,7 @@ mod talk;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::Duration,
 };
 
@@ -49,8 +53,9 @@ use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
-    lambda::{Events, Lambda, LogGroups, Roles, Trail},
-    survey::{Details, Standing},
+    lambda::{Buckets, Events, Lambda, LogGroups, Roles, Topics, Trail},
+    memory::Memory,
+    survey::Standing,
 };
 use crate::{
     cloud::{Cloud, CloudError, MetricQuestion, Package, operate::Operate},
@@ -110,10 +115,12 @@ pub struct AwsCloud {
     options: AwsOptions,
     lambda: Lambda,
     events: Events,
+    topics: Topics,
+    buckets: Buckets,
     log_groups: LogGroups,
     roles: Roles,
     trail: Trail,
-    details: Mutex<BTreeMap<String, Details>>,
+    memory: Memory,
     /// Large packages go one after the other.
     uploads: tokio::sync::Mutex<()>,
 }
@@ -139,11 +146,13 @@ impl AwsCloud {
         let lambda = lambda.await;
         Self {
             events: lambda.events(),
+            topics: lambda.topics(),
+            buckets: lambda.buckets(),
             log_groups: lambda.log_groups(),
             roles: lambda.roles(),
             trail: lambda.trail(),
             lambda,
-            details: Mutex::default(),
+            memory: Memory::default(),
             uploads: tokio::sync::Mutex::default(),
             options,
         }
@@ -184,7 +193,7 @@ impl Cloud for AwsCloud {
             match function.standing {
                 Standing::Missing => {}
                 Standing::Foreign { arn } => observed.foreign.push(arn),
-                Standing::Ours { arn, staged: _ } => observed.resources.push(arn),
+                Standing::Ours { arn, tags: _ } => observed.resources.push(arn),
             }
         }
         Ok(observed)
@@ -194,7 +203,7 @@ impl Cloud for AwsCloud {
         self.owned().await
     }
 
-    /// Two calls a function where green holds the release already. "Answers" means that AWS says the version is active.
+    /// Two or three calls a function where green holds the release already. "Answers" means that AWS says the version is active.
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
         self.stage_release(release, package).await
     }

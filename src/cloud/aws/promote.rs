@@ -2,15 +2,13 @@
 
 use super::{
     AwsCloud,
-    duties::{Duties, Settlement},
-    lambda::Pointing,
-    settings::{Access, Marks, alias},
+    place::Place,
+    settings::Marks,
     survey::{Pointer, Seen, all, blue_description},
 };
 use crate::{
     cloud::{CloudError, Package},
     desired::Release,
-    manifest::aws::UrlAuth,
     name::{CloudName, ReleaseDigest, Slot},
     observed::Scope,
 };
@@ -56,7 +54,8 @@ impl AwsCloud {
         scope: &Scope,
         release: ReleaseDigest,
     ) -> Result<(), CloudError> {
-        let seen = self.survey_anew(scope).await?;
+        // What is remembered of an alias is written with its revision: where somebody was faster, AWS says so, and all is read anew.
+        let seen = self.survey(scope).await?;
         let seen: Vec<_> = seen
             .into_iter()
             .map(Seen::not_foreign)
@@ -108,12 +107,14 @@ impl AwsCloud {
     ) -> Result<(), CloudError> {
         let description = blue_description(previous);
         let place = Place {
+            name: &seen.name,
+            now: seen.blue.as_ref().map(|it| &it.detail),
             slot: Slot::Blue,
             version: &to.version,
             marks: &to.marks,
             description,
         };
-        self.place(seen, place).await
+        self.place(place).await
     }
 
     /// The reply of a move may have been lost: what is on blue now is read, and only our own move is undone.
@@ -193,18 +194,21 @@ impl AwsCloud {
         package: &Package,
     ) -> Result<(), CloudError> {
         for function in release.content.functions.keys() {
-            self.forget(&self.lambda_name(&release.service, function)?);
+            self.memory
+                .look_again(&self.lambda_name(&release.service, function)?);
         }
         let ready = self.ready(release, package, Slot::Blue).await?;
         let moves = ready.iter().map(|it| async {
-            let blue = it.seen.blue.as_ref();
+            let previous = it.now.as_ref().and_then(|it| it.previous.as_deref());
             let place = Place {
+                name: &it.name,
+                now: it.now.as_ref(),
                 slot: Slot::Blue,
                 version: &it.version,
                 marks: &it.marks,
-                description: blue_description(blue.and_then(|it| it.detail.previous.as_deref())),
+                description: blue_description(previous),
             };
-            self.place(&it.seen, place).await
+            self.place(place).await
         });
         all(moves.collect()).await?;
         self.clear_strangers(release).await
@@ -227,7 +231,7 @@ impl AwsCloud {
     }
 
     /// Points an alias at a version; quiet where it does already.
-    pub(super) async fn point(
+    async fn point(
         &self,
         seen: &Seen,
         slot: Slot,
@@ -235,125 +239,15 @@ impl AwsCloud {
         marks: &Marks,
     ) -> Result<(), CloudError> {
         let place = Place {
+            name: &seen.name,
+            now: seen.slot(slot).map(|it| &it.detail),
             slot,
             version,
             marks,
             description: String::new(),
         };
-        self.place(seen, place).await
+        self.place(place).await
     }
-
-    async fn place(&self, seen: &Seen, place: Place<'_>) -> Result<(), CloudError> {
-        let now = seen.slot(place.slot);
-        let stands = |it: &Pointer| it.version == place.version && !it.detail.is_split();
-        let access = now.map_or(Access::None, |it| it.detail.access());
-        let is_reached = access == Access::wanted(place.marks.http.as_ref());
-        let is_on_duty = |it: &Pointer| {
-            let found = it.detail.found.as_ref();
-            found.is_none_or(|found| found.serves(&place.marks.blue))
-        };
-        if is_reached && now.is_some_and(|it| stands(it) && is_on_duty(it)) {
-            return Ok(());
-        }
-        let placed = self.place_anew(seen, &place, now.is_some_and(stands)).await;
-        // Also after an error: we may know less than before.
-        self.forget(&seen.name);
-        placed
-    }
-
-    async fn place_anew(
-        &self,
-        seen: &Seen,
-        place: &Place<'_>,
-        stands: bool,
-    ) -> Result<(), CloudError> {
-        let name = &seen.name;
-        let pointing = Pointing {
-            name,
-            alias: alias(place.slot),
-            version: place.version,
-            description: place.description.clone(),
-            share: None,
-        };
-        let now = seen.slot(place.slot);
-        match now {
-            Some(_) if stands => {}
-            Some(now) => {
-                let guard = now.detail.revision_id.clone();
-                self.lambda.update_alias(pointing, guard).await?;
-            }
-            None => self.lambda.create_alias(pointing).await?,
-        }
-        self.reach(seen, place).await?;
-        match place.slot {
-            Slot::Green => Ok(()),
-            Slot::Blue => {
-                let found = now.and_then(|it| it.detail.found.clone());
-                let work = Settlement {
-                    name,
-                    found: &found.unwrap_or_default(),
-                    wanted: &place.marks.blue,
-                };
-                self.settle_duties(work).await
-            }
-        }
-    }
-
-    /// Gives the alias the address that it should have.
-    async fn reach(&self, seen: &Seen, place: &Place<'_>) -> Result<(), CloudError> {
-        let (name, alias) = (&seen.name, alias(place.slot));
-        let detail = seen.slot(place.slot).map(|it| &it.detail);
-        let address = detail.and_then(|it| it.address.as_ref());
-        let is_permitted = detail.is_some_and(|it| it.is_permitted);
-        let Some(wanted) = &place.marks.http else {
-            return match address {
-                Some(_) => self.lambda.delete_url(name, alias).await,
-                None => Ok(()),
-            };
-        };
-        if wanted.auth == UrlAuth::None && !is_permitted {
-            self.lambda.permit_url(name, alias).await?;
-        }
-        match address {
-            None => self.lambda.create_url(name, alias, wanted).await,
-            Some(now) if now.options != *wanted => {
-                self.lambda.change_url(name, alias, wanted).await
-            }
-            Some(_) => Ok(()),
-        }
-    }
-
-    /// Takes an alias away, with its address and all that calls it: first of all what calls it, so that nobody calls what is not there.
-    pub(super) async fn remove(
-        &self,
-        seen: &Seen,
-        slot: Slot,
-        now: &Pointer,
-    ) -> Result<(), CloudError> {
-        self.forget(&seen.name);
-        if let Some(found) = &now.detail.found {
-            let work = Settlement {
-                name: &seen.name,
-                found,
-                wanted: &Duties::default(),
-            };
-            self.settle_duties(work).await?;
-        }
-        if now.detail.address.is_some() {
-            self.lambda.delete_url(&seen.name, alias(slot)).await?;
-        }
-        self.lambda.delete_alias(&seen.name, alias(slot)).await
-    }
-}
-
-/// Where an alias should be.
-#[derive(Debug)]
-struct Place<'a> {
-    slot: Slot,
-    version: &'a str,
-    /// Of the version.
-    marks: &'a Marks,
-    description: String,
 }
 
 /// The pointer of a function that holds the release. Blue first: what serves already needs no move.

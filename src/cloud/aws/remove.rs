@@ -7,7 +7,7 @@ use aws_sdk_lambda::types::FunctionConfiguration;
 use super::{
     AwsCloud,
     settings::{FUNCTION, RELEASE, Settings, alias},
-    survey::{Seen, Standing, all, standing, tags},
+    survey::{Standing, all, standing, tags},
 };
 use crate::{
     cloud::CloudError,
@@ -25,15 +25,20 @@ struct Claim {
 
 impl AwsCloud {
     pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
-        let mut services: BTreeMap<ServiceKey, Vec<String>> = BTreeMap::new();
+        let mut services: BTreeMap<ServiceKey, Owned> = BTreeMap::new();
         for claim in self.claims().await? {
-            services.entry(claim.service).or_default().push(claim.arn);
+            let none = || Owned {
+                service: claim.service.clone(),
+                functions: BTreeSet::new(),
+                resources: Vec::new(),
+            };
+            let owned = services.entry(claim.service.clone()).or_insert_with(none);
+            owned.functions.insert(claim.function);
+            owned.resources.push(claim.arn);
         }
-        let owned = services.into_iter().map(|(service, mut resources)| {
-            resources.sort();
-            Owned { service, resources }
-        });
-        Ok(owned.collect())
+        let mut owned: Vec<Owned> = services.into_values().collect();
+        owned.iter_mut().for_each(|it| it.resources.sort());
+        Ok(owned)
     }
 
     /// Every function of the service that the target has, known to us or not.
@@ -126,7 +131,7 @@ impl AwsCloud {
         };
         match standing(service, &latest) {
             Standing::Missing | Standing::Foreign { arn: _ } => return Ok(()),
-            Standing::Ours { arn: _, staged: _ } => self.forget(&name),
+            Standing::Ours { arn: _, tags: _ } => self.forget(&name),
         }
         // Mappings and rules outlive the function that they call.
         let seen = self.survey_one(service, function).await?;
@@ -150,18 +155,24 @@ impl AwsCloud {
 
     /// Keeps what any alias uses, what blue would go back to, and the newest few. Failing here costs storage and nothing else, so it is
     /// told in the log and tried again at the next release.
-    pub(super) async fn delete_old_versions(&self, seen: &Seen, just_staged: &str) {
-        if let Err(error) = self.try_delete_old_versions(seen, just_staged).await {
-            tracing::warn!(function = seen.name, %error, "old versions could not be deleted");
+    pub(super) async fn delete_old_versions(
+        &self,
+        service: &ServiceKey,
+        name: &str,
+        just_staged: &str,
+    ) {
+        let deleted = self.try_delete_old_versions(service, name, just_staged);
+        if let Err(error) = deleted.await {
+            tracing::warn!(function = name, %error, "old versions could not be deleted");
         }
     }
 
     async fn try_delete_old_versions(
         &self,
-        seen: &Seen,
+        service: &ServiceKey,
+        name: &str,
         just_staged: &str,
     ) -> Result<(), CloudError> {
-        let name = seen.name.as_str();
         let versions = self.lambda.versions(name).await?;
         let mut ours: Vec<u64> = versions
             .iter()
@@ -184,13 +195,14 @@ impl AwsCloud {
                 deleted.insert(old);
             }
         }
+        self.memory.note_deleted(name, &deleted);
         let is_gone =
             |it: &&FunctionConfiguration| it.version().is_some_and(|it| deleted.contains(it));
         let (gone, left): (Vec<_>, Vec<_>) = versions.iter().partition(is_gone);
         let settings = |of: Vec<&FunctionConfiguration>| {
             of.into_iter().map(Settings::read).collect::<Vec<_>>()
         };
-        self.delete_roles(&seen.service, &settings(gone), &settings(left))
+        self.delete_roles(service, &settings(gone), &settings(left))
             .await
     }
 

@@ -332,9 +332,7 @@ impl AwsCloud {
             }
             Some(_) => {}
             None => {
-                let mut tags = tags::of(&release.service, release.digest);
-                // A role outlives the release that it was made for.
-                tags.remove(tags::RELEASE);
+                let tags = tags::of(&release.service);
                 self.roles.create(&path, &name, TRUST, &tags).await?;
             }
         }

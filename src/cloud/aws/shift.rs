@@ -73,7 +73,7 @@ impl AwsCloud {
         let shared = self.lambda.update_alias(pointing, guard).await;
         // Also after an error: we may know less than before.
         self.forget(&seen.name);
-        shared
+        shared.map(drop)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Reads one function of a service: whose it is, and where its two aliases point.
 
-use std::{collections::BTreeMap, sync::PoisonError};
+use std::collections::BTreeMap;
 
 use aws_sdk_lambda::types::AliasConfiguration;
 use futures_util::{StreamExt as _, stream};
@@ -11,6 +11,7 @@ use super::{
     attached::Asking,
     duties::{Duties, Found},
     lambda::{Address, Function, Share},
+    memory::Details,
     settings::{Access, Marks, Settings, alias},
 };
 use crate::{
@@ -48,9 +49,19 @@ pub(super) enum Standing {
     },
     Ours {
         arn: String,
-        /// The tag that says what was staged last.
-        staged: Option<String>,
+        /// All of them, ours and the user's.
+        tags: BTreeMap<String, String>,
     },
+}
+
+impl Standing {
+    /// As far as we remember.
+    pub(super) fn is_writable(&self) -> bool {
+        match self {
+            Self::Missing | Self::Ours { arn: _, tags: _ } => true,
+            Self::Foreign { arn: _ } => false,
+        }
+    }
 }
 
 /// An alias, and the version behind it.
@@ -94,20 +105,28 @@ impl AliasDetail {
             .eq(wanted)
     }
 
+    /// The same after nothing but its version was changed.
+    pub(super) fn moved(
+        &self,
+        version: &str,
+        revision_id: Option<String>,
+        description: &str,
+    ) -> Self {
+        Self {
+            version: version.to_owned(),
+            revision_id,
+            shares: BTreeMap::new(),
+            previous: previous(Some(description)),
+            ..self.clone()
+        }
+    }
+
     pub(super) fn access(&self) -> Access {
         match &self.address {
             None => Access::None,
             Some(address) => Access::of(&address.options, self.is_permitted),
         }
     }
-}
-
-/// Details of a function, which seldom change without the version behind an alias changing, too.
-#[derive(Clone, Debug)]
-pub(super) struct Details {
-    read_at: Instant,
-    standing: Standing,
-    aliases: BTreeMap<Slot, AliasDetail>,
 }
 
 impl Pointer {
@@ -133,7 +152,7 @@ impl Seen {
                 cloud: CloudName::Aws,
                 resource: arn.clone(),
             }),
-            Standing::Missing | Standing::Ours { arn: _, staged: _ } => Ok(self),
+            Standing::Missing | Standing::Ours { arn: _, tags: _ } => Ok(self),
         }
     }
 }
@@ -141,6 +160,11 @@ impl Seen {
 /// The description of blue's alias: for people, and for a promotion that is resumed after a crash.
 pub(super) fn blue_description(previous: Option<&str>) -> String {
     previous.map_or_else(String::new, |version| format!("{PREVIOUS}{version}"))
+}
+
+fn previous(description: Option<&str>) -> Option<String> {
+    let told = description.and_then(|it| it.strip_prefix(PREVIOUS));
+    told.map(str::to_owned)
 }
 
 /// Runs the work some at a time, all of it whatever fails, and tells the first error.
@@ -178,7 +202,8 @@ impl AwsCloud {
     /// Every function of the scope, read anew.
     pub(super) async fn survey_anew(&self, scope: &Scope) -> Result<Vec<Seen>, CloudError> {
         for function in &scope.functions {
-            self.forget(&self.lambda_name(&scope.service, function)?);
+            self.memory
+                .look_again(&self.lambda_name(&scope.service, function)?);
         }
         self.survey(scope).await
     }
@@ -210,7 +235,7 @@ impl AwsCloud {
             Some(details) => details,
             None => self.read_details(service, &name, &behind).await?,
         };
-        let ours = matches!(details.standing, Standing::Ours { arn: _, staged: _ });
+        let ours = matches!(details.standing, Standing::Ours { arn: _, tags: _ });
         let mut pointer = |slot: Slot| {
             let version = behind.remove(&slot).filter(|_| ours)?;
             Some(pointer(&version, details.aliases.get(&slot)))
@@ -225,24 +250,22 @@ impl AwsCloud {
         })
     }
 
-    /// Must be called after every writing call: what was known of the function may no longer hold.
+    /// To be called after every writing call that failed: what was known of the function may no longer hold.
     pub(super) fn forget(&self, name: &str) {
-        let mut known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(name);
+        self.memory.forget(name);
     }
 
+    /// What is remembered of a function that is ours, as long as its aliases point where they did.
     fn remembered(&self, name: &str, behind: &BTreeMap<Slot, Function>) -> Option<Details> {
-        let known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
-        let details = known.get(name)?;
+        let details = self.memory.details(name, self.options.details_for)?;
         let seen = behind.iter().map(|(slot, it)| (*slot, version(it)));
         let same = details
             .aliases
             .iter()
             .map(|(slot, detail)| (*slot, detail.version.as_str()))
             .eq(seen);
-        let ours = matches!(details.standing, Standing::Ours { arn: _, staged: _ });
-        let young = details.read_at.elapsed() < self.options.details_for;
-        (same && ours && young).then(|| details.clone())
+        let ours = matches!(details.standing, Standing::Ours { arn: _, tags: _ });
+        (same && ours).then_some(details)
     }
 
     async fn read_details(
@@ -258,7 +281,7 @@ impl AwsCloud {
         let tags = tags.map(BTreeMap::from_iter).unwrap_or_default();
         let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
         let mut aliases = BTreeMap::new();
-        if matches!(standing, Standing::Ours { arn: _, staged: _ }) && !behind.is_empty() {
+        if matches!(standing, Standing::Ours { arn: _, tags: _ }) && !behind.is_empty() {
             let listed = self.lambda.aliases(name).await?;
             let marks = |it: &Function| Settings::read(&it.config).marks();
             let asked = behind.values().map(|it| marks(it).blue);
@@ -282,8 +305,7 @@ impl AwsCloud {
             standing,
             aliases,
         };
-        let mut known = self.details.lock().unwrap_or_else(PoisonError::into_inner);
-        known.insert(name.to_owned(), details.clone());
+        self.memory.note_details(name, details.clone());
         Ok(details)
     }
 }
@@ -301,8 +323,8 @@ pub(super) fn standing(service: &ServiceKey, function: &Function) -> Standing {
         && is(tags::SERVICE, service.service.as_str())
         && is(tags::ENVIRONMENT, service.environment.as_str());
     if ours {
-        let staged = tag(tags::RELEASE).cloned();
-        Standing::Ours { arn, staged }
+        let tags = function.tags.clone().unwrap_or_default();
+        Standing::Ours { arn, tags }
     } else {
         Standing::Foreign { arn }
     }
@@ -312,23 +334,19 @@ pub(super) fn standing(service: &ServiceKey, function: &Function) -> Standing {
 pub(super) mod tags {
     use std::collections::BTreeMap;
 
-    use crate::name::{ReleaseDigest, ServiceKey};
+    use crate::name::ServiceKey;
 
     pub(in crate::cloud::aws) const OWNER: &str = "verdigris:owner";
     pub(in crate::cloud::aws) const VERDIGRIS: &str = "verdigris";
     pub(in crate::cloud::aws) const SERVICE: &str = "verdigris:service";
     pub(in crate::cloud::aws) const ENVIRONMENT: &str = "verdigris:environment";
-    pub(in crate::cloud::aws) const RELEASE: &str = "verdigris:release";
 
-    pub(in crate::cloud::aws) fn of(
-        service: &ServiceKey,
-        release: ReleaseDigest,
-    ) -> BTreeMap<String, String> {
+    /// The same for every release: which one a version is of, its variables say.
+    pub(in crate::cloud::aws) fn of(service: &ServiceKey) -> BTreeMap<String, String> {
         BTreeMap::from([
             (OWNER.to_owned(), VERDIGRIS.to_owned()),
             (SERVICE.to_owned(), service.service.to_string()),
             (ENVIRONMENT.to_owned(), service.environment.to_string()),
-            (RELEASE.to_owned(), release.to_string()),
         ])
     }
 }
@@ -356,7 +374,6 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
     let weights = found
         .routing_config()
         .and_then(|it| it.additional_version_weights());
-    let previous = found.description().and_then(|it| it.strip_prefix(PREVIOUS));
     AliasDetail {
         version: found.function_version().unwrap_or_default().to_owned(),
         revision_id: found.revision_id().map(str::to_owned),
@@ -365,7 +382,7 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
             .flatten()
             .map(|(version, weight)| (version.clone(), Percent::of_fraction(*weight)))
             .collect(),
-        previous: previous.map(str::to_owned),
+        previous: previous(found.description()),
         address: None,
         is_permitted: false,
         found: None,

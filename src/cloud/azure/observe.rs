@@ -1,5 +1,7 @@
 //! Reads what the cloud holds. No writing call.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use tokio::try_join;
 use url::Url;
@@ -232,7 +234,11 @@ impl AzureCloud {
     fn owned_site(&self, site: &Value) -> Option<Owned> {
         let service = self.names.owned(&tags_of(site))?;
         let resources = vec![site["id"].as_str()?.to_owned()];
-        Some(Owned { service, resources })
+        Some(Owned {
+            service,
+            functions: BTreeSet::new(),
+            resources,
+        })
     }
 }
 

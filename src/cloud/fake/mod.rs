@@ -105,6 +105,14 @@ impl FakeCloud {
         service.slot(slot).as_ref().map(|held| held.release)
     }
 
+    /// Whether a slot is otherwise than it was filled, for those who judge from outside. Counts as no call.
+    pub fn is_changed(&self, service: &ServiceKey, slot: Slot) -> bool {
+        let mut state = self.state();
+        let held = state.services.get_mut(service).map(|it| it.slot(slot));
+        held.and_then(|held| held.as_ref())
+            .is_some_and(|held| !held.is_as_staged() || !held.missing.is_empty())
+    }
+
     /// What takes a share of blue's requests, for those who judge from outside. Counts as no call.
     pub fn share(&self, service: &ServiceKey) -> Option<(ReleaseDigest, Percent)> {
         self.state().services.get(service)?.canary
@@ -255,6 +263,7 @@ impl Cloud for FakeCloud {
         let list = |state: &mut State| {
             let owned = state.services.iter().map(|(key, service)| Owned {
                 service: key.clone(),
+                functions: service.functions(),
                 resources: service.resources(key),
             });
             Ok(owned.filter(|it| !it.resources.is_empty()).collect())

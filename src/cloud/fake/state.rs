@@ -202,11 +202,13 @@ impl Service {
     }
 
     pub(super) fn resources(&self, key: &ServiceKey) -> Vec<String> {
+        let functions = self.functions();
+        functions.iter().map(|it| resource(key, it)).collect()
+    }
+
+    pub(super) fn functions(&self) -> BTreeSet<FunctionName> {
         let held = [&self.blue, &self.green].into_iter().flatten();
-        let functions: BTreeSet<_> = held.flat_map(|held| held.functions.iter()).collect();
-        functions
-            .into_iter()
-            .map(|function| resource(key, function))
+        held.flat_map(|held| held.functions.iter().cloned())
             .collect()
     }
 }

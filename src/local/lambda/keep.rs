@@ -10,7 +10,7 @@ use std::{
 use serde::{Serialize, de::DeserializeOwned};
 
 use super::{
-    around::{Roles, Rules},
+    around::{Buckets, Roles, Rules, Topics},
     record::{Function, Mapping},
 };
 
@@ -53,6 +53,22 @@ impl Keep {
 
     pub(super) fn roles(&self) -> io::Result<Roles> {
         Ok(read(&self.folder.join("roles.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn topics(&self) -> io::Result<Topics> {
+        Ok(read(&self.folder.join("topics.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn buckets(&self) -> io::Result<Buckets> {
+        Ok(read(&self.folder.join("buckets.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn save_topics(&self, topics: &Topics) -> io::Result<()> {
+        self.write(&self.folder.join("topics.json"), topics)
+    }
+
+    pub(super) fn save_buckets(&self, buckets: &Buckets) -> io::Result<()> {
+        self.write(&self.folder.join("buckets.json"), buckets)
     }
 
     pub(super) fn save_roles(&self, roles: &Roles) -> io::Result<()> {

@@ -7,8 +7,9 @@
 //!
 //! # Caveats
 //!
-//! Signatures are not checked. Images, layers' content and code in S3 are refused or shown only. Queues and schedules call functions;
-//! mappings of streams are kept but deliver nothing, and filters are not applied. A failed asynchronous call is not tried again.
+//! Signatures are not checked. Images, layers' content and code in S3 are refused or shown only. Queues, topics, buckets and schedules
+//! call functions; mappings of streams are kept but deliver nothing, and filters are not applied. A failed asynchronous call is not
+//! tried again.
 
 mod around;
 mod control;
@@ -36,7 +37,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::quota::{CallQuotas, each_second};
 use self::{
-    around::{Around, Rules},
+    around::{Around, Kept, Rules},
     keep::Keep,
     package::Packages,
     quota::Quota,
@@ -195,13 +196,8 @@ impl Lambda {
             .then(|| Keep::open(&folder))
             .transpose()?;
         let packages = Packages::open(&folder.join("packages"))?;
-        let (functions, mappings, rules, roles) = match &keep {
-            Some(keep) => (
-                keep.functions()?,
-                keep.mappings()?,
-                keep.rules()?,
-                keep.roles()?,
-            ),
+        let (functions, mappings, around) = match &keep {
+            Some(keep) => (keep.functions()?, keep.mappings()?, Kept::read(keep)?),
             None => Default::default(),
         };
         let wanted: BTreeSet<_> = functions.values().flat_map(Function::packages).collect();
@@ -220,7 +216,7 @@ impl Lambda {
             quota: Arc::default(),
             functions: Mutex::new(functions),
             mappings: Mutex::new(mappings),
-            around: Around::new(rules, roles),
+            around: Around::new(around),
             packages,
             keep,
             runner: Arc::new(runner),

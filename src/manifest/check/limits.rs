@@ -1,6 +1,5 @@
 //! What a cloud would refuse once service and environment meet: names that are too long, memory and time that a plan does not have.
 
-use super::super::aws::EventSource;
 use super::super::parity::{Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
 use super::azure::app_limits;
@@ -49,7 +48,6 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     limits.extend(unequal(service, environment));
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
-        limits.extend(unwired(service, environment));
     }
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));
@@ -104,31 +102,6 @@ fn lambda_names<'a>(
             ),
             help: format!("shorten service or function by {excess}"),
         })
-    })
-}
-
-/// What is understood and not wired yet.
-fn unwired<'a>(
-    service: &'a Service,
-    environment: &'a Environment,
-) -> impl Iterator<Item = Limit> + 'a {
-    service.functions.iter().flat_map(move |(name, function)| {
-        let lambda = format!("{}-{}-{name}", environment.name, service.name);
-        let events = function.aws.iter().flat_map(|aws| &aws.events);
-        let unwired = events.filter_map(move |(event, source)| {
-            let what = match source {
-                EventSource::Stream(_) => return None,
-                EventSource::Topic(_) => "the subscription of that topic",
-                EventSource::Bucket(_) => "the notification of that bucket",
-            };
-            Some(Limit {
-                of: Subject::Function(name.clone()),
-                is_error: false,
-                message: format!("event `{event}` does not reach `{name}`: Verdigris makes no subscription there yet"),
-                help: format!("make {what} yourself, and point it at the alias `{}` of the Lambda function `{lambda}`", Slot::Blue),
-            })
-        });
-        unwired.collect::<Vec<_>>()
     })
 }
 

@@ -66,13 +66,13 @@ pub(super) fn resume(state: &mut ServiceState, now: Timestamp) -> Taken {
     if rollout.and_then(|rollout| rollout.pause.take()).is_some() {
         writes.push(Write::Rollout);
     }
-    let was_suspended = state.suspension(now).is_some();
+    let is_suspended = state.suspension(now).is_some();
     let of_rollback = state
         .memory
         .pin
         .take_if(|pin| pin.kind == PinKind::Rollback);
-    state.memory.suspension = None;
-    if was_suspended || of_rollback.is_some() {
+    if is_suspended || of_rollback.is_some() {
+        state.memory.suspension = None;
         writes.push(Write::Memory);
     }
     match &state.memory.pin {

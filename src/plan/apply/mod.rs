@@ -16,7 +16,7 @@ pub use self::{
 use super::{
     repairs,
     state::{EventRecord, HistoryEntry, ServiceState, Severity},
-    step::Sending,
+    step::{Sending, drift::AGAIN},
 };
 use crate::{
     manifest::{
@@ -239,7 +239,8 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
         };
         state.intents.insert(key.clone(), intent);
         writes.push(Write::Intent(key.clone()));
-        if key.0.starts_with("drift/") {
+        // What takes the place of another repair is no further one.
+        if key.0.starts_with("drift/") && !key.0.ends_with(AGAIN) {
             state.memory.next_repair += 1;
             if let Some(target) = order.target() {
                 repairs::made(state, target, order, reason, now);

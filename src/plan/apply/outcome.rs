@@ -175,10 +175,11 @@ pub fn not_in_the_future(state: &mut ServiceState, now: Timestamp) {
         rollout.phase.not_in_the_future(now);
         for run in &mut rollout.gates {
             run.since = run.since.min(now);
-            if let Some(last) = run.measurements.last_mut() {
-                // The next is due a while after it.
-                last.finished_at = last.finished_at.min(now);
-            }
+            // The next of each target is due a while after its last.
+            let newest = run.measurements.iter_mut().rev();
+            newest
+                .take_while(|made| made.finished_at > now)
+                .for_each(|made| made.finished_at = now);
         }
     }
 }

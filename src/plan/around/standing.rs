@@ -184,9 +184,10 @@ pub(in crate::plan) fn needs(state: &ServiceState, around: &Around) -> Vec<Waiti
     };
     let nothing = Other::default();
     let keys = desired.depends_on.iter().cloned().map(key_of);
-    keys.filter(|key| !around.group.contains(key))
-        .filter_map(|service| {
-            let other = around.others.get(&service).unwrap_or(&nothing);
+    keys.map(|key| (around.others.get(&key).unwrap_or(&nothing), key))
+        // What was not read yet need not be of its group any more.
+        .filter(|(other, key)| other.asked == AskedOf::Unknown || !around.group.contains(key))
+        .filter_map(|(other, service)| {
             let standing = other.standing_in_place()?;
             Some(WaitingOn::Dependency { service, standing })
         })

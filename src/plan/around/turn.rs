@@ -42,7 +42,8 @@ impl Turn {
             | Event::Destroyed
             | Event::Failed(_)
             | Event::StagedAgain
-            | Event::Returned => return None,
+            | Event::Returned
+            | Event::ReturnedInPart { .. } => return None,
         };
         Some((turn, change))
     }

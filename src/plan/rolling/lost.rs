@@ -6,7 +6,7 @@ use crate::{
     name::{CloudName, Timestamp},
     plan::step::Step,
     rollout::{
-        intent::Order,
+        intent::{Intent, IntentState, Order},
         phase::{Event, Phase, StopReason, Why},
     },
 };
@@ -48,6 +48,44 @@ impl View<'_> {
         let moves = self.rollout.transitions.iter();
         let staged = moves.filter(|it| it.phase == word).count();
         !self.rollout.trigger.is_rollback() && staged <= STAGED_AGAIN_MAX
+    }
+
+    /// The end of the way back, and what is left where it was since nobody can bring it back.
+    pub(super) fn returned(&self) -> Event {
+        let targets = self.rollout.targets.iter().copied();
+        let lost: Vec<String> = targets
+            .filter(|it| self.is_lost_for_good(*it))
+            .map(|target| target.to_string())
+            .collect();
+        let before = self.rollout.previous.map(|it| it.short());
+        match before.filter(|_| !lost.is_empty()) {
+            None => Event::Returned,
+            Some(before) => Event::ReturnedInPart {
+                message: format!(
+                    "{} stays as it is: release {before} is in no slot there, and nothing here remembers it; a newer commit replaces it",
+                    lost.join(" and ")
+                ),
+            },
+        }
+    }
+
+    /// Its slots lost the release before, as several tries have shown, and the store its record.
+    pub(super) fn is_lost_for_good(&self, target: CloudName) -> bool {
+        let step = format!("back/{target}");
+        let tries = match self.state.intents.get(&self.key(&step)) {
+            Some(Intent {
+                state: IntentState::Open { attempts, .. },
+                ..
+            }) => *attempts,
+            Some(_) | None => 0,
+        };
+        let is_recorded = |release| self.state.releases.contains_key(&release);
+        let previous = self.rollout.previous;
+        let is_under_way = self.state.in_flight.orders.contains_key(&self.key(&step));
+        previous.is_some_and(|release| !is_recorded(release))
+            && self.is_gone(&step)
+            && tries >= self.policy.attempts_max
+            && !is_under_way
     }
 
     /// Before a person is called for a gate that could not be judged: a look at what was measured, which may be gone.

@@ -254,13 +254,14 @@ impl View<'_> {
             Group::Done if why.reason == StopReason::NotStaged && self.may_stage_again() => {
                 Step::Move(Event::StagedAgain)
             }
-            Group::Done => Step::Move(Event::Returned),
+            Group::Done => Step::Move(self.returned()),
             Group::Failed(intent) => waiting_for(self.state, intent),
             Group::Pending(step) => step,
         }
     }
 
-    /// Nothing for a target whose blue was not touched.
+    /// Nothing for a target whose blue was not touched, and for one that nothing can bring back: neither a slot nor a record has the release
+    /// before, and who waited for it would keep every newer release out. That it is missing is told as drift once the rollout is over.
     fn way_back(&self, target: CloudName, why: &Why) -> Option<Sending> {
         let was_sent = |prefix: &str, suffix: &str| {
             let prefix = self.key(prefix).0;
@@ -268,7 +269,7 @@ impl View<'_> {
             keys.any(|key| key.0.starts_with(&prefix) && key.0.ends_with(suffix))
         };
         if was_sent(&format!("promote/{target}"), "") {
-            return Some(self.unpromotion(target, why));
+            return (!self.is_lost_for_good(target)).then(|| self.unpromotion(target, why));
         }
         let has_shared = was_sent("shift/", &format!("/{target}"));
         has_shared.then(|| self.shift(format!("back/{target}"), target, Percent::NONE))
@@ -293,7 +294,7 @@ impl View<'_> {
     }
 
     /// No slot holds the release any more: it must be put there anew.
-    fn is_gone(&self, step: &str) -> bool {
+    pub(super) fn is_gone(&self, step: &str) -> bool {
         let intent = self.state.intents.get(&self.key(step));
         intent.is_some_and(is_not_staged)
     }

@@ -95,7 +95,14 @@ fn repair(
     policy: Policy,
     now: Timestamp,
 ) -> Repair {
-    let open = open_drift(state, target);
+    let (wanted, open) = match refused(state, target, &wanted.order) {
+        Some(intent) => {
+            let wanted = wanted.in_place_of(intent);
+            let open = state.intents.get(&wanted.key).filter(|it| is_open(it));
+            (wanted, open)
+        }
+        None => (wanted, open_drift(state, target)),
+    };
     let key = open.map_or(&wanted.key, |intent| &intent.key);
     if let Some(on) = hindrance(state, target, Some(key)) {
         return Repair::Wait(wait(on, next_look(state, policy)));
@@ -120,6 +127,33 @@ impl Sending {
         let key = IntentKey(format!("drift/{target}/{}", state.memory.next_repair));
         Self { key, order, reason }
     }
+
+    /// Blue is made anew, since green does not give what it holds.
+    fn in_place_of(self, refused: &Intent) -> Self {
+        let Self {
+            key: _,
+            order,
+            reason,
+        } = self;
+        let key = IntentKey(format!("{}{AGAIN}", refused.key));
+        let order = match order {
+            Order::Promote { target, release } => Order::Repair { target, release },
+            other => other,
+        };
+        Self { key, order, reason }
+    }
+}
+
+/// The end of the key of a repair that takes the place of another, which could not be made.
+pub(in crate::plan) const AGAIN: &str = "/again";
+
+/// A promotion about drift that the cloud did not make: green holds the release, and somebody changed it there.
+fn refused<'a>(state: &'a ServiceState, target: CloudName, wanted: &Order) -> Option<&'a Intent> {
+    let intent = open_drifts(state, target).find(|intent| intent.order == *wanted)?;
+    let is_refused = intent.failure().is_some_and(|it| it.reason == "NotStaged");
+    let is_promotion = matches!(wanted, Order::Promote { .. });
+    let is_under_way = state.in_flight.orders.contains_key(&intent.key);
+    (is_refused && is_promotion && !is_under_way).then_some(intent)
 }
 
 /// Orders about drift that are done with are forgotten.
@@ -156,8 +190,15 @@ pub fn drift_of(
 
 /// An order about drift that is not done. A done one does not count: it is seen again only if it did not help.
 fn open_drift(state: &ServiceState, target: CloudName) -> Option<&Intent> {
+    open_drifts(state, target).next()
+}
+
+fn open_drifts(state: &ServiceState, target: CloudName) -> impl Iterator<Item = &Intent> {
     let prefix = format!("drift/{target}/");
-    state.intents.values().find(|intent| {
-        intent.key.0.starts_with(&prefix) && matches!(intent.state, IntentState::Open { .. })
-    })
+    let intents = state.intents.values();
+    intents.filter(move |intent| intent.key.0.starts_with(&prefix) && is_open(intent))
+}
+
+fn is_open(intent: &Intent) -> bool {
+    matches!(intent.state, IntentState::Open { .. })
 }

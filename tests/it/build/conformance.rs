@@ -164,6 +164,43 @@ async fn check_events(runtime: Runtime) {
         .unwrap();
     assert_eq!(held["batchItemFailures"].as_array().unwrap().len(), 2);
     assert!(lambda.invoke(json!({ "some": "thing" })).await.is_err());
+    let before = stage.seen(CloudName::Aws).len();
+    check_events_of_aws(&lambda).await;
+    let seen = stage.seen(CloudName::Aws);
+    insta::assert_snapshot!("events_of_aws", &seen[before..]);
+}
+
+/// Topics, buckets and streams, which Azure has in no form that both share.
+async fn check_events_of_aws(lambda: &Lambda) {
+    let topic = |message: &str| {
+        json!({ "Records": [{ "EventSource": "aws:sns", "EventVersion": "1.0", "Sns": { "Type": "Notification",
+            "MessageId": "n-1", "TopicArn": "arn:aws:sns:eu-west-1:123456789012:news", "Message": message,
+            "Timestamp": "2023-11-14T22:13:20.123Z" } }] })
+    };
+    lambda.invoke(topic(r#"{"sku":"42"}"#)).await.unwrap();
+    assert!(lambda.invoke(topic("bad")).await.is_err());
+    let bucket = json!({ "Records": [{ "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "eventTime": "2023-11-14T22:13:20.123Z",
+        "s3": { "bucket": { "name": "uploads" }, "object": { "key": "in/a.txt", "size": 7, "sequencer": "01" } } }] });
+    lambda.invoke(bucket).await.unwrap();
+    // `good`, `bad`, `late` in base64: what is behind the one that fails waits for it.
+    let record = |(number, data): (usize, &str)| {
+        json!({ "eventSource": "aws:kinesis", "eventID": format!("shard-0:{number}"),
+            "eventSourceARN": "arn:aws:kinesis:eu-west-1:123456789012:stream/orders",
+            "kinesis": { "sequenceNumber": number.to_string(), "data": data, "approximateArrivalTimestamp": 1_700_000_000.5 } })
+    };
+    let records: Vec<_> = ["Z29vZA==", "YmFk", "bGF0ZQ=="]
+        .into_iter()
+        .enumerate()
+        .map(record)
+        .collect();
+    let failed = lambda.invoke(json!({ "Records": records })).await.unwrap();
+    let expected = json!({ "batchItemFailures": [{ "itemIdentifier": "1" }] });
+    assert_eq!(failed, expected);
+    let table = json!({ "Records": [{ "eventSource": "aws:dynamodb", "eventID": "e-1", "eventName": "INSERT",
+        "eventSourceARN": "arn:aws:dynamodb:eu-west-1:123456789012:table/stock/stream/2023-11-14T00:00:00.000",
+        "dynamodb": { "SequenceNumber": "7", "Keys": { "sku": { "S": "42" } }, "ApproximateCreationDateTime": 1_700_000_000 } }] });
+    let failed = lambda.invoke(table).await.unwrap();
+    assert_eq!(failed, json!({ "batchItemFailures": [] }));
 }
 
 fn batch(queue: &str, messages: &[&str]) -> Value {

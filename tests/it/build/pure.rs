@@ -13,7 +13,7 @@ use ::base64::{Engine as _, engine::general_purpose::STANDARD};
 use proptest::prelude::*;
 use verdigris::name::Timestamp;
 
-use contract::{Answer, Event, Request, moment, value_bytes};
+use contract::{Answer, Event, Origin, Request, moment, value_bytes};
 use json::Value;
 use routes::{Found, Kind, Package};
 
@@ -187,9 +187,36 @@ fn answers_and_events_have_one_form() {
         body: b"plain".to_vec(),
         ..Event::default()
     };
-    let request = event.request("jobs", Some("orders"));
+    let request = event.request("jobs", Origin::Queue("orders"));
     assert_eq!(request.path, "/.verdigris/events/jobs");
     assert_eq!(request.headers["ce-source"], "/queues/orders");
     assert_eq!(request.headers["content-type"], "text/plain; charset=utf-8");
     assert!(!request.headers.contains_key("ce-time"));
+    let origins = [
+        (
+            Origin::Schedule,
+            "dev.verdigris.schedule",
+            "/schedules/jobs",
+        ),
+        (
+            Origin::Topic("news"),
+            "dev.verdigris.topic.message",
+            "/topics/news",
+        ),
+        (
+            Origin::Bucket("uploads"),
+            "dev.verdigris.bucket.change",
+            "/buckets/uploads",
+        ),
+        (
+            Origin::Stream("clicks"),
+            "dev.verdigris.stream.record",
+            "/streams/clicks",
+        ),
+    ];
+    for (origin, kind, source) in origins {
+        let request = Event::default().request("jobs", origin);
+        assert_eq!(request.headers["ce-type"], kind);
+        assert_eq!(request.headers["ce-source"], source);
+    }
 }

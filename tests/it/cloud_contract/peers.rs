@@ -209,12 +209,9 @@ pub(crate) async fn create_queue(endpoint: &Url, name: &str) {
 
 /// A bucket of S3.
 pub(crate) async fn create_bucket(endpoint: &Url, name: &str) {
-    let scope = format!("{ACCOUNT}/20260101/us-east-1/s3/aws4_request");
-    let authorization =
-        format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
     let answer = reqwest::Client::new()
         .put(endpoint.join(name).unwrap())
-        .header("authorization", authorization)
+        .header("authorization", authorization("us-east-1/s3"))
         .send()
         .await
         .unwrap();
@@ -222,22 +219,23 @@ pub(crate) async fn create_bucket(endpoint: &Url, name: &str) {
 }
 
 /// The servers check no signature, but find the service in it.
-async fn ask(endpoint: &Url, service: &str, asked: String) {
+pub(crate) fn authorization(service: &str) -> String {
     let scope = format!("{ACCOUNT}/20260101/{service}/aws4_request");
-    let authorization =
-        format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0");
+    format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=0")
+}
+
+/// An operation of a service that takes forms; what it says.
+pub(crate) async fn ask(endpoint: &Url, service: &str, asked: String) -> String {
     let answer = reqwest::Client::new()
         .post(endpoint.clone())
-        .header("authorization", authorization)
+        .header("authorization", authorization(service))
         .header("content-type", "application/x-www-form-urlencoded")
         .body(asked)
         .send()
         .await
         .unwrap();
     let status = answer.status();
-    assert!(
-        status.is_success(),
-        "{status}: {}",
-        answer.text().await.unwrap()
-    );
+    let told = answer.text().await.unwrap();
+    assert!(status.is_success(), "{status}: {told}");
+    told
 }

@@ -13,7 +13,10 @@ use verdigris::{
         aws::{AwsCloud, AwsOptions},
     },
     manifest::{
-        aws::{AwsFunction, Cors, LogFormat, Logs, QueueOptions, Rights, UrlAuth, UrlOptions},
+        aws::{
+            AwsFunction, Cors, EventSource, LogFormat, Logs, QueueOptions, Rights, Topic, UrlAuth,
+            UrlOptions,
+        },
         gates::{CloudWatchQuery, MetricSource},
         spec::Megabytes,
     },
@@ -34,10 +37,15 @@ use crate::{
 };
 
 /// Everything that our code may ask of AWS, by the names that it gives to the calls. What a colon follows is a member of a request.
-const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Start|Tag|Untag|Update)(?:[A-Z][A-Za-z]+)?)"[^:]"#;
+const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Set|Start|Subscribe|Tag|Unsubscribe|Untag|Update)(?:[A-Z][A-Za-z]+)?)"[^:]"#;
 
 /// Members of requests that read like operations.
-const MEMBERS: [&str; 2] = ["LookupAttributes", "StartTime"];
+const MEMBERS: [&str; 4] = [
+    "FilterPolicy",
+    "FilterRule",
+    "LookupAttributes",
+    "StartTime",
+];
 
 const FUNCTIONS: &str = "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*";
 
@@ -86,6 +94,11 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
             is_ours("prod-");
             ("RolesOfTheirOwn", ROLES, None)
         }
+        // Topics and buckets are the users', by whatever name.
+        ("sns", _) => ("Topics", "arn:aws:sns:REGION:ACCOUNT:*", None),
+        ("s3", operation) if operation.ends_with("NotificationConfiguration") => {
+            ("Buckets", "arn:aws:s3:::*", None)
+        }
         ("s3", _) => {
             is_ours("/packages/verdigris/");
             ("LargePackages", "arn:aws:s3:::BUCKET/verdigris/*", None)
@@ -102,6 +115,9 @@ fn action(call: &Call) -> String {
         ("lambda", "Invoke") => "lambda:InvokeFunction".to_owned(),
         // There is no right to ask for an object's head alone.
         ("s3", "HeadObject") => "s3:GetObject".to_owned(),
+        ("s3", operation) if operation.ends_with("Configuration") => {
+            format!("s3:{}", operation.trim_end_matches("Configuration"))
+        }
         (service, operation) => format!("{service}:{operation}"),
     }
 }
@@ -212,6 +228,7 @@ fn other(fixture: &Fixture) -> Made {
                 retention: Some(30),
                 ..Logs::default()
             }),
+            tags: [("team".to_owned(), "shop".to_owned())].into(),
             ..AwsFunction::default()
         };
         if *name == stock() {
@@ -224,6 +241,9 @@ fn other(fixture: &Fixture) -> Made {
             let mut queue = QueueOptions::default();
             queue.batch.batch = Some(7);
             aws.queue = Some(queue);
+            let arn = "arn:aws:sns:eu-west-1:123456789012:news".to_owned();
+            let topic = EventSource::Topic(Topic { arn, filter: None });
+            aws.events = [("news".to_owned(), topic)].into();
         }
         function.aws = Some(Box::new(aws));
     })

@@ -7,6 +7,8 @@ mod play;
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
+    process::{Command, Stdio},
     sync::{
         Mutex,
         atomic::{AtomicU64, Ordering},
@@ -87,22 +89,26 @@ fn every_bug_that_is_kept_for_planting_still_fits_the_code() {
     let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
     let entries = std::fs::read_dir(root.join("tests/bench/plants")).unwrap();
     let paths = entries.map(|entry| entry.unwrap().path());
-    let patches: Vec<_> = paths
+    let mut patches: Vec<_> = paths
         .filter(|path| path.extension().is_some_and(|it| it == "patch"))
         .collect();
-    assert!(patches.len() >= 10);
-    for patch in patches {
-        let git = std::process::Command::new("git")
-            .current_dir(root)
-            .args(["apply", "--check"])
-            .arg(&patch)
-            .output()
-            .unwrap();
-        let told = String::from_utf8_lossy(&git.stderr);
-        assert!(
-            git.status.success(),
-            "{} no longer fits; plant it anew:\n{told}",
-            patch.display()
-        );
-    }
+    assert!(patches.len() > 10);
+    // They are planted together, in this order.
+    patches.sort();
+    let texts = patches.iter().map(|path| std::fs::read(path).unwrap());
+    let all: Vec<u8> = texts.flatten().collect();
+    let mut git = Command::new("git")
+        .current_dir(root)
+        .args(["apply", "--check"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    git.stdin.take().unwrap().write_all(&all).unwrap();
+    let done = git.wait_with_output().unwrap();
+    let told = String::from_utf8_lossy(&done.stderr);
+    assert!(
+        done.status.success(),
+        "a bug no longer fits; plant it anew:\n{told}"
+    );
 }

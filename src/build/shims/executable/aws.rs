@@ -4,7 +4,7 @@ use std::{env, net::TcpStream, path::Path};
 
 use super::{
     base64,
-    contract::{Answer, Event, Headers, Request, moment},
+    contract::{Answer, Event, Headers, Origin, Request, moment},
     http::{Connection, Fault, Message},
     json::{self, Value},
     shim::Shim,
@@ -85,22 +85,22 @@ impl Api<'_> {
 fn handle(shim: &Shim, function: &str, event: &[u8]) -> Result<Value, String> {
     let event = json::parse(event).ok_or("the event is not JSON")?;
     let about = event.get("requestContext").get("http");
-    let records = event.get("Records").list();
     if *about != Value::Null {
         let request = request(&event, about)?;
-        Ok(payload(shim.answer(&request, Some(function))))
-    } else if records
-        .first()
-        .is_some_and(|record| record.get("eventSource").text() == Some("aws:sqs"))
-    {
-        Ok(messages(shim, function, records))
-    } else if *event.get("detail-type") != Value::Null {
-        let taken = shim.deliver(function, schedule(&event), None);
-        taken
-            .then_some(Value::Null)
-            .ok_or_else(|| "the program did not accept the scheduled event".to_owned())
-    } else {
-        Err("an event of a kind that Verdigris does not pass on: use the function URL, a queue or a schedule".to_owned())
+        return Ok(payload(shim.answer(&request, Some(function))));
+    }
+    let records = event.get("Records").list();
+    let named = |name: &str| records.first().and_then(|it| it.get(name).text());
+    match named("eventSource").or_else(|| named("EventSource")) {
+        Some("aws:sqs") => Ok(messages(shim, function, records)),
+        Some("aws:sns" | "aws:s3") => announced(shim, function, records),
+        Some("aws:kinesis" | "aws:dynamodb") => Ok(stream(shim, function, records)),
+        _ if *event.get("detail-type") != Value::Null => {
+            let taken = shim.deliver(function, schedule(&event), Origin::Schedule);
+            let taken = taken.then_some(Value::Null);
+            taken.ok_or_else(|| "the program did not accept the scheduled event".to_owned())
+        }
+        _ => Err("an event of a kind that Verdigris does not pass on".to_owned()),
     }
 }
 
@@ -167,7 +167,7 @@ fn messages(shim: &Shim, function: &str, records: &[Value]) -> Value {
             .or_else(|| source.rsplit(':').next())
             .unwrap_or_default();
         let held = source.ends_with(".fifo") && !failed.is_empty();
-        if held || !shim.deliver(function, message(record), Some(queue)) {
+        if held || !shim.deliver(function, message(record), Origin::Queue(queue)) {
             failed.push(object([(
                 "itemIdentifier",
                 record.get("messageId").clone(),
@@ -190,6 +190,98 @@ fn message(record: &Value) -> Event {
             .as_bytes()
             .to_vec(),
     }
+}
+
+/// Of a topic or a bucket. Lambda tries again what fails as a whole.
+fn announced(shim: &Shim, function: &str, records: &[Value]) -> Result<Value, String> {
+    for record in records {
+        let told = record.get("Sns");
+        let taken = if *told == Value::Null {
+            let bucket = record.get("s3").get("bucket").get("name").text();
+            let origin = Origin::Bucket(bucket.unwrap_or_default());
+            shim.deliver(function, change(record), origin)
+        } else {
+            let topic = told.get("TopicArn").text().unwrap_or_default();
+            let topic = topic.rsplit(':').next().unwrap_or_default();
+            shim.deliver(function, notice(told), Origin::Topic(topic))
+        };
+        if !taken {
+            return Err("the program did not accept the event".to_owned());
+        }
+    }
+    Ok(Value::Null)
+}
+
+fn notice(told: &Value) -> Event {
+    let body = told.get("Message").text().unwrap_or_default();
+    Event {
+        id: owned(told.get("MessageId")),
+        time: owned(told.get("Timestamp")),
+        deliveries: None,
+        body: body.as_bytes().to_vec(),
+    }
+}
+
+fn change(record: &Value) -> Event {
+    let object = record.get("s3").get("object");
+    let part = |name: &str| object.get(name).text().unwrap_or_default();
+    Event {
+        id: Some(format!("{}@{}", part("key"), part("sequencer"))),
+        time: owned(record.get("eventTime")),
+        deliveries: None,
+        body: written(record),
+    }
+}
+
+/// A stream keeps its order: Lambda comes again from the first that failed.
+fn stream(shim: &Shim, function: &str, records: &[Value]) -> Value {
+    let failed = records.iter().find(|record| {
+        let source = record.get("eventSourceARN").text().unwrap_or_default();
+        let name = source.split('/').nth(1).unwrap_or_default();
+        !shim.deliver(function, entry(record), Origin::Stream(name))
+    });
+    let number = |record: &Value| match record.get("kinesis").get("sequenceNumber") {
+        Value::Null => record.get("dynamodb").get("SequenceNumber").clone(),
+        number => number.clone(),
+    };
+    let failed = failed.map(|record| object([("itemIdentifier", number(record))]));
+    let failed = failed.into_iter().collect();
+    object([("batchItemFailures", Value::List(failed))])
+}
+
+fn entry(record: &Value) -> Event {
+    let kinesis = record.get("kinesis");
+    let (at, body) = match kinesis {
+        Value::Null => {
+            let at = record.get("dynamodb").get("ApproximateCreationDateTime");
+            (at, written(record))
+        }
+        told => {
+            let data = told.get("data").text().and_then(base64::decode);
+            let at = told.get("approximateArrivalTimestamp");
+            (at, data.unwrap_or_default())
+        }
+    };
+    Event {
+        id: owned(record.get("eventID")),
+        time: millis(at).and_then(|it| moment(&it)),
+        deliveries: None,
+        body,
+    }
+}
+
+/// Of seconds with a fraction, however they are written.
+fn millis(seconds: &Value) -> Option<String> {
+    let mut text = String::new();
+    seconds.write(&mut text);
+    let seconds: f64 = text.parse().ok()?;
+    Some(format!("{:.0}", (seconds * 1000.0).floor()))
+}
+
+fn written(record: &Value) -> Vec<u8> {
+    let mut text = String::new();
+    record.write(&mut text);
+    text.into_bytes()
 }
 
 fn schedule(event: &Value) -> Event {

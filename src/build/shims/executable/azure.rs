@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    contract::{Answer, Event, Request},
+    contract::{Answer, Event, Origin, Request},
     http::{Connection, Fault, Head, Message},
     json::{self, Value},
     routes::{Found, Kind},
@@ -90,10 +90,11 @@ fn answer(shim: &Shim, message: Message) -> Answer {
         Kind::Queue => shim.package.queue(function),
         Kind::Schedule => None,
     };
+    let origin = queue.map_or(Origin::Schedule, Origin::Queue);
     let Some(event) = event(&head, &request.body, kind) else {
         return shim.plain(400, "the invocation is not a JSON object", "POST");
     };
-    if !shim.deliver(function, event, queue) {
+    if !shim.deliver(function, event, origin) {
         return shim.plain(500, "the application did not accept the event", "POST");
     }
     let headers = vec![("content-type".to_owned(), "application/json".to_owned())];

@@ -167,6 +167,16 @@ pub(crate) fn value_bytes(value: &str) -> Vec<u8> {
 
 // === Events ===
 
+/// What sent an event.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Origin<'a> {
+    Schedule,
+    Queue(&'a str),
+    Topic(&'a str),
+    Bucket(&'a str),
+    Stream(&'a str),
+}
+
 /// What a CloudEvent tells about itself; what is unknown is left out.
 #[derive(Debug, Default)]
 pub(crate) struct Event {
@@ -178,10 +188,13 @@ pub(crate) struct Event {
 
 impl Event {
     /// The event as a request in CloudEvents' binary mode.
-    pub(crate) fn request(self, function: &str, queue: Option<&str>) -> Request {
-        let (kind, source) = match queue {
-            Some(queue) => ("dev.verdigris.queue.message", format!("/queues/{queue}")),
-            None => ("dev.verdigris.schedule", format!("/schedules/{function}")),
+    pub(crate) fn request(self, function: &str, origin: Origin<'_>) -> Request {
+        let (kind, source) = match origin {
+            Origin::Schedule => ("dev.verdigris.schedule", format!("/schedules/{function}")),
+            Origin::Queue(name) => ("dev.verdigris.queue.message", format!("/queues/{name}")),
+            Origin::Topic(name) => ("dev.verdigris.topic.message", format!("/topics/{name}")),
+            Origin::Bucket(name) => ("dev.verdigris.bucket.change", format!("/buckets/{name}")),
+            Origin::Stream(name) => ("dev.verdigris.stream.record", format!("/streams/{name}")),
         };
         let attributes = [
             ("ce-deliverycount", self.deliveries),

@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, env, fs, path::Path};
 
 use super::{
-    contract::{Answer, Event, Request},
+    contract::{Answer, Event, Origin, Request},
     program::Program,
     routes::{Found, Package},
 };
@@ -60,8 +60,8 @@ impl Shim {
     }
 
     /// Posts an event to the program; true when it took it.
-    pub(crate) fn deliver(&self, function: &str, event: Event, queue: Option<&str>) -> bool {
-        self.ask(function, &event.request(function, queue)).status < 300
+    pub(crate) fn deliver(&self, function: &str, event: Event, origin: Origin<'_>) -> bool {
+        self.ask(function, &event.request(function, origin)).status < 300
     }
 
     pub(crate) fn plain(&self, status: u16, text: &str, method: &str) -> Answer {

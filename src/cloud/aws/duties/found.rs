@@ -2,8 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{super::AwsCloud, Account, Duties, Source, rule_name, statement_name};
-use crate::cloud::CloudError;
+use super::{
+    super::{AwsCloud, lambda::Subscribed},
+    Account, Duties, Source, rule_name, statement_name,
+};
+use crate::{cloud::CloudError, manifest::aws::Bucket};
 
 /// What was found, of what any release known to us asks for; and what it takes to change it.
 #[derive(Clone, Debug, Default)]
@@ -15,6 +18,10 @@ pub(in crate::cloud::aws) struct Found {
     pub(super) statements: BTreeSet<String>,
     /// Expressions of our rules that are there at all, whole or not.
     pub(super) rules: BTreeSet<String>,
+    /// Subscriptions of `blue` that are there at all, by topic.
+    pub(super) subscriptions: BTreeMap<String, Subscribed>,
+    /// What buckets tell `blue` at all: by bucket and the event's name.
+    pub(super) notices: BTreeMap<(String, String), Bucket>,
 }
 
 impl Found {
@@ -30,13 +37,15 @@ impl Found {
         };
         bare(&self.duties) == bare(wanted)
             && self.rules == wanted.schedules
+            && self.subscriptions.keys().eq(wanted.topics.keys())
+            && self.notices.len() == wanted.buckets.len()
             && sources.len() == wanted.sources.len()
             && sources.iter().all(same)
     }
 }
 
 /// What is known of a function before it is asked for its duties.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::cloud::aws) struct Known<'a> {
     pub(in crate::cloud::aws) name: &'a str,
     /// Everything that the releases in the slots ask for. What none of them asks for is not looked at.
@@ -51,7 +60,20 @@ pub(in crate::cloud::aws) struct Known<'a> {
 impl Duties {
     /// Whether the policy must be read.
     pub(in crate::cloud::aws) fn permits(&self) -> bool {
-        !self.permissions.is_empty() || !self.schedules.is_empty()
+        let Self {
+            sources: _,
+            topics,
+            buckets,
+            schedules,
+            asynchronous: _,
+            reserved: _,
+            provisioned: _,
+            permissions,
+            tags: _,
+            kept: _,
+        } = self;
+        let is_called = !topics.is_empty() || !buckets.is_empty() || !schedules.is_empty();
+        is_called || !permissions.is_empty()
     }
 
     /// What this or the other asks for.
@@ -59,6 +81,8 @@ impl Duties {
         let mut all = self.clone();
         let Self {
             sources,
+            topics,
+            buckets,
             schedules,
             asynchronous,
             reserved,
@@ -68,25 +92,28 @@ impl Duties {
             kept,
         } = other.clone();
         all.sources.extend(sources);
+        all.topics.extend(topics);
+        extend(&mut all.buckets, buckets);
         all.schedules.extend(schedules);
         all.asynchronous = all.asynchronous.or(asynchronous);
         all.reserved = all.reserved.or(reserved);
         all.provisioned = all.provisioned.or(provisioned);
         all.tags.extend(tags);
         all.kept = all.kept.or(kept);
-        for (name, permission) in permissions {
-            let taken = all
-                .permissions
-                .get(&name)
-                .is_some_and(|it| *it != permission);
-            let name = if taken {
-                format!("{name}-before")
-            } else {
-                name
-            };
-            all.permissions.insert(name, permission);
-        }
+        extend(&mut all.permissions, permissions);
         all
+    }
+}
+
+/// Both releases may mean other things by one name.
+fn extend<T: PartialEq>(all: &mut BTreeMap<String, T>, more: BTreeMap<String, T>) {
+    for (name, one) in more {
+        let is_taken = all.get(&name).is_some_and(|it| *it != one);
+        let name = match is_taken {
+            true => format!("{name}-before"),
+            false => name,
+        };
+        all.insert(name, one);
     }
 }
 
@@ -122,6 +149,8 @@ impl AwsCloud {
             self.find_rules(name, &account, asked, statements, &mut found)
                 .await?;
         }
+        self.find_topics(known, &mut found).await?;
+        self.find_notices(known, &mut found).await?;
         if asked.asynchronous.is_some() {
             found.duties.asynchronous = self.lambda.asynchronous(name).await?;
         }

@@ -31,6 +31,17 @@ impl Kept {
     }
 }
 
+impl Duties {
+    /// What stays where the alias goes: labels go with the function, and its log group keeps what was written for as long as was asked.
+    pub(in crate::cloud::aws) fn without_callers(&self) -> Self {
+        Self {
+            tags: self.tags.clone(),
+            kept: self.kept.clone(),
+            ..Self::default()
+        }
+    }
+}
+
 impl AwsCloud {
     /// Tags were told with the function; how long logs are kept costs one call, where it is asked for.
     pub(super) async fn find_labels(

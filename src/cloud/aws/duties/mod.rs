@@ -2,11 +2,13 @@
 //!
 //! A version remembers, in a variable, what its alias should have; so a promotion and a rollback know it without asking anybody, and
 //! what a release asks for goes and comes with it. Everything is attached to the alias and not to a version: when the alias moves,
-//! queues, streams and schedules follow it at once, and no message is lost or taken twice for it.
+//! queues, streams, topics, buckets and schedules follow it at once, and no message is lost or taken twice for it.
 
+mod announced;
 mod cron;
 mod found;
 mod labels;
+mod notices;
 mod settle;
 mod source;
 
@@ -23,7 +25,7 @@ pub(super) use self::{
 };
 use crate::{
     manifest::{
-        aws::{Asynchronous, EventSource, Permission},
+        aws::{Asynchronous, Bucket, EventSource, Permission},
         spec::{AwsTarget, Function, Role},
     },
     name::{FunctionName, Slot},
@@ -40,6 +42,12 @@ pub(super) struct Duties {
     /// By the ARN of the queue or stream.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) sources: BTreeMap<String, Source>,
+    /// By the ARN of the topic: its filter policy, where there is one.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) topics: BTreeMap<String, Option<String>>,
+    /// By the event's name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) buckets: BTreeMap<String, Bucket>,
     /// Expressions of EventBridge.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) schedules: BTreeSet<String>,
@@ -120,6 +128,11 @@ impl Account {
         self.arn("lambda", &resource)
     }
 
+    /// Buckets are of no account and no region by their names.
+    fn bucket(&self, name: &str) -> String {
+        format!("arn:{}:s3:::{name}", self.partition)
+    }
+
     fn rule(&self, name: &str) -> String {
         self.arn("events", &format!("rule/{name}"))
     }
@@ -153,23 +166,33 @@ impl Duties {
     pub(super) fn wanted(function: &Function, account: &Account) -> Self {
         let aws = function.aws.as_deref();
         let mut sources = BTreeMap::new();
+        let mut topics = BTreeMap::new();
+        let mut buckets = BTreeMap::new();
         if let Some(queue) = &function.queue {
             let options = aws.and_then(|it| it.queue.clone()).unwrap_or_default();
             let arn = options.arn.clone();
             let arn = arn.unwrap_or_else(|| account.arn("sqs", queue));
             sources.insert(arn, Source::queue(&options));
         }
-        for event in aws.into_iter().flat_map(|it| it.events.values()) {
+        for (name, event) in aws.into_iter().flat_map(|it| &it.events) {
             match event {
                 EventSource::Stream(stream) => {
                     sources.insert(stream.arn.clone(), Source::stream(stream));
                 }
-                EventSource::Topic(_) | EventSource::Bucket(_) => {}
+                EventSource::Topic(topic) => {
+                    let filter = topic.filter.as_deref().map(source::pattern);
+                    topics.insert(topic.arn.clone(), filter);
+                }
+                EventSource::Bucket(bucket) => {
+                    buckets.insert(name.to_string(), bucket.clone());
+                }
             }
         }
         let concurrency = aws.and_then(|it| it.concurrency.as_ref());
         Self {
             sources,
+            topics,
+            buckets,
             schedules: function
                 .schedule
                 .iter()
@@ -201,7 +224,8 @@ impl Duties {
             };
             ("schedule".to_owned(), permission)
         });
-        let all = own.chain(schedules);
+        let announced = self.announced(account);
+        let all = own.chain(schedules).chain(announced);
         all.map(|(name, it)| (statement_name(&name, &it), it))
             .collect()
     }
@@ -210,6 +234,8 @@ impl Duties {
     pub(super) fn fields(&self, function: &FunctionName) -> Fields {
         let Self {
             sources,
+            topics,
+            buckets,
             schedules,
             asynchronous,
             reserved,
@@ -224,6 +250,13 @@ impl Duties {
         };
         for (arn, source) in sources {
             put(format!("event.{}", short_arn(arn)), source.told());
+        }
+        for (arn, filter) in topics {
+            let filter = filter.as_deref().unwrap_or("all").to_owned();
+            put(format!("event.{}", short_arn(arn)), filter);
+        }
+        for (name, bucket) in buckets {
+            put(format!("event.s3.{name}"), told(bucket));
         }
         for expression in schedules {
             put(format!("schedule.{expression}"), "enabled".to_owned());

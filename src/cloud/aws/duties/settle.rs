@@ -38,6 +38,8 @@ impl AwsCloud {
             self.lambda.set_asynchronous(name, asked).await?;
         }
         self.settle_sources(name, found, wanted, &account).await?;
+        self.settle_topics(name, found, wanted, &account).await?;
+        self.settle_notices(name, found, wanted, &account).await?;
         self.settle_rules(name, found, wanted, &account).await?;
         for id in &found.statements {
             if !statements.contains_key(id) {

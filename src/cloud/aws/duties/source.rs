@@ -62,7 +62,7 @@ fn seconds(length: Option<Duration>, otherwise: i32) -> i32 {
 }
 
 /// Without spaces and with sorted keys, however it was written.
-fn pattern(text: &str) -> String {
+pub(super) fn pattern(text: &str) -> String {
     let parsed: Result<serde_json::Value, _> = serde_json::from_str(text);
     parsed.map_or_else(|_| text.to_owned(), |value| value.to_string())
 }

@@ -75,11 +75,12 @@ impl Lambda {
     }
 
     /// Points an alias at one version, with no other share beside it than the one that is asked for, unless somebody else was faster.
+    /// Returns the alias's new revision.
     pub(in crate::cloud::aws) async fn update_alias(
         &self,
         pointing: Pointing<'_>,
         revision_id: Option<String>,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Option<String>, CloudError> {
         let Pointing {
             name,
             alias,
@@ -100,7 +101,7 @@ impl Lambda {
             .send()
             .await;
         answer
-            .map(drop)
+            .map(|told| told.revision_id)
             .map_err(|error| sorted(asked("UpdateAlias", name), &error))
     }
 

@@ -4,8 +4,14 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{json::Json, signed::Signed};
+use super::{json::Service, signed::Signed};
 use crate::cloud::CloudError;
+
+const EVENTS: Service = Service {
+    name: "events",
+    protocol: "AWSEvents",
+    version: "1.1",
+};
 
 /// Of a rule, the one target that is ours.
 const TARGET: &str = "blue";
@@ -83,15 +89,8 @@ impl Events {
         resource: &str,
         body: &Value,
     ) -> Result<Option<Value>, CloudError> {
-        let asking = Json {
-            service: "events",
-            protocol: "AWSEvents",
-            version: "1.1",
-            operation,
-            resource,
-            body,
-        };
-        match self.0.ask_json(asking).await? {
+        let asked = self.0.ask_json(EVENTS, operation, resource, body);
+        match asked.await? {
             Ok(told) => Ok(Some(told)),
             Err(refusal) if refusal.kind == "ResourceNotFoundException" => Ok(None),
             Err(refusal) => Err(refusal.sorted(operation, resource)),

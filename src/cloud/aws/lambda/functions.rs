@@ -15,6 +15,28 @@ use aws_sdk_lambda::{
     types::{Architecture, Environment, FunctionCode, FunctionConfiguration, PackageType, Runtime},
 };
 
+/// What makes a function and what changes it take the same settings by the same names, and are no same type.
+macro_rules! configured {
+    ($call:expr, $wanted:expr, $parts:expr) => {
+        $call
+            .set_runtime(runtime($wanted))
+            .set_handler(handler($wanted))
+            .role(&$wanted.role)
+            .memory_size($wanted.memory)
+            .timeout($wanted.timeout)
+            .environment(environment($wanted))
+            .set_ephemeral_storage($parts.storage)
+            .set_layers($parts.layers)
+            .set_vpc_config($parts.vpc)
+            .set_file_system_configs($parts.file_systems)
+            .set_dead_letter_config($parts.dead_letter)
+            .set_snap_start($parts.snap_start)
+            .set_tracing_config($parts.tracing)
+            .set_logging_config($parts.logging)
+            .set_kms_key_arn($parts.kms_key)
+    };
+}
+
 /// An answer of `GetFunction`.
 #[derive(Debug)]
 pub(in crate::cloud::aws) struct Function {
@@ -155,29 +177,11 @@ impl Lambda {
             Code::Zip(_) | Code::Object { bucket: _, key: _ } => None,
             Code::Image(_) => Some(PackageType::Image),
         };
+        let call = self.sdk.create_function().function_name(name);
+        let call = call.description(description).set_package_type(kind);
         self.turn(Class::Other).await;
-        let answer = self
-            .sdk
-            .create_function()
-            .function_name(name)
-            .description(description)
-            .set_package_type(kind)
-            .set_runtime(runtime(wanted))
-            .set_handler(handler(wanted))
-            .role(&wanted.role)
-            .memory_size(wanted.memory)
-            .timeout(wanted.timeout)
+        let answer = configured!(call, wanted, parts)
             .set_architectures(architectures(wanted))
-            .environment(environment(wanted))
-            .set_ephemeral_storage(parts.storage)
-            .set_layers(parts.layers)
-            .set_vpc_config(parts.vpc)
-            .set_file_system_configs(parts.file_systems)
-            .set_dead_letter_config(parts.dead_letter)
-            .set_snap_start(parts.snap_start)
-            .set_tracing_config(parts.tracing)
-            .set_logging_config(parts.logging)
-            .set_kms_key_arn(parts.kms_key)
             .code(code.function_code())
             .set_tags(Some(tags.into_iter().collect()))
             .publish(true)
@@ -199,27 +203,10 @@ impl Lambda {
             revision_id,
         } = change;
         let parts = wanted.extras.parts(&before);
+        let call = self.sdk.update_function_configuration();
+        let call = call.function_name(name).description(description);
         self.turn(Class::Other).await;
-        let answer = self
-            .sdk
-            .update_function_configuration()
-            .function_name(name)
-            .description(description)
-            .set_runtime(runtime(wanted))
-            .set_handler(handler(wanted))
-            .role(&wanted.role)
-            .memory_size(wanted.memory)
-            .timeout(wanted.timeout)
-            .environment(environment(wanted))
-            .set_ephemeral_storage(parts.storage)
-            .set_layers(parts.layers)
-            .set_vpc_config(parts.vpc)
-            .set_file_system_configs(parts.file_systems)
-            .set_dead_letter_config(parts.dead_letter)
-            .set_snap_start(parts.snap_start)
-            .set_tracing_config(parts.tracing)
-            .set_logging_config(parts.logging)
-            .set_kms_key_arn(parts.kms_key)
+        let answer = configured!(call, wanted, parts)
             .set_revision_id(revision_id)
             .send()
             .await;

@@ -2,24 +2,27 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
 use serde_json::Value;
 
 use super::signed::{Asking, Said, Signed};
 use crate::{cloud::CloudError, name::CloudName};
 
-/// One operation.
-#[derive(Debug)]
-pub(super) struct Json<'a> {
+/// A service, and how it takes its operations.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Service {
     /// As hosts and signatures name it.
-    pub(super) service: &'a str,
+    pub(super) name: &'static str,
     /// As the header names it.
-    pub(super) protocol: &'a str,
+    pub(super) protocol: &'static str,
     /// Of the form in which it speaks JSON: `1.0` or `1.1`.
-    pub(super) version: &'a str,
-    pub(super) operation: &'a str,
-    pub(super) resource: &'a str,
-    pub(super) body: &'a Value,
+    pub(super) version: &'static str,
+}
+
+/// The token of the next page, where there is one.
+pub(super) fn next(told: &mut Value, name: &str) -> Option<Value> {
+    let token = told[name].take();
+    let is_there = token.as_str().is_some_and(|it| !it.is_empty());
+    is_there.then_some(token)
 }
 
 /// What a service says no with.
@@ -36,28 +39,22 @@ impl Signed {
     /// As [`Signed::ask`]; what the service refuses is the inner error.
     pub(super) async fn ask_json(
         &self,
-        json: Json<'_>,
+        service: Service,
+        operation: &str,
+        resource: &str,
+        body: &Value,
     ) -> Result<Result<Value, Refusal>, CloudError> {
-        let Json {
-            service,
+        let Service {
+            name,
             protocol,
             version,
-            operation,
-            resource,
-            body,
-        } = json;
-        let asking = Asking {
-            service,
-            operation,
-            resource,
-            method: Method::POST,
-            path: "/".to_owned(),
-            headers: vec![
-                ("content-type", format!("application/x-amz-json-{version}")),
-                ("x-amz-target", format!("{protocol}.{operation}")),
-            ],
-            body: body.to_string().into(),
-        };
+        } = service;
+        let headers = vec![
+            ("content-type", format!("application/x-amz-json-{version}")),
+            ("x-amz-target", format!("{protocol}.{operation}")),
+        ];
+        let named = (name, operation, resource);
+        let asking = Asking::at_root(named, headers, body.to_string());
         let Said { status, text: said } = self.ask(asking).await?;
         let told: Value = serde_json::from_str(&said).unwrap_or_default();
         if status == 200 {
@@ -85,16 +82,23 @@ impl Refusal {
         let operation = format!("{operation} of `{resource}`");
         let message = format!("{kind}: {message}");
         match (status, kind.as_str()) {
-            (_, "ThrottlingException" | "TooManyRequestsException" | "Throttling") | (429, _) => {
-                CloudError::Throttled {
-                    cloud,
-                    retry_after: Duration::from_secs(1),
-                }
-            }
+            (
+                _,
+                "ThrottlingException"
+                | "TooManyRequestsException"
+                | "Throttling"
+                | "Throttled"
+                | "SlowDown",
+            )
+            | (429, _) => CloudError::Throttled {
+                cloud,
+                retry_after: Duration::from_secs(1),
+            },
             (
                 _,
                 "ConcurrentModificationException"
                 | "ConcurrentModification"
+                | "OperationAborted"
                 | "OperationAbortedException",
             ) => CloudError::Busy {
                 cloud,

@@ -2,11 +2,20 @@
 
 use serde_json::{Value, json};
 
-use super::{json::Json, signed::Signed};
+use super::{
+    json::{Service, next},
+    signed::Signed,
+};
 use crate::{
     cloud::CloudError,
     name::Timestamp,
     observed::talk::{LogLine, LogsWanted},
+};
+
+const LOGS: Service = Service {
+    name: "logs",
+    protocol: "Logs_20140328",
+    version: "1.1",
 };
 
 /// A page may be empty and have a next one; so many are read at most.
@@ -20,11 +29,8 @@ impl LogGroups {
     /// Quiet where it is there.
     pub(in crate::cloud::aws) async fn create(&self, group: &str) -> Result<(), CloudError> {
         let body = json!({"logGroupName": group});
-        let asked = self
-            .0
-            .ask_json(asking("CreateLogGroup", group, &body))
-            .await?;
-        match asked {
+        let asked = self.0.ask_json(LOGS, "CreateLogGroup", group, &body);
+        match asked.await? {
             Ok(_) => Ok(()),
             Err(refusal) if refusal.kind == "ResourceAlreadyExistsException" => Ok(()),
             Err(refusal) => Err(refusal.sorted("CreateLogGroup", group)),
@@ -44,21 +50,17 @@ impl LogGroups {
         }
         let mut lines = Vec::new();
         for _ in 0..PAGES_MAX {
-            let mut told = match self.0.ask_json(asking(OPERATION, group, &body)).await? {
+            let asked = self.0.ask_json(LOGS, OPERATION, group, &body);
+            let mut told = match asked.await? {
                 Ok(told) => told,
                 Err(refusal) if refusal.kind == "ResourceNotFoundException" => break,
                 Err(refusal) => return Err(refusal.sorted(OPERATION, group)),
             };
             let events = told["events"].as_array().into_iter().flatten();
             lines.extend(events.filter_map(line));
-            match told["nextToken"].take() {
-                Value::String(next) if !next.is_empty() => body["nextToken"] = next.into(),
-                Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::String(_)
-                | Value::Array(_)
-                | Value::Object(_) => break,
+            match next(&mut told, "nextToken") {
+                Some(token) => body["nextToken"] = token,
+                None => break,
             }
         }
         Ok(lines)
@@ -69,7 +71,7 @@ impl LogGroups {
         const OPERATION: &str = "DescribeLogGroups";
         // In order of their names: the one that is called so comes before those that begin so.
         let body = json!({"logGroupNamePrefix": group, "limit": 1});
-        let told = self.0.ask_json(asking(OPERATION, group, &body)).await?;
+        let told = self.0.ask_json(LOGS, OPERATION, group, &body).await?;
         let told = told.map_err(|refusal| refusal.sorted(OPERATION, group))?;
         let first = &told["logGroups"][0];
         let days = first["retentionInDays"].as_u64();
@@ -81,7 +83,7 @@ impl LogGroups {
     pub(in crate::cloud::aws) async fn keep_for_ever(&self, group: &str) -> Result<(), CloudError> {
         const OPERATION: &str = "DeleteRetentionPolicy";
         let body = json!({"logGroupName": group});
-        match self.0.ask_json(asking(OPERATION, group, &body)).await? {
+        match self.0.ask_json(LOGS, OPERATION, group, &body).await? {
             Ok(_) => Ok(()),
             Err(refusal) if refusal.kind == "ResourceNotFoundException" => Ok(()),
             Err(refusal) => Err(refusal.sorted(OPERATION, group)),
@@ -96,7 +98,7 @@ impl LogGroups {
         let body = json!({"logGroupName": group, "retentionInDays": days});
         let asked = self
             .0
-            .ask_json(asking("PutRetentionPolicy", group, &body))
+            .ask_json(LOGS, "PutRetentionPolicy", group, &body)
             .await?;
         asked
             .map(drop)
@@ -109,15 +111,4 @@ fn line(event: &Value) -> Option<LogLine> {
         at: Timestamp::from_millis(event["timestamp"].as_i64()?),
         text: event["message"].as_str()?.trim_end().to_owned(),
     })
-}
-
-fn asking<'a>(operation: &'a str, group: &'a str, body: &'a serde_json::Value) -> Json<'a> {
-    Json {
-        service: "logs",
-        protocol: "Logs_20140328",
-        version: "1.1",
-        operation,
-        resource: group,
-        body,
-    }
 }

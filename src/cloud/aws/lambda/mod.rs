@@ -22,6 +22,7 @@ macro_rules! pages {
 }
 
 mod aliases;
+mod buckets;
 mod concurrency;
 mod errors;
 mod events;
@@ -35,6 +36,7 @@ mod query;
 mod roles;
 mod signed;
 mod sources;
+mod topics;
 mod trail;
 mod urls;
 
@@ -57,14 +59,15 @@ use aws_sdk_lambda::{
     error::BoxError,
 };
 use aws_smithy_runtime_api::client::{
-    orchestrator::Metadata, retries::classifiers::RetryClassifierPriority,
+    orchestrator::Metadata,
+    retries::{RequestAttempts, classifiers::RetryClassifierPriority},
 };
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 pub(super) use self::{
     aliases::{Pointing, Share},
+    buckets::Buckets,
     events::Events,
     functions::{Change, Code, Function},
     invoke::Answered,
@@ -73,10 +76,12 @@ pub(super) use self::{
     policies::permit_url,
     roles::Roles,
     signed::{Asking, Said, Signed},
+    topics::{Subscribed, Topics},
     trail::Trail,
     urls::Address,
 };
 use super::deeds::AGENT;
+use crate::cloud::turns::Turns;
 
 /// Who we are to AWS.
 #[derive(Clone, Debug)]
@@ -110,8 +115,10 @@ impl Default for Quotas {
 
 /// The token buckets of one account and region, shared by every target in it.
 pub struct AccountLimits {
-    get_function: DefaultDirectRateLimiter,
-    other: DefaultDirectRateLimiter,
+    get_function: Turns,
+    other: Turns,
+    /// What a bucket tells others is read, changed and written as a whole, and S3 has no guard against who does so meanwhile.
+    notifications: tokio::sync::Mutex<()>,
 }
 
 impl AccountLimits {
@@ -124,20 +131,24 @@ impl AccountLimits {
         Self {
             get_function: bucket(get_function),
             other: bucket(other),
+            notifications: tokio::sync::Mutex::default(),
         }
     }
-}
 
-impl AccountLimits {
+    /// For as long as the guard lives nobody else in this process changes what a bucket tells others.
+    pub(super) async fn notifications(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        self.notifications.lock().await
+    }
+
     /// Other services have quotas of their own, all of them larger: keeping to Lambda's is keeping to theirs.
     async fn wait_for_others(&self) {
-        self.other.until_ready().await;
+        self.other.turn().await;
     }
 }
 
-fn bucket(per_second: NonZeroU32) -> DefaultDirectRateLimiter {
+fn bucket(per_second: NonZeroU32) -> Turns {
     let burst = NonZeroU32::new(per_second.get() / 5).unwrap_or(NonZeroU32::MIN);
-    RateLimiter::direct(Quota::per_second(per_second).allow_burst(burst))
+    Turns::new(per_second, burst)
 }
 
 impl fmt::Debug for AccountLimits {
@@ -184,6 +195,34 @@ impl Intercept for Calls {
     ) -> Result<(), BoxError> {
         if let Some(operation) = config.load::<Metadata>() {
             self.count(operation.name());
+        }
+        Ok(())
+    }
+}
+
+/// What the vendor's client sends again by itself waits for no turn; it takes one, so that those who come later wait for it.
+#[derive(Debug)]
+struct FurtherAttempts(Arc<AccountLimits>);
+
+impl Intercept for FurtherAttempts {
+    fn name(&self) -> &'static str {
+        "FurtherAttempts"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let is_first = config
+            .load::<RequestAttempts>()
+            .is_none_or(|it| it.attempts() <= 1);
+        let operation = config.load::<Metadata>().map(Metadata::name);
+        match operation {
+            _ if is_first => {}
+            Some("GetFunction") => drop(self.0.get_function.take()),
+            Some(_) | None => drop(self.0.other.take()),
         }
         Ok(())
     }
@@ -261,6 +300,7 @@ impl Lambda {
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
+            .interceptor(FurtherAttempts(Arc::clone(&limits)))
             .retry_classifier(ThrottlingIsOurs)
             .build();
         Self {
@@ -279,6 +319,16 @@ impl Lambda {
     /// EventBridge, as the same person.
     pub(super) fn events(&self) -> Events {
         Events(self.signed.clone())
+    }
+
+    /// SNS, as the same person.
+    pub(super) fn topics(&self) -> Topics {
+        Topics(self.signed.clone())
+    }
+
+    /// S3, as the same person.
+    pub(super) fn buckets(&self) -> Buckets {
+        Buckets(self.signed.clone())
     }
 
     /// IAM, as the same person.
@@ -304,9 +354,9 @@ impl Lambda {
     /// Waits until the account's quota has room for one more call.
     async fn turn(&self, class: Class) {
         match class {
-            Class::GetFunction => self.limits.get_function.until_ready().await,
-            Class::Other => self.limits.other.until_ready().await,
-        };
+            Class::GetFunction => self.limits.get_function.turn().await,
+            Class::Other => self.limits.other.turn().await,
+        }
     }
 }
 

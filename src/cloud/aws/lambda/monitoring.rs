@@ -2,11 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{json::Json, signed::Signed};
+use super::{json::Service, signed::Signed};
 use crate::{
     cloud::CloudError,
     manifest::gates::CloudWatchQuery,
     name::{CloudName, Timestamp},
+};
+
+const MONITORING: Service = Service {
+    name: "monitoring",
+    protocol: "GraniteServiceVersion20100801",
+    version: "1.0",
 };
 
 const OPERATION: &str = "GetMetricData";
@@ -26,15 +32,11 @@ impl Monitoring {
         query: &CloudWatchQuery,
         until: Timestamp,
     ) -> Result<Vec<f64>, CloudError> {
-        let asking = Json {
-            service: "monitoring",
-            protocol: "GraniteServiceVersion20100801",
-            version: "1.0",
-            operation: OPERATION,
-            resource: &query.metric,
-            body: &asked(query, until),
-        };
-        let answer = self.0.ask_json(asking).await?;
+        let body = asked(query, until);
+        let answer = self
+            .0
+            .ask_json(MONITORING, OPERATION, &query.metric, &body)
+            .await?;
         let answer = answer.map_err(|refusal| refusal.sorted(OPERATION, &query.metric))?;
         told(&answer).map_err(|message| CloudError::Unreachable {
             cloud: CloudName::Aws,

@@ -2,7 +2,6 @@
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/programming.html>
 
-use reqwest::Method;
 use url::form_urlencoded;
 
 use super::{
@@ -70,26 +69,26 @@ impl Signed {
         } = query;
         let body = form(operation, version, &parameters);
         let kind = "application/x-www-form-urlencoded; charset=utf-8";
-        let asking = Asking {
-            service,
-            operation,
-            resource,
-            method: Method::POST,
-            path: "/".to_owned(),
-            headers: vec![("content-type", kind.to_owned())],
-            body: body.into(),
-        };
+        let named = (service, operation, resource);
+        let asking = Asking::at_root(named, vec![("content-type", kind.to_owned())], body);
         let Said { status, text } = self.ask(asking).await?;
-        let leaves = Leaves::read(&text);
-        if status == 200 {
-            return Ok(Ok(leaves));
+        match status {
+            200 => Ok(Ok(Leaves::read(&text))),
+            status => Ok(Err(Refusal::in_xml(status, &text))),
         }
+    }
+}
+
+impl Refusal {
+    /// As those services word it that answer in XML.
+    pub(super) fn in_xml(status: u16, text: &str) -> Self {
+        let leaves = Leaves::read(text);
         let told = |name: &str| leaves.first(name).unwrap_or_default().to_owned();
-        Ok(Err(Refusal {
+        Self {
             kind: told("Code"),
             status,
             message: told("Message"),
-        }))
+        }
     }
 }
 

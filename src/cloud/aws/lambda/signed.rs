@@ -51,6 +51,25 @@ pub(in crate::cloud::aws) struct Asking<'a> {
     pub(in crate::cloud::aws) body: Bytes,
 }
 
+impl<'a> Asking<'a> {
+    /// Of a service that takes every operation at its root.
+    pub(super) fn at_root(
+        (service, operation, resource): (&'a str, &'a str, &'a str),
+        headers: Vec<(&'static str, String)>,
+        body: String,
+    ) -> Self {
+        Self {
+            service,
+            operation,
+            resource,
+            method: reqwest::Method::POST,
+            path: "/".to_owned(),
+            headers,
+            body: body.into(),
+        }
+    }
+}
+
 /// What a service said.
 #[derive(Debug)]
 pub(in crate::cloud::aws) struct Said {
@@ -72,6 +91,14 @@ impl Signed {
             endpoint,
             calls,
             limits,
+        }
+    }
+
+    /// The same in another region.
+    pub(super) fn in_region(&self, region: &str) -> Self {
+        Self {
+            region: region.to_owned(),
+            ..self.clone()
         }
     }
 

@@ -2,8 +2,17 @@
 
 use serde_json::{Value, json};
 
-use super::{json::Json, signed::Signed};
+use super::{
+    json::{Service, next},
+    signed::Signed,
+};
 use crate::{cloud::CloudError, name::Timestamp};
+
+const TRAIL: Service = Service {
+    name: "cloudtrail",
+    protocol: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
+    version: "1.1",
+};
 
 /// Pages of 50 that are read at most: two calls a second are granted, and what is newest comes first.
 const PAGES_MAX: usize = 4;
@@ -28,27 +37,14 @@ impl Trail {
         });
         let mut calls = Vec::new();
         for _ in 0..PAGES_MAX {
-            let asked = Json {
-                service: "cloudtrail",
-                version: "1.1",
-                protocol: "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101",
-                operation: OPERATION,
-                resource: value,
-                body: &body,
-            };
-            let told = self.0.ask_json(asked).await?;
+            let told = self.0.ask_json(TRAIL, OPERATION, value, &body).await?;
             let mut told = told.map_err(|refusal| refusal.sorted(OPERATION, value))?;
             if let Value::Array(events) = told["Events"].take() {
                 calls.extend(events);
             }
-            match told["NextToken"].take() {
-                Value::String(next) if !next.is_empty() => body["NextToken"] = next.into(),
-                Value::Null
-                | Value::Bool(_)
-                | Value::Number(_)
-                | Value::String(_)
-                | Value::Array(_)
-                | Value::Object(_) => break,
+            match next(&mut told, "NextToken") {
+                Some(token) => body["NextToken"] = token,
+                None => break,
             }
         }
         Ok(calls)

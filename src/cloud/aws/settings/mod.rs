@@ -1,13 +1,20 @@
 //! What a Lambda function is set to: as a release asks for it, as AWS tells it, and as fields that can be compared. Pure.
 
+mod access;
 mod extras;
+mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_lambda::types::FunctionConfiguration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
-pub(super) use self::extras::Extras;
+use self::variables::{BLUE, FUNCTIONS, HTTP, OURS, REVISION, variables};
+pub(super) use self::{
+    access::{Access, alias_fields},
+    extras::Extras,
+    variables::{FUNCTION, Marks, RELEASE},
+};
 use super::{
     duties::{Account, Duties},
     roles,
@@ -15,24 +22,12 @@ use super::{
 use crate::{
     desired::Release,
     manifest::{
-        aws::{AwsFunction, UrlAuth, UrlOptions},
-        spec::{AwsTarget, EnvValue, Function, Runtime},
+        aws::AwsFunction,
+        spec::{AwsTarget, Runtime},
     },
-    name::{CodeDigest, FunctionName, ReleaseDigest, Revision, Slot},
+    name::{CodeDigest, FunctionName, Slot},
     observed::Fields,
 };
-
-/// The variables that we add, which no variable of a user may replace.
-pub(super) const FUNCTION: &str = "VERDIGRIS_FUNCTION";
-pub(super) const RELEASE: &str = "VERDIGRIS_RELEASE";
-pub(super) const REVISION: &str = "VERDIGRIS_REVISION";
-/// How many functions the release has, so that a half-staged release cannot look whole.
-pub(super) const FUNCTIONS: &str = "VERDIGRIS_FUNCTIONS";
-/// Set on functions that answer HTTP: their aliases have a function URL, which answers like this.
-pub(super) const HTTP: &str = "VERDIGRIS_HTTP";
-/// What `blue` has besides the version. Not set where there is nothing.
-pub(super) const BLUE: &str = "VERDIGRIS_BLUE";
-const OURS: &str = "VERDIGRIS_";
 
 const ARCHITECTURE: &str = "x86_64";
 
@@ -110,12 +105,18 @@ impl Settings {
 
     /// Whether a version set like this can stand for what is wanted. The commit that asked for it first does not matter.
     pub(super) fn serves(&self, wanted: &Self) -> bool {
-        let plain = |settings: &Self| {
-            let mut settings = settings.clone();
-            settings.env.remove(REVISION);
-            settings
-        };
-        plain(self) == plain(wanted)
+        self.plain() == wanted.plain()
+    }
+
+    /// The same for settings that serve one another.
+    pub(super) fn fingerprint(&self) -> CodeDigest {
+        CodeDigest::of(format!("{:?}", self.plain()).as_bytes())
+    }
+
+    fn plain(&self) -> Self {
+        let mut plain = self.clone();
+        plain.env.remove(REVISION);
+        plain
     }
 
     /// Whether only the code differs, so that no configuration needs to be sent.
@@ -182,84 +183,6 @@ impl Settings {
     }
 }
 
-/// What our variables say about a version.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Marks {
-    pub(super) release: Option<ReleaseDigest>,
-    pub(super) revision: Option<Revision>,
-    pub(super) functions: Option<usize>,
-    pub(super) http: Option<UrlOptions>,
-    pub(super) blue: Duties,
-}
-
-/// Fields that the alias has, and not the version behind it.
-pub(super) fn alias_fields(
-    function: &FunctionName,
-    whole_traffic: bool,
-    access: &Access,
-) -> Fields {
-    let traffic = if whole_traffic { "all" } else { "split" };
-    let mut fields = Fields::from([(format!("{function}.traffic"), traffic.to_owned())]);
-    let Some((told, options)) = access.told() else {
-        return fields;
-    };
-    fields.insert(format!("{function}.url"), told.to_owned());
-    if options.stream {
-        fields.insert(format!("{function}.url.mode"), "stream".to_owned());
-    }
-    if let Some(cors) = &options.cors {
-        // Cannot fail: every key is a string and every value has a JSON form.
-        let cors = serde_json::to_string(cors).unwrap_or_default();
-        fields.insert(format!("{function}.url.cors"), cors);
-    }
-    fields
-}
-
-/// Who may call an alias by its URL, and how it answers.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub(super) enum Access {
-    /// There is no URL.
-    None,
-    /// There is one for everyone, and AWS answers everyone with 403.
-    Refused(UrlOptions),
-    Public(UrlOptions),
-    /// Whoever signs, and is permitted.
-    Signed(UrlOptions),
-}
-
-impl Access {
-    /// Of an alias that is as asked for.
-    pub(super) fn wanted(url: Option<&UrlOptions>) -> Self {
-        match url {
-            None => Self::None,
-            Some(options) => Self::of(options, true),
-        }
-    }
-
-    pub(super) fn of(options: &UrlOptions, is_permitted: bool) -> Self {
-        match (options.auth, is_permitted) {
-            (UrlAuth::Iam, _) => Self::Signed(options.clone()),
-            (UrlAuth::None, true) => Self::Public(options.clone()),
-            (UrlAuth::None, false) => Self::Refused(options.clone()),
-        }
-    }
-
-    fn told(&self) -> Option<(&'static str, &UrlOptions)> {
-        match self {
-            Self::None => None,
-            Self::Refused(options) => Some(("without permission", options)),
-            Self::Public(options) => Some(("public", options)),
-            Self::Signed(options) => Some(("signed", options)),
-        }
-    }
-}
-
-/// How the addresses of a function answer; none without HTTP.
-fn url(function: &Function) -> Option<UrlOptions> {
-    let asked = function.aws.as_ref().and_then(|it| it.url.clone());
-    function.http.as_ref().map(|_| asked.unwrap_or_default())
-}
-
 /// The image that a function runs instead of the package.
 pub(super) fn image(aws: Option<&AwsFunction>) -> Option<&str> {
     aws.and_then(|it| it.image.as_deref())
@@ -272,7 +195,7 @@ pub(super) fn expected(release: &Release, code: CodeDigest, target: &AwsTarget) 
     for (name, function) in &release.content.functions {
         let wanted = Settings::wanted(release, name, code, target);
         fields.extend(wanted.map(|wanted| wanted.fields(name)).unwrap_or_default());
-        let access = Access::wanted(url(function).as_ref());
+        let access = Access::wanted(access::url(function).as_ref());
         fields.extend(alias_fields(name, true, &access));
         fields.extend(Duties::wanted(function, &account).fields(name));
     }
@@ -306,55 +229,15 @@ fn runtime(runtime: &Runtime) -> (String, &'static str) {
     }
 }
 
-/// The user's variables, then ours.
-///
-/// Lambda puts no secret of a store into a variable, and we must not read one. So a variable `DB_PASSWORD` whose value is a secret
-/// becomes `DB_PASSWORD_SECRET`, which holds the *name* of the secret in AWS Secrets Manager; the function asks for its value, with
-/// the role that it runs as. The password itself is nowhere in the function's configuration.
-fn variables(
-    release: &Release,
-    function: &FunctionName,
-    account: &Account,
-) -> BTreeMap<String, String> {
-    let content = &release.content;
-    let user = content
-        .env_of(function)
-        .into_iter()
-        .map(|(name, value)| match value {
-            EnvValue::Plain(text) => (name, text),
-            EnvValue::Secret(secret) => (format!("{name}_SECRET"), secret),
-        });
-    let mut env: BTreeMap<String, String> = user.collect();
-    env.insert(FUNCTION.to_owned(), function.to_string());
-    env.insert(RELEASE.to_owned(), release.digest.to_string());
-    env.insert(REVISION.to_owned(), release.revision.to_string());
-    env.insert(FUNCTIONS.to_owned(), content.functions.len().to_string());
-    let asked = content.functions.get(function);
-    // Cannot fail: every key is a string and every value has a JSON form.
-    let http = asked.and_then(url);
-    let http = http.and_then(|options| serde_json::to_string(&options).ok());
-    let blue = asked.map(|it| Duties::wanted(it, account));
-    let blue = blue.filter(|it| !it.is_none());
-    let blue = blue.and_then(|it| serde_json::to_string(&it).ok());
-    for (name, value) in [(HTTP, http), (BLUE, blue)] {
-        match value {
-            Some(value) => env.insert(name.to_owned(), value),
-            None => env.remove(name),
-        };
-    }
-    env
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::manifest::spec::Role;
     use crate::{
         desired::ReleaseContent,
-        manifest::spec::{Megabytes, RepoPath},
-        name::{EnvironmentName, ObjectId, ServiceKey, ServiceName},
+        manifest::spec::{EnvValue, Function, Megabytes, RepoPath, Role},
+        name::{EnvironmentName, ObjectId, Revision, ServiceKey, ServiceName},
     };
 
     fn release(runtime: Runtime) -> Release {

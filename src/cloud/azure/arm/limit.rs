@@ -3,15 +3,15 @@
 use std::num::NonZeroU32;
 
 use azure_core::http::Method;
-use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 
 use super::operation::Operation;
+use crate::cloud::turns::Turns;
 
 /// A token bucket per class of call, shared by all that use one subscription.
 #[derive(Debug)]
 pub struct AzureLimiter {
-    reads: DefaultDirectRateLimiter,
-    writes: DefaultDirectRateLimiter,
+    reads: Turns,
+    writes: Turns,
 }
 
 /// Calls a second and calls at once. The defaults are what Azure grants one principal in one subscription and region; at once a tenth
@@ -51,19 +51,18 @@ impl AzureLimiter {
             writes_per_second,
             writes_at_once,
         } = rates;
-        let bucket = |rate, burst| RateLimiter::direct(Quota::per_second(rate).allow_burst(burst));
         Self {
-            reads: bucket(reads_per_second, reads_at_once),
-            writes: bucket(writes_per_second, writes_at_once),
+            reads: Turns::new(reads_per_second, reads_at_once),
+            writes: Turns::new(writes_per_second, writes_at_once),
         }
     }
 
     pub(super) async fn ready(&self, operation: Operation) {
         // Azure is not known to tell a POST that reads from one that writes, so that it counts as a write here.
         if operation.method == Method::Get {
-            self.reads.until_ready().await;
+            self.reads.turn().await;
         } else {
-            self.writes.until_ready().await;
+            self.writes.turn().await;
         }
     }
 }

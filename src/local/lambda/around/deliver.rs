@@ -133,7 +133,7 @@ fn record(message: &Message, source: &str, region: &str) -> Value {
 }
 
 /// What the function answered; none where it failed, which its log tells.
-async fn invoke(lambda: &Arc<Lambda>, function: &str, payload: &Value) -> Option<Value> {
+pub(super) async fn invoke(lambda: &Arc<Lambda>, function: &str, payload: &Value) -> Option<Value> {
     let reference = Reference::parse(function, None).ok()?;
     let ready = lambda.ready(&reference).await.ok()?;
     let payload = Bytes::from(payload.to_string());
@@ -161,7 +161,7 @@ fn call_due(lambda: &Arc<Lambda>, now: Timestamp) {
                 Some(input) => serde_json::from_str(input).unwrap_or_default(),
                 None => event(lambda, &rule_arn, now),
             };
-            if !permits(lambda, &target.arn, &rule_arn) {
+            if !permits(lambda, &target.arn, "events.amazonaws.com", &rule_arn) {
                 tracing::warn!(
                     rule = name,
                     target = target.arn,
@@ -195,8 +195,8 @@ fn event(lambda: &Lambda, rule: &str, now: Timestamp) -> Value {
     })
 }
 
-/// Whether the policy of what is called lets this rule call it.
-fn permits(lambda: &Lambda, function: &str, rule: &str) -> bool {
+/// Whether the policy of what is called lets a service call it for this resource.
+pub(super) fn permits(lambda: &Lambda, function: &str, service: &str, source: &str) -> bool {
     let Ok(reference) = Reference::parse(function, None) else {
         return false;
     };
@@ -205,5 +205,5 @@ fn permits(lambda: &Lambda, function: &str, rule: &str) -> bool {
     let policy = functions
         .get(&reference.name)
         .and_then(|it| it.policies.get(key));
-    policy.is_some_and(|policy| policy.permits("events.amazonaws.com", rule))
+    policy.is_some_and(|policy| policy.permits(service, source))
 }

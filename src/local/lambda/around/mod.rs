@@ -1,23 +1,29 @@
-//! What stands around Lambda: queues of SQS and rules of EventBridge, as far as functions are called by them, and roles of IAM.
+//! What stands around Lambda: queues of SQS, rules of EventBridge, topics of SNS and buckets of S3, as far as functions are called by
+//! them, and roles of IAM.
 //!
 //! They are on the endpoint's own port, so that the vendor's clients find them there: the first two speak JSON with the operation in a
-//! header, IAM takes forms and answers in XML.
+//! header, SNS and IAM take forms and answer in XML, S3 has paths and is known by the signature.
 //!
 //! # Caveats
 //!
-//! A queue comes into being when it is first named. Queues keep their messages in memory. Rules know schedules, not event patterns.
+//! Queues, topics and buckets come into being when they are first named. Queues keep their messages in memory, buckets keep no objects.
+//! Rules know schedules, not event patterns.
 
+mod buckets;
 mod cron;
 mod deliver;
+mod forms;
 mod logs;
 mod messages;
 mod queues;
 mod roles;
 mod rules;
+mod topics;
 mod trail;
 
 use std::{
     collections::BTreeMap,
+    io,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -29,13 +35,35 @@ use axum::{
 use serde_json::{Value, json};
 
 pub(super) use self::{
+    buckets::{Asked, Buckets, carry_out as carry_out_on_bucket},
     deliver::deliver,
     messages::Queues,
     roles::Roles,
     rules::Rules,
+    topics::Topics,
     trail::{Trail, of_call},
 };
-use super::Lambda;
+use super::{Lambda, keep::Keep};
+
+/// What of it outlives the endpoint.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    rules: Rules,
+    roles: Roles,
+    topics: Topics,
+    buckets: Buckets,
+}
+
+impl Kept {
+    pub(super) fn read(keep: &Keep) -> io::Result<Self> {
+        Ok(Self {
+            rules: keep.rules()?,
+            roles: keep.roles()?,
+            topics: keep.topics()?,
+            buckets: keep.buckets()?,
+        })
+    }
+}
 
 /// The state of all of them.
 #[derive(Debug, Default)]
@@ -43,17 +71,27 @@ pub(super) struct Around {
     queues: Mutex<Queues>,
     rules: Mutex<Rules>,
     roles: Mutex<Roles>,
+    topics: Mutex<Topics>,
+    buckets: Mutex<Buckets>,
     /// Days that logs are kept, by group. What functions log is kept with their processes, and not by days.
     retentions: Mutex<BTreeMap<String, Option<u64>>>,
     trail: Mutex<Trail>,
 }
 
 impl Around {
-    pub(super) fn new(rules: Rules, roles: Roles) -> Self {
+    pub(super) fn new(kept: Kept) -> Self {
+        let Kept {
+            rules,
+            roles,
+            topics,
+            buckets,
+        } = kept;
         Self {
             queues: Mutex::default(),
             rules: Mutex::new(rules),
             roles: Mutex::new(roles),
+            topics: Mutex::new(topics),
+            buckets: Mutex::new(buckets),
             retentions: Mutex::default(),
             trail: Mutex::default(),
         }
@@ -61,6 +99,14 @@ impl Around {
 
     fn queues(&self) -> MutexGuard<'_, Queues> {
         self.queues.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn topics(&self) -> MutexGuard<'_, Topics> {
+        self.topics.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn buckets(&self) -> MutexGuard<'_, Buckets> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn roles(&self) -> MutexGuard<'_, Roles> {
@@ -94,6 +140,7 @@ enum Service {
     Rules,
     LogGroups,
     Roles,
+    Topics,
     Trail,
 }
 
@@ -123,14 +170,16 @@ impl Target {
         })
     }
 
-    /// Of the services that take forms, only IAM is here.
+    /// Of the services that take forms, IAM and SNS are here, and they share no operation.
     pub(super) fn of_form(body: &[u8]) -> Self {
         let mut pairs = url::form_urlencoded::parse(body);
         let action = pairs.find(|(name, _)| name == "Action");
-        Self {
-            service: Service::Roles,
-            operation: action.map(|(_, it)| it.into_owned()).unwrap_or_default(),
-        }
+        let operation = action.map(|(_, it)| it.into_owned()).unwrap_or_default();
+        let service = match topics::is_known(&operation) {
+            true => Service::Topics,
+            false => Service::Roles,
+        };
+        Self { service, operation }
     }
 }
 
@@ -188,6 +237,7 @@ pub(super) async fn carry_out(
         Service::LogGroups => logs::carry_out(lambda, &operation, &request),
         Service::Trail => trail::carry_out(lambda, &operation, &request),
         Service::Roles => return roles::carry_out(lambda, &operation, body),
+        Service::Topics => return topics::carry_out(lambda, &operation, body),
     };
     let (status, body, kind) = match done {
         Ok(body) => (StatusCode::OK, body, None),
@@ -204,7 +254,7 @@ pub(super) async fn carry_out(
     *response.status_mut() = status;
     let version = match service {
         Service::Queues => "application/x-amz-json-1.0",
-        Service::Rules | Service::LogGroups | Service::Roles | Service::Trail => {
+        Service::Rules | Service::LogGroups | Service::Roles | Service::Topics | Service::Trail => {
             "application/x-amz-json-1.1"
         }
     };

@@ -2,14 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use axum::{
-    body::Body,
-    http::{HeaderValue, StatusCode, header},
-    response::Response,
-};
+use axum::{http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
 
-use super::super::{Lambda, keep::Keep};
+use super::{
+    super::{Lambda, keep::Keep},
+    forms::{Form, Refusal, answered, element, needed, read, result},
+};
 use crate::name::Timestamp;
 
 /// Where roles are that Verdigris makes.
@@ -37,35 +36,10 @@ impl Roles {
     }
 }
 
-/// Why not: status, code and words, as IAM has them.
-type Refusal = (StatusCode, &'static str, String);
-
-type Form = BTreeMap<String, String>;
+const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
 pub(super) fn carry_out(lambda: &Lambda, operation: &str, body: &[u8]) -> Response {
-    let form: Form = url::form_urlencoded::parse(body).into_owned().collect();
-    let id = uuid::Uuid::new_v4();
-    let done = done(lambda, operation, &form);
-    let (status, text) = match done {
-        Ok(result) => {
-            let text = format!(
-                "<{operation}Response xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\">{result}<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
-            );
-            (StatusCode::OK, text)
-        }
-        Err((status, code, message)) => {
-            let message = escaped(&message);
-            let text = format!(
-                "<ErrorResponse xmlns=\"https://iam.amazonaws.com/doc/2010-05-08/\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
-            );
-            (status, text)
-        }
-    };
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    let kind = HeaderValue::from_static("text/xml");
-    response.headers_mut().insert(header::CONTENT_TYPE, kind);
-    response
+    answered(operation, NAMESPACE, done(lambda, operation, &read(body)))
 }
 
 fn done(lambda: &Lambda, operation: &str, form: &Form) -> Result<String, Refusal> {
@@ -167,13 +141,6 @@ fn there<'r>(roles: &'r mut Roles, form: &'r Form) -> Result<(&'r str, &'r mut R
     }
 }
 
-fn needed<'f>(form: &'f Form, name: &str) -> Result<&'f str, Refusal> {
-    form.get(name).map(String::as_str).ok_or_else(|| {
-        let message = format!("The request must contain the parameter {name}.");
-        (StatusCode::BAD_REQUEST, "ValidationError", message)
-    })
-}
-
 fn no_policy(role: &str, policy: &str) -> Refusal {
     let message = format!("The role policy with name {policy} cannot be found in {role}.");
     (StatusCode::NOT_FOUND, "NoSuchEntity", message)
@@ -221,21 +188,7 @@ fn shown(account: &str, name: &str, role: &Role) -> String {
     format!("<Role>{}</Role>", parts.concat())
 }
 
-fn result(operation: &str, inner: &str) -> String {
-    format!("<{operation}Result>{inner}</{operation}Result>")
-}
-
-fn element(name: &str, text: &str) -> String {
-    format!("<{name}>{}</{name}>", escaped(text))
-}
-
 /// IAM writes policies percent-encoded.
 fn encoded(text: &str) -> String {
     url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

@@ -73,6 +73,9 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
     if around::is_form(&parts) {
         return serve_form(&lambda, &parts.headers, body).await;
     }
+    if let Some(asked) = around::Asked::parse(&parts) {
+        return serve_bucket(&lambda, &asked, body).await;
+    }
     let path = parts.uri.path();
     let Some((operation, captured)) = route(&parts.method, path) else {
         return ApiError::unknown(parts.method.as_str(), path).into_response();
@@ -115,6 +118,26 @@ async fn serve_form(lambda: &Arc<Lambda>, headers: &HeaderMap, body: Body) -> Re
     };
     let target = Target::of_form(&body);
     serve_target(lambda, target, headers, Body::from(body)).await
+}
+
+/// S3, which names operations by method, path and query.
+async fn serve_bucket(lambda: &Arc<Lambda>, asked: &around::Asked, body: Body) -> Response {
+    let Ok(body) = to_bytes(body, REQUEST_MAX).await else {
+        return ApiError::too_large("the request is too large").into_response();
+    };
+    match lambda.faults.before(asked.operation()).await {
+        Verdict::Proceed => around::carry_out_on_bucket(lambda, asked, &body),
+        Verdict::Fail {
+            status,
+            code,
+            message,
+        } => around::failing(status, &code, &message),
+        Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
+        Verdict::LoseReply => {
+            drop(around::carry_out_on_bucket(lambda, asked, &body));
+            listen::lost_reply()
+        }
+    }
 }
 
 /// What another service of the same account is asked for, on the same port.

@@ -209,7 +209,7 @@ impl Play {
                 Err(("all targets serve what git asks for", told))
             }
             Rest::Blue(Some(_)) | Rest::Waiting(Some(_))
-                if self.realm.checker().is_bent(service, target) =>
+                if site.cloud.is_changed(&member.key, Slot::Blue) =>
             {
                 let told = format!("{} on {target} is not as its release says", member.key);
                 Err(("drift is repaired", told))

@@ -93,18 +93,20 @@ impl Door {
         }
         let service = self.realm.fleet.place(key);
         let writes = operation != Operation::Observe;
-        let _at_work = match writes {
+        let at_work = match writes {
             true => Some(self.send(operation, service, release, weight).await),
             false => None,
         };
         // Killed between the record and the call.
         if writes && self.life.burn() {
+            drop(at_work);
             return forever().await;
         }
         let fate = self.fate(operation, service);
         pause(fate.there).await;
         self.site().hang.over().await;
         if self.life.is_dead() && fate.is_lost_with_sender {
+            drop(at_work);
             return forever().await;
         }
         let answer = match fate.end {
@@ -118,6 +120,7 @@ impl Door {
         pause(fate.back).await;
         // Killed between the effect and its record.
         if self.life.is_dead() || writes && self.life.burn() {
+            drop(at_work);
             return forever().await;
         }
         self.tell(operation, key, service, release, answer.as_ref().err());
@@ -371,8 +374,17 @@ impl Cloud for Door {
         Ok(told)
     }
 
+    /// A list is no look at any one service, so it is no step of a story.
     async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
-        self.site().cloud.inventory().await
+        self.site().hang.over().await;
+        if self.life.is_dead() {
+            return forever().await;
+        }
+        let outage = self.site().mood.lock().unwrap().outage;
+        match outage {
+            Some(outage) => Err(self.outage(outage, Operation::Inventory)),
+            None => self.site().cloud.inventory().await,
+        }
     }
 
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {

@@ -306,11 +306,7 @@ impl Play {
             .step("by hand", || format!("{} on {cloud}: {edit:?}", member.key));
         self.realm.checker().edited(service);
         let site = &self.realm.sites[site_of(member.environment, cloud)];
-        let is_field = matches!(edit, HandEdit::Field { .. });
         site.cloud.edit(&member.key, edit);
-        if is_field {
-            self.realm.checker().bent(service, cloud);
-        }
         let blue = site.cloud.held(&member.key, Slot::Blue);
         self.realm.checker().holds(service, cloud, blue);
     }

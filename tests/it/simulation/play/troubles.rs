@@ -220,7 +220,7 @@ impl Play {
         };
         let key = &self.realm.fleet.members[service].key;
         if self.daemon.disk.rot(tree, key).await {
-            self.realm.checker().rotted(service);
+            self.realm.checker().rotted(service, tree);
             self.realm
                 .step("rot", || format!("the {} record of {key}", tree.name()));
         }

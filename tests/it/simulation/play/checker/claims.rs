@@ -50,6 +50,7 @@ impl Checker {
                 return Err(("no evaluation goes wrong", told));
             }
             "Pruned" => facts.forget(),
+            "StrayFound" => facts.is_known = true,
             "Shifting" | "Promoting" if is_of_run => return self.turns(service, event.at),
             "Live" if is_of_run => {
                 facts.claims_live(jumps)?;
@@ -185,11 +186,15 @@ impl Facts {
         }
     }
 
-    /// No blue holds the release that was taken back, unless somebody or something put it there again.
+    /// No blue holds the release that was taken back, unless somebody or something put it there again, or what to go back to was lost with
+    /// the store and is asked for no more: then a slot that lost it, too, keeps what it has.
     fn claims_back(&self) -> Held {
         let Some(run) = self.run.as_ref().filter(|run| !run.is_muddled) else {
             return Ok(());
         };
+        if self.live.is_some_and(|live| !self.known.contains(&live)) {
+            return Ok(());
+        }
         let moved = |target: CloudName| {
             let steps = run.begun.keys();
             steps.into_iter().any(|(operation, _, cloud)| {

@@ -18,6 +18,7 @@ use verdigris::{
     manifest::spec::{Across, ApprovalGate, DriftMode, Gate, GateKind, GateStage, Measure},
     name::{CloudName, GroupName, Percent, ReleaseDigest, ServiceKey, ServiceName, Timestamp},
     rollout::evidence::Outcome,
+    store::Tree,
 };
 
 pub(crate) use self::{
@@ -41,6 +42,8 @@ pub(crate) struct Checker {
     pub(crate) jumps: u64,
     /// Ever one more.
     pub(crate) writes: u64,
+    /// Orders that are on their way or at work.
+    at_work: u64,
 }
 
 /// What Git says of a service.
@@ -129,8 +132,6 @@ struct Side {
     /// The newest look that was answered showed something that is not ours, since then.
     foreign_since: Option<Instant>,
     writing: Option<u64>,
-    /// A field of blue is not as its release says.
-    is_bent: bool,
     /// What the newest look told to the daemon that lives.
     shown: Option<turn::Shown>,
     /// What blue holds now, and all that it ever held.
@@ -226,6 +227,7 @@ impl Checker {
             failed_turns: BTreeSet::new(),
             jumps: 0,
             writes: 0,
+            at_work: 0,
         }
     }
 
@@ -313,8 +315,13 @@ impl Checker {
         }
     }
 
-    pub(crate) fn rotted(&mut self, service: usize) {
-        self.services[service].is_forgetful = true;
+    /// What only this record said is not known any more.
+    pub(crate) fn rotted(&mut self, service: usize, tree: Tree) {
+        let facts = &mut self.services[service];
+        facts.is_forgetful = true;
+        if tree == Tree::Service {
+            facts.suspended = None;
+        }
     }
 
     /// A daemon starts: what did not reach the disk is lost to it.
@@ -345,12 +352,6 @@ impl Checker {
 
     pub(crate) fn jumped(&mut self) {
         self.jumps += 1;
-    }
-
-    /// Somebody changed a field of blue.
-    pub(crate) fn bent(&mut self, service: usize, cloud: CloudName) {
-        let side = &mut self.services[service].sides[side_of(cloud)];
-        side.is_bent = side.blue.is_some();
     }
 
     pub(crate) fn edited(&mut self, service: usize) {

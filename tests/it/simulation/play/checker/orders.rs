@@ -37,6 +37,7 @@ impl Checker {
     /// A living daemon asks a cloud to change something.
     pub(crate) fn sent(&mut self, sent: &Sent) -> Held {
         self.writes += 1;
+        self.at_work += 1;
         self.may_be_sent(sent)?;
         let facts = &mut self.services[sent.service];
         let told = sent.told(facts);
@@ -51,6 +52,7 @@ impl Checker {
 
     /// The call is over, answered or not.
     pub(crate) fn ended(&mut self, sent: &Sent) {
+        self.at_work -= 1;
         let side = &mut self.services[sent.service].sides[side_of(sent.cloud)];
         if side.writing == Some(sent.life) {
             side.writing = None;
@@ -103,9 +105,6 @@ impl Checker {
         release: Option<ReleaseDigest>,
     ) {
         let facts = &mut self.services[service];
-        if operation == Operation::Repair {
-            facts.sides[side_of(cloud)].is_bent = false;
-        }
         let Some(run) = facts
             .run
             .as_mut()
@@ -122,7 +121,6 @@ impl Checker {
     /// What blue holds on a cloud now.
     pub(crate) fn holds(&mut self, service: usize, cloud: CloudName, blue: Option<ReleaseDigest>) {
         let side = &mut self.services[service].sides[side_of(cloud)];
-        side.is_bent &= side.blue == blue;
         side.blue = blue;
         side.held.extend(blue);
     }

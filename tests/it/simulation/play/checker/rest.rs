@@ -1,8 +1,8 @@
 //! Where things must come to rest when all troubles are over.
 
-use verdigris::name::{CloudName, ReleaseDigest};
+use verdigris::name::ReleaseDigest;
 
-use super::{Asked, Checker, Facts, Wanted, side_of};
+use super::{Asked, Checker, Facts, Wanted, turn::meet};
 
 /// What the daemon tells of a service.
 #[derive(Clone, Debug, Default)]
@@ -46,8 +46,8 @@ impl Checker {
         match &facts.asked {
             Asked::Never => Ok(Rest::Open),
             Asked::Absent if self.is_too_much(facts) || self.is_needed(facts) => Ok(Rest::Open),
-            // With the store, its name was lost, and no manifest says it.
-            Asked::Absent if !facts.is_known => Ok(Rest::Open),
+            // With the store, its name was lost; it is found by its tags, where some manifest says its environment.
+            Asked::Absent if !facts.is_known && !self.is_named(facts.environment) => Ok(Rest::Open),
             Asked::Absent => Ok(Rest::Gone),
             Asked::Invalid(None) => Ok(Rest::Open),
             Asked::Wanted(wanted) | Asked::Invalid(Some(wanted)) => {
@@ -81,6 +81,9 @@ impl Checker {
         let Some(wanted) = facts.asked.wanted() else {
             return false;
         };
+        if self.never_opens(facts) {
+            return true;
+        }
         let others = self.services.iter().enumerate();
         let mut others = others.filter(|(other, _)| *other != service);
         others.any(|(other, it)| {
@@ -96,6 +99,15 @@ impl Checker {
                 (is_needed || is_proof) && !it.is_in_place(&all[other])
             }
         })
+    }
+
+    /// Members of its group, and itself, have windows that are never open at the same time.
+    fn never_opens(&self, facts: &Facts) -> bool {
+        let group = facts.group();
+        let is_member = |it: &&Facts| it.environment == facts.environment && it.group() == group;
+        let members = self.services.iter().filter(is_member);
+        let calendars = members.filter_map(|it| it.asked.wanted()?.calendar);
+        group.is_some() && !meet(&calendars.collect::<Vec<_>>())
     }
 
     /// The same, for a member of the group that is asked about: what members wait for in each other is no reason.
@@ -116,6 +128,13 @@ impl Checker {
         })
     }
 
+    /// Git names something in an environment.
+    fn is_named(&self, environment: usize) -> bool {
+        let wanted = |it: &Facts| matches!(it.asked, Asked::Wanted(_));
+        let mut all = self.services.iter();
+        all.any(|it| it.environment == environment && wanted(it))
+    }
+
     /// Something that is still there needs it, and goes first.
     fn is_needed(&self, facts: &Facts) -> bool {
         let needs_it = |it: &&Facts| {
@@ -127,15 +146,9 @@ impl Checker {
         self.services.iter().any(|it| needs_it(&it))
     }
 
-    /// Whether a field of blue is not as its release says.
-    pub(crate) fn is_bent(&self, service: usize, cloud: CloudName) -> bool {
-        self.services[service].sides[side_of(cloud)].is_bent
-    }
-
-    /// Whether some order is on its way or at work.
+    /// Whether some order is on its way or at work, whoever sent it: one of a daemon that has died may arrive yet.
     pub(crate) fn is_writing(&self) -> bool {
-        let sides = self.services.iter().flat_map(|facts| &facts.sides);
-        sides.into_iter().any(|side| side.writing.is_some())
+        self.at_work > 0
     }
 
     fn is_too_much(&self, facts: &Facts) -> bool {

@@ -222,7 +222,7 @@ impl Facts {
         self.is_asked_anew() || self.touched.is_some_and(|at| at.elapsed() <= AT_ONCE)
     }
 
-    fn group(&self) -> Option<GroupName> {
+    pub(super) fn group(&self) -> Option<GroupName> {
         self.asked.wanted().and_then(|wanted| wanted.group.clone())
     }
 
@@ -313,6 +313,13 @@ fn is_open(calendar: Calendar, now: Timestamp) -> bool {
     let of_hour = now.millis().rem_euclid(3_600_000).unsigned_abs();
     let since = of_hour % (every * 60_000);
     (since < minutes * 60_000) == allows
+}
+
+/// Whether there is a minute of the hour at which all of them are open.
+pub(super) fn meet(calendars: &[Calendar]) -> bool {
+    let at = |minute: i64| Timestamp::from_millis(minute * 60_000);
+    let are_open = |minute| calendars.iter().all(|it| is_open(*it, at(minute)));
+    (0..60).any(are_open)
 }
 
 impl Wanted {

@@ -1,0 +1,73 @@
+//! Services that take the operation and its parameters as a form, and answer in XML: IAM and SNS.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    body::Body,
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+
+/// Why not: status, code and words.
+pub(super) type Refusal = (StatusCode, &'static str, String);
+
+/// What was asked for, by name.
+pub(super) type Form = BTreeMap<String, String>;
+
+pub(super) fn read(body: &[u8]) -> Form {
+    url::form_urlencoded::parse(body).into_owned().collect()
+}
+
+/// `namespace` is the service's own.
+pub(super) fn answered(
+    operation: &str,
+    namespace: &str,
+    done: Result<String, Refusal>,
+) -> Response {
+    let id = uuid::Uuid::new_v4();
+    let (status, text) = match done {
+        Ok(result) => {
+            let text = format!(
+                "<{operation}Response xmlns=\"{namespace}\">{result}<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
+            );
+            (StatusCode::OK, text)
+        }
+        Err((status, code, message)) => {
+            let message = escaped(&message);
+            let text = format!(
+                "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+            );
+            (status, text)
+        }
+    };
+    in_xml(status, text)
+}
+
+pub(super) fn in_xml(status: StatusCode, text: String) -> Response {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let kind = HeaderValue::from_static("text/xml");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    response
+}
+
+pub(super) fn needed<'f>(form: &'f Form, name: &str) -> Result<&'f str, Refusal> {
+    form.get(name).map(String::as_str).ok_or_else(|| {
+        let message = format!("The request must contain the parameter {name}.");
+        (StatusCode::BAD_REQUEST, "ValidationError", message)
+    })
+}
+
+pub(super) fn result(operation: &str, inner: &str) -> String {
+    format!("<{operation}Result>{inner}</{operation}Result>")
+}
+
+pub(super) fn element(name: &str, text: &str) -> String {
+    format!("<{name}>{}</{name}>", escaped(text))
+}
+
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;")
+        .replace('<', "&lt;")
+        .replace('>', "&gt;")
+}

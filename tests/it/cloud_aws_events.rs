@@ -1,0 +1,291 @@
+//! Topics and buckets call blue and nothing else: on our endpoint and on servers that are not ours.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use url::{Url, form_urlencoded};
+use verdigris::{
+    cloud::{Cloud as _, aws::AwsCloud},
+    manifest::aws::{AwsFunction, Bucket, EventSource, Topic},
+};
+
+use crate::{
+    cloud_aws::aws,
+    cloud_aws_duties::{Local, letterbox},
+    cloud_contract::{
+        patient::Patient,
+        peers::{self, authorization},
+        release::{Fixture, Made, reorder},
+    },
+};
+
+const TOPIC: &str = "arn:aws:sns:eu-west-1:123456789012:news";
+const BUCKET: &str = "uploads";
+const THEIRS: &str = "<Id>theirs</Id>";
+
+/// An operation of SNS; its answer.
+pub(crate) async fn sns(endpoint: &Url, operation: &str, parameters: &[(&str, String)]) -> String {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    form.append_pair("Action", operation);
+    form.append_pair("Version", "2010-03-31");
+    let asked = form.extend_pairs(parameters).finish();
+    peers::ask(endpoint, "eu-west-1/sns", asked).await
+}
+
+/// ARNs of all who are subscribed, and what they are.
+async fn subscriptions(endpoint: &Url) -> Vec<(String, String)> {
+    let about = [("TopicArn", TOPIC.to_owned())];
+    let told = sns(endpoint, "ListSubscriptionsByTopic", &about).await;
+    let told = roxmltree::Document::parse(&told).unwrap();
+    let texts = |name: &str| {
+        let named = told.descendants().filter(|it| it.tag_name().name() == name);
+        let texts = named.filter_map(|it| it.text().map(str::to_owned));
+        texts.collect::<Vec<_>>()
+    };
+    let arns = texts("SubscriptionArn").into_iter();
+    arns.zip(texts("Endpoint")).collect()
+}
+
+/// The only one.
+pub(crate) async fn subscription(endpoint: &Url) -> String {
+    let mut all = subscriptions(endpoint).await;
+    assert_eq!(all.len(), 1, "{all:?}");
+    all.remove(0).0
+}
+
+/// What the bucket tells; first of all it is told what to.
+pub(crate) async fn notifications(endpoint: &Url, given: Option<String>) -> String {
+    let url = endpoint.join(&format!("{BUCKET}?notification")).unwrap();
+    let client = reqwest::Client::new();
+    if let Some(text) = given {
+        let put = client.put(url.clone()).body(text);
+        let put = put.header("authorization", authorization("eu-west-1/s3"));
+        let answer = put.send().await.unwrap();
+        assert!(answer.status().is_success(), "{}", answer.status());
+    }
+    let get = client.get(url);
+    let get = get.header("authorization", authorization("eu-west-1/s3"));
+    get.send().await.unwrap().text().await.unwrap()
+}
+
+/// Somebody else's topic and bucket, which tells somebody else, too.
+async fn prepare(endpoint: &Url) {
+    sns(endpoint, "CreateTopic", &[("Name", "news".to_owned())]).await;
+    create_bucket(endpoint).await;
+    let theirs = format!(
+        "<NotificationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"><QueueConfiguration>{THEIRS}\
+         <Queue>arn:aws:sqs:eu-west-1:123456789012:orders</Queue><Event>s3:ObjectRemoved:*</Event></QueueConfiguration>\
+         </NotificationConfiguration>"
+    );
+    let told = notifications(endpoint, Some(theirs)).await;
+    assert!(told.contains(THEIRS), "{told}");
+}
+
+/// In the region of the functions, else it could not call them.
+async fn create_bucket(endpoint: &Url) {
+    let place = "<CreateBucketConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">\
+                 <LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
+    let put = reqwest::Client::new().put(endpoint.join(BUCKET).unwrap());
+    let put = put.header("authorization", authorization("eu-west-1/s3"));
+    let answer = put.body(place).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+}
+
+fn told(fixture: &Fixture, body: &str, filter: Option<&str>, prefix: &str) -> Made {
+    fixture.release_with(body, &[reorder()], |_, function| {
+        function.queue = None;
+        let topic = Topic {
+            arn: TOPIC.to_owned(),
+            filter: filter.map(str::to_owned),
+        };
+        let bucket = Bucket {
+            name: BUCKET.to_owned(),
+            on: ["s3:ObjectCreated:*".to_owned()].into(),
+            prefix: Some(prefix.to_owned()),
+            suffix: Some(".json".to_owned()),
+        };
+        let aws = AwsFunction {
+            events: [
+                ("news".to_owned(), EventSource::Topic(topic)),
+                ("uploads".to_owned(), EventSource::Bucket(bucket)),
+            ]
+            .into(),
+            ..AwsFunction::default()
+        };
+        function.aws = Some(Box::new(aws));
+    })
+}
+
+fn silent(fixture: &Fixture) -> Made {
+    fixture.release_with("silent", &[reorder()], |_, function| function.queue = None)
+}
+
+async fn events_come_and_go(endpoint: &Url) {
+    prepare(endpoint).await;
+    let cloud = Patient(AwsCloud::new(aws(endpoint, Duration::ZERO)).await);
+    let fixture = Fixture::new(0);
+    let mut scope = fixture.scope();
+    scope.functions = [reorder()].into();
+    let silent = silent(&fixture);
+    let orders = told(&fixture, "orders", Some(r#"{"kind": ["order"]}"#), "in/");
+    let all = told(&fixture, "all", None, "other/");
+    let code = told(&fixture, "code", None, "other/");
+    for made in [&silent, &orders, &all, &code, &orders, &silent, &all] {
+        cloud.stage(&made.release, &made.package).await.unwrap();
+        let release = made.release.digest;
+        cloud.promote(&scope, release).await.unwrap();
+        let observed = cloud.observe(&scope).await.unwrap();
+        let expected = cloud.expected(&made.release, made.package.code);
+        let blue = observed.blue.holding().expect("a release");
+        assert_eq!(blue.fields, expected);
+        let called: BTreeSet<_> = subscriptions(endpoint)
+            .await
+            .into_iter()
+            .map(|(_, function)| function)
+            .collect();
+        let wanted = match release == silent.release.digest {
+            true => BTreeSet::new(),
+            false => BTreeSet::from([blue_arn(&fixture)]),
+        };
+        assert_eq!(called, wanted);
+        let told = notifications(endpoint, None).await;
+        assert!(told.contains(THEIRS), "{told}");
+        let ours = told.matches("<CloudFunctionConfiguration>").count();
+        assert_eq!(ours, wanted.len(), "{told}");
+    }
+    cloud.prune(&scope).await.unwrap();
+    assert_eq!(subscriptions(endpoint).await, []);
+    let told = notifications(endpoint, None).await;
+    assert!(
+        told.contains(THEIRS) && !told.contains("CloudFunction"),
+        "{told}"
+    );
+}
+
+fn blue_arn(fixture: &Fixture) -> String {
+    let service = &fixture.service.service;
+    format!(
+        "arn:aws:lambda:eu-west-1:123456789012:function:prod-{service}-{}:blue",
+        reorder()
+    )
+}
+
+#[tokio::test]
+async fn events_come_and_go_on_our_endpoint() {
+    let local = Local::start().await;
+    events_come_and_go(&local.endpoint.url).await;
+}
+
+#[tokio::test]
+async fn events_come_and_go_on_moto() {
+    let peer = peers::moto().await;
+    events_come_and_go(&peer.endpoint).await;
+}
+
+#[tokio::test]
+async fn events_come_and_go_on_ministack() {
+    let peer = peers::ministack().await;
+    events_come_and_go(&peer.endpoint).await;
+}
+
+/// What they call is the alias, and the alias moves by itself.
+#[tokio::test]
+async fn a_promotion_that_changes_no_event_asks_neither_topic_nor_bucket_for_anything() {
+    let local = Local::at_once().await;
+    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::from_secs(300))).await;
+    let fixture = Fixture::new(0);
+    let mut scope = fixture.scope();
+    scope.functions = [reorder()].into();
+    let (one, two) = (
+        told(&fixture, "one", None, "in/"),
+        told(&fixture, "two", None, "in/"),
+    );
+    for made in [&one, &two] {
+        cloud.observe(&scope).await.unwrap();
+        cloud.stage(&made.release, &made.package).await.unwrap();
+        cloud.observe(&scope).await.unwrap();
+        let before = cloud.calls();
+        cloud.promote(&scope, made.release.digest).await.unwrap();
+        let after = cloud.calls();
+        let asked = [
+            "Subscribe",
+            "PutBucketNotificationConfiguration",
+            "AddPermission",
+        ]
+        .map(|it| {
+            after.get(it).copied().unwrap_or_default() - before.get(it).copied().unwrap_or_default()
+        });
+        let expected = match made.release.digest == one.release.digest {
+            true => [1, 1, 2],
+            false => [0, 0, 0],
+        };
+        assert_eq!(asked, expected);
+    }
+    let seen = cloud.observe(&scope).await.unwrap();
+    let expected = cloud.expected(&two.release, two.package.code);
+    assert_eq!(seen.blue.holding().expect("a release").fields, expected);
+}
+
+/// Posts `release message` for what comes from the topic, and `release key` for what comes from the bucket.
+fn teller(port: u16, release: &str) -> String {
+    format!(
+        "import urllib.request\n\
+         def handler(event, context):\n\
+         \x20   for record in event['Records']:\n\
+         \x20       told = record['Sns']['Message'] if 'Sns' in record else record['s3']['object']['key']\n\
+         \x20       body = ('{release} ' + told + ':END').encode()\n\
+         \x20       urllib.request.urlopen('http://127.0.0.1:{port}/', data=body).read()\n"
+    )
+}
+
+#[tokio::test]
+async fn nothing_that_is_told_is_lost_or_told_twice_while_releases_come_and_go() {
+    let local = Local::start().await;
+    let endpoint = &local.endpoint.url;
+    let cloud = Patient(AwsCloud::new(aws(endpoint, Duration::ZERO)).await);
+    let fixture = Fixture::new(0);
+    let (port, letters) = letterbox().await;
+    let made = |name: &str| {
+        let plain = told(&fixture, name, None, "in/");
+        let mut made = fixture.release_of_code(name, &[reorder()], &teller(port, name));
+        made.release.content.functions = plain.release.content.functions;
+        made.release.digest = made.release.content.digest();
+        made
+    };
+    let (one, two) = (made("one"), made("two"));
+    let mut scope = fixture.scope();
+    scope.functions = [reorder()].into();
+    cloud.stage(&one.release, &one.package).await.unwrap();
+    cloud.promote(&scope, one.release.digest).await.unwrap();
+    cloud.stage(&two.release, &two.package).await.unwrap();
+    let client = reqwest::Client::new();
+    for number in 0..20 {
+        let message = [
+            ("TopicArn", TOPIC.to_owned()),
+            ("Message", format!("m{number}")),
+        ];
+        sns(endpoint, "Publish", &message).await;
+        for folder in ["in", "out"] {
+            let key = format!("{BUCKET}/{folder}/{number}.json");
+            let put = client.put(endpoint.join(&key).unwrap()).body("{}");
+            let put = put.header("authorization", authorization("eu-west-1/s3"));
+            assert!(put.send().await.unwrap().status().is_success());
+        }
+        match number {
+            7 => cloud.promote(&scope, two.release.digest).await.unwrap(),
+            14 => cloud.promote(&scope, one.release.digest).await.unwrap(),
+            _ => {}
+        }
+    }
+    for _ in 0..1_000 {
+        if letters.lock().unwrap().len() >= 40 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let letters = letters.lock().unwrap().clone();
+    let read: BTreeSet<_> = letters.iter().filter_map(|it| it.split_once(' ')).collect();
+    let messages: BTreeSet<_> = read.iter().map(|(_, message)| *message).collect();
+    assert_eq!((letters.len(), messages.len()), (40, 40), "{letters:?}");
+    let releases: BTreeSet<_> = read.iter().map(|(release, _)| *release).collect();
+    assert_eq!(releases, BTreeSet::from(["one", "two"]));
+}
