@@ -528,6 +528,40 @@ fn lose_one(operation: &str) -> verdigris::local::faults::Rule {
     serde_json::from_value(json!({"operation": operation, "loseReply": true, "times": 1})).unwrap()
 }
 
+/// A key that runs out in the middle is no refusal, whichever service says so and in whatever words: the order goes on.
+#[tokio::test]
+async fn keys_that_run_out_in_the_middle_are_survived() {
+    let local = Local::start().await;
+    let cloud = Patient(AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await);
+    let fixture = Fixture::new(0);
+    let (plain, full) = (fixture.release("plain"), full(&fixture, "full"));
+    go_live(&cloud, &fixture, &plain).await;
+    let operations = [
+        "GetFunction",
+        "UpdateFunctionConfiguration",
+        "PublishVersion",
+        "UpdateAlias",
+        "CreateEventSourceMapping",
+        "PutRule",
+        "CreateLogGroup",
+    ];
+    let run_out = |operation: &&str| {
+        let (status, code) = match *operation {
+            "PutRule" | "CreateLogGroup" => (400, "ExpiredTokenException"),
+            _ => (403, "ExpiredTokenException"),
+        };
+        let message = "The security token included in the request is expired";
+        let error = json!({"status": status, "code": code, "message": message});
+        let rule = json!({"operation": operation, "error": error, "times": 2});
+        serde_json::from_value(rule).unwrap()
+    };
+    let rules = operations.iter().map(run_out).collect();
+    local.endpoint.faults().set(rules);
+    go_live(&cloud, &fixture, &full).await;
+    let expected = cloud.expected(&full.release, full.package.code);
+    assert_eq!(fields(&cloud, &fixture, Slot::Blue).await, expected);
+}
+
 /// Takes what functions post, until the test ends.
 pub(crate) async fn letterbox() -> (u16, Arc<Mutex<Vec<String>>>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
