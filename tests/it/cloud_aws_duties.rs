@@ -17,6 +17,7 @@ use url::Url;
 use verdigris::{
     clock::SystemClock,
     cloud::{Cloud, CloudError, aws::AwsCloud},
+    diff,
     local::lambda::{self, LambdaEndpoint, LambdaOptions},
     manifest::aws::{
         Architecture, Asynchronous, AwsFunction, Batch, Bucket, Concurrency, Cors, EventSource,
@@ -109,8 +110,12 @@ fn plenty() -> AwsFunction {
         tracing: Some(true),
         logs: Some(Logs {
             format: LogFormat::Json,
+            retention: Some(14),
             ..Logs::default()
         }),
+        tags: [("team", "shop"), ("cost", "17")]
+            .map(|(tag, value)| (tag.to_owned(), value.to_owned()))
+            .into(),
         kms_key: Some("arn:aws:kms:eu-west-1:123456789012:key/abc".to_owned()),
         permissions: BTreeMap::from([(
             "bucket".to_owned(),
@@ -252,6 +257,7 @@ fn fields_say_what_a_person_would_look_for() {
     reorder.kmsKey = arn:aws:kms:eu-west-1:123456789012:key/abc
     reorder.layers = arn:aws:lambda:eu-west-1:123456789012:layer:tools:7
     reorder.logs = JSON INFO INFO
+    reorder.logs.retention = 14
     reorder.memory = 256
     reorder.permission.bucket = {"principal":"s3.amazonaws.com","action":"lambda:InvokeFunction","sourceArn":"arn:aws:s3:::uploads"}
     reorder.role = arn:aws:iam::123456789012:role/functions
@@ -259,6 +265,8 @@ fn fields_say_what_a_person_would_look_for() {
     reorder.schedule.cron(0 3 1 * ? *) = enabled
     reorder.schedule.cron(0 3 ? * MON *) = enabled
     reorder.storage = 1024
+    reorder.tag.cost = 17
+    reorder.tag.team = shop
     reorder.timeout = 10
     reorder.tracing = true
     reorder.traffic = all
@@ -303,6 +311,10 @@ async fn what_hands_change_is_seen_and_repaired() {
         "asynchronous",
         "permission",
         "url",
+        "tag",
+        "untag",
+        "retention",
+        "for ever",
         "subscription",
         "filter",
         "notification",
@@ -312,12 +324,47 @@ async fn what_hands_change_is_seen_and_repaired() {
         by_hand(&local, &hand, &name, &lambda_name(&fixture, &stock()), edit).await;
         tokio::time::sleep(Duration::from_millis(30)).await;
         let seen = fields(&cloud, &fixture, Slot::Blue).await;
-        assert_ne!(seen, expected, "{edit} is seen");
+        let told: Vec<String> = diff::fields(&expected, &seen)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert!(!told.is_empty(), "{edit} is seen");
+        told_by_hand(edit, &told);
         let repair = cloud.repair(&full.release, &full.package);
         repair.await.unwrap();
         let seen = fields(&cloud, &fixture, Slot::Blue).await;
         assert_eq!(seen, expected, "{edit} is repaired");
+        let before = cloud.0.calls();
+        cloud.observe(&fixture.scope()).await.unwrap();
+        cloud
+            .promote(&fixture.scope(), full.release.digest)
+            .await
+            .unwrap();
+        let after = cloud.0.calls();
+        let reads = ["Get", "List", "Describe"];
+        let wrote = after.iter().filter(|(call, count)| {
+            before.get(*call) != Some(*count) && !reads.iter().any(|it| call.starts_with(it))
+        });
+        assert_eq!(
+            wrote.count(),
+            0,
+            "{edit} is repaired once: {before:?} {after:?}"
+        );
     }
+}
+
+/// Values of before and after, where one would look for them.
+fn told_by_hand(edit: &str, told: &[String]) {
+    let both: &[&str] = match edit {
+        "tag" => &["tag.team", "shop", "theirs"],
+        "untag" => &["tag.cost", "17"],
+        "retention" => &["logs.retention", "14", "365"],
+        "for ever" => &["logs.retention", "14"],
+        "reserved" => &["concurrency.reserved", "10", "50"],
+        _ => &[],
+    };
+    let told = told.join("\n");
+    assert!(both.iter().all(|it| told.contains(it)), "{edit}: {told}");
 }
 
 async fn by_hand(local: &Local, hand: &Client, reorder: &str, stock: &str, edit: &str) {
@@ -405,6 +452,30 @@ async fn by_hand(local: &Local, hand: &Client, reorder: &str, stock: &str, edit:
                 .await
                 .unwrap();
         }
+        "tag" | "untag" => {
+            let arn = hand.get_function().function_name(reorder).send().await;
+            let arn = arn.unwrap().configuration.unwrap().function_arn.unwrap();
+            match edit {
+                "tag" => {
+                    let set = hand.tag_resource().resource(arn);
+                    let set = set.tags("team", "theirs").tags("other", "theirs too");
+                    set.send().await.unwrap();
+                }
+                _ => {
+                    let gone = hand.untag_resource().resource(arn).tag_keys("cost");
+                    gone.send().await.unwrap();
+                }
+            }
+        }
+        "retention" => {
+            let group = format!("/aws/lambda/{reorder}");
+            let body = json!({"logGroupName": group, "retentionInDays": 365});
+            local.ask("Logs_20140328.PutRetentionPolicy", body).await;
+        }
+        "for ever" => {
+            let body = json!({"logGroupName": format!("/aws/lambda/{reorder}")});
+            local.ask("Logs_20140328.DeleteRetentionPolicy", body).await;
+        }
         other => panic!("{other}"),
     }
 }
@@ -455,6 +526,40 @@ async fn a_promotion_that_came_half_way_is_finished_by_the_next() {
 
 fn lose_one(operation: &str) -> verdigris::local::faults::Rule {
     serde_json::from_value(json!({"operation": operation, "loseReply": true, "times": 1})).unwrap()
+}
+
+/// A key that runs out in the middle is no refusal, whichever service says so and in whatever words: the order goes on.
+#[tokio::test]
+async fn keys_that_run_out_in_the_middle_are_survived() {
+    let local = Local::start().await;
+    let cloud = Patient(AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await);
+    let fixture = Fixture::new(0);
+    let (plain, full) = (fixture.release("plain"), full(&fixture, "full"));
+    go_live(&cloud, &fixture, &plain).await;
+    let operations = [
+        "GetFunction",
+        "UpdateFunctionConfiguration",
+        "PublishVersion",
+        "UpdateAlias",
+        "CreateEventSourceMapping",
+        "PutRule",
+        "CreateLogGroup",
+    ];
+    let run_out = |operation: &&str| {
+        let (status, code) = match *operation {
+            "PutRule" | "CreateLogGroup" => (400, "ExpiredTokenException"),
+            _ => (403, "ExpiredTokenException"),
+        };
+        let message = "The security token included in the request is expired";
+        let error = json!({"status": status, "code": code, "message": message});
+        let rule = json!({"operation": operation, "error": error, "times": 2});
+        serde_json::from_value(rule).unwrap()
+    };
+    let rules = operations.iter().map(run_out).collect();
+    local.endpoint.faults().set(rules);
+    go_live(&cloud, &fixture, &full).await;
+    let expected = cloud.expected(&full.release, full.package.code);
+    assert_eq!(fields(&cloud, &fixture, Slot::Blue).await, expected);
 }
 
 /// Takes what functions post, until the test ends.

@@ -1,6 +1,6 @@
 //! Reads what is attached to an alias: its address, its policy, and on blue all that calls it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     AwsCloud,
@@ -19,6 +19,8 @@ pub(super) struct Asking<'a> {
     /// Of blue: what the releases in the slots want.
     pub(super) asked: Option<&'a Duties>,
     pub(super) reserved: Option<i32>,
+    /// Of the function.
+    pub(super) tags: &'a BTreeMap<String, String>,
 }
 
 impl AwsCloud {
@@ -34,6 +36,7 @@ impl AwsCloud {
             has_url,
             asked,
             reserved,
+            tags,
         } = asking;
         let alias = alias(slot);
         let mut statements = BTreeSet::new();
@@ -49,6 +52,7 @@ impl AwsCloud {
                 name,
                 asked,
                 reserved,
+                tags,
                 statements: &statements,
             };
             detail.found = Some(self.found(known).await?);

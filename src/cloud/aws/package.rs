@@ -4,7 +4,7 @@ use reqwest::Method;
 
 use super::{
     AwsCloud,
-    lambda::{Asking, Code, Said, Signed},
+    lambda::{Asking, Code, Said, Signed, has_run_out, run_out},
 };
 use crate::{
     cloud::{CloudError, Package},
@@ -114,6 +114,7 @@ fn sorted(object: &Object<'_>, status: u16, text: &str) -> CloudError {
         .and_then(|(_, rest)| rest.split_once("</Code>"));
     let message = format!("{status} {}", code.map_or("", |(code, _)| code));
     match status {
+        _ if code.is_some_and(|(code, _)| has_run_out(code)) => run_out(key, &message),
         401 | 403 | 404 => CloudError::Denied {
             cloud,
             operation,

@@ -2,7 +2,7 @@
 
 use super::{
     AwsCloud,
-    duties::{Duties, Settlement},
+    duties::Settlement,
     lambda::Pointing,
     settings::{Access, Marks, alias},
     survey::{AliasDetail, Pointer, Seen},
@@ -133,7 +133,7 @@ impl AwsCloud {
             let work = Settlement {
                 name: &seen.name,
                 found,
-                wanted: &Duties::default(),
+                wanted: &found.duties.without_callers(),
             };
             self.settle_duties(work).await?;
         }

@@ -103,7 +103,7 @@ impl AwsCloud {
         self.settled(work.name, Some(&published.version)).await?;
         let asked = work.release.content.functions.get(work.function);
         let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
-        self.keep_logs(work.name, logs).await?;
+        self.keep_logs(work.name, logs, work.is_missing).await?;
         Ok(published)
     }
 
@@ -199,14 +199,23 @@ impl AwsCloud {
     }
 
     /// A log group is there once it is named; Lambda would make one that keeps everything for ever.
-    async fn keep_logs(&self, name: &str, logs: Option<&Logs>) -> Result<(), CloudError> {
+    /// How long that of a function keeps that serves users already is blue's, and moves with it.
+    async fn keep_logs(
+        &self,
+        name: &str,
+        logs: Option<&Logs>,
+        is_new: bool,
+    ) -> Result<(), CloudError> {
         let Some((logs, days)) = logs.and_then(|it| Some((it, it.retention?))) else {
             return Ok(());
         };
         let own = format!("/aws/lambda/{name}");
         let group = logs.group.as_deref().unwrap_or(&own);
         self.log_groups.create(group).await?;
-        self.log_groups.keep_for(group, days).await
+        match is_new {
+            true => self.log_groups.keep_for(group, days).await,
+            false => Ok(()),
+        }
     }
 
     /// Waits, by state, until the function or one of its versions can be used.

@@ -175,9 +175,9 @@ impl AwsCloud {
         Ok(())
     }
 
-    /// A new function got its tags when it was made. What else is on it is somebody's.
+    /// A new function got its tags when it was made; those that the user asks for move with blue. What else is on it is somebody's.
     async fn tag_release(&self, release: &Release, ready: &Ready) -> Result<(), CloudError> {
-        let wanted = wanted_tags(release, &ready.function);
+        let wanted = tags::of(&release.service);
         match &ready.standing {
             Standing::Ours { arn, tags } => {
                 let has = |(name, value): (&String, &String)| tags.get(name) == Some(value);

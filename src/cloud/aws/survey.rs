@@ -277,6 +277,8 @@ impl AwsCloud {
         let read_at = Instant::now();
         let latest = self.lambda.function(name, None).await?;
         let reserved = latest.as_ref().and_then(|it| it.reserved);
+        let tags = latest.as_ref().and_then(|it| it.tags.clone());
+        let tags = tags.map(BTreeMap::from_iter).unwrap_or_default();
         let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
         let mut aliases = BTreeMap::new();
         if matches!(standing, Standing::Ours { arn: _, tags: _ }) && !behind.is_empty() {
@@ -292,6 +294,7 @@ impl AwsCloud {
                     has_url: marks(version).http.is_some(),
                     asked: (*slot == Slot::Blue).then_some(&asked),
                     reserved,
+                    tags: &tags,
                 };
                 self.read_attached(asking, *slot, &mut detail).await?;
                 aliases.insert(*slot, detail);

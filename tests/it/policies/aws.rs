@@ -83,6 +83,8 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
             let rules = "arn:aws:events:REGION:ACCOUNT:rule/ENVIRONMENT-*";
             ("Schedules", rules, None)
         }
+        // It takes no name of a group.
+        ("logs", "DescribeLogGroups") => ("Look", "*", None),
         ("logs", _) => {
             is_ours("/aws/lambda/prod-");
             let groups = "arn:aws:logs:REGION:ACCOUNT:log-group:/aws/lambda/ENVIRONMENT-*";

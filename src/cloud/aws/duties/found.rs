@@ -51,6 +51,8 @@ pub(in crate::cloud::aws) struct Known<'a> {
     /// Everything that the releases in the slots ask for. What none of them asks for is not looked at.
     pub(in crate::cloud::aws) asked: &'a Duties,
     pub(in crate::cloud::aws) reserved: Option<i32>,
+    /// All tags of the function.
+    pub(in crate::cloud::aws) tags: &'a BTreeMap<String, String>,
     /// All statements of the policy of `blue`.
     pub(in crate::cloud::aws) statements: &'a BTreeSet<String>,
 }
@@ -67,6 +69,8 @@ impl Duties {
             reserved: _,
             provisioned: _,
             permissions,
+            tags: _,
+            kept: _,
         } = self;
         let is_called = !topics.is_empty() || !buckets.is_empty() || !schedules.is_empty();
         is_called || !permissions.is_empty()
@@ -84,6 +88,8 @@ impl Duties {
             reserved,
             provisioned,
             permissions,
+            tags,
+            kept,
         } = other.clone();
         all.sources.extend(sources);
         all.topics.extend(topics);
@@ -92,6 +98,8 @@ impl Duties {
         all.asynchronous = all.asynchronous.or(asynchronous);
         all.reserved = all.reserved.or(reserved);
         all.provisioned = all.provisioned.or(provisioned);
+        all.tags.extend(tags);
+        all.kept = all.kept.or(kept);
         extend(&mut all.permissions, permissions);
         all
     }
@@ -120,6 +128,7 @@ impl AwsCloud {
             name,
             asked,
             reserved,
+            tags,
             statements,
         } = known;
         let account = self.account();
@@ -151,6 +160,8 @@ impl AwsCloud {
         if asked.provisioned.is_some() {
             found.duties.provisioned = self.lambda.provisioned(name).await?;
         }
+        self.find_labels(name, tags, asked, &mut found.duties)
+            .await?;
         let own = statements
             .iter()
             .filter(|it| it.starts_with(super::STATEMENT));

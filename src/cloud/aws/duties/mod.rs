@@ -7,6 +7,7 @@
 mod announced;
 mod cron;
 mod found;
+mod labels;
 mod notices;
 mod settle;
 mod source;
@@ -18,6 +19,7 @@ use sha2::{Digest as _, Sha256};
 
 pub(super) use self::{
     found::{Found, Known},
+    labels::Kept,
     settle::Settlement,
     source::{Source, SourceParts},
 };
@@ -57,6 +59,11 @@ pub(super) struct Duties {
     pub(super) provisioned: Option<u32>,
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) permissions: BTreeMap<String, Permission>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) tags: BTreeMap<String, String>,
+    /// Of its log group.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) kept: Option<Kept>,
 }
 
 /// Where the functions of a target are.
@@ -195,6 +202,8 @@ impl Duties {
             reserved: concurrency.and_then(|it| it.reserved),
             provisioned: concurrency.and_then(|it| it.provisioned),
             permissions: aws.map(|it| it.permissions.clone()).unwrap_or_default(),
+            tags: aws.map(|it| it.tags.clone()).unwrap_or_default(),
+            kept: aws.and_then(|it| Kept::wanted(it.logs.as_ref()?)),
         }
     }
 
@@ -232,6 +241,8 @@ impl Duties {
             reserved,
             provisioned,
             permissions,
+            tags,
+            kept,
         } = self;
         let mut fields = Fields::new();
         let mut put = |path: String, value: String| {
@@ -264,6 +275,12 @@ impl Duties {
         }
         for (name, permission) in permissions {
             put(format!("permission.{name}"), told(permission));
+        }
+        for (tag, value) in tags {
+            put(format!("tag.{tag}"), value.clone());
+        }
+        if let Some(kept) = kept {
+            put("logs.retention".to_owned(), kept.days.to_string());
         }
         fields
     }

@@ -31,6 +31,7 @@ impl AwsCloud {
                 self.lambda.permit(name, id, permission).await?;
             }
         }
+        self.settle_labels(name, &found.duties, wanted).await?;
         self.settle_concurrency(name, &found.duties, wanted).await?;
         if found.duties.asynchronous != wanted.asynchronous {
             let asked = wanted.asynchronous.as_ref();

@@ -72,6 +72,7 @@ fn refused<E: ProvideErrorMetadata>(
     let code = error.code().unwrap_or("Unknown");
     let message = format!("{code}: {}", error.message().unwrap_or("no message"));
     match answer.status().as_u16() {
+        _ if has_run_out(code) => run_out(&resource, &message),
         429 => CloudError::Throttled {
             cloud,
             retry_after: retry_after(answer),
@@ -111,6 +112,20 @@ fn refused<E: ProvideErrorMetadata>(
             operation,
             message,
         },
+    }
+}
+
+/// The key that a request was signed with has run out. Some services call that a bad request, and others forbid it.
+pub(in crate::cloud::aws) fn has_run_out(code: &str) -> bool {
+    matches!(code, "ExpiredTokenException" | "ExpiredToken")
+}
+
+/// No refusal of what was asked for, and no failed try of it: it is asked again with a new key.
+pub(in crate::cloud::aws) fn run_out(resource: &str, message: &str) -> CloudError {
+    CloudError::Busy {
+        cloud: CloudName::Aws,
+        resource: resource.to_owned(),
+        message: format!("{message}; new credentials are asked for"),
     }
 }
 

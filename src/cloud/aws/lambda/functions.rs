@@ -284,6 +284,20 @@ impl Lambda {
             .map_err(|error| sorted(asked("TagResource", arn), &error))
     }
 
+    /// Takes tags away; quiet where they are not there.
+    pub(in crate::cloud::aws) async fn untag(
+        &self,
+        arn: &str,
+        names: Vec<String>,
+    ) -> Result<(), CloudError> {
+        self.turn(Class::Other).await;
+        let call = self.sdk.untag_resource().resource(arn);
+        let answer = call.set_tag_keys(Some(names)).send().await;
+        answer
+            .map(drop)
+            .map_err(|error| sorted(asked("UntagResource", arn), &error))
+    }
+
     /// Deletes one version, or the whole function with all its versions and aliases.
     pub(in crate::cloud::aws) async fn delete(
         &self,

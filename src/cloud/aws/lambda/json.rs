@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::signed::{Asking, Said, Signed};
+use super::{
+    errors::{has_run_out, run_out},
+    signed::{Asking, Said, Signed},
+};
 use crate::{cloud::CloudError, name::CloudName};
 
 /// A service, and how it takes its operations.
@@ -82,6 +85,7 @@ impl Refusal {
         let operation = format!("{operation} of `{resource}`");
         let message = format!("{kind}: {message}");
         match (status, kind.as_str()) {
+            (_, kind) if has_run_out(kind) => run_out(resource, &message),
             (
                 _,
                 "ThrottlingException"

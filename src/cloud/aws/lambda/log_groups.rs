@@ -66,6 +66,30 @@ impl LogGroups {
         Ok(lines)
     }
 
+    /// How many days it keeps what was written; none where it keeps it for ever, or is not there.
+    pub(in crate::cloud::aws) async fn kept(&self, group: &str) -> Result<Option<u32>, CloudError> {
+        const OPERATION: &str = "DescribeLogGroups";
+        // In order of their names: the one that is called so comes before those that begin so.
+        let body = json!({"logGroupNamePrefix": group, "limit": 1});
+        let told = self.0.ask_json(LOGS, OPERATION, group, &body).await?;
+        let told = told.map_err(|refusal| refusal.sorted(OPERATION, group))?;
+        let first = &told["logGroups"][0];
+        let days = first["retentionInDays"].as_u64();
+        let days = days.filter(|_| first["logGroupName"] == group);
+        Ok(days.and_then(|days| u32::try_from(days).ok()))
+    }
+
+    /// Quiet where there is no such group.
+    pub(in crate::cloud::aws) async fn keep_for_ever(&self, group: &str) -> Result<(), CloudError> {
+        const OPERATION: &str = "DeleteRetentionPolicy";
+        let body = json!({"logGroupName": group});
+        match self.0.ask_json(LOGS, OPERATION, group, &body).await? {
+            Ok(_) => Ok(()),
+            Err(refusal) if refusal.kind == "ResourceNotFoundException" => Ok(()),
+            Err(refusal) => Err(refusal.sorted(OPERATION, group)),
+        }
+    }
+
     pub(in crate::cloud::aws) async fn keep_for(
         &self,
         group: &str,

@@ -68,6 +68,7 @@ use url::Url;
 pub(super) use self::{
     aliases::{Pointing, Share},
     buckets::Buckets,
+    errors::{has_run_out, run_out},
     events::Events,
     functions::{Change, Code, Function},
     invoke::Answered,

@@ -7,12 +7,16 @@ use std::{
 };
 
 use aws_config::SdkConfig;
-use aws_credential_types::provider::{ProvideCredentials as _, SharedCredentialsProvider};
+use aws_credential_types::{
+    Credentials,
+    provider::{ProvideCredentials as _, SharedCredentialsProvider, error::CredentialsError},
+};
 use aws_sigv4::{
     http_request::{SignableBody, SignableRequest, SigningSettings, sign},
     sign::v4,
 };
 use bytes::Bytes;
+use tokio::sync::Mutex;
 use url::Url;
 
 use super::{AccountLimits, Calls};
@@ -25,11 +29,16 @@ use crate::{
 /// Nothing that is asked for here is large; a package goes at 1 MB/s or better.
 const PATIENCE: Duration = Duration::from_secs(300);
 
+/// Keys are not used so shortly before their end: a call takes a while to arrive, and clocks differ.
+const SPARE: Duration = Duration::from_secs(60);
+
 /// Signs as the same person as the vendor's client does, and counts in the same book.
 #[derive(Clone, Debug)]
 pub(in crate::cloud::aws) struct Signed {
     http: reqwest::Client,
     credentials: Option<SharedCredentialsProvider>,
+    /// Keys that end, until they do: whoever gives them is not asked before each call.
+    kept: Arc<Mutex<Option<Credentials>>>,
     region: String,
     endpoint: Option<Url>,
     calls: Calls,
@@ -87,6 +96,7 @@ impl Signed {
         Self {
             http: http_client(),
             credentials: config.credentials_provider(),
+            kept: Arc::default(),
             region: config.region().map(ToString::to_string).unwrap_or_default(),
             endpoint,
             calls,
@@ -166,6 +176,9 @@ impl Signed {
         let status = answer.status().as_u16();
         let text = answer.text().await;
         let text = text.map_err(|fault| lost(fault.without_url().to_string()))?;
+        if status != 200 && text.contains("ExpiredToken") {
+            *self.kept.lock().await = None;
+        }
         Ok(Said { status, text })
     }
 
@@ -183,9 +196,9 @@ impl Signed {
         let Some(provider) = &self.credentials else {
             return Err(denied("there are no credentials".to_owned()));
         };
-        let identity = provider.provide_credentials().await;
-        let identity = identity.map_err(|fault| denied(fault.to_string()))?.into();
-        let millis = u64::try_from(SystemClock.now().millis()).unwrap_or_default();
+        let now = now();
+        let keys = self.keys(provider, now).await;
+        let identity = keys.map_err(|fault| denied(fault.to_string()))?.into();
         let mut settings = SigningSettings::default();
         if signing.service == "s3" {
             // S3 wants its paths as they are, and the digest of what is sent in a header.
@@ -197,7 +210,7 @@ impl Signed {
             .identity(&identity)
             .region(signing.region)
             .name(signing.service)
-            .time(SystemTime::UNIX_EPOCH + Duration::from_millis(millis))
+            .time(now)
             .settings(settings)
             .build();
         let params = params.map_err(|fault| denied(fault.to_string()))?.into();
@@ -218,6 +231,32 @@ impl Signed {
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .collect())
     }
+}
+
+impl Signed {
+    async fn keys(
+        &self,
+        provider: &SharedCredentialsProvider,
+        now: SystemTime,
+    ) -> Result<Credentials, CredentialsError> {
+        let mut kept = self.kept.lock().await;
+        if let Some(keys) = kept.as_ref().filter(|keys| is_good(keys.expiry(), now)) {
+            return Ok(keys.clone());
+        }
+        let keys = provider.provide_credentials().await?;
+        *kept = Some(keys.clone());
+        Ok(keys)
+    }
+}
+
+/// Keys without an end come from this machine, and may be changed there at any time.
+fn is_good(ends: Option<SystemTime>, now: SystemTime) -> bool {
+    ends.is_some_and(|ends| now + SPARE < ends)
+}
+
+fn now() -> SystemTime {
+    let millis = u64::try_from(SystemClock.now().millis()).unwrap_or_default();
+    SystemTime::UNIX_EPOCH + Duration::from_millis(millis)
 }
 
 /// The log of calls tells by the agent which were ours.
@@ -242,5 +281,19 @@ fn home_of_iam(region: &str) -> &'static str {
         _ if region.starts_with("cn-") => "cn-north-1",
         _ if region.starts_with("us-gov-") => "us-gov-west-1",
         _ => "us-east-1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_kept_until_shortly_before_they_end() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1000);
+        let after = |seconds| Some(now + Duration::from_secs(seconds));
+        for (ends, good) in [(None, false), (after(59), false), (after(61), true)] {
+            assert_eq!(is_good(ends, now), good, "{ends:?}");
+        }
     }
 }

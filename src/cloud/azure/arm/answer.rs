@@ -104,6 +104,12 @@ pub(in crate::cloud::azure) fn refusal(
             cloud,
             retry_after: answer.retry_after.unwrap_or(RETRY_AFTER_UNSAID),
         },
+        // Our token has run out: no refusal of what was asked for. A new one is got for the next try.
+        (401, Some("ExpiredAuthenticationToken")) => CloudError::Busy {
+            cloud,
+            resource,
+            message,
+        },
         (401 | 403, _) | (_, Some("SubscriptionNotFound" | "QuotaExceeded")) => {
             CloudError::Denied {
                 cloud,

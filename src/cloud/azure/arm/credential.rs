@@ -7,7 +7,7 @@ use azure_core::{
     credentials::{AccessToken, Secret, TokenCredential, TokenRequestOptions},
     error::ErrorKind,
     http::{
-        ClientOptions, Context, Request, headers,
+        ClientOptions, Context, Request, StatusCode, headers,
         policies::{Policy, PolicyResult},
     },
     time::OffsetDateTime,
@@ -220,6 +220,17 @@ impl PlainBearer {
         }
     }
 
+    /// Another token than one that was refused: it may have run out, or been taken back, before its time.
+    async fn another(&self, refused: &Secret) -> azure_core::Result<Option<Secret>> {
+        let mut kept = self.kept.lock().await;
+        if kept.as_ref().is_some_and(|(_, it)| it == refused) {
+            *kept = None;
+        }
+        drop(kept);
+        let token = self.token().await?;
+        Ok((token != *refused).then_some(token))
+    }
+
     async fn token(&self) -> azure_core::Result<Secret> {
         let mut kept = self.kept.lock().await;
         if let Some((since, token)) = kept.as_ref()
@@ -242,9 +253,101 @@ impl Policy for PlainBearer {
         next: &[Arc<dyn Policy>],
     ) -> PolicyResult {
         let token = self.token().await?;
-        let value = format!("Bearer {}", token.secret());
-        request.insert_header(headers::AUTHORIZATION, value);
+        request.insert_header(headers::AUTHORIZATION, bearer(&token));
         // A pipeline ends with its transport, so that every other policy has a next one.
+        let answer = next[0].send(context, request, &next[1..]).await?;
+        if answer.status() != StatusCode::Unauthorized {
+            return Ok(answer);
+        }
+        let Some(token) = self.another(&token).await? else {
+            return Ok(answer);
+        };
+        request.insert_header(headers::AUTHORIZATION, bearer(&token));
+        request.body_mut().reset().await?;
         next[0].send(context, request, &next[1..]).await
+    }
+}
+
+fn bearer(token: &Secret) -> String {
+    format!("Bearer {}", token.secret())
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use azure_core::http::{AsyncRawResponse, Method, headers::Headers};
+
+    use super::*;
+
+    /// Gives another token each time, up to the last.
+    #[derive(Debug)]
+    struct Giver {
+        given: AtomicUsize,
+        last: usize,
+    }
+
+    #[async_trait]
+    impl TokenCredential for Giver {
+        async fn get_token(
+            &self,
+            _scopes: &[&str],
+            _options: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
+            let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
+            let ends = OffsetDateTime::from_unix_timestamp(NEVER).unwrap();
+            let token = format!("token-{}", number.min(self.last));
+            Ok(AccessToken::new(token, ends))
+        }
+    }
+
+    /// Knows one token, and counts who comes.
+    #[derive(Debug)]
+    struct Door {
+        knows: &'static str,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Policy for Door {
+        async fn send(
+            &self,
+            _context: &Context,
+            request: &mut Request,
+            _next: &[Arc<dyn Policy>],
+        ) -> PolicyResult {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let shown = request.headers().get_str(&headers::AUTHORIZATION)?;
+            let status = match shown == format!("Bearer {}", self.knows) {
+                true => StatusCode::Ok,
+                false => StatusCode::Unauthorized,
+            };
+            Ok(AsyncRawResponse::from_bytes(status, Headers::new(), ""))
+        }
+    }
+
+    async fn ask(knows: &'static str, last: usize) -> (StatusCode, usize) {
+        let given = AtomicUsize::new(0);
+        let bearer = PlainBearer::new(Arc::new(Giver { given, last }), "scope".to_owned());
+        let asked = AtomicUsize::new(0);
+        let door = Arc::new(Door { knows, asked });
+        let next: [Arc<dyn Policy>; 1] = [door.clone()];
+        let url = "http://127.0.0.1/".parse().unwrap();
+        let mut request = Request::new(url, Method::Get);
+        let answer = bearer.send(&Context::new(), &mut request, &next).await;
+        (answer.unwrap().status(), door.asked.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_token_that_ran_out_is_replaced_once_and_no_other_refusal_is_asked_twice() {
+        assert_eq!(ask("token-1", 9).await, (StatusCode::Ok, 1));
+        assert_eq!(ask("token-2", 9).await, (StatusCode::Ok, 2));
+        assert_eq!(ask("token-9", 9).await, (StatusCode::Unauthorized, 2));
+        // Whoever has one token only has no other to show.
+        assert_eq!(ask("token-2", 1).await, (StatusCode::Unauthorized, 1));
     }
 }

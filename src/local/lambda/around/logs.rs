@@ -9,6 +9,9 @@ use super::{super::Lambda, Refusal, needed, refused};
 /// Where Lambda writes for a function.
 const OWN: &str = "/aws/lambda/";
 
+/// Groups of one answer.
+const GROUPS_PAGE: usize = 50;
+
 /// CloudWatch's own page.
 const PAGE: usize = 10_000;
 
@@ -40,9 +43,20 @@ pub(super) fn carry_out(
             *days = request["retentionInDays"].as_u64();
             Ok(json!({}))
         }
+        "DeleteRetentionPolicy" => {
+            let name = needed(request, "logGroupName")?;
+            let Some(days) = groups.get_mut(name) else {
+                return no_group();
+            };
+            *days = None;
+            Ok(json!({}))
+        }
         "DescribeLogGroups" => {
             let prefix = request["logGroupNamePrefix"].as_str().unwrap_or_default();
+            let limit = request["limit"].as_u64();
+            let limit = limit.and_then(|limit| usize::try_from(limit).ok());
             let named = groups.iter().filter(|(name, _)| name.starts_with(prefix));
+            let named = named.take(limit.unwrap_or(GROUPS_PAGE));
             let told = named.map(|(name, days)| {
                 let mut told = json!({"logGroupName": name});
                 if let Some(days) = days {
