@@ -35,7 +35,9 @@ use verdigris::{
 const CODE: &str = "def handler(event, context):\n    return event\n";
 
 async fn make(client: &Client) {
-    let made = Fixture::new(0).release_of_code("warm", &[stock()], CODE);
+    // Its packages go with it.
+    let fixture = Fixture::new(0);
+    let made = fixture.release_of_code("warm", &[stock()], CODE);
     let zip = std::fs::read(&made.package.path).unwrap();
     let code = FunctionCode::builder().zip_file(Blob::new(zip)).build();
     let asked = client.create_function().function_name("warm").role(ROLE);
