@@ -227,7 +227,7 @@ impl Cloud for AwsCloud {
     }
 
     async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
-        self.repair_release(release, package).await
+        Box::pin(self.repair_release(release, package)).await
     }
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {

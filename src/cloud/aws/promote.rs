@@ -211,7 +211,7 @@ impl AwsCloud {
             self.place(place).await
         });
         all(moves.collect()).await?;
-        self.clear_strangers(release).await
+        Box::pin(self.clear_strangers(release)).await
     }
 
     /// Functions of the service that the release does not have, and that somebody put on blue.

@@ -18,7 +18,6 @@ use crate::{
 /// A function whose version of the release is published and active.
 #[derive(Debug)]
 pub(super) struct Ready {
-    pub(super) function: FunctionName,
     pub(super) name: String,
     pub(super) version: String,
     pub(super) marks: Marks,
@@ -106,7 +105,6 @@ impl AwsCloud {
             }
         };
         Ok(Ready {
-            function: function.clone(),
             marks: wanted.marks(),
             name,
             version,

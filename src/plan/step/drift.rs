@@ -138,7 +138,13 @@ impl Sending {
         let key = IntentKey(format!("{}{AGAIN}", refused.key));
         let order = match order {
             Order::Promote { target, release } => Order::Repair { target, release },
-            other => other,
+            other @ (Order::Build { .. }
+            | Order::Stage { .. }
+            | Order::Measure { .. }
+            | Order::Shift { .. }
+            | Order::Retract { .. }
+            | Order::Repair { .. }
+            | Order::Prune { .. }) => other,
         };
         Self { key, order, reason }
     }
