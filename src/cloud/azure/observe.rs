@@ -280,10 +280,10 @@ impl SiteView {
         let Some(green) = &self.green else {
             return false;
         };
-        // Two apps change their roles one after the other: green may have blue's already.
         let is_sealed = |slot| settings::is_sealed(&green.settings, slot);
-        let is_untouched =
-            green.state == RUNNING && (is_sealed(Slot::Green) || is_sealed(Slot::Blue));
+        // Two apps change their parts one after the other: green may have blue's already.
+        let is_half_way = || green.found.flex.is_some() && is_sealed(Slot::Blue);
+        let is_untouched = green.state == RUNNING && (is_sealed(Slot::Green) || is_half_way());
         let holds = green.content().holds(release);
         if holds && !is_untouched {
             tracing::warn!(slot = %green.id, "green was changed since it was staged, so it is not promoted");
