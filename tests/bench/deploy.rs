@@ -243,28 +243,7 @@ async fn ours(server: &Server, size: usize, table: &mut Table) {
     let author = Author::init(&origin).unwrap();
     author.write("environment.yaml", ENVIRONMENT).unwrap();
     author.commit("nothing").unwrap();
-    let mut config = Config::for_repository(&format!("file://{}", origin.display()), "main", "");
-    let config = config.as_mut().unwrap();
-    config.aws = AwsAccess {
-        endpoint: Some(server.endpoint.clone()),
-        profile: None,
-        bucket: None,
-    };
-    let daemon = run::start(run::Options {
-        config: config.clone(),
-        config_file: None,
-        data: folder.path().join("data"),
-        identity: AzureIdentity {
-            tenant: None,
-            client: None,
-            secret: None,
-            federated_token_file: None,
-        },
-        search_path: std::env::var("PATH").ok(),
-        clock: Arc::new(SystemClock),
-        env: |_| None,
-    });
-    let daemon = daemon.await.unwrap();
+    let daemon = started(server, &origin, &folder.path().join("data")).await;
     let mut services = String::new();
     for number in 0..size {
         services += &SERVICE.replace("NUMBER", &number.to_string());
@@ -311,6 +290,32 @@ async fn ours(server: &Server, size: usize, table: &mut Table) {
     });
     table.add("ours", 2, cost.await);
     daemon.stop().await;
+}
+
+/// A daemon that follows a repository.
+async fn started(server: &Server, origin: &Path, data: &Path) -> Daemon {
+    let mut config = Config::for_repository(&format!("file://{}", origin.display()), "main", "");
+    let config = config.as_mut().unwrap();
+    config.aws = AwsAccess {
+        endpoint: Some(server.endpoint.clone()),
+        profile: None,
+        bucket: None,
+    };
+    let daemon = run::start(run::Options {
+        config: config.clone(),
+        config_file: None,
+        data: data.to_owned(),
+        identity: AzureIdentity {
+            tenant: None,
+            client: None,
+            secret: None,
+            federated_token_file: None,
+        },
+        search_path: std::env::var("PATH").ok(),
+        clock: Arc::new(SystemClock),
+        env: |_| None,
+    });
+    daemon.await.unwrap()
 }
 
 fn key(number: usize) -> ServiceKey {

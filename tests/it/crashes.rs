@@ -3,17 +3,17 @@
 use std::time::Duration;
 
 use verdigris::{
-    cloud::{
-        CloudError,
-        fake::{Fault, HandEdit, Operation},
+    cloud::fake::{HandEdit, Operation},
+    manifest::{
+        spec::{Window, WindowEffect},
+        strategy::{CanaryStep, Strategy},
     },
-    manifest::strategy::{CanaryStep, Strategy},
     name::{CloudName, Percent, ReleaseDigest, Slot},
     plan::act::Action,
     store::{Scan, Store as _, Tree, memory},
 };
 
-use crate::stage::{Stage, key, service_version, version};
+use crate::stage::{Stage, key, service_version, unreachable, version};
 
 const SETTLED: Duration = Duration::from_secs(60);
 
@@ -30,9 +30,17 @@ enum Story {
     Rollback,
     Prune,
     DriftRepair,
+    /// A person holds the rollout.
+    Paused,
+    /// A window holds the promotion.
+    Closed,
+    /// A person opens the window.
+    Overridden,
+    /// A window closes once blue has moved.
+    Overtaken,
 }
 
-const STORIES: [Story; 7] = [
+const STORIES: [Story; 11] = [
     Story::Promotion,
     Story::FailedPromotion,
     Story::Canary,
@@ -40,6 +48,10 @@ const STORIES: [Story; 7] = [
     Story::Rollback,
     Story::Prune,
     Story::DriftRepair,
+    Story::Paused,
+    Story::Closed,
+    Story::Overridden,
+    Story::Overtaken,
 ];
 
 impl Story {
@@ -62,7 +74,7 @@ impl Story {
             Self::FailedPromotion => {
                 for nth in 1..=8 {
                     let azure = stage.cloud(CloudName::Azure);
-                    azure.fault(Operation::Promote, nth, unreachable());
+                    azure.fault(Operation::Promote, nth, unreachable(CloudName::Azure));
                 }
                 stage.commit(&all("3")).await;
             }
@@ -70,7 +82,7 @@ impl Story {
             Self::FailedCanary => {
                 for nth in 1..=8 {
                     let azure = stage.cloud(CloudName::Azure);
-                    azure.fault(Operation::Promote, nth, unreachable());
+                    azure.fault(Operation::Promote, nth, unreachable(CloudName::Azure));
                 }
                 stage.commit(&canaries()).await;
             }
@@ -81,14 +93,75 @@ impl Story {
                 azure.edit(&key(), HandEdit::Empty(Slot::Blue));
                 stage.act(Action::Reconcile { token: None }).await;
             }
+            Self::Paused => {
+                stage.commit(&all("3")).await;
+                stage.until(&key(), "Staging").await;
+                insist(stage, Action::Pause { reason: None }).await;
+            }
+            Self::Closed => stage.commit(&denied("22")).await,
+            Self::Overridden => {
+                stage.commit(&denied("22")).await;
+                stage.until(&key(), "Staging").await;
+                insist(stage, open()).await;
+            }
+            Self::Overtaken => stage.commit(&denied("22:16")).await,
         }
+    }
+
+    /// Writes from one stop to the next: what is promoted like any other release is not stopped at each.
+    fn stride(self) -> usize {
+        if matches!(self, Self::Overtaken) {
+            2
+        } else {
+            1
+        }
+    }
+
+    /// After which nothing more happens by itself.
+    fn rest(self) -> Duration {
+        match self {
+            Self::Paused | Self::Closed => SETTLED,
+            Self::FailedPromotion | Self::FailedCanary => LONG,
+            Self::Promotion
+            | Self::Canary
+            | Self::Rollback
+            | Self::Prune
+            | Self::DriftRepair
+            | Self::Overridden
+            | Self::Overtaken => SETTLED * 4,
+        }
+    }
+
+    /// What holds it is taken away, and it goes on.
+    async fn go_on(self, stage: &Stage) {
+        let action = match self {
+            Self::Paused => Action::Resume,
+            Self::Closed => open(),
+            Self::Promotion
+            | Self::FailedPromotion
+            | Self::Canary
+            | Self::FailedCanary
+            | Self::Rollback
+            | Self::Prune
+            | Self::DriftRepair
+            | Self::Overridden
+            | Self::Overtaken => return,
+        };
+        insist(stage, action).await;
+        stage.pass(SETTLED * 4).await;
+        let three = Some(version("3").release.digest);
+        assert_eq!(stage.blues().await, [three; 2], "{self:?}, let go");
     }
 
     /// What both blues hold in the end.
     fn end(self) -> Option<ReleaseDigest> {
         let number = match self {
-            Self::Promotion | Self::Canary => "3",
-            Self::FailedPromotion | Self::FailedCanary | Self::DriftRepair => "2",
+            Self::Promotion | Self::Canary | Self::Overridden | Self::Overtaken => "3",
+            Self::FailedPromotion
+            | Self::FailedCanary
+            | Self::DriftRepair
+            | Self::Paused
+            | Self::Closed => "2",
             Self::Rollback => "1",
             Self::Prune => return None,
         };
@@ -115,12 +188,42 @@ fn canaries() -> [verdigris::desired::DesiredService; 3] {
     all
 }
 
-fn unreachable() -> Fault {
-    Fault::Fail(CloudError::Unreachable {
-        cloud: CloudName::Azure,
-        operation: "promote".to_owned(),
-        message: "connection reset".to_owned(),
-    })
+/// Version 3, which is not promoted from this time on for two hours: an hour, or an hour and a minute. The stage's clock starts at 22:13,
+/// and two versions take two minutes.
+fn denied(from: &str) -> [verdigris::desired::DesiredService; 3] {
+    let (hour, minute) = from.split_once(':').unwrap_or((from, "0"));
+    let mut all = all("3");
+    all[0].rollout.bake = Duration::from_secs(120);
+    all[0].rollout.windows.push(Window {
+        effect: WindowEffect::Deny,
+        schedule: format!("{minute} {hour} * * *"),
+        length: Duration::from_secs(2 * 3600),
+        time_zone: "UTC".to_owned(),
+        reason: None,
+    });
+    all
+}
+
+fn open() -> Action {
+    Action::Override {
+        reason: "outage".to_owned(),
+    }
+}
+
+/// Asks again until it is taken: a disk that fails takes no word. One that fails once it has written has taken it, and a second time is
+/// refused as there is nothing left to do.
+async fn insist(stage: &Stage, action: Action) {
+    let mut told = String::new();
+    let mut has_failed = false;
+    for _ in 0..20 {
+        told = stage.refusal(action.clone(), "ana").await;
+        if told == "taken" || has_failed && told.starts_with("cannot") {
+            return;
+        }
+        has_failed |= !told.starts_with("cannot");
+        stage.pass(Duration::from_millis(100)).await;
+    }
+    panic!("{action:?} is never taken: {told}");
 }
 
 /// Waits for the `at`th commit to the store from now; whether it came.
@@ -137,7 +240,7 @@ async fn wait_for_commit(stage: &Stage, at: u64) -> bool {
 async fn a_stop_after_any_write_to_the_disk_changes_nothing_about_where_we_end_up() {
     for story in STORIES {
         let mut crashes = 0;
-        for at in 0..40 {
+        for at in (0..40).step_by(story.stride()) {
             let mut stage = Story::stage().await;
             story.begin(&mut stage).await;
             if !wait_for_commit(&stage, at).await {
@@ -145,14 +248,19 @@ async fn a_stop_after_any_write_to_the_disk_changes_nothing_about_where_we_end_u
             }
             crashes += 1;
             let stage = stage.crash().await;
-            stage.pass(LONG).await;
+            stage.pass(story.rest()).await;
             let blues = stage.blues().await;
             assert_eq!(blues, [story.end(); 2], "{story:?}, commit {at}");
             let share = stage.cloud(CloudName::Aws).share(&key());
             assert_eq!(share, None, "{story:?}, commit {at}");
+            story.go_on(&stage).await;
         }
-        // A prune writes least: two intents, their outcomes, and the end.
-        assert!(crashes >= 3, "{story:?}: only {crashes} places to crash at");
+        // A prune writes least: two intents, their outcomes, and the end. What is paused in the middle writes less.
+        let least = if matches!(story, Story::Paused) { 1 } else { 3 };
+        assert!(
+            crashes >= least,
+            "{story:?}: only {crashes} places to crash at"
+        );
     }
 }
 
@@ -164,11 +272,12 @@ async fn a_disk_that_fails_at_any_write_changes_nothing_about_where_we_end_up() 
                 let mut stage = Story::stage().await;
                 stage.store.fail_commit(nth, fault);
                 story.begin(&mut stage).await;
-                stage.pass(LONG).await;
+                stage.pass(story.rest()).await;
                 let blues = stage.blues().await;
                 assert_eq!(blues, [story.end(); 2], "{story:?}, {fault:?} at {nth}");
                 let share = stage.cloud(CloudName::Aws).share(&key());
                 assert_eq!(share, None, "{story:?}, {fault:?} at {nth}");
+                story.go_on(&stage).await;
             }
         }
     }

@@ -89,11 +89,11 @@ async fn a_promotion_turns_a_pointer_and_the_way_back_turns_it_again() {
     let observed = observe(&cloud, &one).await;
     assert_eq!(observed.blue, SlotContent::Empty);
     assert_eq!(answer(&observed, Slot::Green).await, "one -");
-    assert_eq!(readers(&local).await[1], false, "green reads no queue");
+    assert!(!readers(&local).await[1], "green reads no queue");
 
     cloud.promote(&scope(&one), one.digest).await.unwrap();
     assert_eq!(pointers(&local).await, ["b", "b"]);
-    assert_eq!(readers(&local).await[1], true);
+    assert!(readers(&local).await[1]);
     let observed = observe(&cloud, &one).await;
     let holding = observed.blue.holding().unwrap();
     assert_eq!(holding.fields, cloud.expected(&one, first.code));
@@ -141,7 +141,7 @@ async fn a_first_promotion_is_taken_back_and_everything_of_ours_goes() {
     let observed = observe(&cloud, &one).await;
     assert_eq!(observed.blue, SlotContent::Empty);
     assert!(observed.green.holds(one.digest));
-    assert_eq!(readers(&local).await[1], false);
+    assert!(!readers(&local).await[1]);
     cloud.retract(&scope(&one), one.digest).await.unwrap();
 
     cloud.prune(&scope(&one)).await.unwrap();
