@@ -79,7 +79,14 @@ async fn everything() {
         "first rollout of all, clouds that answer at once",
         &format!("{} s", took.as_secs()),
     );
-    Box::pin(one_changed_service(&large, &repository, &fleet, folder.path(), services)).await;
+    Box::pin(one_changed_service(
+        &large,
+        &repository,
+        &fleet,
+        folder.path(),
+        services,
+    ))
+    .await;
     fleet.stop().await;
     let me = std::env::current_exe().unwrap();
     let child = Command::new(me)

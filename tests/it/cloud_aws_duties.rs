@@ -386,6 +386,33 @@ async fn by_hand(local: &Local, hand: &Client, reorder: &str, stock: &str, edit:
                 .ask("AWSEvents.DisableRule", json!({"Name": rule}))
                 .await;
         }
+        "permission" => {
+            let policy = hand.get_policy().function_name(reorder).qualifier("blue");
+            let policy = policy.send().await.unwrap();
+            let policy: Value = serde_json::from_str(policy.policy().unwrap()).unwrap();
+            let id = policy["Statement"][0]["Sid"].as_str().unwrap();
+            let gone = hand.remove_permission().function_name(reorder);
+            gone.qualifier("blue")
+                .statement_id(id)
+                .send()
+                .await
+                .unwrap();
+        }
+        "url" => {
+            let open = hand.update_function_url_config().function_name(stock);
+            let open = open.qualifier("blue");
+            open.auth_type(aws_sdk_lambda::types::FunctionUrlAuthType::None)
+                .send()
+                .await
+                .unwrap();
+        }
+        other => around_by_hand(local, hand, reorder, other).await,
+    }
+}
+
+/// What belongs to a function and is no part of its events or its address.
+async fn around_by_hand(local: &Local, hand: &Client, reorder: &str, edit: &str) {
+    match edit {
         "reserved" => {
             let more = hand.put_function_concurrency().function_name(reorder);
             more.reserved_concurrent_executions(50)
@@ -405,49 +432,6 @@ async fn by_hand(local: &Local, hand: &Client, reorder: &str, stock: &str, edit:
             let gone = hand.delete_function_event_invoke_config();
             gone.function_name(reorder)
                 .qualifier("blue")
-                .send()
-                .await
-                .unwrap();
-        }
-        "permission" => {
-            let policy = hand.get_policy().function_name(reorder).qualifier("blue");
-            let policy = policy.send().await.unwrap();
-            let policy: Value = serde_json::from_str(policy.policy().unwrap()).unwrap();
-            let id = policy["Statement"][0]["Sid"].as_str().unwrap();
-            let gone = hand.remove_permission().function_name(reorder);
-            gone.qualifier("blue")
-                .statement_id(id)
-                .send()
-                .await
-                .unwrap();
-        }
-        "subscription" => {
-            let gone = [(
-                "SubscriptionArn",
-                events::subscription(&local.endpoint.url).await,
-            )];
-            events::sns(&local.endpoint.url, "Unsubscribe", &gone).await;
-        }
-        "filter" => {
-            let change = [
-                (
-                    "SubscriptionArn",
-                    events::subscription(&local.endpoint.url).await,
-                ),
-                ("AttributeName", "FilterPolicy".to_owned()),
-                ("AttributeValue", r#"{"kind":["all"]}"#.to_owned()),
-            ];
-            events::sns(&local.endpoint.url, "SetSubscriptionAttributes", &change).await;
-        }
-        "notification" => {
-            let text = events::notifications(&local.endpoint.url, None).await;
-            let text = text.replace("in/", "out/");
-            events::notifications(&local.endpoint.url, Some(text)).await;
-        }
-        "url" => {
-            let open = hand.update_function_url_config().function_name(stock);
-            let open = open.qualifier("blue");
-            open.auth_type(aws_sdk_lambda::types::FunctionUrlAuthType::None)
                 .send()
                 .await
                 .unwrap();
@@ -475,6 +459,29 @@ async fn by_hand(local: &Local, hand: &Client, reorder: &str, stock: &str, edit:
         "for ever" => {
             let body = json!({"logGroupName": format!("/aws/lambda/{reorder}")});
             local.ask("Logs_20140328.DeleteRetentionPolicy", body).await;
+        }
+        other => topics_by_hand(&local.endpoint.url, other).await,
+    }
+}
+
+async fn topics_by_hand(url: &url::Url, edit: &str) {
+    match edit {
+        "subscription" => {
+            let gone = [("SubscriptionArn", events::subscription(url).await)];
+            events::sns(url, "Unsubscribe", &gone).await;
+        }
+        "filter" => {
+            let change = [
+                ("SubscriptionArn", events::subscription(url).await),
+                ("AttributeName", "FilterPolicy".to_owned()),
+                ("AttributeValue", r#"{"kind":["all"]}"#.to_owned()),
+            ];
+            events::sns(url, "SetSubscriptionAttributes", &change).await;
+        }
+        "notification" => {
+            let text = events::notifications(url, None).await;
+            let text = text.replace("in/", "out/");
+            events::notifications(url, Some(text)).await;
         }
         other => panic!("{other}"),
     }
