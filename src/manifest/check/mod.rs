@@ -18,6 +18,8 @@ mod strategy;
 mod timing;
 mod window;
 
+use std::ops::RangeInclusive;
+
 pub(super) use self::{
     aws::is_arn,
     environment::environment,
@@ -43,4 +45,21 @@ fn filled(text: &At<String>, report: &mut Report) -> Option<String> {
         return None;
     }
     Some(text.value.clone())
+}
+
+/// A number within the bounds of a cloud's service.
+fn bounded(
+    written: &Option<At<u32>>,
+    bounds: RangeInclusive<u32>,
+    service: &str,
+    report: &mut Report,
+) -> Option<u32> {
+    let written = written.as_ref()?;
+    if bounds.contains(&written.value) {
+        return Some(written.value);
+    }
+    let message = format!("is not from {} to {}", bounds.start(), bounds.end());
+    let help = format!("{service} allows no other number");
+    report.fault(&written.place, message, &help);
+    None
 }

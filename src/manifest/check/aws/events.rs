@@ -8,10 +8,10 @@ use super::{
             aws::{Batch, Bucket, EventSource, QueueOptions, Stream, Topic},
             raw::{At, EventText, Length, QueueText, Report},
         },
-        value,
+        bounded, value,
     },
     arn_of,
-    parts::{failed_to, seconds, within},
+    parts::{failed_to, seconds},
 };
 
 const FILTERS_MAX: usize = 5;
@@ -40,7 +40,7 @@ pub(super) fn queue(written: &At<QueueText>, report: &mut Report) -> Option<Queu
     Some(QueueOptions {
         arn: arn_of(arn, &["sqs"], report),
         batch,
-        max_concurrency: within(max_concurrency, 2..=1_000, report),
+        max_concurrency: bounded(max_concurrency, 2..=1_000, "Lambda", report),
     })
 }
 
@@ -68,7 +68,7 @@ fn batch_of(
         );
     }
     Batch {
-        batch: within(batch, 1..=BATCH_MAX, report),
+        batch: bounded(batch, 1..=BATCH_MAX, "Lambda", report),
         window: seconds(window, 0..=300, report),
         filters: kept,
     }
@@ -163,8 +163,8 @@ fn stream(text: &EventText, report: &mut Report) -> Option<Stream> {
         arn: kinesis.or(table)?,
         from: value(&text.from).unwrap_or_default(),
         batch: batch_of(&text.batch, &text.window, &text.filters, report),
-        parallel: within(&text.parallel, 1..=10, report),
-        retries: within(&text.retries, 0..=10_000, report),
+        parallel: bounded(&text.parallel, 1..=10, "Lambda", report),
+        retries: bounded(&text.retries, 0..=10_000, "Lambda", report),
         max_age: seconds(&text.max_age, 60..=604_800, report),
         bisect: value(&text.bisect).unwrap_or_default(),
         on_failure: failed_to(&text.on_failure, report),

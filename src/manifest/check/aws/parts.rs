@@ -14,7 +14,7 @@ use super::{
                 PermissionText, Report, UrlText, VpcText,
             },
         },
-        filled, value,
+        bounded, filled, value,
     },
     arn::is_arn,
     arn_of,
@@ -107,7 +107,7 @@ pub(super) fn asynchronous(
         on_failure,
     } = &written.value;
     let checked = Asynchronous {
-        retries: within(retries, 0..=2, report),
+        retries: bounded(retries, 0..=2, "Lambda", report),
         max_age: seconds(max_age, 60..=21_600, report),
         // A bucket takes what failed, never what succeeded.
         on_success: arn_of(on_success, &DESTINATIONS[..4], report),
@@ -140,7 +140,7 @@ pub(super) fn concurrency(
     }
     Some(Concurrency {
         reserved: value(reserved),
-        provisioned: within(provisioned, 1..=100_000, report),
+        provisioned: bounded(provisioned, 1..=100_000, "Lambda", report),
     })
 }
 
@@ -331,21 +331,6 @@ pub(super) fn permission(written: &At<PermissionText>, report: &mut Report) -> O
         source_arn: value(source_arn),
         source_account: value(source_account),
     })
-}
-
-/// A number within Lambda's bounds.
-pub(super) fn within(
-    written: &Option<At<u32>>,
-    bounds: RangeInclusive<u32>,
-    report: &mut Report,
-) -> Option<u32> {
-    let written = written.as_ref()?;
-    if bounds.contains(&written.value) {
-        return Some(written.value);
-    }
-    let message = format!("is not from {} to {}", bounds.start(), bounds.end());
-    report.fault(&written.place, message, "Lambda allows no other number");
-    None
 }
 
 /// Whole seconds within Lambda's bounds.

@@ -1,13 +1,13 @@
 //! The blocks below a service's `azure:`.
 
-use std::{collections::BTreeMap, ops::RangeInclusive};
+use std::collections::BTreeMap;
 
 use super::super::{
     super::{
         azure::{Auth, AzureCors, Network, RoleGrant, Scale},
         raw::{At, AuthText, AzureCorsText, Named, NetworkText, Report, RoleText, ScaleText},
     },
-    value,
+    bounded, value,
 };
 use super::{is_uuid, resource, words};
 
@@ -99,9 +99,9 @@ pub(super) fn scale(written: &At<ScaleText>, report: &mut Report) -> Scale {
         report.fault(&ready.place, message, "keep at most what `most` allows");
     }
     Scale {
-        most: within(most, 1..=1000, report),
-        ready: within(ready, 0..=20, report),
-        warm: within(warm, 0..=10, report),
+        most: bounded(most, 1..=1000, "Azure", report),
+        ready: bounded(ready, 0..=20, "Azure", report),
+        warm: bounded(warm, 0..=10, "Azure", report),
     }
 }
 
@@ -134,19 +134,4 @@ pub(super) fn roles(
         checked.insert(name.value.clone(), grant);
     }
     checked
-}
-
-/// A number within Azure's bounds.
-fn within(
-    written: &Option<At<u32>>,
-    bounds: RangeInclusive<u32>,
-    report: &mut Report,
-) -> Option<u32> {
-    let written = written.as_ref()?;
-    if bounds.contains(&written.value) {
-        return Some(written.value);
-    }
-    let message = format!("is not from {} to {}", bounds.start(), bounds.end());
-    report.fault(&written.place, message, "Azure allows no other number");
-    None
 }
