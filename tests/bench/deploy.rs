@@ -17,6 +17,8 @@
 #![allow(clippy::print_stdout, reason = "figures are what a bench is for")]
 #![allow(clippy::disallowed_methods, reason = "sizes come from the environment")]
 
+#[path = "kit/ended.rs"]
+mod ended;
 #[expect(dead_code, reason = "the other benches use the rest of it")]
 mod kit;
 
@@ -255,7 +257,7 @@ async fn ours(server: &Server, size: usize, table: &mut Table) {
     let cost = server.measure(async {
         daemon.sources.wake_all();
         for number in 0..size {
-            live(&daemon, &key(number), 1).await;
+            ended::live(&daemon, &key(number), 1).await;
         }
     });
     table.add("ours", 0, cost.await);
@@ -263,7 +265,7 @@ async fn ours(server: &Server, size: usize, table: &mut Table) {
     author.commit("change").unwrap();
     let cost = server.measure(async {
         daemon.sources.wake_all();
-        live(&daemon, &key(0), 2).await;
+        ended::live(&daemon, &key(0), 2).await;
     });
     table.add("ours", 1, cost.await);
     // A person asks that every service is looked at anew.
@@ -320,27 +322,6 @@ async fn started(server: &Server, origin: &Path, data: &Path) -> Daemon {
 
 fn key(number: usize) -> ServiceKey {
     format!("bench/f{number}").parse().unwrap()
-}
-
-/// Waits until the rollout has ended, and insists that it ended live.
-async fn live(daemon: &Daemon, key: &ServiceKey, rollout: u64) {
-    let mut changes = daemon.handle.changes();
-    loop {
-        if let Some(state) = daemon.handle.state(key).await
-            && let Some(newest) = &state.rollout
-            && newest.id.0 == rollout
-            && !newest.is_active()
-        {
-            assert_eq!(
-                newest.phase.word(),
-                "Live",
-                "{key}: {:?}",
-                newest.transitions
-            );
-            return;
-        }
-        changes.changed().await.unwrap();
-    }
 }
 
 // === the script ===

@@ -9,6 +9,8 @@
 #![allow(clippy::print_stdout, reason = "figures are what a bench is for")]
 #![allow(clippy::disallowed_methods, reason = "sizes come from the environment")]
 
+#[path = "kit/ended.rs"]
+mod ended;
 #[expect(dead_code, reason = "the other bench uses the rest of it")]
 mod kit;
 
@@ -123,7 +125,7 @@ async fn changes(author: &Author, daemon: &Daemon) -> BTreeMap<&'static str, Fig
             author.commit("change").unwrap();
             let committed = verdigris::clock::Clock::now(&SystemClock);
             daemon.sources.wake_all();
-            let state = live(daemon, &key(name), round as u64 + 2).await;
+            let state = ended::live(daemon, &key(name), round as u64 + 2).await;
             figure.add(without_bake(state.rollout.as_ref().unwrap(), committed));
             if round + 1 == rounds {
                 parts(&state);
@@ -142,7 +144,7 @@ fn key(name: &str) -> ServiceKey {
 async fn all_live(daemon: &Daemon, rollout: u64) -> Vec<ServiceState> {
     let mut states = Vec::new();
     for (name, _) in SERVICES {
-        states.push(live(daemon, &key(name), rollout).await);
+        states.push(ended::live(daemon, &key(name), rollout).await);
     }
     states
 }
@@ -153,27 +155,6 @@ async fn all_states(daemon: &Daemon) -> Vec<ServiceState> {
         states.push(daemon.handle.state(&key(name)).await.unwrap());
     }
     states
-}
-
-/// Waits until the rollout has ended, and insists that it ended live.
-async fn live(daemon: &Daemon, key: &ServiceKey, rollout: u64) -> ServiceState {
-    let mut changes = daemon.handle.changes();
-    loop {
-        if let Some(state) = daemon.handle.state(key).await
-            && let Some(newest) = &state.rollout
-            && newest.id.0 == rollout
-            && !newest.is_active()
-        {
-            assert_eq!(
-                newest.phase.word(),
-                "Live",
-                "{key}: {:?}",
-                newest.transitions
-            );
-            return state;
-        }
-        changes.changed().await.unwrap();
-    }
 }
 
 /// From the commit to blue on both clouds.
