@@ -10,7 +10,7 @@ use verdigris::{
 
 use crate::{
     cloud_aws::aws,
-    cloud_aws_duties::{Local, letterbox},
+    cloud_aws_duties::{Local, each_once_from_both, letterbox},
     cloud_contract::{
         patient::Patient,
         peers::{self, authorization},
@@ -276,16 +276,5 @@ async fn nothing_that_is_told_is_lost_or_told_twice_while_releases_come_and_go()
             _ => {}
         }
     }
-    for _ in 0..1_000 {
-        if letters.lock().unwrap().len() >= 40 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-    let letters = letters.lock().unwrap().clone();
-    let read: BTreeSet<_> = letters.iter().filter_map(|it| it.split_once(' ')).collect();
-    let messages: BTreeSet<_> = read.iter().map(|(_, message)| *message).collect();
-    assert_eq!((letters.len(), messages.len()), (40, 40), "{letters:?}");
-    let releases: BTreeSet<_> = read.iter().map(|(release, _)| *release).collect();
-    assert_eq!(releases, BTreeSet::from(["one", "two"]));
+    each_once_from_both(&letters, 40, 1_000).await;
 }
