@@ -5,6 +5,8 @@
 //! end.
 
 mod claims;
+#[cfg(test)]
+mod eyes;
 mod orders;
 mod rest;
 mod turn;
@@ -106,6 +108,8 @@ pub(crate) struct Facts {
     is_edited: bool,
     /// A slot moved by itself since then.
     is_moved: bool,
+    /// When the store was lost last, some blue of it held something, or was being given it.
+    is_left: bool,
     /// What was asked for last, asked for still or not.
     newest: Option<Wanted>,
     /// The windows are open to the next rollout.
@@ -158,6 +162,8 @@ struct Run {
     turned: Option<Instant>,
     /// It went back since another one did.
     is_dragged: bool,
+    /// It was a canary and went back while Git asked for something else, which may be why: nothing need be wrong with its release.
+    is_overtaken: bool,
     /// When blue was first told to hold the release.
     moved: [Option<Instant>; 2],
     /// When each of its orders was sent first.
@@ -217,6 +223,7 @@ impl Checker {
             suspended: None,
             is_edited: false,
             is_moved: false,
+            is_left: false,
             newest: None,
             is_next_opened: false,
             is_forgetful: false,
@@ -302,6 +309,8 @@ impl Checker {
     pub(crate) fn store_lost(&mut self) {
         for facts in &mut self.services {
             facts.sides.iter_mut().for_each(|side| side.is_seen = false);
+            let mut sides = facts.sides.iter();
+            facts.is_left = sides.any(|side| side.blue.is_some() || side.writing.is_some());
             facts.live = None;
             facts.live_since = None;
             facts.run = None;
@@ -502,6 +511,7 @@ impl Run {
     fn again(&mut self) {
         if self.failed.is_some() {
             self.failed = None;
+            self.is_overtaken = false;
             self.moved = [None, None];
             self.begun.clear();
             self.turned = None;
