@@ -419,9 +419,20 @@ impl Checker {
         self.services[service].is_rolled_back = true;
     }
 
-    pub(crate) fn suspended(&mut self, service: usize, until: Option<Timestamp>) {
+    /// What was asked for last holds. Where that is not sure, either may hold that or what was asked for before, and what is sure is what
+    /// both ask for.
+    pub(crate) fn suspended(&mut self, service: usize, until: Option<Timestamp>, is_sure: bool) {
         let since = Instant::now();
-        self.services[service].suspended = Some(Suspended { since, until });
+        let asked = Suspended { since, until };
+        let facts = &mut self.services[service];
+        facts.suspended = match facts.suspended {
+            _ if is_sure => Some(asked),
+            Some(before) => Some(Suspended {
+                until: before.until.into_iter().chain(until).min(),
+                ..before
+            }),
+            None => None,
+        };
     }
 
     /// What was held may go on; an unpinning ends neither a suspension nor a pause.
