@@ -509,15 +509,15 @@ impl Run {
         self.is_shared || self.moved.iter().any(Option::is_some)
     }
 
-    /// A slot lost the release: it goes to green anew, and passes anew.
+    /// It goes to green, for the first time or since a slot lost it: then it passes anew, whatever was answered about what was lost.
     fn again(&mut self) {
+        self.answers.clear();
         if self.failed.is_some() {
             self.failed = None;
             self.moved = [None, None];
             self.begun.clear();
             self.turned = None;
             self.is_shared = false;
-            self.answers.clear();
         }
     }
 
