@@ -521,6 +521,13 @@ impl Run {
         }
     }
 
+    /// It sent such an order to a cloud. One that arrives and was never sent is of a rollout before it, whose daemon died and whose store was
+    /// lost: nobody who lives can know of it.
+    fn has_asked(&self, operation: Operation, cloud: CloudName) -> bool {
+        let mut steps = self.begun.keys();
+        steps.any(|(step, _, target)| (*step, *target) == (operation, cloud))
+    }
+
     /// An order that was sent before a moment; or one of a promotion that moves both clouds at once, of which one was.
     fn has_begun(&self, sent: &Sent, moment: Instant) -> bool {
         let was_sent = |cloud: CloudName| {
