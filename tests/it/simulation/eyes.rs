@@ -9,8 +9,10 @@ use verdigris::{
     name::{CloudName, ReleaseDigest, Timestamp},
 };
 
-use super::{Checker, EventRow, Held, Rest, RolloutRow, Told};
-use crate::simulation::play::fleet::{Fleet, Way};
+use super::play::{
+    checker::{Checker, EventRow, Held, Rest, RolloutRow, Told},
+    fleet::{Fleet, Way},
+};
 
 /// The first service of a fleet, and the eyes on it.
 struct Watch {
