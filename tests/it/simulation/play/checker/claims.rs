@@ -276,8 +276,11 @@ impl Facts {
         }
     }
 
+    /// Its records are gone, and with them how its releases are made and what it needs.
     fn forget(&mut self) {
         self.is_known = false;
+        self.newest = self.asked.wanted().cloned();
+        self.known = self.newest.iter().map(|it| it.release).collect();
         self.live = None;
         self.live_since = None;
         self.run = None;
