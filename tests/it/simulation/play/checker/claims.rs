@@ -276,7 +276,8 @@ impl Facts {
         }
     }
 
-    /// Its records are gone, and with them how its releases are made and what it needs.
+    /// With its records go those of its releases and of what it needs: what a stale look shows of it from now on can be brought back by
+    /// nobody.
     fn forget(&mut self) {
         self.is_known = false;
         self.newest = self.asked.wanted().cloned();
