@@ -131,6 +131,10 @@ impl Play {
                     self.act_so(service, Action::Abort { reason: None }, "ana")
                         .await;
                 }
+                // Answers that allow no judgement come from releases of any kind, where successes must stand in a row.
+                "Shifting" if report.status.waiting.iter().any(|it| it.on == "person") => {
+                    self.act_so(service, Action::Retry, "ana").await;
+                }
                 "Shifting" => {
                     self.act_so(service, Action::Promote { full: false }, "ana")
                         .await;

@@ -276,7 +276,10 @@ impl Facts {
         }
     }
 
+    /// With its records go those of its releases: what a stale look shows of it from now on can be brought back by nobody.
     fn forget(&mut self) {
+        let asked = self.asked.wanted().map(|wanted| wanted.release);
+        self.known = asked.into_iter().collect();
         self.is_known = false;
         self.live = None;
         self.live_since = None;

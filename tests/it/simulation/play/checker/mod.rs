@@ -419,9 +419,20 @@ impl Checker {
         self.services[service].is_rolled_back = true;
     }
 
-    pub(crate) fn suspended(&mut self, service: usize, until: Option<Timestamp>) {
+    /// What was asked for last holds. Where that is not sure, either may hold that or what was asked for before, and what is sure is what
+    /// both ask for.
+    pub(crate) fn suspended(&mut self, service: usize, until: Option<Timestamp>, is_sure: bool) {
         let since = Instant::now();
-        self.services[service].suspended = Some(Suspended { since, until });
+        let asked = Suspended { since, until };
+        let facts = &mut self.services[service];
+        facts.suspended = match facts.suspended {
+            _ if is_sure => Some(asked),
+            Some(before) => Some(Suspended {
+                until: before.until.into_iter().chain(until).min(),
+                ..before
+            }),
+            None => None,
+        };
     }
 
     /// What was held may go on; an unpinning ends neither a suspension nor a pause.
@@ -498,16 +509,23 @@ impl Run {
         self.is_shared || self.moved.iter().any(Option::is_some)
     }
 
-    /// A slot lost the release: it goes to green anew, and passes anew.
+    /// It goes to green, for the first time or since a slot lost it: then it passes anew, whatever was answered about what was lost.
     fn again(&mut self) {
+        self.answers.clear();
         if self.failed.is_some() {
             self.failed = None;
             self.moved = [None, None];
             self.begun.clear();
             self.turned = None;
             self.is_shared = false;
-            self.answers.clear();
         }
+    }
+
+    /// It sent such an order to a cloud. One that arrives and was never sent is of a rollout before it, whose daemon died and whose store was
+    /// lost: nobody who lives can know of it.
+    fn has_asked(&self, operation: Operation, cloud: CloudName) -> bool {
+        let mut steps = self.begun.keys();
+        steps.any(|(step, _, target)| (*step, *target) == (operation, cloud))
     }
 
     /// An order that was sent before a moment; or one of a promotion that moves both clouds at once, of which one was.
