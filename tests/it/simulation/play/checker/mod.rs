@@ -5,6 +5,7 @@
 //! end.
 
 mod claims;
+mod judged;
 mod orders;
 mod rest;
 mod turn;
