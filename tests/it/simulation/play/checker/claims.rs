@@ -296,11 +296,12 @@ impl Facts {
         }
     }
 
-    /// With its records go those of its releases: what a stale look shows of it from now on can be brought back by nobody.
+    /// With its records go those of its releases and of what it needs: what a stale look shows of it from now on can be brought back by
+    /// nobody.
     fn forget(&mut self) {
-        let asked = self.asked.wanted().map(|wanted| wanted.release);
-        self.known = asked.into_iter().collect();
         self.is_known = false;
+        self.newest = self.asked.wanted().cloned();
+        self.known = self.newest.iter().map(|it| it.release).collect();
         self.live = None;
         self.live_since = None;
         self.run = None;
