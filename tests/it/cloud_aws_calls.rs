@@ -121,9 +121,9 @@ async fn steps_take_these_calls() {
     counting.promote("rollback", &code).await;
     counting.promote("the same again", &code).await;
     assert_snapshot!(counting.lines.join("\n"), @r"
-    look at nothing: nothing; reads GetFunction x3
+    look at nothing: nothing; reads GetFunction
     first deploy: CreateAlias CreateFunction; reads GetFunction
-    first look: nothing; reads GetFunction x3 ListAliases
+    first look: nothing; reads GetFunction x2
     first promotion: CreateAlias CreateEventSourceMapping; reads GetFunction x2
     look after it: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
     nothing to do: nothing; reads GetFunction x2

@@ -2,10 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{
-    AwsCloud,
-    survey::{Standing, tags},
-};
+use super::{AwsCloud, survey::Standing, tags};
 use crate::{cloud::CloudError, name::CloudName, observed::Scope};
 
 impl AwsCloud {

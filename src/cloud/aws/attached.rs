@@ -2,14 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use aws_sdk_lambda::types::AliasConfiguration;
+use tokio::time::Instant;
+
 use super::{
     AwsCloud,
     duties::{Duties, Known},
-    lambda::permit_url,
-    settings::alias,
-    survey::AliasDetail,
+    lambda::{Function, permit_url},
+    memory::Details,
+    settings::{Settings, alias},
+    survey::{AliasDetail, Standing, previous, standing, version},
 };
-use crate::{cloud::CloudError, name::Slot};
+use crate::{
+    cloud::CloudError,
+    name::{Percent, ServiceKey, Slot},
+};
 
 /// What to ask of an alias.
 #[derive(Debug)]
@@ -24,6 +31,67 @@ pub(super) struct Asking<'a> {
 }
 
 impl AwsCloud {
+    /// What is remembered of a function that is ours, as long as its aliases point where they did.
+    pub(super) fn remembered(
+        &self,
+        name: &str,
+        behind: &BTreeMap<Slot, Function>,
+    ) -> Option<Details> {
+        let details = self.memory.details(name, self.options.details_for)?;
+        let seen = behind.iter().map(|(slot, it)| (*slot, version(it)));
+        let same = details
+            .aliases
+            .iter()
+            .map(|(slot, detail)| (*slot, detail.version.as_str()))
+            .eq(seen);
+        (same && details.standing.is_ours()).then_some(details)
+    }
+
+    pub(super) async fn read_details(
+        &self,
+        service: &ServiceKey,
+        name: &str,
+        latest: Option<Function>,
+        behind: &BTreeMap<Slot, Function>,
+    ) -> Result<Details, CloudError> {
+        let read_at = Instant::now();
+        let latest = match latest {
+            Some(latest) => Some(latest),
+            None => self.lambda.function(name, None).await?,
+        };
+        let reserved = latest.as_ref().and_then(|it| it.reserved);
+        let tags = latest.as_ref().and_then(|it| it.tags.clone());
+        let tags = tags.map(BTreeMap::from_iter).unwrap_or_default();
+        let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
+        let mut aliases = BTreeMap::new();
+        if standing.is_ours() && !behind.is_empty() {
+            let listed = self.lambda.aliases(name).await?;
+            let marks = |it: &Function| Settings::read(&it.config).marks();
+            let asked = behind.values().map(|it| marks(it).blue);
+            let asked = asked.fold(Duties::default(), |all, one| all.and(&one));
+            for (slot, version) in behind {
+                let found = listed.iter().find(|it| it.name() == Some(alias(*slot)));
+                let mut detail = found.map(detail).unwrap_or_default();
+                let asking = Asking {
+                    name,
+                    has_url: marks(version).http.is_some(),
+                    asked: (*slot == Slot::Blue).then_some(&asked),
+                    reserved,
+                    tags: &tags,
+                };
+                self.read_attached(asking, *slot, &mut detail).await?;
+                aliases.insert(*slot, detail);
+            }
+        }
+        let details = Details {
+            read_at,
+            standing,
+            aliases,
+        };
+        self.memory.note_details(name, details.clone());
+        Ok(details)
+    }
+
     /// One call for each kind of thing that should be there.
     pub(super) async fn read_attached(
         &self,
@@ -58,5 +126,24 @@ impl AwsCloud {
             detail.found = Some(self.found(known).await?);
         }
         Ok(())
+    }
+}
+
+fn detail(found: &AliasConfiguration) -> AliasDetail {
+    let weights = found
+        .routing_config()
+        .and_then(|it| it.additional_version_weights());
+    AliasDetail {
+        version: found.function_version().unwrap_or_default().to_owned(),
+        revision_id: found.revision_id().map(str::to_owned),
+        shares: weights
+            .into_iter()
+            .flatten()
+            .map(|(version, weight)| (version.clone(), Percent::of_fraction(*weight)))
+            .collect(),
+        previous: previous(found.description()),
+        address: None,
+        is_permitted: false,
+        found: None,
     }
 }

@@ -6,7 +6,7 @@ use serde_yaml::Value;
 use super::{
     AwsCloud,
     settings::{Extras, Settings},
-    survey::tags,
+    tags,
 };
 use crate::{
     cloud::CloudError,

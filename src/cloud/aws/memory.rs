@@ -20,6 +20,17 @@ pub(super) struct Details {
     pub(super) aliases: BTreeMap<Slot, AliasDetail>,
 }
 
+impl Details {
+    /// Of a function without aliases, as of now.
+    pub(super) fn bare(standing: Standing) -> Self {
+        Self {
+            read_at: Instant::now(),
+            standing,
+            aliases: BTreeMap::new(),
+        }
+    }
+}
+
 /// Published versions, and fingerprints of what they are set to.
 pub(super) type Versions = BTreeMap<u64, CodeDigest>;
 

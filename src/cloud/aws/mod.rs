@@ -39,6 +39,7 @@ mod shift;
 mod slots;
 mod stage;
 mod survey;
+mod tags;
 mod talk;
 
 use std::{

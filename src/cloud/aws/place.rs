@@ -2,7 +2,7 @@
 
 use super::{
     AwsCloud,
-    duties::Settlement,
+    duties::{Found, Settlement},
     lambda::Pointing,
     settings::{Access, Marks, alias},
     survey::{AliasDetail, Pointer, Seen},
@@ -33,10 +33,15 @@ impl Place<'_> {
         access == Access::wanted(self.marks.http.as_ref())
     }
 
-    /// Of green nothing is asked.
+    /// Of green nothing is asked. An alias that is not there yet has nothing.
     fn is_on_duty(&self) -> bool {
-        let found = self.now.and_then(|it| it.found.as_ref());
-        found.is_none_or(|found| found.serves(&self.marks.blue))
+        match self.now {
+            None => self.slot == Slot::Green || self.marks.blue.is_none(),
+            Some(now) => {
+                let found = now.found.as_ref();
+                found.is_none_or(|found| found.serves(&self.marks.blue))
+            }
+        }
     }
 }
 
@@ -80,8 +85,12 @@ impl AwsCloud {
                 Some(now.moved(place.version, revision, &place.description))
             }
             None => {
-                self.lambda.create_alias(pointing).await?;
-                None
+                let revision = self.lambda.create_alias(pointing).await?;
+                let bare = AliasDetail {
+                    found: (place.slot == Slot::Blue).then(Found::default),
+                    ..AliasDetail::default()
+                };
+                Some(bare.moved(place.version, revision, &place.description))
             }
         };
         let is_all = place.is_reached() && place.is_on_duty();

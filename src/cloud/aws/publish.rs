@@ -8,7 +8,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     AwsCloud,
     lambda::{Change, Function},
-    memory::{Memory, Versions},
+    memory::{Details, Memory, Versions},
     roles,
     settings::Settings,
     stage::wanted_tags,
@@ -116,7 +116,13 @@ impl AwsCloud {
         };
         let Some(latest) = latest else {
             let version = self.create(work).await?;
-            self.memory.look_again(work.name);
+            // Nobody else can have attached anything yet.
+            let resource = format!("function:{}", work.name);
+            let made = Standing::Ours {
+                arn: self.account().arn("lambda", &resource),
+                tags: work.tags(),
+            };
+            self.memory.note_details(work.name, Details::bare(made));
             self.memory.note_versions(work.name, Versions::new());
             work.note(&self.memory, &version);
             return Ok(Published {

@@ -7,7 +7,8 @@ use aws_sdk_lambda::types::FunctionConfiguration;
 use super::{
     AwsCloud,
     settings::{FUNCTION, RELEASE, Settings, alias},
-    survey::{Standing, all, standing, tags},
+    survey::{Standing, all, standing},
+    tags,
 };
 use crate::{
     cloud::CloudError,

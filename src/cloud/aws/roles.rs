@@ -11,7 +11,7 @@ use super::{
     AwsCloud,
     duties::{Account, short_digest},
     settings::Settings,
-    survey::tags,
+    tags,
 };
 use crate::{
     cloud::CloudError,

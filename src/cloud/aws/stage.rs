@@ -7,7 +7,8 @@ use super::{
     place::Place,
     publish::Publication,
     settings::{Marks, Settings, image},
-    survey::{AliasDetail, Standing, all, tags},
+    survey::{AliasDetail, Standing, all},
+    tags,
 };
 use crate::{
     cloud::{CloudError, Package},

@@ -2,17 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use aws_sdk_lambda::types::AliasConfiguration;
 use futures_util::{StreamExt as _, stream};
-use tokio::time::Instant;
 
 use super::{
     AwsCloud,
-    attached::Asking,
-    duties::{Duties, Found},
+    duties::Found,
     lambda::{Address, Function, Share},
     memory::Details,
     settings::{Access, Marks, Settings, alias},
+    tags,
 };
 use crate::{
     cloud::CloudError,
@@ -55,6 +53,13 @@ pub(super) enum Standing {
 }
 
 impl Standing {
+    pub(super) fn is_ours(&self) -> bool {
+        match self {
+            Self::Ours { arn: _, tags: _ } => true,
+            Self::Missing | Self::Foreign { arn: _ } => false,
+        }
+    }
+
     /// As far as we remember.
     pub(super) fn is_writable(&self) -> bool {
         match self {
@@ -136,6 +141,23 @@ impl Pointer {
 }
 
 impl Seen {
+    /// Without aliases.
+    fn bare(
+        service: &ServiceKey,
+        function: &FunctionName,
+        name: String,
+        standing: Standing,
+    ) -> Self {
+        Self {
+            service: service.clone(),
+            function: function.clone(),
+            name,
+            standing,
+            blue: None,
+            green: None,
+        }
+    }
+
     pub(super) fn slot(&self, slot: Slot) -> Option<&Pointer> {
         match slot {
             Slot::Blue => self.blue.as_ref(),
@@ -162,7 +184,7 @@ pub(super) fn blue_description(previous: Option<&str>) -> String {
     previous.map_or_else(String::new, |version| format!("{PREVIOUS}{version}"))
 }
 
-fn previous(description: Option<&str>) -> Option<String> {
+pub(super) fn previous(description: Option<&str>) -> Option<String> {
     let told = description.and_then(|it| it.strip_prefix(PREVIOUS));
     told.map(str::to_owned)
 }
@@ -223,90 +245,45 @@ impl AwsCloud {
         function: &FunctionName,
     ) -> Result<Seen, CloudError> {
         let name = self.lambda_name(service, function)?;
+        let known = self.memory.details(&name, self.options.details_for);
+        let latest = match known.filter(|it| it.standing.is_ours()) {
+            Some(_) => None,
+            None => {
+                let latest = self.lambda.function(&name, None).await?;
+                let told = latest.as_ref().map(|it| standing(service, it));
+                let told = told.unwrap_or(Standing::Missing);
+                if !told.is_ours() {
+                    // Of what is not ours no alias is asked for.
+                    self.memory.note_details(&name, Details::bare(told.clone()));
+                    return Ok(Seen::bare(service, function, name, told));
+                }
+                latest
+            }
+        };
         let (blue, green) = tokio::try_join!(
             self.lambda.function(&name, Some(alias(Slot::Blue))),
             self.lambda.function(&name, Some(alias(Slot::Green))),
         )?;
         let behind = [(Slot::Blue, blue), (Slot::Green, green)].into_iter();
-        let mut behind: BTreeMap<_, _> = behind
+        let behind: BTreeMap<_, _> = behind
             .filter_map(|(slot, version)| version.map(|version| (slot, version)))
             .collect();
         let details = match self.remembered(&name, &behind) {
             Some(details) => details,
-            None => self.read_details(service, &name, &behind).await?,
+            None => self.read_details(service, &name, latest, &behind).await?,
         };
-        let ours = matches!(details.standing, Standing::Ours { arn: _, tags: _ });
-        let mut pointer = |slot: Slot| {
-            let version = behind.remove(&slot).filter(|_| ours)?;
-            Some(pointer(&version, details.aliases.get(&slot)))
-        };
-        Ok(Seen {
-            service: service.clone(),
-            function: function.clone(),
-            blue: pointer(Slot::Blue),
-            green: pointer(Slot::Green),
-            standing: details.standing.clone(),
-            name,
-        })
+        let mut seen = Seen::bare(service, function, name, details.standing);
+        if seen.standing.is_ours() {
+            let pointer =
+                |slot: Slot| Some(pointer(behind.get(&slot)?, details.aliases.get(&slot)));
+            (seen.blue, seen.green) = (pointer(Slot::Blue), pointer(Slot::Green));
+        }
+        Ok(seen)
     }
 
     /// To be called after every writing call that failed: what was known of the function may no longer hold.
     pub(super) fn forget(&self, name: &str) {
         self.memory.forget(name);
-    }
-
-    /// What is remembered of a function that is ours, as long as its aliases point where they did.
-    fn remembered(&self, name: &str, behind: &BTreeMap<Slot, Function>) -> Option<Details> {
-        let details = self.memory.details(name, self.options.details_for)?;
-        let seen = behind.iter().map(|(slot, it)| (*slot, version(it)));
-        let same = details
-            .aliases
-            .iter()
-            .map(|(slot, detail)| (*slot, detail.version.as_str()))
-            .eq(seen);
-        let ours = matches!(details.standing, Standing::Ours { arn: _, tags: _ });
-        (same && ours).then_some(details)
-    }
-
-    async fn read_details(
-        &self,
-        service: &ServiceKey,
-        name: &str,
-        behind: &BTreeMap<Slot, Function>,
-    ) -> Result<Details, CloudError> {
-        let read_at = Instant::now();
-        let latest = self.lambda.function(name, None).await?;
-        let reserved = latest.as_ref().and_then(|it| it.reserved);
-        let tags = latest.as_ref().and_then(|it| it.tags.clone());
-        let tags = tags.map(BTreeMap::from_iter).unwrap_or_default();
-        let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
-        let mut aliases = BTreeMap::new();
-        if matches!(standing, Standing::Ours { arn: _, tags: _ }) && !behind.is_empty() {
-            let listed = self.lambda.aliases(name).await?;
-            let marks = |it: &Function| Settings::read(&it.config).marks();
-            let asked = behind.values().map(|it| marks(it).blue);
-            let asked = asked.fold(Duties::default(), |all, one| all.and(&one));
-            for (slot, version) in behind {
-                let found = listed.iter().find(|it| it.name() == Some(alias(*slot)));
-                let mut detail = found.map(detail).unwrap_or_default();
-                let asking = Asking {
-                    name,
-                    has_url: marks(version).http.is_some(),
-                    asked: (*slot == Slot::Blue).then_some(&asked),
-                    reserved,
-                    tags: &tags,
-                };
-                self.read_attached(asking, *slot, &mut detail).await?;
-                aliases.insert(*slot, detail);
-            }
-        }
-        let details = Details {
-            read_at,
-            standing,
-            aliases,
-        };
-        self.memory.note_details(name, details.clone());
-        Ok(details)
     }
 }
 
@@ -330,28 +307,7 @@ pub(super) fn standing(service: &ServiceKey, function: &Function) -> Standing {
     }
 }
 
-/// Our tags.
-pub(super) mod tags {
-    use std::collections::BTreeMap;
-
-    use crate::name::ServiceKey;
-
-    pub(in crate::cloud::aws) const OWNER: &str = "verdigris:owner";
-    pub(in crate::cloud::aws) const VERDIGRIS: &str = "verdigris";
-    pub(in crate::cloud::aws) const SERVICE: &str = "verdigris:service";
-    pub(in crate::cloud::aws) const ENVIRONMENT: &str = "verdigris:environment";
-
-    /// The same for every release: which one a version is of, its variables say.
-    pub(in crate::cloud::aws) fn of(service: &ServiceKey) -> BTreeMap<String, String> {
-        BTreeMap::from([
-            (OWNER.to_owned(), VERDIGRIS.to_owned()),
-            (SERVICE.to_owned(), service.service.to_string()),
-            (ENVIRONMENT.to_owned(), service.environment.to_string()),
-        ])
-    }
-}
-
-fn version(function: &Function) -> &str {
+pub(super) fn version(function: &Function) -> &str {
     function.config.version().unwrap_or_default()
 }
 
@@ -367,24 +323,5 @@ fn pointer(function: &Function, detail: Option<&AliasDetail>) -> Pointer {
         marks: settings.marks(),
         settings,
         detail: detail.cloned().unwrap_or_default(),
-    }
-}
-
-fn detail(found: &AliasConfiguration) -> AliasDetail {
-    let weights = found
-        .routing_config()
-        .and_then(|it| it.additional_version_weights());
-    AliasDetail {
-        version: found.function_version().unwrap_or_default().to_owned(),
-        revision_id: found.revision_id().map(str::to_owned),
-        shares: weights
-            .into_iter()
-            .flatten()
-            .map(|(version, weight)| (version.clone(), Percent::of_fraction(*weight)))
-            .collect(),
-        previous: previous(found.description()),
-        address: None,
-        is_permitted: false,
-        found: None,
     }
 }

@@ -11,6 +11,7 @@ use super::{
         spec::{Across, Drift, Function, Gate, RolloutSpec, Runtime, Service},
         yaml::Place,
     },
+    aws::{Written, check_events},
     azure::azure,
     filled,
     function::{self, Defaults},
@@ -79,6 +80,11 @@ pub(in crate::manifest) fn service(
     let (functions, name, source) = (checked?, name?, source.clone()?);
     function::check_routes(&functions, named?, report);
     function::check_env_sizes(&functions, &env, named?, report);
+    let written = Written {
+        service: aws,
+        functions: named?,
+    };
+    check_events(&functions, &written, report);
     let (gates, rollout) = rollout?;
     let service = Service {
         name: name.value.clone(),

@@ -264,3 +264,57 @@ fn a_large_batch_of_a_queue_needs_a_window() {
     let expected = "spec.functions.api.aws.queue: a batch above 10 needs a window (help: add `window: 1s` or more, or take at most 10)";
     assert!(told.ends_with(expected), "{told}");
 }
+
+#[test]
+fn two_events_that_a_cloud_would_take_for_one_are_refused() {
+    let topic = "sns: 'arn:aws:sns:eu-west-1:123456789012:news'";
+    let stream = "kinesis: 'arn:aws:kinesis:eu-west-1:123456789012:stream/clicks'";
+    let uploads = "s3: uploads, on: ['s3:ObjectCreated:*']";
+    let api = |events: String| {
+        format!(
+            "\n  functions:\n    api: {{ handler: app:app, http: /, aws: {{ events: {{ {events} }} }} }}\n"
+        )
+    };
+    let of_topic = "spec.functions.api.aws.events.b: has the topic of `a` (help: a function subscribes to a topic once: let one event have both filters, or give the other to another function)";
+    let table = [
+        (
+            api(format!(
+                "a: {{ {topic}, filter: {{ kind: [x] }} }}, b: {{ {topic}, filter: {{ kind: [y] }} }}"
+            )),
+            of_topic,
+        ),
+        (
+            api(format!(
+                "a: {{ {stream} }}, b: {{ {stream}, from: oldest }}"
+            )),
+            "spec.functions.api.aws.events.b: reads the stream of `a` (help: a function reads a stream once: keep one of them, or give the other to another function)",
+        ),
+        (
+            api(format!(
+                "a: {{ {uploads} }}, b: {{ {uploads}, suffix: .csv }}"
+            )),
+            "spec.functions.api.aws.events.b: is told by its bucket what that tells `a` (help: S3 tells of each change once: let `on`, `prefix` or `suffix` keep them apart)",
+        ),
+        (
+            api(format!(
+                "a: {{ {uploads}, prefix: in/ }}, b: {{ {uploads}, prefix: out/ }}"
+            )),
+            "",
+        ),
+        (
+            format!(
+                "\n  aws: {{ events: {{ all: {{ {uploads} }}, news: {{ {topic} }} }} }}\n  functions:\n    api: {{ handler: app:app, http: / }}\n    other: {{ handler: app:app }}\n"
+            ),
+            "spec.aws.events.all: is told by its bucket what that tells `all` of `api` (help: S3 tells of each change once: let `on`, `prefix` or `suffix` keep them apart)",
+        ),
+        (
+            format!(
+                "\n  functions:\n    api: {{ handler: app:app, aws: {{ events: {{ a: {{ {topic} }} }} }} }}\n    other: {{ handler: app:app, aws: {{ events: {{ b: {{ {topic} }} }} }} }}\n"
+            ),
+            "",
+        ),
+    ];
+    for (spec, expected) in table {
+        assert_eq!(faults(&spec), expected, "{spec}");
+    }
+}

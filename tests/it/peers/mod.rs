@@ -96,6 +96,15 @@ pub(crate) fn python_of_localstack() -> PathBuf {
     installed(venv.join("bin/python"))
 }
 
+/// A Python with Azure's own worker.
+pub(crate) fn python_of_azure_worker() -> PathBuf {
+    let venv = named(
+        "VERDIGRIS_TEST_AZURE_WORKER",
+        "a Python virtual environment with tests/peers/azure_worker.txt installed",
+    );
+    installed(venv.join("bin/python"))
+}
+
 fn python_of(python: PathBuf, name: &str) -> Command {
     let mut command = Command::new(python);
     command

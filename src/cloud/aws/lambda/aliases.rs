@@ -47,10 +47,11 @@ impl Lambda {
         }
     }
 
+    /// Returns the alias's first revision.
     pub(in crate::cloud::aws) async fn create_alias(
         &self,
         pointing: Pointing<'_>,
-    ) -> Result<(), CloudError> {
+    ) -> Result<Option<String>, CloudError> {
         let Pointing {
             name,
             alias,
@@ -70,7 +71,7 @@ impl Lambda {
             .send()
             .await;
         answer
-            .map(drop)
+            .map(|told| told.revision_id)
             .map_err(|error| sorted(asked("CreateAlias", name), &error))
     }
 

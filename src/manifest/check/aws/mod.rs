@@ -4,12 +4,16 @@ mod arn;
 mod events;
 mod parts;
 mod rights;
+mod twice;
 mod whole;
 
 use std::collections::BTreeMap;
 
 pub(in crate::manifest) use self::arn::is_arn;
-pub(super) use self::whole::{Around, mark_len, whole};
+pub(super) use self::{
+    twice::{Written, check_events},
+    whole::{Around, mark_len, whole},
+};
 use super::{
     super::{
         aws::AwsFunction,

@@ -257,7 +257,7 @@ impl Play {
             Action::Abort { .. } => checker.aborted(service, is_sure),
             Action::Retry => checker.retried(service, is_sure),
             Action::Rollback { .. } | Action::Pin { .. } => checker.rolled_back(service),
-            Action::Suspend { until, .. } if is_sure => checker.suspended(service, *until),
+            Action::Suspend { until, .. } => checker.suspended(service, *until, is_sure),
             Action::Pause { .. } if is_sure => checker.paused(service),
             Action::Resume => checker.resumed(service, true),
             Action::Unpin => checker.resumed(service, false),

@@ -8,7 +8,7 @@ use verdigris::{
     observed::Observed,
 };
 
-use super::{AT_ONCE, Asked, Checker, Facts, Held, Wanted, side_of, turn::Shown};
+use super::{AT_ONCE, Asked, Checker, Facts, Held, Run, Wanted, side_of, turn::Shown};
 
 /// A writing call that a living daemon makes.
 #[derive(Clone, Copy, Debug)]
@@ -104,12 +104,10 @@ impl Checker {
         operation: Operation,
         release: Option<ReleaseDigest>,
     ) {
-        let facts = &mut self.services[service];
-        let Some(run) = facts
-            .run
-            .as_mut()
-            .filter(|run| Some(run.release) == release)
-        else {
+        let run = self.services[service].run.as_mut();
+        let is_its_own =
+            |run: &&mut Run| Some(run.release) == release && run.has_asked(operation, cloud);
+        let Some(run) = run.filter(is_its_own) else {
             return;
         };
         run.is_shared |= operation == Operation::Shift;
