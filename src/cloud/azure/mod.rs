@@ -168,7 +168,7 @@ impl Cloud for AzureCloud {
         let mut fields = settings::expected(&self.names, release, code);
         fields.insert(observe::STATE.to_owned(), RUNNING.to_owned());
         let duties = duties::Duties::wanted(&self.names, release);
-        fields.extend(duties.fields());
+        fields.extend(self.place_of(release, &duties));
         fields
     }
 

@@ -314,12 +314,12 @@ impl Names {
     }
 }
 
-/// The image that holds the interpreter; the custom handler in the package starts it.
+/// The image that holds the interpreter; the custom handler in the package starts it. A program needs none.
 pub(super) fn stack(runtime: &Runtime) -> Map<String, Value> {
     let image = match runtime {
         Runtime::Python(version) => format!("Python|{version}"),
         Runtime::Node(version) => format!("Node|{version}"),
-        Runtime::Executable => return Map::new(),
+        Runtime::Executable => String::new(),
     };
     Map::from_iter([("linuxFxVersion".to_owned(), json!(image))])
 }

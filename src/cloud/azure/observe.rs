@@ -9,7 +9,7 @@ use url::Url;
 use super::{
     AzureCloud,
     arm::operation::{self, Operation},
-    duties::{Duties, Found},
+    duties::{Duties, Found, fixed},
     names::{Tags, WEB_API},
     settings::{self, Settings, Trigger},
 };
@@ -125,7 +125,9 @@ impl AzureCloud {
         blue: &mut SlotView,
     ) -> Result<(), CloudError> {
         let duties = blue.duties();
-        let (web, auth) = (duties.concerns_web(), duties.auth.is_some());
+        let is_told = blue.found.config.is_object() || self.names.is_flex();
+        let is_asked = !is_told && settings::marks(&blue.settings).is_some();
+        let (web, auth) = (duties.concerns_web() || is_asked, duties.auth.is_some());
         let look = async |is_asked: bool, operation, part| match is_asked {
             true => self.get(operation, &blue.id, part).await,
             false => Ok(None),
@@ -135,7 +137,8 @@ impl AzureCloud {
             look(auth, operation::AUTH_GET, "/config/authsettingsV2"),
         )?;
         blue.found.has_front = self.front_is_right(service, &duties, blue).await?;
-        blue.place = duties.fields_of(&blue.found, &blue.tags);
+        blue.place = fixed::found(&self.names, &blue.found);
+        blue.place.extend(duties.fields_of(&blue.found, &blue.tags));
         Ok(())
     }
 
@@ -183,6 +186,11 @@ impl AzureCloud {
             // It shows blue's, and has its own again when the preview ends.
             given = settings::without_preview(given, slot);
         }
+        let found = Found::of_site(site);
+        let mut place = fixed::found(&self.names, &found);
+        if let Some(marks) = settings::marks(&given) {
+            place.extend(marks.duties.fields());
+        }
         SlotView {
             slot,
             label: label.to_owned(),
@@ -190,11 +198,9 @@ impl AzureCloud {
                 Some(id) => id.to_owned(),
                 None => self.names.slot_id(&app, slot),
             },
-            place: settings::marks(&given)
-                .map(|marks| marks.duties.fields())
-                .unwrap_or_default(),
+            place,
             settings: given,
-            found: Found::of_site(site),
+            found,
             preview,
             host: host.and_then(|host| self.base(host)),
             scm: scm_of(site).and_then(|host| self.base(host)),

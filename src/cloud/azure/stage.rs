@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     AzureCloud,
@@ -258,17 +258,26 @@ impl AzureCloud {
             None => self.new_tags(service, app, &site.blue.id).await?,
         };
         let old = green.map(SlotView::duties).unwrap_or_default();
-        let (put, stack) = match self.names.is_flex() {
-            true => (operation::SITES_PUT, Map::new()),
-            false => (operation::SLOTS_PUT, names::stack(&release.content.runtime)),
+        let put = match self.names.is_flex() {
+            true => operation::SITES_PUT,
+            false => operation::SLOTS_PUT,
         };
         let given = (known.clone(), Some(release.digest));
         let seat = self.seat(id, green, duties).await?;
         let both = (&old, duties);
-        let body = self.place_body(service, &seat, given, both, Value::Object(stack));
+        let image = self.image_of(release);
+        let body = self.place_body(service, &seat, given, both, image);
         let made = self.put(put, id, WEB_API, body).await;
         made.map_err(|error| taken(error, app, OTHER_PREFIX))?;
         self.settle_auth(id, &known, duties).await
+    }
+
+    /// What a site's configuration says of the runtime; plans without slots say it elsewhere.
+    pub(super) fn image_of(&self, release: &Release) -> Value {
+        match self.names.is_flex() {
+            true => json!({}),
+            false => Value::Object(names::stack(&release.content.runtime)),
+        }
     }
 
     async fn green(&self, service: &ServiceName) -> Result<SlotView, CloudError> {

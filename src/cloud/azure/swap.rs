@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     AzureCloud,
     arm::{Payload, operation, pause},
-    duties::{Duties, Settle},
+    duties::{Duties, Settle, fixed},
     names::WEB_API,
     observe::{RUNNING, SiteView, SlotView, app_in},
     settings,
@@ -15,7 +15,7 @@ use crate::{
     cloud::{Cloud as _, CloudError, Package},
     desired::Release,
     name::{CloudName, ReleaseDigest, ServiceName, Slot},
-    observed::{Scope, SlotContent},
+    observed::{Fields, Scope, SlotContent},
 };
 
 /// What makes blue hold a release again.
@@ -52,7 +52,7 @@ impl AzureCloud {
             // Its place may have what another release asked for, whose promotion ended half way.
             let duties = site.blue.duties();
             self.settle_pair(&site).await?;
-            self.settle_blue(service, &site, &duties, Settle::WhereOther)
+            self.settle_blue(service, &site, &duties, (Settle::WhereOther, json!({})))
                 .await?;
             let green = site
                 .green
@@ -143,7 +143,7 @@ impl AzureCloud {
         if self.names.is_flex() {
             return self.turn(site).await;
         }
-        self.settle_blue(service, site, coming, Settle::WhereOther)
+        self.settle_blue(service, site, coming, (Settle::WhereOther, json!({})))
             .await?;
         self.swap(service).await
     }
@@ -213,11 +213,13 @@ impl AzureCloud {
                 site.blue.settings = all;
                 self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
-                let when = match site.blue.place == duties.fields() {
+                let when = match site.blue.place == self.place_of(release, &duties) {
                     true => Settle::WhereOther,
                     false => Settle::Always,
                 };
-                self.settle_blue(service, &site, &duties, when).await?;
+                let image = self.image_of(release);
+                self.settle_blue(service, &site, &duties, (when, image))
+                    .await?;
                 self.settle_front(service, &Duties::default(), &duties, &site.blue)
                     .await?;
                 self.check_domains(service, &site.blue, &duties)
@@ -233,7 +235,8 @@ impl AzureCloud {
         let blue = &site.blue;
         if blue.content().holds(release.digest) && blue.code() == Some(package.code) {
             let duties = Duties::wanted(&self.names, release);
-            let has_place = blue.place == duties.fields() && duties.is_given(&blue.tags);
+            let place = self.place_of(release, &duties);
+            let has_place = blue.place == place && duties.is_given(&blue.tags);
             return match is_right(Slot::Blue, &blue.settings) && has_place {
                 true => Remedy::Nothing,
                 false => Remedy::Settings,
@@ -247,6 +250,14 @@ impl AzureCloud {
             true => Remedy::Swap,
             false => Remedy::Deploy,
         }
+    }
+
+    /// What the place of a release has, as fields.
+    pub(super) fn place_of(&self, release: &Release, duties: &Duties) -> Fields {
+        let runtime = &release.content.runtime;
+        let mut fields = fixed::wanted(&self.names, runtime, self.is_https());
+        fields.extend(duties.fields());
+        fields
     }
 
     /// Stages on green and swaps, even where blue says that it holds the release.
