@@ -151,6 +151,11 @@ impl Names {
         )
     }
 
+    /// Whether packages are run from an address and are sent nowhere.
+    pub(super) fn runs_from_url(&self) -> bool {
+        self.target.plan.is_consumption()
+    }
+
     /// Plans without slots, see [`super::flex`].
     pub(super) fn is_flex(&self) -> bool {
         self.target.plan.is_flex()

@@ -55,6 +55,7 @@ impl AzureCloud {
         };
         let only_blue = only_blue(release, going.as_ref());
         let wanted = settings::moving(&self.names, release, package.code);
+        let wanted = self.located(wanted).await?;
         let is_done = |green: &SlotView| {
             let all = settings::for_green(wanted.clone(), &only_blue, &green.settings);
             settings::is_same(&green.settings, &all)
@@ -65,7 +66,7 @@ impl AzureCloud {
         let green = match site.green.clone().filter(is_done) {
             Some(green) => green,
             None => {
-                self.write_green(release, package, &site, &only_blue)
+                self.write_green((release, package), &site, (&only_blue, &wanted))
                     .await?
             }
         };
@@ -74,10 +75,9 @@ impl AzureCloud {
 
     async fn write_green(
         &self,
-        release: &Release,
-        package: &Package,
+        (release, package): (&Release, &Package),
         site: &SiteView,
-        only_blue: &BTreeSet<String>,
+        (only_blue, moving): (&BTreeSet<String>, &Settings),
     ) -> Result<SlotView, CloudError> {
         let service = &release.service.service;
         let app = self.names.app(service);
@@ -98,14 +98,18 @@ impl AzureCloud {
         self.grant_roles(release, [&site.blue, &green]).await?;
         self.add_insights(&mut green.settings).await?;
         let with = |moving| settings::for_green(moving, only_blue, &green.settings);
-        if green.code() != Some(package.code) {
+        if green.code() != Some(package.code) && self.names.runs_from_url() {
+            // Code and settings come at once, by the setting that names the package.
+            self.upload(service, package).await?;
+        } else if green.code() != Some(package.code) {
             // The package that is there runs on until the new one is deployed, and must not answer as the new release.
             let arriving = with(settings::arriving(&self.names, release));
             self.put_settings(&green.id, &arriving).await?;
             self.deploy(app_in(&green.id), &green, package).await?;
         }
-        let moving = with(settings::moving(&self.names, release, package.code));
+        let moving = with(moving.clone());
         self.put_settings(&green.id, &moving).await?;
+        self.sync_triggers(&green.id).await?;
         if green.state != RUNNING {
             self.start(&green.id).await?;
         }

@@ -155,7 +155,9 @@ impl AzureCloud {
         let query = [("api-version", WEB_API)];
         let mut call = self.arm.call(operation::SWAP, &id, &query, &app);
         call.payload = Payload::Json(json!({ "targetSlot": "production", "preserveVnet": true }));
-        self.arm.finish(call, self.arm.limits.swap).await
+        self.arm.finish(call, self.arm.limits.swap).await?;
+        self.sync_triggers(&self.names.slot_id(&app, Slot::Blue))
+            .await
     }
 
     /// The cloud has said that a swap is done; its settings may take a moment to say so too.
@@ -206,6 +208,7 @@ impl AzureCloud {
             (Remedy::Nothing, _) => Ok(()),
             (Remedy::Settings, Some(mut site)) => {
                 let moving = settings::moving(&self.names, release, package.code);
+                let moving = self.located(moving).await?;
                 let all = settings::for_blue(moving, &site.blue.settings);
                 if !settings::is_same(&all, &site.blue.settings) {
                     self.put_settings(&site.blue.id, &all).await?;
@@ -289,6 +292,10 @@ impl AzureCloud {
         let [site_id, green_id] = [Slot::Blue, Slot::Green].map(|it| self.names.slot_id(&app, it));
         match self.get(operation::SITES_GET, &site_id, "").await? {
             Some(site) if self.is_our(&site, service) => {}
+            // What a deletion that ended half way left behind.
+            None if self.names.runs_from_url() => {
+                return self.remove_container(service, &app).await;
+            }
             Some(_) | None => return Ok(()),
         }
         let slots = self.list(operation::SLOTS_LIST, &site_id, "/slots").await?;
@@ -302,7 +309,11 @@ impl AzureCloud {
         if !slots.is_empty() {
             self.remove(operation::SLOTS_DELETE, &green_id).await?;
         }
-        self.remove(operation::SITES_DELETE, &site_id).await
+        self.remove(operation::SITES_DELETE, &site_id).await?;
+        match self.names.runs_from_url() {
+            true => self.remove_container(service, &app).await,
+            false => Ok(()),
+        }
     }
 
     /// Deletes both apps, each with its plan and its container. What is not ours is left alone.

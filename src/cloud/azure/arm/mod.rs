@@ -34,7 +34,7 @@ use self::{
     credential::{Bearer, credential},
     fault::{elsewhere, failed, is_network, progress_of, still_under_way},
     operation::{Calls, Operation},
-    transport::{answer_of, authority_of, http_client, request, scope_of},
+    transport::{STORAGE, answer_of, authority_of, http_client, request, scope_of},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
 use crate::{cloud::CloudError, name::CloudName};
@@ -58,6 +58,8 @@ pub(super) enum Payload {
     Json(Value),
     /// A zip, by the media type that its taker knows it by.
     Package(Bytes, &'static str),
+    /// A zip for a storage account, which has tokens and headers of its own.
+    Blob(Bytes),
 }
 
 /// One call, ready to be sent.
@@ -84,6 +86,8 @@ pub(super) struct Arm {
     /// For questions to a slot's own host, without a token.
     pub(super) http: reqwest::Client,
     pipeline: Pipeline,
+    /// The same for storage accounts: another token.
+    storage: Pipeline,
     limiter: Arc<AzureLimiter>,
 }
 
@@ -133,13 +137,17 @@ impl Arm {
         })?;
         let scope = scope_of(&endpoint).to_owned();
         let is_plain = endpoint.scheme() == "http";
-        let bearer: Arc<dyn Policy> = Arc::new(Bearer::new(token, scope, is_plain));
-        let (name, version) = (
-            option_env!("CARGO_PKG_NAME"),
-            option_env!("CARGO_PKG_VERSION"),
-        );
+        let pipeline = |scope: String| {
+            let bearer = Bearer::new(Arc::clone(&token), scope, is_plain);
+            let bearer: Arc<dyn Policy> = Arc::new(bearer);
+            let name = option_env!("CARGO_PKG_NAME");
+            let version = option_env!("CARGO_PKG_VERSION");
+            let policies = vec![bearer];
+            Pipeline::new(name, version, client.clone(), Vec::new(), policies, None)
+        };
         Ok(Self {
-            pipeline: Pipeline::new(name, version, client, Vec::new(), vec![bearer], None),
+            pipeline: pipeline(scope),
+            storage: pipeline(STORAGE.to_owned()),
             endpoint,
             limits: options.limits,
             calls: Calls::default(),
@@ -340,8 +348,11 @@ impl Arm {
             skip_checks: true,
             ..PipelineStreamOptions::default()
         };
-        let response = self
-            .pipeline
+        let pipeline = match &call.payload {
+            Payload::Blob(_) => &self.storage,
+            Payload::Nothing | Payload::Json(_) | Payload::Package(..) => &self.pipeline,
+        };
+        let response = pipeline
             .stream(&Context::new(), &mut request, Some(unchecked))
             .await
             .map_err(|error| Lost::new(&error))?;

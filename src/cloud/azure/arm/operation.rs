@@ -60,6 +60,8 @@ operations! {
     TAGS_PATCH = "tags.patch", Patch, Puts;
     SWAP = "slotsswap", Post, Starts;
     OPERATIONS_GET = "operations.get", Get, Reads;
+    BLOBS_PUT = "blobs.put", Put, Puts;
+    TRIGGERS_SYNC = "syncfunctiontriggers", Post, Puts;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
     PUBLISH = "publish", Post, Starts;
     DEPLOYMENTS_GET = "deployments.get", Get, Reads;
