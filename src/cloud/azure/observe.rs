@@ -1,7 +1,5 @@
 //! Reads what the cloud holds. No writing call.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::Value;
 use tokio::try_join;
 use url::Url;
@@ -16,7 +14,7 @@ use super::{
 use crate::{
     cloud::CloudError,
     name::{CodeDigest, FunctionName, ReleaseDigest, ServiceName, Slot},
-    observed::{Addresses, Fields, Holding, Observed, Owned, Scope, SlotContent},
+    observed::{Addresses, Fields, Holding, Observed, Scope, SlotContent},
 };
 
 /// One Function App as it stands.
@@ -226,32 +224,6 @@ impl AzureCloud {
             },
             View::Ours(site) => site.observed(),
         })
-    }
-
-    pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
-        let group = self.names.group_id();
-        let query = [("api-version", WEB_API)];
-        let first = self.arm.call(
-            operation::SITES_LIST,
-            &self.names.sites_id(),
-            &query,
-            &group,
-        );
-        let sites = self.arm.list(first).await?;
-        let mut owned = BTreeMap::<_, Vec<String>>::new();
-        for site in &sites {
-            let service = self.names.owned(&tags_of(site));
-            let id = site["id"].as_str().map(str::to_owned);
-            if let Some((service, id)) = service.zip(id) {
-                owned.entry(service).or_default().push(id);
-            }
-        }
-        let one = |(service, resources)| Owned {
-            service,
-            functions: BTreeSet::new(),
-            resources,
-        };
-        Ok(owned.into_iter().map(one).collect())
     }
 }
 

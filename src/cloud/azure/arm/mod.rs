@@ -11,12 +11,9 @@ mod transport;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use azure_core::{
-    error::ErrorKind,
-    http::{
-        ClientOptions, Context, Pipeline, PipelineStreamOptions, RetryOptions, Transport,
-        policies::Policy,
-    },
+use azure_core::http::{
+    ClientOptions, Context, Pipeline, PipelineStreamOptions, RetryOptions, Transport,
+    policies::Policy,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -32,12 +29,12 @@ pub(super) use self::transport::OUR_REQUESTS;
 use self::{
     answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
     credential::{Bearer, credential},
-    fault::{elsewhere, failed, is_network, progress_of, still_under_way},
+    fault::{Lost, elsewhere, failed, progress_of, still_under_way},
     operation::{Calls, Operation},
     transport::{STORAGE, answer_of, authority_of, http_client, request, scope_of},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
-use crate::{cloud::CloudError, name::CloudName};
+use crate::cloud::CloudError;
 
 /// Tries of a call that may be sent twice.
 const TRIES_MAX: u32 = 3;
@@ -96,12 +93,6 @@ pub(super) struct Arm {
 pub(super) enum End {
     Done,
     Failed { message: String, answer: Answer },
-}
-
-/// A try that brought no answer.
-struct Lost {
-    denied: bool,
-    message: String,
 }
 
 // === impl Arm ===
@@ -350,7 +341,7 @@ impl Arm {
         };
         let pipeline = match &call.payload {
             Payload::Blob(_) => &self.storage,
-            Payload::Nothing | Payload::Json(_) | Payload::Package(..) => &self.pipeline,
+            Payload::Nothing | Payload::Json(_) | Payload::Package(_, _) => &self.pipeline,
         };
         let response = pipeline
             .stream(&Context::new(), &mut request, Some(unchecked))
@@ -371,35 +362,5 @@ impl Arm {
 
     pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.calls.all()
-    }
-}
-
-// === impl Lost ===
-
-impl Lost {
-    fn new(error: &azure_core::Error) -> Self {
-        Self {
-            denied: matches!(error.kind(), ErrorKind::Credential) && !is_network(error),
-            message: chain_of(error),
-        }
-    }
-
-    fn told(message: String) -> Self {
-        Self {
-            denied: false,
-            message,
-        }
-    }
-
-    fn into_error(self, operation: Operation) -> CloudError {
-        let Self { denied, message } = self;
-        if denied {
-            return CloudError::Denied {
-                cloud: CloudName::Azure,
-                operation: operation.name.to_owned(),
-                message,
-            };
-        }
-        unreachable(operation, message)
     }
 }
