@@ -49,6 +49,7 @@ fn within(quotas: Quotas, endpoint: &Url, details_for: Duration) -> AwsOptions {
     let target = AwsTarget {
         region: REGION.to_owned(),
         role: Role::Given(ROLE.to_owned()),
+        assume: None,
     };
     let limits = Arc::new(AccountLimits::new(quotas));
     let environment = EnvironmentName::new(ENVIRONMENT).unwrap();

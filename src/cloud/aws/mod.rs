@@ -142,6 +142,7 @@ impl AwsCloud {
             options.target.region.clone(),
             options.endpoint.clone(),
             options.credentials.clone(),
+            options.target.assume.as_ref(),
             Arc::clone(&options.limits),
         );
         let lambda = lambda.await;

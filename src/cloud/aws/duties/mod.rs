@@ -321,6 +321,7 @@ mod tests {
         let target = AwsTarget {
             region: "eu-west-1".to_owned(),
             role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
+            assume: None,
         };
         let account = Account::of(&target);
         assert_eq!(
@@ -332,6 +333,7 @@ mod tests {
             role: Role::Own {
                 account: "123456789012".to_owned(),
             },
+            assume: None,
         };
         assert_eq!(
             Account::of(&own).role("/verdigris/x"),

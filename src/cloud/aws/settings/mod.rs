@@ -288,6 +288,7 @@ mod tests {
         let target = AwsTarget {
             region: "eu-west-1".to_owned(),
             role: Role::Given("role".to_owned()),
+            assume: None,
         };
         Settings::wanted(release, &name(), code, &target).expect("a function of the release")
     }
