@@ -10,6 +10,7 @@ mod found;
 mod labels;
 mod notices;
 mod settle;
+mod shared;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ pub(super) use self::{
     found::{Found, Known},
     labels::Kept,
     settle::Settlement,
+    shared::SharedList,
     source::{Source, SourceParts},
 };
 use crate::{

@@ -198,6 +198,8 @@ pub(super) fn expected(release: &Release, code: CodeDigest, target: &AwsTarget) 
         let access = Access::wanted(access::url(function).as_ref());
         fields.extend(alias_fields(name, true, &access));
         fields.extend(Duties::wanted(function, &account).fields(name));
+        let runs_as = roles::wanted(release, name, target);
+        fields.extend(roles::expected(&runs_as, name));
     }
     fields
 }
