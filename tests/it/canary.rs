@@ -10,7 +10,7 @@ use verdigris::{
     desired::DesiredService,
     guard,
     manifest::{
-        spec::{Across, Gate, GateStage},
+        spec::{Across, DriftMode, Gate, GateStage},
         strategy::{CanaryStep, Strategy},
     },
     name::{CloudName, Percent, ReleaseDigest, Slot},
@@ -341,6 +341,22 @@ async fn clouds_in_an_order_share_only_on_the_first() {
         stage.until(&key(), "Live").await;
         assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
     }
+}
+
+/// Nobody is served there, and the release is what people need; that it cannot share is no fault of it.
+#[tokio::test(start_paused = true)]
+async fn a_canary_on_a_blue_that_was_emptied_shares_with_nobody_and_fills_it() {
+    let mut stage = stage().await;
+    let mut two = two();
+    two.drift.mode = DriftMode::Observe;
+    let aws = stage.cloud(CloudName::Aws);
+    aws.edit(&key(), HandEdit::Empty(Slot::Blue));
+    stage.commit(std::slice::from_ref(&two)).await;
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+    assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
+    let calls = stage.cloud(CloudName::Aws).counts().calls;
+    assert_eq!(calls.get(&Operation::Shift), None);
 }
 
 #[tokio::test(start_paused = true)]

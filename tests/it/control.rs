@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use verdigris::{
-    cloud::fake::HandEdit,
+    cloud::fake::{Fault, HandEdit, Operation},
     desired::DesiredService,
     manifest::spec::{Across, ApprovalGate, DriftMode, Gate, GateKind, Window, WindowEffect},
     name::{Actor, CloudName, Slot},
@@ -189,6 +189,28 @@ async fn a_closed_window_holds_the_promotion_and_nothing_else_until_it_opens() {
     assert_eq!(stage.blues().await, [Some(one); 2]);
     stage.pass(HOUR).await;
     assert_eq!(stage.phase().await, "Live");
+    assert_eq!(stage.blues().await, [Some(version("2").release.digest); 2]);
+}
+
+/// A freeze that reached the daemon while a rollout was under way is heeded by the next process, though that cannot read it in Git.
+#[tokio::test(start_paused = true)]
+async fn a_window_that_git_added_to_a_rollout_under_way_holds_it_after_a_crash_too() {
+    let mut stage = Stage::live(&["1"]).await;
+    let one = version("1").release.digest;
+    let slow = Fault::Slow(Duration::from_secs(30));
+    let aws = stage.cloud(CloudName::Aws);
+    aws.fault(Operation::Stage, 1, slow);
+    stage.commit(&[version("2")]).await;
+    stage.pass(Duration::from_secs(1)).await;
+    let mut frozen = version("2");
+    frozen.rollout.windows = denied_until_midnight("2").environment.windows;
+    stage.commit(&[frozen]).await;
+    stage.pass(Duration::from_millis(10)).await;
+    assert_eq!(stage.phase().await, "Staging");
+    let stage = stage.crash_and_read_nothing().await;
+    stage.pass(HOUR).await;
+    assert_eq!(stage.blues().await, [Some(one); 2]);
+    stage.pass(HOUR).await;
     assert_eq!(stage.blues().await, [Some(version("2").release.digest); 2]);
 }
 

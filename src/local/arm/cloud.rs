@@ -200,6 +200,7 @@ impl Cloud {
                 start: self.options.start_timeout,
                 request: self.options.request_timeout,
             },
+            python: self.options.python.clone(),
             logs: self.logs_of(&slot_key(site, place)),
         })
     }

@@ -25,6 +25,8 @@ pub struct ArmOptions {
     pub start_timeout: Duration,
     /// How long a function may take to answer; host.json's `functionTimeout` counts where it is shorter.
     pub request_timeout: Duration,
+    /// The Python that runs apps of `FUNCTIONS_WORKER_RUNTIME=python`, by the vendor's worker where it is installed.
+    pub python: PathBuf,
     /// Resident bytes that one app may use.
     pub memory_limit: Option<u64>,
     /// Lists show a new site only after this.
@@ -59,6 +61,7 @@ impl Default for ArmOptions {
             idle_timeout: Some(Duration::from_secs(20 * 60)),
             start_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(230),
+            python: "python3".into(),
             memory_limit: Some(1536 << 20),
             list_lag: Duration::ZERO,
             page_size: 100,

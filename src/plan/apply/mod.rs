@@ -74,7 +74,7 @@ pub fn begin(
         .releases
         .get(&release)
         .map(|record| record.release.revision.clone());
-    let desired = state.ask.desired().or(state.asked_before.as_ref()).cloned();
+    let desired = state.asked_last().cloned();
     let wanted = desired
         .as_ref()
         .filter(|desired| desired.release.digest == release);

@@ -133,7 +133,7 @@ fn needs(state: &ServiceState) -> BTreeSet<ServiceName> {
 }
 
 fn group(state: &ServiceState) -> Option<GroupName> {
-    let asked = state.ask.desired().or(state.asked_before.as_ref());
+    let asked = state.asked_last();
     asked.and_then(|desired| desired.rollout.group.clone())
 }
 

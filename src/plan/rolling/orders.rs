@@ -1,6 +1,6 @@
 //! The orders of a rollout: build, stage, promote, and the way back.
 
-use super::View;
+use super::{View, shifting::has_shared};
 use crate::{
     manifest::spec::Across,
     name::{CloudName, Percent, ServiceKey, Timestamp},
@@ -263,16 +263,13 @@ impl View<'_> {
     /// Nothing for a target whose blue was not touched, and for one that nothing can bring back: neither a slot nor a record has the release
     /// before, and who waited for it would keep every newer release out. That it is missing is told as drift once the rollout is over.
     fn way_back(&self, target: CloudName, why: &Why) -> Option<Sending> {
-        let was_sent = |prefix: &str, suffix: &str| {
-            let prefix = self.key(prefix).0;
-            let mut keys = self.state.intents.keys();
-            keys.any(|key| key.0.starts_with(&prefix) && key.0.ends_with(suffix))
-        };
-        if was_sent(&format!("promote/{target}"), "") {
+        let prefix = self.key(&format!("promote/{target}")).0;
+        let mut keys = self.state.intents.keys();
+        if keys.any(|key| key.0.starts_with(&prefix)) {
             return (!self.is_lost_for_good(target)).then(|| self.unpromotion(target, why));
         }
-        let has_shared = was_sent("shift/", &format!("/{target}"));
-        has_shared.then(|| self.shift(format!("back/{target}"), target, Percent::NONE))
+        has_shared(self.state, self.rollout, target)
+            .then(|| self.shift(format!("back/{target}"), target, Percent::NONE))
     }
 
     fn unpromotion(&self, target: CloudName, why: &Why) -> Sending {

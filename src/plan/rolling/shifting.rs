@@ -15,6 +15,7 @@ use crate::{
         step::{Note, Sending, Step, look::look_at, wait},
     },
     rollout::{
+        Rollout,
         intent::{IntentState, Order},
         phase::{Event, StopReason, Why},
     },
@@ -36,8 +37,26 @@ pub(in crate::plan) fn weighers(
         return Vec::new();
     }
     let mut first = spec.across.first_of(targets);
-    first.retain(|target| can_weigh(*target));
+    first.retain(|target| can_weigh(*target) && !is_idle(state, *target));
     first
+}
+
+/// Blue there serves nobody whole, as people may have emptied it, and was given no share before that: what is promoted fills it, and is no
+/// worse for having nobody to share with.
+fn is_idle(state: &ServiceState, target: CloudName) -> bool {
+    let blue = state.seen(target).map(|seen| &seen.observed.blue);
+    let is_empty = blue.is_some_and(|blue| blue.holding().is_none());
+    let is_sharing = state
+        .active()
+        .is_some_and(|it| has_shared(state, it, target));
+    is_empty && !is_sharing
+}
+
+/// Whether a target was asked to give a rollout a share.
+pub(super) fn has_shared(state: &ServiceState, rollout: &Rollout, target: CloudName) -> bool {
+    let (prefix, suffix) = (format!("{}/shift/", rollout.id), format!("/{target}"));
+    let mut keys = state.intents.keys();
+    keys.any(|key| key.0.starts_with(&prefix) && key.0.ends_with(&suffix))
 }
 
 /// A function that only one of two releases has shares nothing: it comes, or goes, with the promotion. A release that is not known any

@@ -330,6 +330,11 @@ impl ServiceState {
         self.ask.desired().map(|desired| desired.release.digest)
     }
 
+    /// What Git asks for, or asked for last before this process began.
+    pub fn asked_last(&self) -> Option<&Arc<DesiredService>> {
+        self.ask.desired().or(self.asked_before.as_ref())
+    }
+
     /// Clouds that the service runs on: as Git says, else as it was.
     pub fn targets(&self) -> Vec<CloudName> {
         self.environment()
@@ -344,10 +349,10 @@ impl ServiceState {
     }
 
     /// When the newest rollout may be promoted, by its environment's windows and its own: as Git says now, so that a freeze holds what is
-    /// under way, too.
+    /// under way, too, and holds it over a restart.
     pub fn windows(&self) -> Vec<&Window> {
         let rollout = self.rollout.as_ref().map(|rollout| &rollout.spec);
-        let desired = self.ask.desired().map(|desired| &desired.rollout);
+        let desired = self.asked_last().map(|desired| &desired.rollout);
         let of_environment = self.environment().map(|it| it.windows.as_slice());
         let own = desired.or(rollout).map(|spec| spec.windows.as_slice());
         let all = of_environment.into_iter().chain(own);

@@ -2,6 +2,7 @@
 
 mod functions;
 mod kit;
+mod language;
 mod resources;
 mod swaps;
 mod trouble;

@@ -2,6 +2,7 @@
 //! nothing with the planner. `VERDIGRIS_SEEDS` and `VERDIGRIS_STEPS` say how much, `VERDIGRIS_SEED` which seed alone, told line by line;
 //! `tests/bench/simulate` plays many more, and faster.
 
+mod eyes;
 mod found;
 mod play;
 

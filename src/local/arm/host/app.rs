@@ -2,17 +2,19 @@
 
 use std::{
     collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use http::{Request, StatusCode};
+use http::StatusCode;
 use tokio::{
     sync::watch,
     time::{Instant, timeout},
 };
 
 use super::{
+    forward,
     package::{Function, HttpTrigger, Package},
     worker::{Start, StartError, Worker},
 };
@@ -41,6 +43,7 @@ pub(in crate::local::arm) struct Parts {
     pub keys: HostKeys,
     pub rules: Rules,
     pub limits: Limits,
+    pub python: PathBuf,
     pub logs: Arc<LogRing>,
 }
 
@@ -66,6 +69,7 @@ pub(in crate::local::arm) struct InFlight(Arc<App>);
 /// The function that a request is for.
 pub(in crate::local::arm) struct Routed<'a> {
     pub name: &'a str,
+    pub function: &'a Function,
     pub trigger: &'a HttpTrigger,
     pub parameters: BTreeMap<String, String>,
 }
@@ -101,8 +105,10 @@ impl App {
         }
         *running = Running::Cold;
         let started = self.start(package).await;
-        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) =
-            started.as_ref().err().map(ToString::to_string);
+        *self.fault.lock().unwrap_or_else(PoisonError::into_inner) = match &started {
+            Ok(worker) => worker.fault(),
+            Err(error) => Some(error.to_string()),
+        };
         let worker = started.inspect_err(|error| {
             self.tell(&format!("the app could not be started: {error}"));
         })?;
@@ -111,7 +117,7 @@ impl App {
         Ok(worker)
     }
 
-    /// Why the app does not run; none where it does, or was not asked to yet.
+    /// Why the app does not run, or not all of it; none where it does, or was not asked to yet.
     pub(in crate::local::arm) fn fault(&self) -> Option<String> {
         let fault = self.fault.lock().unwrap_or_else(PoisonError::into_inner);
         fault.clone()
@@ -125,6 +131,7 @@ impl App {
         let start = Start {
             package,
             environment: &self.parts.environment,
+            python: &self.parts.python,
             memory_limit: self.parts.limits.memory,
             start_timeout: self.parts.limits.start,
             logs: &self.parts.logs,
@@ -143,14 +150,11 @@ impl App {
             return Ok(());
         };
         let path = format!("/{}", path.trim_start_matches('/'));
-        let request = Request::get(worker.uri(&path))
-            .body(axum::body::Body::empty())
-            .map_err(|error| error.to_string())?;
-        let response = timeout(self.parts.limits.start, worker.send(request))
+        let status = timeout(self.parts.limits.start, forward::ping(self, &worker, &path))
             .await
             .map_err(|_| format!("{path} did not answer in time"))?
             .map_err(|error| format!("{path} did not answer: {error}"))?;
-        self.accepts(&path, response.status())
+        self.accepts(&path, status)
     }
 
     fn accepts(&self, path: &str, status: StatusCode) -> Result<(), String> {
@@ -220,6 +224,7 @@ impl App {
             if best.as_ref().is_none_or(better) {
                 best = Some(Routed {
                     name,
+                    function,
                     trigger,
                     parameters,
                 });

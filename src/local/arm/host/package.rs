@@ -71,6 +71,26 @@ pub(in crate::local::arm) struct Function {
     pub config: Value,
     pub http: Option<HttpTrigger>,
     pub disabled: bool,
+    /// The file that a language's worker loads, seen from the function's folder, and what in it is called.
+    pub script_file: String,
+    pub entry_point: String,
+    pub bindings: BTreeMap<String, Binding>,
+}
+
+/// One way into or out of a function.
+#[derive(Clone, Debug)]
+pub(in crate::local::arm) struct Binding {
+    pub kind: String,
+    pub direction: Direction,
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub(in crate::local::arm) enum Direction {
+    #[default]
+    In,
+    Out,
+    InOut,
 }
 
 /// The HTTP trigger of a function.
@@ -234,15 +254,32 @@ impl Function {
             Some(trigger) => Some(trigger.http_trigger(name, &raw.bindings).map_err(fault)?),
             None => None,
         };
+        let RawFunction {
+            bindings,
+            disabled,
+            script_file,
+            entry_point,
+        } = raw;
         Ok(Self {
             config,
             http,
-            disabled: raw.disabled,
+            disabled,
+            script_file: script_file.unwrap_or_else(|| "__init__.py".to_owned()),
+            entry_point,
+            bindings: bindings.into_iter().filter_map(RawBinding::named).collect(),
         })
     }
 }
 
 impl RawBinding {
+    fn named(self) -> Option<(String, Binding)> {
+        let binding = Binding {
+            kind: self.r#type,
+            direction: self.direction,
+        };
+        Some((self.name?, binding))
+    }
+
     fn http_trigger(&self, function: &str, all: &[Self]) -> Result<HttpTrigger, String> {
         let is_http = |binding: &Self| {
             binding.r#type.eq_ignore_ascii_case("httpTrigger")
@@ -317,17 +354,23 @@ struct RawHttp {
 }
 
 #[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct RawFunction {
     #[serde(default)]
     bindings: Vec<RawBinding>,
     #[serde(default)]
     disabled: bool,
+    script_file: Option<String>,
+    #[serde(default)]
+    entry_point: String,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct RawBinding {
     r#type: String,
+    #[serde(default)]
+    direction: Direction,
     name: Option<String>,
     methods: Option<Vec<String>>,
     route: Option<String>,

@@ -1,4 +1,4 @@
-//! One running custom handler: a process that serves HTTP on a port that the host chose.
+//! One running process of an app: a custom handler, which serves HTTP on a port that the host chose, or a language's worker.
 
 use std::{
     collections::BTreeMap,
@@ -20,7 +20,10 @@ use hyper_util::{
 };
 use tokio::time::{Instant, sleep, timeout};
 
-use super::package::Package;
+use super::{
+    language::{self, Language},
+    package::{CustomHandler, Package},
+};
 use crate::local::process::{Child, Exit, LogRing, Spawn, SpawnError, Stream};
 
 /// A port that looked free may be taken before the handler binds it.
@@ -43,6 +46,7 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 pub(in crate::local::arm) struct Start<'a> {
     pub package: &'a Package,
     pub environment: &'a BTreeMap<String, String>,
+    pub python: &'a Path,
     pub memory_limit: Option<u64>,
     pub start_timeout: Duration,
     pub logs: &'a Arc<LogRing>,
@@ -51,8 +55,18 @@ pub(in crate::local::arm) struct Start<'a> {
 /// Why there is no running handler.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::local::arm) enum StartError {
-    #[error("the package's host.json names no custom handler")]
+    #[error(
+        "the package's host.json names no custom handler, and the setting `{}` no language that runs here (python does)",
+        language::RUNTIME
+    )]
     NoHandler,
+    #[error(
+        "`{}` has no module azure_functions_worker: install the package azure-functions-worker for it",
+        python.display()
+    )]
+    NoWorker { python: PathBuf },
+    #[error("the worker refused to start: {0}")]
+    Refused(String),
     #[error("no package is deployed")]
     NoPackage,
     #[error(transparent)]
@@ -67,86 +81,55 @@ pub(in crate::local::arm) enum StartError {
     Retired,
 }
 
-/// A started handler that has answered once.
+/// A started process that has answered once.
 pub(in crate::local::arm) struct Worker {
     child: Child,
-    port: u16,
-    client: Client<HttpConnector, Body>,
+    pub(super) talk: Talk,
     suspect: AtomicBool,
 }
 
+/// How one speaks with it.
+pub(super) enum Talk {
+    Http(Handler),
+    Rpc(Language),
+}
+
+/// The web server of a custom handler.
+pub(super) struct Handler {
+    port: u16,
+    client: Client<HttpConnector, Body>,
+    /// It wants requests as they came, where there is nothing but HTTP in and out.
+    pub(super) forwards: bool,
+}
+
 impl Worker {
-    /// Starts the handler and waits until `/` gives any HTTP answer at all.
+    /// Starts what the package asks for, a handler of its own before a worker of its language, and waits until it takes calls.
     pub(in crate::local::arm) async fn start(start: &Start<'_>) -> Result<Self, StartError> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match Self::try_start(start).await {
-                Err(StartError::Ended(exit)) if tries < PORT_TRIES && lost_its_port(start) => {
-                    let told = format!("the handler lost its port ({exit:?}); starting again");
-                    start.logs.push(Stream::Platform, &told);
-                }
-                told => return told,
+        let runtime = start.environment.get(language::RUNTIME);
+        let (child, talk) = match &start.package.handler {
+            Some(handler) => {
+                let (child, handler) = Handler::start(start, handler).await?;
+                (child, Talk::Http(handler))
             }
-        }
-    }
-
-    async fn try_start(start: &Start<'_>) -> Result<Self, StartError> {
-        let port = free_port().map_err(StartError::NoPort)?;
-        let child = Child::spawn(spawn(start, port)?)?;
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(Duration::from_secs(4))
-            .build(connector);
-        let worker = Self {
-            child,
-            port,
-            client,
-            suspect: AtomicBool::new(false),
+            None if runtime.is_some_and(|told| told.eq_ignore_ascii_case("python")) => {
+                let (child, language) = language::start(start).await?;
+                (child, Talk::Rpc(language))
+            }
+            None => return Err(StartError::NoHandler),
         };
-        worker.answers(start.start_timeout).await?;
-        Ok(worker)
+        Ok(Self {
+            child,
+            talk,
+            suspect: AtomicBool::new(false),
+        })
     }
 
-    async fn answers(&self, within: Duration) -> Result<(), StartError> {
-        let deadline = Instant::now() + within;
-        let mut wait = FIRST_LOOK;
-        loop {
-            if self.look().await {
-                return Ok(());
-            }
-            if let Some(exit) = self.child.exit() {
-                return Err(StartError::Ended(exit));
-            }
-            if Instant::now() >= deadline {
-                return Err(StartError::TooSlow(within));
-            }
-            sleep(wait).await;
-            wait = (wait * 2).min(SLOWEST_LOOK);
+    /// What of the app does not work, although it runs.
+    pub(super) fn fault(&self) -> Option<String> {
+        match &self.talk {
+            Talk::Http(_) => None,
+            Talk::Rpc(language) => language.fault(),
         }
-    }
-
-    async fn look(&self) -> bool {
-        let request = Request::get(self.uri("/")).body(Body::empty());
-        match request {
-            Ok(request) => matches!(timeout(LOOK_MAX, self.send(request)).await, Ok(Ok(_))),
-            Err(_) => false,
-        }
-    }
-
-    /// The address of `path_and_query` on this handler.
-    pub(in crate::local::arm) fn uri(&self, path_and_query: &str) -> Uri {
-        let text = format!("http://127.0.0.1:{}{path_and_query}", self.port);
-        text.parse().unwrap_or_default()
-    }
-
-    pub(in crate::local::arm) async fn send(
-        &self,
-        request: Request<Body>,
-    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
-        self.client.request(request).await
     }
 
     /// A request to it broke off: it may be dying.
@@ -183,6 +166,87 @@ impl Worker {
     }
 }
 
+impl Handler {
+    /// Starts the handler and waits until `/` gives any HTTP answer at all.
+    async fn start(
+        start: &Start<'_>,
+        handler: &CustomHandler,
+    ) -> Result<(Child, Self), StartError> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match Self::try_start(start, handler).await {
+                Err(StartError::Ended(exit)) if tries < PORT_TRIES && lost_its_port(start) => {
+                    let told = format!("the handler lost its port ({exit:?}); starting again");
+                    start.logs.push(Stream::Platform, &told);
+                }
+                told => return told,
+            }
+        }
+    }
+
+    async fn try_start(
+        start: &Start<'_>,
+        handler: &CustomHandler,
+    ) -> Result<(Child, Self), StartError> {
+        let port = free_port().map_err(StartError::NoPort)?;
+        let child = Child::spawn(spawn(start, handler, port))?;
+        let mut connector = HttpConnector::new();
+        connector.set_nodelay(true);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(4))
+            .build(connector);
+        let forwards = handler.forwards;
+        let handler = Self {
+            port,
+            client,
+            forwards,
+        };
+        handler.answers(&child, start.start_timeout).await?;
+        Ok((child, handler))
+    }
+
+    async fn answers(&self, child: &Child, within: Duration) -> Result<(), StartError> {
+        let deadline = Instant::now() + within;
+        let mut wait = FIRST_LOOK;
+        loop {
+            if self.look().await {
+                return Ok(());
+            }
+            if let Some(exit) = child.exit() {
+                return Err(StartError::Ended(exit));
+            }
+            if Instant::now() >= deadline {
+                return Err(StartError::TooSlow(within));
+            }
+            sleep(wait).await;
+            wait = (wait * 2).min(SLOWEST_LOOK);
+        }
+    }
+
+    async fn look(&self) -> bool {
+        let request = Request::get(self.uri("/")).body(Body::empty());
+        match request {
+            Ok(request) => matches!(timeout(LOOK_MAX, self.send(request)).await, Ok(Ok(_))),
+            Err(_) => false,
+        }
+    }
+
+    /// The address of `path_and_query` on this handler.
+    pub(super) fn uri(&self, path_and_query: &str) -> Uri {
+        let text = format!("http://127.0.0.1:{}{path_and_query}", self.port);
+        text.parse().unwrap_or_default()
+    }
+
+    pub(super) async fn send(
+        &self,
+        request: Request<Body>,
+    ) -> Result<Response<Incoming>, hyper_util::client::legacy::Error> {
+        self.client.request(request).await
+    }
+}
+
 fn lost_its_port(start: &Start<'_>) -> bool {
     let mut last = start.logs.lines().into_iter().rev().take(20);
     last.any(|line| {
@@ -198,9 +262,8 @@ fn free_port() -> std::io::Result<u16> {
         .port())
 }
 
-fn spawn(start: &Start<'_>, port: u16) -> Result<Spawn, StartError> {
+fn spawn(start: &Start<'_>, handler: &CustomHandler, port: u16) -> Spawn {
     let package = start.package;
-    let handler = package.handler.as_ref().ok_or(StartError::NoHandler)?;
     let cwd = package.folder().join(&handler.working_directory);
     let mut env = start.environment.clone();
     let root = package.folder().display().to_string();
@@ -209,14 +272,14 @@ fn spawn(start: &Start<'_>, port: u16) -> Result<Spawn, StartError> {
     }
     env.insert("AzureWebJobsScriptRoot".to_owned(), root.clone());
     env.entry("HOME".to_owned()).or_insert(root);
-    Ok(Spawn {
+    Spawn {
         program: program(&handler.executable, package.folder(), &cwd),
         args: handler.arguments.clone(),
         cwd,
         env,
         memory_limit: start.memory_limit,
         logs: Arc::clone(start.logs),
-    })
+    }
 }
 
 /// A file of the package where there is one; a program on the path otherwise.

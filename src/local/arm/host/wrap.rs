@@ -36,7 +36,7 @@ pub(in crate::local::arm) fn event_envelope(binding: &str, input: &Value) -> Val
     json!({"Data": {binding: input}, "Metadata": {}})
 }
 
-fn query_of(query: &str) -> BTreeMap<String, String> {
+pub(super) fn query_of(query: &str) -> BTreeMap<String, String> {
     url::form_urlencoded::parse(query.as_bytes())
         .into_owned()
         .collect()
@@ -122,7 +122,7 @@ fn structured(output: HttpOutput) -> Response<Vec<u8>> {
     response
 }
 
-fn plain(status: StatusCode, body: Vec<u8>) -> Response<Vec<u8>> {
+pub(super) fn plain(status: StatusCode, body: Vec<u8>) -> Response<Vec<u8>> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response

@@ -1,6 +1,6 @@
 //! The functions that a slot's package holds, and the keys to them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use http::StatusCode;
 use serde_json::{Map, Value, json};
@@ -9,6 +9,7 @@ use crate::local::arm::{
     cloud::{Cloud, State},
     host::{
         app::is_disabled,
+        language::RUNTIME,
         package::{Function, Package},
     },
     model::{PRODUCTION, Site, Slot},
@@ -170,10 +171,17 @@ fn render(
             "files": null,
             "test_data": "",
             "invoke_url_template": invoke_url(&base, package, name, function),
-            "language": "Custom",
+            "language": language(package, &settings),
             "isDisabled": is_disabled(&settings, name, function),
         },
     })
+}
+
+/// A handler of the package's own speaks for every language.
+fn language(package: Option<&Package>, settings: &BTreeMap<String, String>) -> String {
+    let handler = package.and_then(|package| package.handler.as_ref());
+    let told = settings.get(RUNTIME).filter(|_| handler.is_none());
+    told.cloned().unwrap_or_else(|| "Custom".to_owned())
 }
 
 /// Where a function with an HTTP trigger is called.

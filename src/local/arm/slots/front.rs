@@ -16,10 +16,9 @@ use subtle::ConstantTimeEq as _;
 
 use crate::local::arm::{
     host::{
-        app::{App, InFlight, Routed},
+        app::{App, InFlight},
         forward::{self, CallError},
         package::AuthLevel,
-        wrap,
     },
     model::SlotKey,
     serve::Caller,
@@ -153,24 +152,8 @@ async fn served(
     if !key_fits(app, routed.trigger.level, &request) {
         return told(StatusCode::UNAUTHORIZED, "");
     }
-    let outcome = run(entered, app, &routed, request, caller).await;
+    let outcome = forward::run(entered, &routed, request, caller).await;
     outcome.unwrap_or_else(|error| failed(&error))
-}
-
-async fn run(
-    entered: InFlight,
-    app: &App,
-    routed: &Routed<'_>,
-    request: Request<Body>,
-    caller: Caller,
-) -> Result<Response<Body>, CallError> {
-    let handler = app.parts.package.as_ref().and_then(|p| p.handler.as_ref());
-    let forwards = handler.is_none_or(|handler| handler.forwards);
-    if forwards && routed.trigger.http_only {
-        forward::forward(entered, request, caller).await
-    } else {
-        forward::invoke(&entered, routed, request, caller).await
-    }
 }
 
 fn failed(error: &CallError) -> Response<Body> {
@@ -249,12 +232,10 @@ async fn set_off(entered: InFlight, name: &str, request: Request<Body>) -> Respo
     if app.is_disabled(name, function) {
         return told(StatusCode::NOT_FOUND, "");
     }
-    let bindings = function.config["bindings"].as_array();
-    let binding = bindings.and_then(|all| all.first()?["name"].as_str());
-    let envelope = wrap::event_envelope(binding.unwrap_or("input"), &input["input"]);
-    let name = name.to_owned();
+    let (name, function) = (name.to_owned(), function.clone());
     tokio::spawn(async move {
-        if let Err(error) = forward::invoke_wrapped(&entered, &name, &envelope).await {
+        let done = forward::set_off(&entered, (&name, &function), &input["input"]);
+        if let Err(error) = done.await {
             let logs = &entered.app().parts.logs;
             let told = format!("{name} failed: {error}");
             logs.push(crate::local::process::Stream::Platform, &told);

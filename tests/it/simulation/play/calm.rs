@@ -182,14 +182,10 @@ impl Play {
                 let stands = self.stands_so(service, *target, &rest);
                 stands.map_err(|(law, wrong)| (law, format!("{wrong}; it says: {}", told.why)))?;
             }
-            if let Rest::Blue(blue) = rest
-                && told.live != blue
-            {
-                return Err((
-                    "status is true",
-                    format!("{} is told to be at {:?}", member.key, told.live),
-                ));
-            }
+            is_told_so(&rest, told).map_err(|law| {
+                let told = format!("{} is told to be at {:?}", member.key, told.live);
+                (law, told)
+            })?;
         }
         Ok(())
     }
@@ -205,7 +201,7 @@ impl Play {
         let held = |slot| site.cloud.held(&member.key, slot);
         let (blue, green) = (held(Slot::Blue), held(Slot::Green));
         match rest {
-            Rest::Open | Rest::Lost => Ok(()),
+            Rest::Open | Rest::Lost | Rest::Given(_) => Ok(()),
             Rest::Blue(wanted) | Rest::Waiting(wanted)
                 if *wanted == blue && site.cloud.share(&member.key).is_some() =>
             {
@@ -288,5 +284,16 @@ impl Play {
         }
         let rest = self.is_at_rest();
         self.realm.hold(rest);
+    }
+}
+
+/// What is told to be live is what every blue holds, or was given.
+fn is_told_so(rest: &Rest, told: &Told) -> Result<(), &'static str> {
+    match rest {
+        Rest::Blue(blue) if told.live != *blue => Err("status is true"),
+        Rest::Given(release) if told.live != Some(*release) => {
+            Err("all targets serve what git asks for")
+        }
+        _ => Ok(()),
     }
 }

@@ -11,6 +11,7 @@ use std::{
 use async_trait::async_trait;
 use verdigris::{
     cloud::fake::Operation,
+    desired::DesiredService,
     name::{CloudName, ReleaseDigest, ServiceKey},
     store::{
         Batch, Row, Scan, SetAside, Store, StoreError, Tree, memory::MemoryStore, typed::seq_key,
@@ -173,6 +174,16 @@ impl Disk {
         let rows = self.rows_of(tree, key.clone(), None).await;
         let row = rows.iter().find(|(stored, _)| *stored == key.as_bytes());
         row.and_then(|(_, bytes)| parse(bytes))
+    }
+
+    /// What was asked of a service last, as far as it was written down.
+    pub(crate) async fn asked_last(&self, key: &ServiceKey) -> Option<DesiredService> {
+        #[derive(serde::Deserialize)]
+        struct AskedRow {
+            desired: DesiredService,
+        }
+        let row = self.one::<AskedRow>(Tree::Meta, key).await;
+        row.map(|row| row.desired)
     }
 
     /// Spoils a record; whether there was one.

@@ -11,11 +11,11 @@
 )]
 
 mod calm;
-mod checker;
+pub(crate) mod checker;
 mod cloud;
 mod daemon;
 mod disk;
-mod fleet;
+pub(crate) mod fleet;
 mod people;
 mod realm;
 mod story;

@@ -203,6 +203,10 @@ impl Play {
             };
             format!("the daemon starts, with {disk}")
         });
+        for (service, member) in self.realm.fleet.members.iter().enumerate() {
+            let kept = self.daemon.disk.asked_last(&member.key).await;
+            self.realm.checker().remembers(service, kept.as_ref());
+        }
         // Git is read a while after the start.
         if self.realm.chance().bool() {
             let wait = self.realm.millis(0..5_000);

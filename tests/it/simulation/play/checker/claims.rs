@@ -58,12 +58,7 @@ impl Checker {
             }
             "RollingBack" if is_of_run => {
                 let is_dragged = self.has_failed_mate(service);
-                let facts = &mut self.services[service];
-                facts
-                    .run
-                    .iter_mut()
-                    .for_each(|run| run.is_dragged |= is_dragged);
-                facts.fail();
+                self.services[service].goes_back(is_dragged);
                 self.failed_turns.extend(self.services[service].joint());
             }
             "Staging" if is_of_run => facts.run.iter_mut().for_each(Run::again),
@@ -128,6 +123,7 @@ impl Facts {
             is_opened: !is_rollback && std::mem::take(&mut self.is_next_opened),
             turned: None,
             is_dragged: false,
+            is_overtaken: false,
             moved: [None, None],
             begun: BTreeMap::new(),
             is_shared: false,
@@ -141,6 +137,10 @@ impl Facts {
         self.excuses.remove(&row.release);
         self.may_begin(&row)?;
         self.rejected.remove(&row.release);
+        if row.trigger == "retry" {
+            // Whoever has it tried again no longer wants it held back.
+            self.held = None;
+        }
         if let Some(before) = overlap.filter(|_| !self.is_forgetful) {
             let told = format!("{}: r-{} begins before r-{before} ended", self.name, row.id);
             return Err(("one rollout at a time", told));
@@ -173,15 +173,34 @@ impl Facts {
         Ok(())
     }
 
+    /// A promotion goes on whatever Git asks for meanwhile; a canary goes back for it, and Git may ask for its release again before it is
+    /// back.
+    fn goes_back(&mut self, is_dragged: bool) {
+        let wanted = self.asked.wanted().map(|wanted| wanted.release);
+        let is_asked_anew = self.is_asked_anew();
+        if let Some(run) = &mut self.run {
+            let mut begun = run.begun.keys();
+            let is_canary = !begun.any(|(operation, _, _)| *operation == Operation::Promote);
+            run.is_dragged |= is_dragged;
+            run.is_overtaken |= is_canary && (is_asked_anew || wanted != Some(run.release));
+        }
+        self.fail();
+    }
+
     /// What ends while git asks for something else may have been superseded, and be asked for again.
     fn reject(&mut self) {
         self.fail();
         self.end();
+        let Some(run) = self.run.as_ref().filter(|run| !run.is_rollback) else {
+            return;
+        };
+        if self.is_edited || self.is_moved {
+            // It met slots that were not as they should be, and that is remembered with it, whatever is put right until it is asked for again.
+            let why = "a slot was not as it should be";
+            self.excuses.entry(run.release).or_insert(why);
+        }
         let wanted = self.asked.wanted().map(|wanted| wanted.release);
-        let run = self.run.as_ref();
-        let run =
-            run.filter(|run| !run.is_rollback && !run.is_dragged && wanted == Some(run.release));
-        if let Some(run) = run {
+        if !run.is_dragged && !run.is_overtaken && wanted == Some(run.release) {
             self.rejected.insert(run.release);
         }
     }
@@ -250,6 +269,7 @@ impl Facts {
         }
         self.is_edited = false;
         self.is_moved = false;
+        self.is_left = false;
         if self.live != Some(release) {
             self.is_live_since(jumps);
         }
@@ -276,16 +296,18 @@ impl Facts {
         }
     }
 
-    /// With its records go those of its releases: what a stale look shows of it from now on can be brought back by nobody.
+    /// With its records go those of its releases and of what it needs: what a stale look shows of it from now on can be brought back by
+    /// nobody.
     fn forget(&mut self) {
-        let asked = self.asked.wanted().map(|wanted| wanted.release);
-        self.known = asked.into_iter().collect();
         self.is_known = false;
+        self.newest = self.asked.wanted().cloned();
+        self.known = self.newest.iter().map(|it| it.release).collect();
         self.live = None;
         self.live_since = None;
         self.run = None;
         self.suspended = None;
         self.is_rolled_back = false;
+        self.is_left = false;
         self.was_live.clear();
         self.rejected.clear();
         self.held = None;

@@ -5,6 +5,7 @@
 //! end.
 
 mod claims;
+mod judged;
 mod orders;
 mod rest;
 mod turn;
@@ -80,6 +81,10 @@ pub(crate) struct Facts {
     pub(crate) targets: Vec<CloudName>,
     pub(crate) asked: Asked,
     asked_at: Option<Instant>,
+    /// What the newest commit that the daemon was told of says of it, to the word.
+    told: Option<DesiredService>,
+    /// The daemon started, remembers other words than these, and has not read Git since.
+    is_unread: bool,
     /// When the daemon last said something of it.
     touched: Option<Instant>,
     /// The newest words about each release that any commit asked for.
@@ -106,6 +111,8 @@ pub(crate) struct Facts {
     is_edited: bool,
     /// A slot moved by itself since then.
     is_moved: bool,
+    /// When the store was lost last, some blue of it held something, or was being given it.
+    is_left: bool,
     /// What was asked for last, asked for still or not.
     newest: Option<Wanted>,
     /// The windows are open to the next rollout.
@@ -158,6 +165,8 @@ struct Run {
     turned: Option<Instant>,
     /// It went back since another one did.
     is_dragged: bool,
+    /// It was a canary and went back while Git asked for something else, which may be why: nothing need be wrong with its release.
+    is_overtaken: bool,
     /// When blue was first told to hold the release.
     moved: [Option<Instant>; 2],
     /// When each of its orders was sent first.
@@ -199,6 +208,8 @@ impl Checker {
             key: member.key.clone(),
             follows: member.follows(),
             asked_at: None,
+            told: None,
+            is_unread: false,
             touched: None,
             live_since: None,
             live_jumps: 0,
@@ -217,6 +228,7 @@ impl Checker {
             suspended: None,
             is_edited: false,
             is_moved: false,
+            is_left: false,
             newest: None,
             is_next_opened: false,
             is_forgetful: false,
@@ -255,9 +267,12 @@ impl Checker {
             group: desired.rollout.group.clone(),
             drift: desired.drift.mode,
         };
-        if !matches!(&facts.asked, Asked::Wanted(before) if before.is_like(&wanted)) {
+        let is_like = matches!(&facts.asked, Asked::Wanted(before) if before.is_like(&wanted));
+        if !is_like || facts.is_unread {
             facts.asked_at = Some(Instant::now());
         }
+        facts.is_unread = false;
+        facts.told = Some(desired.clone());
         facts.held = facts.held.filter(|held| *held == wanted.release);
         facts.ways.insert(wanted.release, wanted.clone());
         facts.known.insert(wanted.release);
@@ -269,12 +284,14 @@ impl Checker {
     pub(crate) fn asked_wrongly(&mut self, service: usize) {
         let facts = &mut self.services[service];
         facts.is_known = true;
+        facts.is_unread = false;
         facts.asked_at = Some(Instant::now());
         facts.asked = Asked::Invalid(facts.asked.wanted().cloned());
     }
 
     pub(crate) fn no_longer_asked(&mut self, service: usize) {
         let facts = &mut self.services[service];
+        facts.is_unread = false;
         facts.asked_at = Some(Instant::now());
         facts.asked = Asked::Absent;
     }
@@ -302,6 +319,8 @@ impl Checker {
     pub(crate) fn store_lost(&mut self) {
         for facts in &mut self.services {
             facts.sides.iter_mut().for_each(|side| side.is_seen = false);
+            let mut sides = facts.sides.iter();
+            facts.is_left = sides.any(|side| side.blue.is_some() || side.writing.is_some());
             facts.live = None;
             facts.live_since = None;
             facts.run = None;
@@ -340,6 +359,19 @@ impl Checker {
         {
             run.forgive();
         }
+    }
+
+    /// What its disk says was asked for last: until Git is read, nothing newer can be heeded.
+    pub(crate) fn remembers(&mut self, service: usize, kept: Option<&DesiredService>) {
+        let facts = &mut self.services[service];
+        let is_told = |kept: &DesiredService| {
+            facts.told.as_ref().is_some_and(|told| {
+                told.release.digest == kept.release.digest
+                    && told.rollout == kept.rollout
+                    && told.depends_on == kept.depends_on
+            })
+        };
+        facts.is_unread = !kept.is_some_and(is_told);
     }
 
     /// Blue may not be what the daemon can know.
@@ -514,6 +546,7 @@ impl Run {
         self.answers.clear();
         if self.failed.is_some() {
             self.failed = None;
+            self.is_overtaken = false;
             self.moved = [None, None];
             self.begun.clear();
             self.turned = None;

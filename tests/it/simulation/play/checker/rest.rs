@@ -20,6 +20,8 @@ pub(crate) struct Told {
 pub(crate) enum Rest {
     /// Every blue holds this.
     Blue(Option<ReleaseDigest>),
+    /// Every blue was given this; what became of it since is only watched.
+    Given(ReleaseDigest),
     /// It waits for others, which do not come: every blue holds what is told to be live.
     Waiting(Option<ReleaseDigest>),
     /// No slot holds anything, and nothing is told of it.
@@ -61,13 +63,15 @@ impl Checker {
                 let goes_on = rest == Rest::Blue(Some(wanted.release));
                 if goes_on && told.live != Some(wanted.release) && self.waits(service, all) {
                     // Where nothing was live, nothing is put right.
-                    let is_lost = is_watched || told.live.is_none() && facts.is_edited;
+                    let is_touched = facts.is_edited || facts.is_left;
+                    let is_lost = is_watched || told.live.is_none() && is_touched;
                     return Ok(match is_lost {
                         true => Rest::Lost,
                         false => Rest::Waiting(told.live),
                     });
                 }
                 Ok(match is_watched {
+                    true if goes_on => Rest::Given(wanted.release),
                     true => Rest::Open,
                     false => rest,
                 })
@@ -201,7 +205,8 @@ impl Facts {
         if self.excuses.contains_key(&wanted) || self.is_edited || self.is_forgetful {
             // With nothing that was live there is nothing to go back to: what people put on blue, or what stood there before the store was
             // lost, is left alone.
-            let is_known = self.live.is_some() || self.was_live.is_empty() && !self.is_edited;
+            let is_touched = self.is_edited || self.is_left || !self.was_live.is_empty();
+            let is_known = self.live.is_some() || !is_touched;
             return Ok(if is_known {
                 Rest::Blue(self.live)
             } else {

@@ -215,7 +215,7 @@ impl Facts {
     }
 
     pub(super) fn is_asked_anew(&self) -> bool {
-        self.asked_at.is_none_or(|at| at.elapsed() <= AT_ONCE)
+        self.is_unread || self.asked_at.is_none_or(|at| at.elapsed() <= AT_ONCE)
     }
 
     fn is_in_motion(&self) -> bool {
