@@ -124,19 +124,23 @@ impl Clouds {
         environment: EnvironmentName,
         target: AzureTarget,
     ) -> Result<SharedCloud, Failure> {
+        let chosen = self.azure.source(&environment);
         let AzureAccess {
             endpoint,
             authority,
             ca_file,
+            identity: _,
+            identities: _,
         } = self.azure.clone();
         let is_local_http = endpoint
             .as_ref()
             .is_some_and(|endpoint| endpoint.scheme() == "http" && is_local(endpoint));
-        let credential = if is_local_http {
-            CredentialChoice::Token(SecretString::from(LOCAL_SECRET))
-        } else {
-            CredentialChoice::Chain(self.identity.clone())
+        let credential = match chosen {
+            Some(source) => CredentialChoice::Only(source),
+            None if is_local_http => CredentialChoice::Token(SecretString::from(LOCAL_SECRET)),
+            None => CredentialChoice::Chain(self.identity.clone()),
         };
+        let authority = authority.or_else(|| self.identity.authority.clone());
         let limiter = self.subscription(&target.subscription, endpoint.as_ref());
         let limits = AzureLimits::default();
         let options = AzureOptions {

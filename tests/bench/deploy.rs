@@ -307,12 +307,7 @@ async fn started(server: &Server, origin: &Path, data: &Path) -> Daemon {
         config: config.clone(),
         config_file: None,
         data: data.to_owned(),
-        identity: AzureIdentity {
-            tenant: None,
-            client: None,
-            secret: None,
-            federated_token_file: None,
-        },
+        identity: AzureIdentity::default(),
         search_path: std::env::var("PATH").ok(),
         clock: Arc::new(SystemClock),
         env: |_| None,

@@ -97,12 +97,7 @@ async fn main() {
 }
 
 fn nobody() -> AzureIdentity {
-    AzureIdentity {
-        tenant: None,
-        client: None,
-        secret: None,
-        federated_token_file: None,
-    }
+    AzureIdentity::default()
 }
 
 /// Changes each service in turn.

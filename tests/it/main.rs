@@ -6,6 +6,7 @@
 
 mod actions;
 mod api;
+mod azure_identity;
 mod bring;
 mod build;
 mod canary;

@@ -33,7 +33,9 @@ use std::{
 use async_trait::async_trait;
 use url::Url;
 
-pub use self::arm::{AzureIdentity, AzureLimiter, AzureRates, CredentialChoice};
+pub use self::arm::{
+    AzureIdentity, AzureLimiter, AzureRates, AzureSource, CredentialChoice, Principal,
+};
 use self::{arm::Arm, names::Names, observe::RUNNING};
 use super::{Cloud, CloudError, MetricQuestion, Package, operate::Operate};
 use crate::{
@@ -57,7 +59,7 @@ pub struct AzureOptions {
     pub target: AzureTarget,
     /// Azure Resource Manager; the public cloud where unsaid. Plain http is spoken only where this says http.
     pub endpoint: Option<Url>,
-    /// Who gives tokens (Entra ID); the public one where unsaid.
+    /// Who gives tokens (Entra ID); the one of the endpoint's cloud where unsaid.
     pub authority: Option<Url>,
     pub credential: CredentialChoice,
     /// Certificates in PEM that are trusted beside the system's.

@@ -9,7 +9,8 @@ use secrecy::SecretString;
 
 use super::{
     AwsAccess, AzureAccess, Config, LISTEN, PrometheusAccess,
-    raw::{Raw, RawClouds, RawPrometheus, RawSecret},
+    identity::{identities, identity},
+    raw::{Raw, RawAzure, RawClouds, RawPrometheus, RawSecret},
     repository::repository,
 };
 use crate::{gates::metric::prometheus::Access, manifest};
@@ -77,13 +78,31 @@ pub(super) fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Co
             profile: aws.profile,
             bucket: aws.bucket,
         },
-        azure: AzureAccess {
-            endpoint: azure.endpoint,
-            authority: azure.authority,
-            ca_file: azure.ca_file,
-        },
+        azure: azure_access(azure, env)?,
         load_requests: load_requests(gates.load_requests, standard.load_requests)?,
         prometheus: prometheus(gates.prometheus, env)?,
+    })
+}
+
+fn azure_access(
+    raw: RawAzure,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<AzureAccess, String> {
+    let RawAzure {
+        endpoint,
+        authority,
+        ca_file,
+        identity: shared,
+        identities: own,
+    } = raw;
+    let shared = shared.map(|raw| identity(raw, env)).transpose();
+    let shared = shared.map_err(|message| format!("clouds.azure.identity: {message}"))?;
+    Ok(AzureAccess {
+        endpoint,
+        authority,
+        ca_file,
+        identity: shared.flatten(),
+        identities: identities(own, env)?,
     })
 }
 

@@ -1,6 +1,7 @@
 //! The daemon's own configuration: `verdigris.yaml`. Everything has a working default.
 
 mod check;
+mod identity;
 mod raw;
 mod repository;
 
@@ -17,10 +18,11 @@ use url::Url;
 
 use self::raw::{Raw, RawRepository};
 use crate::{
+    cloud::azure::AzureSource,
     gates::metric::prometheus::Access,
     git::{credentials::Credentials, source::Source},
     manifest::spec::RepoPath,
-    name::RepositoryName,
+    name::{EnvironmentName, RepositoryName},
     plan::state::Policy,
 };
 
@@ -81,6 +83,10 @@ pub struct AzureAccess {
     pub endpoint: Option<Url>,
     pub authority: Option<Url>,
     pub ca_file: Option<PathBuf>,
+    /// Who we are there; the vendor's chain where unsaid.
+    pub identity: Option<AzureSource>,
+    /// The same for environments that have their own; `None` is the vendor's chain.
+    pub identities: BTreeMap<EnvironmentName, Option<AzureSource>>,
 }
 
 /// How a Prometheus server is reached.
@@ -136,6 +142,16 @@ impl Default for Config {
             azure: AzureAccess::default(),
             load_requests: 256,
             prometheus: BTreeMap::new(),
+        }
+    }
+}
+
+impl AzureAccess {
+    /// The way that is chosen for an environment; none for the vendor's chain.
+    pub fn source(&self, environment: &EnvironmentName) -> Option<AzureSource> {
+        match self.identities.get(environment) {
+            Some(own) => own.clone(),
+            None => self.identity.clone(),
         }
     }
 }

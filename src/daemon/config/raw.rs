@@ -1,6 +1,6 @@
 //! The configuration as it is written.
 
-use std::path::PathBuf;
+use std::{collections::BTreeMap, path::PathBuf};
 
 use serde::Deserialize;
 use url::Url;
@@ -106,4 +106,38 @@ pub(super) struct RawAzure {
     pub(super) endpoint: Option<Url>,
     pub(super) authority: Option<Url>,
     pub(super) ca_file: Option<PathBuf>,
+    pub(super) identity: Option<RawIdentity>,
+    pub(super) identities: BTreeMap<String, RawIdentity>,
+}
+
+/// Who we are to Azure.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(super) struct RawIdentity {
+    pub(super) from: RawWay,
+    pub(super) tenant: Option<RawText>,
+    pub(super) client: Option<RawText>,
+    pub(super) secret: Option<RawSecret>,
+    pub(super) certificate: Option<RawText>,
+    pub(super) send_chain: Option<bool>,
+    pub(super) token_file: Option<RawText>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) enum RawWay {
+    Chain,
+    Secret,
+    Certificate,
+    Federated,
+    Managed,
+    Cli,
+}
+
+/// No secret: it may stand in the file, or in a variable that the file names.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub(super) enum RawText {
+    Written(String),
+    Named { env: String },
 }

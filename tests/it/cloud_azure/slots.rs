@@ -417,7 +417,7 @@ async fn a_client_secret_gets_its_token_from_the_authority() {
         tenant: Some("00000000-0000-0000-0000-0000000000aa".to_owned()),
         client: Some("00000000-0000-0000-0000-0000000000bb".to_owned()),
         secret: Some("hidden-from-all".into()),
-        federated_token_file: None,
+        ..AzureIdentity::default()
     });
     let cloud = AzureCloud::new(options.clone()).unwrap();
     assert_eq!(cloud.inventory().await.unwrap(), []);

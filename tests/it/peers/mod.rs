@@ -72,11 +72,20 @@ pub(crate) fn python(name: &str) -> Command {
 
 /// The same in the environment of the az command line.
 fn python_of_az(name: &str) -> Command {
+    python_of(program_of_az("python"), name)
+}
+
+/// The az command line.
+pub(crate) fn az() -> PathBuf {
+    program_of_az("az")
+}
+
+fn program_of_az(name: &str) -> PathBuf {
     let venv = named(
         "VERDIGRIS_TEST_AZ",
         "a Python virtual environment with tests/peers/az.txt installed",
     );
-    python_of(installed(venv.join("bin/python")), name)
+    installed(venv.join("bin").join(name))
 }
 
 /// The Python of LocalStack's environment.

@@ -15,7 +15,7 @@ use azure_core::{
     error::ErrorKind,
     http::{
         ClientOptions, Context, Pipeline, PipelineStreamOptions, RetryOptions, Transport,
-        policies::{Policy, auth::BearerTokenAuthorizationPolicy},
+        policies::Policy,
     },
 };
 use bytes::{Bytes, BytesMut};
@@ -25,16 +25,16 @@ use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 pub(super) use self::answer::{Answer, deployment_progress, pause, quote};
-pub use self::credential::{AzureIdentity, CredentialChoice};
+pub use self::credential::{AzureIdentity, AzureSource, CredentialChoice, Principal};
 pub(super) use self::fault::{chain_of, link_at, unreachable};
 pub use self::limit::{AzureLimiter, AzureRates};
 pub(super) use self::transport::OUR_REQUESTS;
 use self::{
     answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
-    credential::{PlainBearer, credential},
+    credential::{Bearer, credential},
     fault::{elsewhere, failed, is_network, progress_of, still_under_way},
     operation::{Calls, Operation},
-    transport::{answer_of, http_client, request, scope_of},
+    transport::{answer_of, authority_of, http_client, request, scope_of},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
 use crate::{cloud::CloudError, name::CloudName};
@@ -110,25 +110,30 @@ impl Arm {
             retry: RetryOptions::none(),
             ..ClientOptions::default()
         };
-        if let Some(authority) = &options.authority {
-            let mut cloud = azure_core::cloud::CustomConfiguration::default();
-            cloud.authority_host = authority.to_string();
-            client.cloud = Some(Arc::new(cloud.into()));
-        }
+        let authority = match &options.authority {
+            Some(authority) => authority.clone(),
+            None => {
+                Url::parse(authority_of(&endpoint)).map_err(|error| AzureError::Credential {
+                    message: error.to_string(),
+                })?
+            }
+        };
+        let mut cloud = azure_core::cloud::CustomConfiguration::default();
+        cloud.authority_host = authority.to_string();
+        client.cloud = Some(Arc::new(cloud.into()));
         // Asking for a token twice does no harm, and the deadline of the call that needs it bounds the vendor's own patience.
         let tokens = ClientOptions {
             retry: RetryOptions::default(),
             ..client.clone()
         };
-        let token =
-            credential(&options.credential, &tokens).map_err(|error| AzureError::Credential {
+        let token = credential(&options.credential, &tokens, &authority).map_err(|error| {
+            AzureError::Credential {
                 message: chain_of(&error),
-            })?;
+            }
+        })?;
         let scope = scope_of(&endpoint).to_owned();
-        let bearer: Arc<dyn Policy> = match endpoint.scheme() {
-            "http" => Arc::new(PlainBearer::new(token, scope)),
-            _ => Arc::new(BearerTokenAuthorizationPolicy::new(token, [scope])),
-        };
+        let is_plain = endpoint.scheme() == "http";
+        let bearer: Arc<dyn Policy> = Arc::new(Bearer::new(token, scope, is_plain));
         let (name, version) = (
             option_env!("CARGO_PKG_NAME"),
             option_env!("CARGO_PKG_VERSION"),

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::cloud::azure::AzureError;
 
-const CONNECT_MAX: Duration = Duration::from_secs(10);
+pub(super) const CONNECT_MAX: Duration = Duration::from_secs(10);
 
 pub(super) fn http_client(ca_file: Option<&Path>) -> Result<reqwest::Client, AzureError> {
     let mut builder = reqwest::Client::builder()
@@ -43,6 +43,15 @@ pub(super) fn scope_of(endpoint: &Url) -> &'static str {
         Some("management.usgovcloudapi.net") => "https://management.usgovcloudapi.net/.default",
         Some("management.chinacloudapi.cn") => "https://management.chinacloudapi.cn/.default",
         Some(_) | None => "https://management.azure.com/.default",
+    }
+}
+
+/// Who gives tokens for an endpoint, where nobody says so.
+pub(super) fn authority_of(endpoint: &Url) -> &'static str {
+    match endpoint.host_str() {
+        Some("management.usgovcloudapi.net") => "https://login.microsoftonline.us/",
+        Some("management.chinacloudapi.cn") => "https://login.chinacloudapi.cn/",
+        Some(_) | None => "https://login.microsoftonline.com/",
     }
 }
 

@@ -1,0 +1,294 @@
+//! The policy that shows a token with every call, and gets another in time.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use azure_core::{
+    credentials::{AccessToken, Secret, TokenCredential},
+    error::ErrorKind,
+    http::{
+        Context, Request, StatusCode, headers,
+        policies::{Policy, PolicyResult},
+    },
+};
+use tokio::{sync::Mutex, time::timeout};
+
+use super::SOURCE_MAX;
+use crate::clock::{Clock as _, SystemClock};
+
+/// A token is renewed so long before its end, or at half of its life where that is shorter.
+const AHEAD_MAX: Duration = Duration::from_secs(300);
+
+/// A source that fails while the old token is good is asked again after this.
+const RENEW_PAUSE: Duration = Duration::from_secs(10);
+
+/// Shows the token of a credential, over plain http only where the endpoint is configured so.
+pub(in super::super) struct Bearer {
+    credential: Arc<dyn TokenCredential>,
+    scope: String,
+    is_plain: bool,
+    kept: Mutex<Option<Kept>>,
+}
+
+/// A token in use; moments are milliseconds of the clock.
+struct Kept {
+    token: Secret,
+    renew_at: i64,
+    ends_at: i64,
+}
+
+impl fmt::Debug for Bearer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bearer").finish_non_exhaustive()
+    }
+}
+
+impl Bearer {
+    pub(in super::super) fn new(
+        credential: Arc<dyn TokenCredential>,
+        scope: String,
+        is_plain: bool,
+    ) -> Self {
+        Self {
+            credential,
+            scope,
+            is_plain,
+            kept: Mutex::new(None),
+        }
+    }
+
+    /// The token in use, or a new one where it is about to end. While it is good, a source that fails is no fault.
+    async fn token(&self) -> azure_core::Result<Secret> {
+        let mut kept = self.kept.lock().await;
+        let now = SystemClock.now().millis();
+        if let Some(kept) = kept.as_ref().filter(|kept| now < kept.renew_at) {
+            return Ok(kept.token.clone());
+        }
+        match (self.new_token().await, kept.as_mut()) {
+            (Ok(new), _) => {
+                let new = Kept::new(new, SystemClock.now().millis());
+                Ok(kept.insert(new).token.clone())
+            }
+            (Err(error), Some(old)) if now < old.ends_at => {
+                tracing::warn!(
+                    error = super::super::chain_of(&error),
+                    "no new token; the old one is shown"
+                );
+                old.renew_at = now + millis(RENEW_PAUSE);
+                Ok(old.token.clone())
+            }
+            (Err(error), _) => Err(error),
+        }
+    }
+
+    async fn new_token(&self) -> azure_core::Result<AccessToken> {
+        let scopes = [self.scope.as_str()];
+        match timeout(SOURCE_MAX, self.credential.get_token(&scopes, None)).await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(super::no_answer()),
+        }
+    }
+
+    /// Another token than one that was refused: it may have run out, or been taken back, before its time.
+    async fn another(&self, refused: &Secret) -> azure_core::Result<Option<Secret>> {
+        let mut kept = self.kept.lock().await;
+        if kept.as_ref().is_some_and(|it| it.token == *refused) {
+            *kept = None;
+        }
+        drop(kept);
+        let token = self.token().await?;
+        Ok((token != *refused).then_some(token))
+    }
+}
+
+impl Kept {
+    fn new(given: AccessToken, now: i64) -> Self {
+        let ends_at = given.expires_on.unix_timestamp().saturating_mul(1000);
+        let life = ends_at.saturating_sub(now).max(0);
+        let ahead = millis(AHEAD_MAX).min(life / 2);
+        Self {
+            token: given.token,
+            renew_at: ends_at - ahead,
+            ends_at,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[async_trait]
+impl Policy for Bearer {
+    async fn send(
+        &self,
+        context: &Context,
+        request: &mut Request,
+        next: &[Arc<dyn Policy>],
+    ) -> PolicyResult {
+        if request.url().scheme() != "https" && !self.is_plain {
+            let message = "a token is shown over https only";
+            return Err(azure_core::Error::with_message(
+                ErrorKind::Credential,
+                message,
+            ));
+        }
+        let token = self.token().await?;
+        request.insert_header(headers::AUTHORIZATION, bearer(&token));
+        // A pipeline ends with its transport, so that every other policy has a next one.
+        let answer = next[0].send(context, request, &next[1..]).await?;
+        if answer.status() != StatusCode::Unauthorized {
+            return Ok(answer);
+        }
+        let Some(token) = self.another(&token).await? else {
+            return Ok(answer);
+        };
+        request.insert_header(headers::AUTHORIZATION, bearer(&token));
+        request.body_mut().reset().await?;
+        next[0].send(context, request, &next[1..]).await
+    }
+}
+
+fn bearer(token: &Secret) -> String {
+    format!("Bearer {}", token.secret())
+}
+
+#[cfg(test)]
+#[allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should stop there"
+)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use azure_core::{
+        credentials::TokenRequestOptions,
+        http::{AsyncRawResponse, Method, headers::Headers},
+        time::OffsetDateTime,
+    };
+
+    use super::*;
+
+    /// Gives another token each time, up to the last.
+    #[derive(Debug)]
+    struct Giver {
+        given: AtomicUsize,
+        last: usize,
+        /// Seconds until it ends; never where unsaid.
+        life: Option<i64>,
+    }
+
+    #[async_trait]
+    impl TokenCredential for Giver {
+        async fn get_token(
+            &self,
+            _scopes: &[&str],
+            _options: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
+            let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
+            let seconds = match self.life {
+                None => super::super::NEVER,
+                Some(life) => SystemClock.now().millis() / 1000 + life,
+            };
+            let ends = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
+            let token = format!("token-{}", number.min(self.last));
+            Ok(AccessToken::new(token, ends))
+        }
+    }
+
+    /// Knows one token, and counts who comes.
+    #[derive(Debug)]
+    struct Door {
+        knows: &'static str,
+        asked: AtomicUsize,
+    }
+
+    #[async_trait]
+    impl Policy for Door {
+        async fn send(
+            &self,
+            _context: &Context,
+            request: &mut Request,
+            _next: &[Arc<dyn Policy>],
+        ) -> PolicyResult {
+            self.asked.fetch_add(1, Ordering::Relaxed);
+            let shown = request.headers().get_str(&headers::AUTHORIZATION)?;
+            let status = match shown == format!("Bearer {}", self.knows) {
+                true => StatusCode::Ok,
+                false => StatusCode::Unauthorized,
+            };
+            Ok(AsyncRawResponse::from_bytes(status, Headers::new(), ""))
+        }
+    }
+
+    async fn ask(knows: &'static str, last: usize) -> (StatusCode, usize) {
+        let given = AtomicUsize::new(0);
+        let giver = Arc::new(Giver {
+            given,
+            last,
+            life: None,
+        });
+        let bearer = Bearer::new(giver, "scope".to_owned(), true);
+        let asked = AtomicUsize::new(0);
+        let door = Arc::new(Door { knows, asked });
+        let next: [Arc<dyn Policy>; 1] = [door.clone()];
+        let url = "http://127.0.0.1/".parse().unwrap();
+        let mut request = Request::new(url, Method::Get);
+        let answer = bearer.send(&Context::new(), &mut request, &next).await;
+        (answer.unwrap().status(), door.asked.load(Ordering::Relaxed))
+    }
+
+    #[tokio::test]
+    async fn a_token_that_ran_out_is_replaced_once_and_no_other_refusal_is_asked_twice() {
+        assert_eq!(ask("token-1", 9).await, (StatusCode::Ok, 1));
+        assert_eq!(ask("token-2", 9).await, (StatusCode::Ok, 2));
+        assert_eq!(ask("token-9", 9).await, (StatusCode::Unauthorized, 2));
+        // Whoever has one token only has no other to show.
+        assert_eq!(ask("token-2", 1).await, (StatusCode::Unauthorized, 1));
+    }
+
+    #[test]
+    fn a_token_is_renewed_before_its_end_however_short_its_life_is() {
+        let kept = |life: i64| {
+            let ends = OffsetDateTime::from_unix_timestamp(1_000 + life).unwrap();
+            let kept = Kept::new(AccessToken::new("token", ends), 1_000_000);
+            (kept.renew_at - 1_000_000, kept.ends_at - 1_000_000)
+        };
+        assert_eq!(kept(3600), (3_300_000, 3_600_000));
+        assert_eq!(kept(4), (2_000, 4_000));
+        assert_eq!(kept(0), (0, 0));
+        assert_eq!(kept(-60), (-60_000, -60_000));
+    }
+
+    #[tokio::test]
+    async fn a_token_is_asked_for_once_while_it_is_good_and_each_time_when_it_is_over() {
+        for (life, asked) in [(Some(3600), 1), (Some(0), 3)] {
+            let given = AtomicUsize::new(0);
+            let giver = Arc::new(Giver {
+                given,
+                last: 9,
+                life,
+            });
+            let bearer = Bearer::new(giver.clone(), "scope".to_owned(), false);
+            for _ in 0..3 {
+                bearer.token().await.unwrap();
+            }
+            assert_eq!(giver.given.load(Ordering::Relaxed), asked);
+        }
+    }
+
+    #[tokio::test]
+    async fn no_token_is_shown_over_plain_http_unless_the_endpoint_is_plain() {
+        let given = AtomicUsize::new(0);
+        let giver = Arc::new(Giver {
+            given,
+            last: 9,
+            life: None,
+        });
+        let bearer = Bearer::new(giver, "scope".to_owned(), false);
+        let url = "http://127.0.0.1/".parse().unwrap();
+        let mut request = Request::new(url, Method::Get);
+        let refused = bearer.send(&Context::new(), &mut request, &[]).await;
+        assert!(refused.unwrap_err().to_string().contains("https only"));
+    }
+}
