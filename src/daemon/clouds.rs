@@ -102,7 +102,10 @@ impl Clouds {
             profile,
             bucket,
         } = self.aws.clone();
-        let account = profile.clone().unwrap_or_default();
+        let account = match &target.assume {
+            Some(assume) => assume.account().to_owned(),
+            None => profile.clone().unwrap_or_default(),
+        };
         let limits = self.account(&account, &target.region, endpoint.as_ref());
         let mut options = AwsOptions::new(environment, target, limits);
         // A profile that somebody chose counts everywhere.

@@ -3,8 +3,8 @@
 usage: python lambda_recorded.py ENDPOINT ACCOUNT REGION
 
 What is expected here was recorded on AWS between November 2025 and January 2026: statuses, error codes, messages, states, ARNs, which
-revision equals which, and which members an answer has. Prints one line of JSON for each group: how many answers there are, and which of
-them differ, how.
+revision equals which, and which members an answer has. Prints one line of JSON for each group: how many of the recorded cases it goes
+through, how many answers there are, and which of them differ, how.
 """
 
 import hashlib
@@ -99,6 +99,17 @@ class Group:
             return
         self.say(what, answer["ResponseMetadata"]["HTTPStatusCode"], told)
 
+    def refused(self, what, told, operation, **params):
+        """A refusal: its code, and all that is wrong."""
+        self.asked += 1
+        try:
+            was = ("nothing", str(self.call(operation, **params)["ResponseMetadata"]["HTTPStatusCode"]))
+        except ClientError as error:
+            was = (error.response["Error"]["Code"], *faults(error.response["Error"]["Message"]))
+        code, *wrong = told
+        if was != (code, *sorted(wrong)):
+            self.say(what, was, told)
+
     def yes(self, what, status, operation, told=None, members=None, revision=None, **params):
         """An answer: its status, some of its members with their values, all of its members by name, which revision it has."""
         self.asked += 1
@@ -148,12 +159,15 @@ class Group:
 GROUPS = []
 
 
-def group(work):
-    GROUPS.append(work)
-    return work
+def group(cases):
+    """A group, and how many of the recorded cases it goes through."""
+    def add(work):
+        GROUPS.append((work, cases))
+        return work
+    return add
 
 
-@group
+@group(1)
 def lifecycle(g):
     env = {"Variables": {}}
     g.yes("create", 201, "create_function", {"State": "Pending", "StateReasonCode": "Creating", "FunctionArn": g.arn(), "Version": "$LATEST"},
@@ -176,7 +190,7 @@ def lifecycle(g):
     g.no("delete again", (*GONE, f"Function not found: {g.arn()}"), "delete_function")
 
 
-@group
+@group(1)
 def updates_that_change_nothing(g):
     g.ready()
     for round_, (first, then) in enumerate([("2", "3"), ("4", "5")]):
@@ -187,7 +201,7 @@ def updates_that_change_nothing(g):
         g.yes(f"get {round_}", 200, "get_function", {"LastUpdateStatus": "Successful"}, SETTLED, then)
 
 
-@group
+@group(2)
 def updates_at_once(g):
     g.ready()
     busy = (*CONFLICT, f"The operation cannot be performed at this time. An update is in progress for resource: {g.arn()}")
@@ -198,7 +212,7 @@ def updates_at_once(g):
     g.no("settings during settings", busy, "update_function_configuration", Description="two")
 
 
-@group
+@group(1)
 def published_on_creation(g):
     g.yes("create", 201, "create_function", {"State": "Pending", "Version": "1", "FunctionArn": g.arn()}, PENDING, "1", **g.make(Publish=True))
     g.settle()
@@ -215,7 +229,7 @@ def published_on_creation(g):
         g.say("list after it", listed, 2)
 
 
-@group
+@group(1)
 def versions(g):
     g.yes("create", 201, "create_function", {"Version": "$LATEST", "State": "Pending"}, PENDING, "1", **g.make(Description="none"))
     g.settle()
@@ -242,7 +256,7 @@ def versions(g):
         g.say("list after a deletion", listed, ["$LATEST", "2"])
 
 
-@group
+@group(2)
 def publishing_what_somebody_changed(g):
     g.ready()
     g.yes("get", 200, "get_function", {"Version": "$LATEST"}, SETTLED, "2")
@@ -254,7 +268,7 @@ def publishing_what_somebody_changed(g):
     g.yes("by the right digest", 201, "publish_version", {"Version": "1"}, SETTLED, "3", CodeSha256=current)
 
 
-@group
+@group(1)
 def code_published_at_once(g):
     g.ready()
     g.yes("get", 200, "get_function", {"Version": "$LATEST"}, SETTLED, "2")
@@ -264,7 +278,7 @@ def code_published_at_once(g):
     g.yes("get latest", 200, "get_function", {"LastUpdateStatus": "InProgress", "FunctionArn": g.arn(":$LATEST")}, UPDATING, "4", Qualifier="$LATEST")
 
 
-@group
+@group(3)
 def revisions(g):
     g.ready()
     g.yes("get", 200, "get_function", None, SETTLED, "2")
@@ -289,7 +303,7 @@ def revisions(g):
     g.no("permission stale", STALE_POLICY, "add_permission", StatementId="s4", Action="lambda:InvokeFunction", Principal="s3.amazonaws.com", RevisionId=NEVER)
 
 
-@group
+@group(3)
 def aliases(g):
     g.ready(Environment={"Variables": {"stage": "one"}})
     g.yes("publish", 201, "publish_version", {"Version": "1"}, SETTLED | {"Environment"}, "v1")
@@ -321,7 +335,7 @@ def aliases(g):
         g.say("list after a deletion", names(), ["plain", "second"])
 
 
-@group
+@group(2)
 def alias_refusals(g):
     g.ready(Publish=True)
     g.call("update_function_configuration", Description="x")
@@ -354,7 +368,7 @@ def alias_refusals(g):
     g.no("a number for a name", pattern("2024", "name", "(?!^[0-9]+$)([a-zA-Z0-9-_]+)"), "create_alias", Name="2024", FunctionVersion="1")
 
 
-@group
+@group(15)
 def what_is_not_there(g):
     for operation in ("delete_function", "get_function", "get_function_configuration", "get_function_concurrency"):
         g.no(operation, (*GONE, f"Function not found: {g.arn()}"), operation)
@@ -377,7 +391,7 @@ def what_is_not_there(g):
          "get_function_event_invoke_config", Qualifier="1221")
 
 
-@group
+@group(3)
 def tags(g):
     g.call("create_function", **g.make(Tags={"made": "with"}))
     g.settle()
@@ -403,7 +417,7 @@ def tags(g):
     g.no("list what is gone", gone, "list_tags", **arn)
 
 
-@group
+@group(2)
 def reserved(g):
     g.no("of what is not there", (*GONE, f"Function not found: {g.other('doesnotexist')}:$LATEST"), "put_function_concurrency",
          FunctionName="doesnotexist", ReservedConcurrentExecutions=1)
@@ -418,7 +432,7 @@ def reserved(g):
     g.yes("get after it", 200, "get_function_concurrency", None, set())
 
 
-@group
+@group(2)
 def provisioned(g):
     g.ready()
     g.yes("publish", 201, "publish_version", {"Version": "1"}, SETTLED, "1")
@@ -457,7 +471,7 @@ def provisioned(g):
     g.no("with the alias", (*GONE, f"Cannot find alias arn: {g.arn(':warm')}"), get, Qualifier="warm")
 
 
-@group
+@group(2)
 def asynchronous(g):
     get, put, update, delete = (f"{it}_function_event_invoke_config" for it in ("get", "put", "update", "delete"))
     missing = (*GONE, "The function doesn't exist.")
@@ -486,7 +500,7 @@ def asynchronous(g):
     g.no("update what is gone", none(":later"), update, Qualifier="later", MaximumRetryAttempts=1)
 
 
-@group
+@group(3)
 def urls(g):
     create, get, update, delete, listed = ("create_function_url_config", "get_function_url_config", "update_function_url_config",
                                            "delete_function_url_config", "list_function_url_configs")
@@ -523,7 +537,7 @@ def urls(g):
     g.yes("the alias keeps its own", 200, get, {"FunctionArn": g.arn(":open"), "AuthType": "NONE"}, URL, Qualifier="open")
 
 
-@group
+@group(6)
 def permissions(g):
     add, get, remove = "add_permission", "get_policy", "remove_permission"
     s3 = {"Action": "lambda:InvokeFunction", "Principal": "s3.amazonaws.com"}
@@ -573,7 +587,7 @@ def permissions(g):
     g.no("after the last", NOT_THERE, get)
 
 
-@group
+@group(6)
 def creation_refusals(g):
     role = r"arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+"
     g.no("a role", pattern("r1", "role", role), "create_function", **g.make(Role="r1"))
@@ -595,7 +609,7 @@ def creation_refusals(g):
     g.no("another role", pattern("r1", "role", role), "update_function_configuration", Role="r1")
 
 
-@group
+@group(2)
 def sources(g):
     alone = {"FunctionName": None, "UUID": "00000000-0000-0000-0000-000000000000"}
     for operation in ("get", "update", "delete"):
@@ -610,16 +624,146 @@ def sources(g):
     g.no("with a strange start", (*MALFORMED, "1 validation error detected: Value 'invalid' at 'startingPosition' failed to satisfy constraint: Member must "
          "satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]"), "create_event_source_mapping", EventSourceArn=stream, StartingPosition="invalid")
 
+NAME = (r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)"
+        r"(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?")
+NEW_NAME = (r"(arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)"
+            r"(:(\$LATEST|[a-zA-Z0-9-_]+))?")
+QUALIFIER = r"\$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+"
+
+
+def faults(message):
+    """What is wrong with a request, in no order: the real service has none."""
+    _, colon, rest = message.partition(" detected: ")
+    return sorted(rest.split("; ")) if colon else [message]
+
+
+@group(63)
+def names_asked_for(g):
+    fits = lambda value, member, regex: f"Value '{value}' at '{member}' failed to satisfy constraint: Member must satisfy regular expression pattern: {regex}"  # noqa: E731
+    short = lambda value, member, most: f"Value '{value}' at '{member}' failed to satisfy constraint: Member must have length less than or equal to {most}"  # noqa: E731
+    whole = f"arn:aws:lambda:{g.region}:{g.account}:function"
+    astray = f"arn:aws:lambda:invalid-region:{g.account}:function"
+    long, longer = "a" * 65, "a" * 129
+    malformed = lambda *wrong: ("ValidationException", *wrong)  # noqa: E731
+    unnamed = lambda name: malformed(fits(name, "functionName", NAME))  # noqa: E731
+    gone = lambda arn: ("ResourceNotFoundException", f"Function not found: {arn}")  # noqa: E731
+    alone = lambda name, *said: (name, None, *said)  # noqa: E731
+    too_long = malformed(short(longer, "qualifier", 128))
+    no_alias = (gone(f"{whole}:my-function:{long}"), ("InvalidParameterValueException", "Deletion of aliases is not currently supported."))
+    cases = [
+        *(alone(name, unnamed(name)) for name in (
+            "*", "my-function!", "invalid-account:function:my-function", f"{astray}:my-function",
+            f"arn:aws:ec2:{g.region}:{g.account}:instance:i-1234567890abcdef0", f"{astray}:my-function{'a' * 170}", f"{whole}:my-function:1:2",
+            "function:my-function:$LATEST:extra", f"arn:aws:lambda::{g.account}:function:my-function",
+            f"arn:aws:lambda:{g.region}::function:my-function", f"{whole}:my-function:$LATES",
+        )),
+        ("my-function", "invalid!", malformed(fits("invalid!", "qualifier", QUALIFIER))),
+        ("my-function", longer, too_long),
+        (f"{whole}:my-function", longer, too_long),
+        (f"{astray}:my-function-{'a' * 170}", longer,
+         malformed(short(longer, "qualifier", 128), fits(f"{astray}:my-function-{'a' * 170}", "functionName", NAME))),
+        alone(long, gone(f"{whole}:{long}"), gone(f"{whole}:{long}"), gone(f"{whole}:{long}:$LATEST")),
+        ("my-function", long, *no_alias, no_alias[0]),
+        (f"{whole}:my-function", long, *no_alias, no_alias[0]),
+        alone(whole, gone(f"{whole}:function"), gone(f"{whole}:function"), gone(f"{whole}:function:$LATEST")),
+        (f"{whole}:my-function:$LATEST", "1",
+         ("InvalidParameterValueException", "The derived qualifier from the function name does not match the specified qualifier.")),
+        (f"{whole}:my-function", "$latest", gone(f"{whole}:my-function:$latest"), gone(f"{whole}:my-function"), gone(f"{whole}:my-function:$latest")),
+    ]
+    for name, qualifier, *said in cases:
+        named = {"Qualifier": qualifier} if qualifier else {}
+        for at, operation in enumerate(("get_function", "delete_function", "invoke")):
+            g.refused(f"{operation} of {name[:60]} {(qualifier or '')[:12]}", said[at % len(said)], operation, FunctionName=name, **named)
+
+
+@group(18)
+def names_to_create(g):
+    failed = "failed to satisfy constraint: Member must"
+    fits = lambda value: f"Value '{value}' at 'functionName' {failed} satisfy regular expression pattern: {NEW_NAME}"  # noqa: E731
+    short = lambda value, most: f"Value '{value}' at 'functionName' {failed} have length less than or equal to {most}"  # noqa: E731
+    whole = f"arn:aws:lambda:{g.region}:{g.account}:function"
+    astray = f"arn:aws:lambda:invalid-region:{g.account}:function"
+    longer = "a" * 129
+    for name in ("*", "my-function!", "my-function:invalid!", "invalid-account:function:my-function", f"{astray}:my-function",
+                 f"arn:aws:ec2:{g.region}:{g.account}:instance:i-1234567890abcdef0", f"{whole}:my-function:1:2", "function:my-function:$LATEST:extra",
+                 f"{whole}:my-function:$LATEST:1", f"{whole}:my-function:$latest", f"arn:aws:lambda::{g.account}:function:my-function",
+                 f"arn:aws:lambda:{g.region}::function:my-function", f"{whole}:my-function:$LATES"):
+        g.refused(f"create {name[:60]}", ("ValidationException", fits(name)), "create_function", FunctionName=name, **g.make())
+    # Recorded twice.
+    name = f"my-function:{longer}"
+    g.refused("a long qualifier", ("ValidationException", short(name, 140)), "create_function", FunctionName=name, **g.make())
+    for name in (f"{astray}:my-function{'a' * 170}", f"{astray}:my-function-{'a' * 170}:{longer}"):
+        g.refused(f"create {name[:60]}", ("ValidationException", short(name, 140), fits(name)), "create_function", FunctionName=name, **g.make())
+    name = "a" * 65
+    g.refused("a long name", ("InvalidParameterValueException", short(name, 64)), "create_function", FunctionName=name, **g.make())
+
+
+@group(8)
+def runtimes_of_the_past(g):
+    for runtime in ("java8", "go1.x", "provided", "ruby2.7", "nodejs14.x", "python3.7", "dotnetcore3.1", "nodejs12.x"):
+        g.no(runtime, (*WRONG, f"The runtime parameter of {runtime} is no longer supported for creating or updating AWS Lambda functions. We recommend you "
+                       "use a supported runtime while creating or updating functions."), "create_function", **g.make(Runtime=runtime))
+
+
+@group(7)
+def what_lies_elsewhere(g):
+    away = f"arn:aws:lambda:ap-southeast-7:{g.account}:function:{g.name}"
+    for operation in ("delete_function", "invoke", "get_function_url_config", "get_function_event_invoke_config", "get_function_concurrency"):
+        g.no(operation, (*GONE, f"Functions from 'ap-southeast-7' are not reachable in this region ('{g.region}')"), operation, FunctionName=away)
+    odd = f"arn:aws:lambda:{g.region}:123400000000@function:myfn"
+    g.no("a malformed ARN", pattern(odd, "functionName", NAME), "invoke", FunctionName=odd)
+    g.no("a strange snapshot", (*MALFORMED, "1 validation error detected: Value 'invalidOption' at 'snapStart.applyOn' failed to satisfy constraint: Member must "
+         "satisfy enum value set: [PublishedVersions, None]"), "create_function", **g.make(SnapStart={"ApplyOn": "invalidOption"}))
+
+
+@group(8)
+def snapshots(g):
+    for runtime in ("java11", "java17", "java21", "java25", "python3.12", "python3.13", "dotnet8", "dotnet10"):
+        off = {"SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"}}
+        g.yes(f"{runtime} without", 201, "create_function", off, PENDING, **g.make(Runtime=runtime, MemorySize=1024, Timeout=5))
+        g.settle()
+        on = {"SnapStart": {"ApplyOn": "PublishedVersions", "OptimizationStatus": "Off"}, "State": "Active", "LastUpdateStatus": "InProgress"}
+        g.yes(f"{runtime} with", 200, "update_function_configuration", on, UPDATING, SnapStart={"ApplyOn": "PublishedVersions"})
+        g.settle()
+        g.call("delete_function")
+
+
+@group(6)
+def logging(g):
+    own = f"/aws/lambda/{g.name}"
+    text = {"LogFormat": "Text", "LogGroup": own}
+    told = lambda **more: {"ApplicationLogLevel": "INFO", "LogFormat": "JSON", "LogGroup": own, "SystemLogLevel": "INFO", **more}  # noqa: E731
+    cool = {"LogGroup": "cool_lambda"}
+    stories = [
+        (told(), {"LogFormat": "JSON"}, [(cool, told(**cool))]),
+        (text, None, [({"LogFormat": "JSON"}, told()), ({"LogFormat": "Text"}, text)]),
+        (text, None, [({"LogFormat": "JSON"}, told())]),
+        (text, None, [({"LogFormat": "JSON", "ApplicationLogLevel": "DEBUG"}, told(ApplicationLogLevel="DEBUG"))]),
+        (text, None, [({"LogFormat": "JSON", "SystemLogLevel": "DEBUG"}, told(SystemLogLevel="DEBUG"))]),
+        (text, None, [(cool, {**text, **cool})]),
+    ]
+    for at, (made, given, changes) in enumerate(stories):
+        params = {"LoggingConfig": given} if given else {}
+        g.yes(f"{at}: create", 201, "create_function", {"LoggingConfig": made}, PENDING, **g.make(**params))
+        g.settle()
+        g.yes(f"{at}: get", 200, "get_function", {"LoggingConfig": made}, SETTLED)
+        g.yes(f"{at}: settings", 200, "get_function_configuration", {"LoggingConfig": made}, SETTLED)
+        for change, becomes in changes:
+            g.yes(f"{at}: {change}", 200, "update_function_configuration", {"LoggingConfig": becomes}, UPDATING, LoggingConfig=change)
+            g.settle()
+            g.yes(f"{at}: after {change}", 200, "get_function", {"LoggingConfig": becomes}, SETTLED)
+        g.call("delete_function")
+
 
 def main():
     endpoint, account, region = sys.argv[1:]
     # What is malformed must reach the endpoint.
     settings = Config(retries={"total_max_attempts": 1}, read_timeout=60, parameter_validation=False)
     client = boto3.client("lambda", endpoint_url=endpoint, region_name=region, aws_access_key_id=account, aws_secret_access_key="test", config=settings)
-    for work in GROUPS:
+    for work, cases in GROUPS:
         told = Group(client, f"recorded-{work.__name__.replace('_', '-')}"[:60], account, region)
         work(told)
-        print(json.dumps({"group": work.__name__, "asked": told.asked, "differ": told.differ}), flush=True)
+        print(json.dumps({"group": work.__name__, "cases": cases, "asked": told.asked, "differ": told.differ}), flush=True)
 
 
 main()

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Lambda,
     record::Phase,
-    run::{Outcome, Ran, Target},
+    run::{Asked, Outcome, Ran, Target},
     wire::{ApiError, Call, Reference},
 };
 
@@ -67,9 +67,24 @@ impl Lambda {
 
     /// Runs a call to its end, even when the caller does not wait for it.
     pub(super) async fn run(&self, ready: Ready, payload: Bytes) -> Result<Ran, ApiError> {
+        self.run_telling(ready, payload, false).await
+    }
+
+    async fn run_telling(
+        &self,
+        ready: Ready,
+        payload: Bytes,
+        wants_log: bool,
+    ) -> Result<Ran, ApiError> {
         let Ready { target, arn } = ready;
         let runner = Arc::clone(&self.runner);
-        let call = async move { runner.invoke(&target, payload, arn, trace()).await };
+        let asked = Asked {
+            payload,
+            arn,
+            trace: trace(),
+            wants_log,
+        };
+        let call = async move { runner.invoke(&target, asked).await };
         let ran = self.tasks.spawn(call).await;
         let ran =
             ran.map_err(|_| ApiError::internal("the call was cut off by the endpoint's end"))?;
@@ -142,7 +157,7 @@ async fn answer_call(lambda: &Lambda, call: &Call, ready: Ready) -> Result<Respo
     let wants_log = call.header("x-amz-log-type") == Some("Tail");
     let payload = or_empty_object(&call.body);
     let version = ready.target.version.clone();
-    let Ran { id, outcome, log } = lambda.run(ready, payload).await?;
+    let Ran { id, outcome, log } = lambda.run_telling(ready, payload, wants_log).await?;
     let (body, failed) = match outcome {
         Outcome::Answered(body) => (body, false),
         Outcome::Failed { payload, kind: _ } => (payload, true),
@@ -159,7 +174,9 @@ async fn answer_call(lambda: &Lambda, call: &Call, ready: Ready) -> Result<Respo
     if let Ok(id) = HeaderValue::from_str(&id.to_string()) {
         headers.insert("x-amzn-requestid", id);
     }
-    if wants_log && let Ok(log) = HeaderValue::from_str(&STANDARD.encode(log)) {
+    if let Some(log) = log
+        && let Ok(log) = HeaderValue::from_str(&STANDARD.encode(log))
+    {
         headers.insert("x-amz-log-result", log);
     }
     Ok(response)

@@ -271,7 +271,7 @@ impl Lambda {
         };
         function.settle(self.clock.now());
         let version = function.version(&key.version);
-        version.is_some_and(|version| version.serving().fingerprint() == key.fingerprint)
+        version.is_some_and(|version| version.serving().text() == key.content)
     }
 
     fn functions(&self) -> MutexGuard<'_, BTreeMap<String, Function>> {

@@ -157,9 +157,7 @@ impl Child {
 
     /// Waits until whole lines that it has written by now are in the log.
     pub async fn caught_up(&self) {
-        for readers in &self.readers {
-            readers.caught_up().await;
-        }
+        futures_util::future::join_all(self.readers.iter().map(Readers::caught_up)).await;
     }
 
     /// Resident bytes: of the leader now, or of the whole group a moment ago where that is more.

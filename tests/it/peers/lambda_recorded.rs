@@ -10,10 +10,16 @@ use super::{
     python,
 };
 
+/// What was recorded, and how much of it is about something that we ask of Lambda. The rest is about publishing layers (8), signed code (4), loops
+/// (3), and sources and resources that we know nothing of (2).
+const RECORDED: usize = 239;
+const OURS: usize = 222;
+
 /// What the script says of one group of questions.
 #[derive(Debug, Deserialize)]
 struct Group {
     group: String,
+    cases: usize,
     asked: usize,
     differ: Vec<String>,
 }
@@ -55,6 +61,22 @@ async fn our_lambda_answers_as_the_real_one_was_recorded() {
         .collect();
     assert!(unknown.is_empty(), "{unknown:#?}");
     assert_eq!(differ.len(), KNOWN.len(), "a difference that is none");
+    let cases: usize = groups.iter().map(|it| it.cases).sum();
+    for Group {
+        group,
+        cases,
+        asked,
+        differ,
+    } in &groups
+    {
+        println!(
+            "{group}: {cases} recorded cases, {asked} answers, {} of them differ",
+            differ.len()
+        );
+    }
+    println!(
+        "{cases} of {OURS} recorded cases that concern our operations, {RECORDED} in all; {asked} answers"
+    );
     // Lower where somebody takes questions away.
-    assert_eq!(asked, 249);
+    assert_eq!((cases, asked), (168, 392));
 }

@@ -10,6 +10,7 @@ mod lambda_recorded;
 pub(crate) mod model;
 mod runtime_clients;
 mod serverless;
+mod stacks;
 
 use std::{
     path::{Path, PathBuf},
@@ -96,6 +97,15 @@ pub(crate) fn python_of_localstack() -> PathBuf {
     installed(venv.join("bin/python"))
 }
 
+/// SAM's command line.
+fn sam() -> PathBuf {
+    let venv = named(
+        "VERDIGRIS_TEST_SAM",
+        "a Python virtual environment with tests/peers/sam.txt installed",
+    );
+    installed(venv.join("bin/sam"))
+}
+
 /// A Python with Azure's own worker.
 pub(crate) fn python_of_azure_worker() -> PathBuf {
     let venv = named(
@@ -117,7 +127,7 @@ fn python_of(python: PathBuf, name: &str) -> Command {
 }
 
 /// Runs a script that ends with an exit code, and shows what it said where it failed.
-async fn succeeds(mut command: Command) {
+pub(crate) async fn succeeds(mut command: Command) {
     let output = timeout(Duration::from_secs(240), command.output());
     let output = output.await.expect("the script does not end").unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();

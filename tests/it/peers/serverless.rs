@@ -1,5 +1,5 @@
 //! The Serverless Framework drives our Lambda endpoint: the commands that speak with Lambda itself. Its whole deployments go through
-//! CloudFormation, which is not here.
+//! CloudFormation, which is not here; `stacks` has them on a server that knows it.
 
 use std::{path::Path, process::Stdio, time::Duration};
 
@@ -18,14 +18,16 @@ use tokio::{
 use url::Url;
 use zip::write::SimpleFileOptions;
 
+use crate::cloud_contract::peers::ACCOUNT;
+
 use super::{
     lambda_clients::{Ours, options},
     node_file, node_folder,
 };
 
-const CODE: &str = "def handler(event, context):\n    return {'version': 1, 'event': event}\n";
+const CODE: &str = "def handler(event, context):\n    print('said on the way')\n    return {'version': 1, 'event': event}\n";
 
-fn manifest(port: u16) -> String {
+pub(super) fn manifest(port: u16) -> String {
     format!(
         "service: shop\nframeworkVersion: '3'\nprovider:\n  name: aws\n  runtime: python3.11\n  region: us-east-1\n\
          package:\n  patterns: ['!node_modules/**']\n\
@@ -71,7 +73,15 @@ fn package() -> Vec<u8> {
     zip.finish().unwrap().into_inner()
 }
 
-async fn serverless(folder: &Path, arguments: &[&str]) -> String {
+/// What the command prints.
+pub(super) async fn serverless(folder: &Path, arguments: &[&str]) -> String {
+    let (succeeded, said) = serverless_ends(folder, arguments).await;
+    assert!(succeeded, "{arguments:?}\n{said}");
+    said
+}
+
+/// Whether the command succeeds, and what it prints.
+pub(super) async fn serverless_ends(folder: &Path, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new("node");
     command
         .arg(node_file("serverless/bin/serverless.js"))
@@ -83,20 +93,18 @@ async fn serverless(folder: &Path, arguments: &[&str]) -> String {
         .env("CI", "1")
         .env("SLS_TELEMETRY_DISABLED", "1")
         .env("SLS_NOTIFICATIONS_MODE", "off")
-        .env("AWS_ACCESS_KEY_ID", "test")
+        .env("AWS_ACCESS_KEY_ID", ACCOUNT)
         .env("AWS_SECRET_ACCESS_KEY", "test")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     let output = timeout(Duration::from_secs(240), command.output());
     let output = output.await.expect("serverless does not end").unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    assert!(
-        output.status.success(),
-        "{arguments:?}\n{}\n{}",
-        said(&output.stdout),
-        said(&output.stderr)
-    );
-    said(&output.stdout)
+    let mut told = said(&output.stdout);
+    if !output.status.success() {
+        told += &said(&output.stderr);
+    }
+    (output.status.success(), told)
 }
 
 async fn invoke(folder: &Path, version: u32) {
@@ -116,4 +124,14 @@ async fn serverless_calls_a_function_and_sends_new_code() {
     std::fs::write(folder.path().join("app.py"), changed).unwrap();
     serverless(folder.path(), &["deploy", "function", "-f", "stock"]).await;
     invoke(folder.path(), 2).await;
+    let listed = serverless(folder.path(), &["deploy", "list", "functions"]).await;
+    assert!(listed.contains("All versions: $LATEST"), "{listed}");
+    let logs = serverless(folder.path(), &["logs", "-f", "stock"]).await;
+    assert!(logs.contains("said on the way"), "{logs}");
+    let refused = serverless_ends(folder.path(), &["invoke", "-f", "stock", "-q", "live"]).await;
+    assert!(
+        !refused.0 && refused.1.contains("Function not found"),
+        "{}",
+        refused.1
+    );
 }

@@ -33,7 +33,10 @@ use crate::{
         peers,
         release::{Fixture, Made, reorder, stock},
     },
-    peers::model::{Call, Checker, is_clean},
+    peers::{
+        model::{Call, Checker, is_clean},
+        python, succeeds,
+    },
 };
 
 /// Everything that our code may ask of AWS, by the names that it gives to the calls. What a colon follows is a member of a request.
@@ -67,6 +70,12 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
     match (call.service.as_str(), operation) {
         ("lambda", "ListFunctions" | "ListEventSourceMappings")
         | ("monitoring" | "cloudtrail", _) => ("Look", "*", None),
+        // What is not there yet has no name that IAM would know.
+        ("lambda", "CreateEventSourceMapping") => (
+            "NewEventSources",
+            "*",
+            Some(json!({"ArnLike": {"lambda:FunctionArn": FUNCTIONS}})),
+        ),
         ("lambda", operation) if operation.ends_with("EventSourceMapping") => (
             "EventSources",
             "arn:aws:lambda:REGION:ACCOUNT:event-source-mapping:*",
@@ -124,6 +133,110 @@ fn action(call: &Call) -> String {
         }
         (service, operation) => format!("{service}:{operation}"),
     }
+}
+
+/// What a call is about, by its ARN, in the account and the environment of the tests.
+fn resource(call: &Call) -> String {
+    let about = call.about.as_deref().unwrap_or_default();
+    let path = about.trim_start_matches('/');
+    let place = "eu-west-1:123456789012";
+    match place_name(call) {
+        "Functions" => {
+            let name = about.rsplit(":function:").next().unwrap_or_default();
+            let name = name.split(':').next().unwrap_or_default();
+            format!("arn:aws:lambda:{place}:function:{name}")
+        }
+        "EventSources" => format!("arn:aws:lambda:{place}:event-source-mapping:{about}"),
+        "Schedules" => format!("arn:aws:events:{place}:rule/{about}"),
+        "LogGroups" => format!("arn:aws:logs:{place}:log-group:{about}"),
+        "RolesOfTheirOwn" => format!("arn:aws:iam::123456789012:role/verdigris/prod/{about}"),
+        "Topics" => about.to_owned(),
+        "Buckets" | "LargePackages" => format!("arn:aws:s3:::{path}"),
+        "Look" | "NewEventSources" | "Subscriptions" => "*".to_owned(),
+        other => panic!("{other} has no resource yet"),
+    }
+}
+
+fn place_name(call: &Call) -> &'static str {
+    place(call).0
+}
+
+/// What must be allowed and what must not, as the judge reads it.
+fn cases(calls: &[Call]) -> String {
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
+    let function = |name: &str| format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
+    let seen = calls
+        .iter()
+        .map(|call| (true, action(call), resource(call)));
+    let beside = [
+        (true, "iam:PassRole", role("functions")),
+        (true, "iam:PassRole", role("verdigris/prod/inventory-stock")),
+        (true, "iam:TagRole", role("verdigris/prod/inventory-stock")),
+        (true, "lambda:ListTags", function("prod-inventory-stock")),
+        (false, "iam:PassRole", role("admin")),
+        (false, "iam:CreateRole", role("admin")),
+        (
+            false,
+            "iam:PutRolePolicy",
+            role("verdigris/staging/inventory-stock"),
+        ),
+        (
+            false,
+            "iam:AttachRolePolicy",
+            role("verdigris/prod/inventory-stock"),
+        ),
+        (
+            false,
+            "lambda:UpdateFunctionCode",
+            function("staging-inventory-stock"),
+        ),
+        (false, "lambda:DeleteFunction", function("payroll")),
+        (
+            false,
+            "s3:PutObject",
+            "arn:aws:s3:::packages/others".to_owned(),
+        ),
+        (
+            false,
+            "s3:DeleteObject",
+            "arn:aws:s3:::packages/verdigris/a".to_owned(),
+        ),
+        (
+            false,
+            "logs:DeleteLogGroup",
+            "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/prod-a".to_owned(),
+        ),
+    ];
+    let beside = beside.map(|(must, action, resource)| (must, action.to_owned(), resource));
+    let cases: BTreeSet<_> = seen.chain(beside).collect();
+    let lines = cases.iter().map(|case| json!(case).to_string() + "\n");
+    lines.collect()
+}
+
+/// The policy as somebody would fill it in.
+fn filled(policy: &Value) -> String {
+    let mut text = policy.to_string();
+    for (blank, value) in [
+        ("\"ROLE\"", "\"arn:aws:iam::123456789012:role/functions\""),
+        ("REGION", "eu-west-1"),
+        ("ACCOUNT", "123456789012"),
+        ("ENVIRONMENT", "prod"),
+        ("BUCKET", "packages"),
+    ] {
+        text = text.replace(blank, value);
+    }
+    text
+}
+
+/// By what others know of IAM.
+async fn is_judged_right(policy: &Value, calls: &[Call]) {
+    let folder = tempfile::tempdir().unwrap();
+    let (of_policy, of_cases) = (folder.path().join("policy"), folder.path().join("cases"));
+    std::fs::write(&of_policy, filled(policy)).unwrap();
+    std::fs::write(&of_cases, cases(calls)).unwrap();
+    let mut judge = python("iam_judge.py");
+    judge.arg(of_policy).arg(of_cases);
+    succeeds(judge).await;
 }
 
 /// What AWS asks for beside the right to make a call: with which call, what, on what, and under which condition.
@@ -379,6 +492,8 @@ async fn the_policy_allows_what_we_ask_of_aws_and_nothing_else() {
     let mut named = named_in("src/cloud/aws", OPERATIONS);
     named.retain(|name| !MEMBERS.contains(&name.as_str()));
     all_were_seen(&named, &seen, "the life of an AWS service");
-    is_written("aws-policy.json", &policy(&calls));
+    let drawn = policy(&calls);
+    is_judged_right(&drawn, &calls).await;
+    is_written("aws-policy.json", &drawn);
     is_written("aws-policy-extras.json", &extras());
 }

@@ -97,7 +97,7 @@ pub(super) enum Talk {
 /// The web server of a custom handler.
 pub(super) struct Handler {
     port: u16,
-    client: Client<HttpConnector, Body>,
+    client: Box<Client<HttpConnector, Body>>,
     /// It wants requests as they came, where there is nothing but HTTP in and out.
     pub(super) forwards: bool,
 }
@@ -200,7 +200,7 @@ impl Handler {
         let forwards = handler.forwards;
         let handler = Self {
             port,
-            client,
+            client: Box::new(client),
             forwards,
         };
         handler.answers(&child, start.start_timeout).await?;

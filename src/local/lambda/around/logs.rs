@@ -5,9 +5,13 @@ use std::sync::PoisonError;
 use serde_json::{Value, json};
 
 use super::{super::Lambda, Refusal, needed, refused};
+use crate::local::process::LogLine;
 
 /// Where Lambda writes for a function.
 const OWN: &str = "/aws/lambda/";
+
+/// What every process of a function writes to.
+const STREAM: &str = "local";
 
 /// Groups of one answer.
 const GROUPS_PAGE: usize = 50;
@@ -20,8 +24,10 @@ pub(super) fn carry_out(
     operation: &str,
     request: &Value,
 ) -> Result<Value, Refusal> {
-    if operation == "FilterLogEvents" {
-        return filter(lambda, request);
+    match operation {
+        "FilterLogEvents" => return filter(lambda, request),
+        "DescribeLogStreams" => return streams(lambda, request),
+        _ => {}
     }
     let groups = &lambda.around.retentions;
     let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
@@ -73,20 +79,41 @@ pub(super) fn carry_out(
     }
 }
 
+/// What a group holds; nothing where the group is there and its function never ran.
+fn kept_of(lambda: &Lambda, group: &str) -> Result<Vec<LogLine>, Refusal> {
+    let function = group.strip_prefix(OWN).unwrap_or(group);
+    if let Some(kept) = lambda.runner.kept_logs(function) {
+        return Ok(kept.lines());
+    }
+    let groups = lambda.around.retentions.lock();
+    let groups = groups.unwrap_or_else(PoisonError::into_inner);
+    if groups.contains_key(group) {
+        return Ok(Vec::new());
+    }
+    refused(
+        "ResourceNotFoundException",
+        "The specified log group does not exist.",
+    )
+}
+
+/// `DescribeLogStreams`: all processes of a function write to one.
+fn streams(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
+    let lines = kept_of(lambda, needed(request, "logGroupName")?)?;
+    let (Some(first), Some(last)) = (lines.first(), lines.last()) else {
+        return Ok(json!({"logStreams": []}));
+    };
+    Ok(json!({"logStreams": [{
+        "logStreamName": STREAM,
+        "creationTime": first.at.millis(),
+        "firstEventTimestamp": first.at.millis(),
+        "lastEventTimestamp": last.at.millis(),
+        "lastIngestionTime": last.at.millis(),
+    }]}))
+}
+
 /// `FilterLogEvents`. A pattern is a text in quotes, or one word.
 fn filter(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
-    let group = needed(request, "logGroupName")?;
-    let function = group.strip_prefix(OWN).unwrap_or(group);
-    let Some(kept) = lambda.runner.kept_logs(function) else {
-        let groups = lambda.around.retentions.lock();
-        let is_known = groups
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains_key(group);
-        return match is_known {
-            true => Ok(json!({"events": [], "searchedLogStreams": []})),
-            false => no_group(),
-        };
-    };
+    let lines = kept_of(lambda, needed(request, "logGroupName")?)?;
     let bounds = ["startTime", "endTime"].map(|name| request[name].as_i64());
     let [from, until] = bounds;
     let pattern = request["filterPattern"].as_str().unwrap_or_default();
@@ -101,7 +128,6 @@ fn filter(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
     let limit = request["limit"].as_u64();
     let limit = limit.and_then(|limit| usize::try_from(limit).ok());
     let limit = limit.unwrap_or(PAGE).clamp(1, PAGE);
-    let lines = kept.lines();
     let fits = lines.iter().enumerate().filter(|(_, line)| {
         let at = line.at.millis();
         from.is_none_or(|from| at >= from)
@@ -111,7 +137,7 @@ fn filter(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
     let mut rest = fits.skip(start);
     let told = rest.by_ref().take(limit).map(|(index, line)| {
         json!({
-            "logStreamName": "local",
+            "logStreamName": STREAM,
             "timestamp": line.at.millis(),
             "message": format!("{}\n", line.text),
             "ingestionTime": line.at.millis(),

@@ -13,8 +13,7 @@ use super::tags::check_tags;
 use crate::local::lambda::{
     Lambda,
     record::{
-        Code, Config, ConfigRequest, Content, Function, LATEST, Phase, Version, check_name, listed,
-        shown,
+        Code, Config, ConfigRequest, Content, Function, LATEST, Phase, Version, listed, shown,
     },
     wire::{ApiError, Call, Reference, answer, no_content, page},
 };
@@ -78,9 +77,8 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
         package_type,
         config,
     } = call.json()?;
-    let reference = Reference::parse(&function_name, None)?;
+    let reference = Reference::parse_new(&function_name)?;
     reference.check_place(&lambda.place)?;
-    check_name(&reference.name)?;
     if package_type.is_some_and(|kind| kind != "Zip") {
         return Err(ApiError::invalid(
             "Container images do not run on this endpoint: use PackageType Zip.",
@@ -265,9 +263,14 @@ pub(super) fn delete(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
             "$LATEST version cannot be deleted without deleting the function.",
         ));
     }
-    let number: u64 = label
-        .parse()
-        .map_err(|_| ApiError::invalid("Deletion of aliases is not currently supported."))?;
+    // What no alias can be called is taken for a version.
+    let number: Option<u64> = label.parse().ok();
+    if number.is_none() && !label.contains('$') {
+        return Err(ApiError::invalid(
+            "Deletion of aliases is not currently supported.",
+        ));
+    }
+    let number = number.unwrap_or_default();
     // The words for a missing function leave the version out.
     lambda.known(
         &reference,

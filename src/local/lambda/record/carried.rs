@@ -10,6 +10,21 @@ pub(super) type Carried = BTreeMap<String, Value>;
 
 const LAYERS_MAX: usize = 5;
 
+/// Takes in what a request says of a member: all of it, but for logging, of which it may say a part.
+pub(super) fn take(carried: &mut Carried, name: String, value: Value) {
+    let is_logging = name == "LoggingConfig";
+    match (carried.get_mut(&name), value) {
+        (Some(Value::Object(old)), Value::Object(new)) if is_logging => {
+            // Levels are of JSON alone.
+            if new.get("LogFormat").is_some_and(|format| format == "Text") {
+                old.retain(|key, _| !key.ends_with("LogLevel"));
+            }
+            old.extend(new);
+        }
+        (_, value) => drop(carried.insert(name, value)),
+    }
+}
+
 /// What is emptied is gone.
 pub(super) fn tidy(carried: &mut Carried) {
     carried.retain(|name, value| match name.as_str() {

@@ -8,6 +8,18 @@ use serde_json::Value;
 use super::carried;
 use crate::local::lambda::wire::ApiError;
 
+/// Runtimes that Lambda knows and accepts no more, as far as it was seen to say so.
+const RETIRED: &[&str] = &[
+    "dotnetcore3.1",
+    "go1.x",
+    "java8",
+    "nodejs12.x",
+    "nodejs14.x",
+    "provided",
+    "python3.7",
+    "ruby2.7",
+];
+
 /// Runtimes that Lambda accepts today, in the order in which it lists them.
 const RUNTIMES: &[&str] = &[
     "nodejs20.x",
@@ -146,10 +158,11 @@ impl ConfigRequest {
             rest,
         } = self;
         let mut carried = old.carried.clone();
-        carried.extend(
-            rest.into_iter()
-                .filter(|(name, _)| CARRIED.contains(&name.as_str())),
-        );
+        for (name, value) in rest {
+            if CARRIED.contains(&name.as_str()) {
+                carried::take(&mut carried, name, value);
+            }
+        }
         carried::tidy(&mut carried);
         let variables = match environment {
             Some(EnvironmentRequest { variables }) => Some(variables.unwrap_or_default()),
@@ -202,6 +215,12 @@ impl Config {
         if !is_role(&self.role) {
             let rule = r"Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\d{12}:role/?[a-zA-Z_0-9+=,.@\-_/]+";
             return Err(ApiError::validation(&self.role, "role", rule));
+        }
+        if RETIRED.contains(&self.runtime.as_str()) {
+            return Err(ApiError::invalid(format!(
+                "The runtime parameter of {} is no longer supported for creating or updating AWS Lambda functions. We recommend you use a supported runtime while creating or updating functions.",
+                self.runtime
+            )));
         }
         if !RUNTIMES.contains(&self.runtime.as_str()) {
             return Err(ApiError::invalid(format!(
@@ -292,20 +311,6 @@ fn check_variables(variables: &BTreeMap<String, String>) -> Result<(), ApiError>
         return Err(ApiError::invalid(
             "Lambda was unable to configure your environment variables because the environment variables you have provided exceeded the 4KB limit.",
         ));
-    }
-    Ok(())
-}
-
-/// The name of a new function.
-pub(in crate::local::lambda) fn check_name(name: &str) -> Result<(), ApiError> {
-    if name.len() > 64 {
-        return Err(ApiError::invalid(format!(
-            "1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 64"
-        )));
-    }
-    if name.contains('.') {
-        let rule = "Member must satisfy regular expression pattern: [a-zA-Z0-9-_]+";
-        return Err(ApiError::validation(name, "functionName", rule));
     }
     Ok(())
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
-pub(super) use config::{Config, ConfigRequest, architecture, check_name};
+pub(super) use config::{Config, ConfigRequest, architecture};
 pub(super) use mapping::Mapping;
 pub(super) use policy::{PermissionRequest, Policy};
 pub(super) use render::{alias_json, code_sha256, epoch, listed, moment, shown, url_json};
@@ -37,11 +37,14 @@ pub(super) struct Content {
 }
 
 impl Content {
-    /// Equal for equal content.
+    /// Equal for equal content: maps are sorted, and floats are absent.
+    pub(super) fn text(&self) -> Vec<u8> {
+        serde_json::to_vec(self).unwrap_or_default()
+    }
+
+    /// Equal for equal content, and short.
     pub(super) fn fingerprint(&self) -> String {
-        // Maps are sorted and floats absent, so equal content has equal text.
-        let text = serde_json::to_vec(self).unwrap_or_default();
-        Sha256::digest(&text)
+        Sha256::digest(self.text())
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()

@@ -63,8 +63,17 @@ pub(super) enum Outcome {
 pub(super) struct Ran {
     pub(super) id: Uuid,
     pub(super) outcome: Outcome,
-    /// The newest lines of the process that ran it.
-    pub(super) log: String,
+    /// The newest lines of the process that ran it, where they were asked for.
+    pub(super) log: Option<String>,
+}
+
+/// A call as it came.
+pub(super) struct Asked {
+    pub(super) payload: Bytes,
+    pub(super) arn: String,
+    pub(super) trace: String,
+    /// Whether the caller reads what the function wrote. Few do, and it is put together from thousands of lines.
+    pub(super) wants_log: bool,
 }
 
 /// An invocation that was not begun, because too many are under way.
@@ -130,10 +139,14 @@ impl Runner {
     pub(super) async fn invoke(
         self: &Arc<Self>,
         target: &Target,
-        payload: Bytes,
-        arn: String,
-        trace: String,
+        asked: Asked,
     ) -> Result<Ran, Throttled> {
+        let Asked {
+            payload,
+            arn,
+            trace,
+            wants_log,
+        } = asked;
         let _running = self.admit(target)?;
         let id = Uuid::new_v4();
         let now_millis = self.clock.now().millis();
@@ -169,7 +182,7 @@ impl Runner {
             size,
         };
         report.write(&logs);
-        let log = tail(own.as_deref(), &logs, id);
+        let log = wants_log.then(|| tail(own.as_deref(), &logs, id));
         if let Some(worker) = worker {
             pool.give_back(worker).await;
         }

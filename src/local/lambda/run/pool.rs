@@ -18,7 +18,7 @@ use crate::name::CodeDigest;
 pub(in crate::local::lambda) struct Key {
     pub(in crate::local::lambda) function: String,
     pub(in crate::local::lambda) version: String,
-    pub(in crate::local::lambda) fingerprint: String,
+    pub(in crate::local::lambda) content: Vec<u8>,
     pub(in crate::local::lambda) package: CodeDigest,
 }
 
@@ -27,7 +27,7 @@ impl Key {
         Self {
             function: target.function.clone(),
             version: target.version.clone(),
-            fingerprint: target.content.fingerprint(),
+            content: target.content.text(),
             package: target.content.code.digest,
         }
     }

@@ -68,9 +68,18 @@ impl ApiError {
 
     /// One value breaks the model of the service.
     pub(in crate::local::lambda) fn validation(value: &str, at: &str, rule: &str) -> Self {
-        let message = format!(
-            "1 validation error detected: Value '{value}' at '{at}' failed to satisfy constraint: {rule}"
-        );
+        Self::validations(&[(value, at, rule)])
+    }
+
+    /// Values that break the model of the service: each with where it stands, and the rule.
+    pub(in crate::local::lambda) fn validations(broken: &[(&str, &str, &str)]) -> Self {
+        let told = broken.iter().map(|(value, at, rule)| {
+            format!("Value '{value}' at '{at}' failed to satisfy constraint: {rule}")
+        });
+        let told: Vec<String> = told.collect();
+        let plural = if told.len() == 1 { "" } else { "s" };
+        let (count, told) = (told.len(), told.join("; "));
+        let message = format!("{count} validation error{plural} detected: {told}");
         let code = "ValidationException";
         Self::new(StatusCode::BAD_REQUEST, code, message, Shape::Unread)
     }

@@ -5,9 +5,14 @@ use std::fmt;
 use super::error::ApiError;
 
 const NAME_RULE: &str = r"Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_\.]+)(:(\$LATEST(\.PUBLISHED)?|[a-zA-Z0-9-_]+))?";
+const NEW_NAME_RULE: &str = r"Member must satisfy regular expression pattern: (arn:(aws[a-zA-Z-]*)?:lambda:)?((eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:)?(\d{12}:)?(function:)?([a-zA-Z0-9-_]+)(:(\$LATEST|[a-zA-Z0-9-_]+))?";
 const QUALIFIER_RULE: &str =
     r"Member must satisfy regular expression pattern: \$(LATEST(\.PUBLISHED)?)|[a-zA-Z0-9-_$]+";
 const QUALIFIER_MAX: usize = 128;
+
+/// Of what stands for a new function, and of its name in there.
+const NEW_MAX: usize = 140;
+const NAME_MAX: usize = 64;
 
 /// The account and region that an endpoint stands for.
 #[derive(Clone, Debug)]
@@ -43,11 +48,19 @@ impl Reference {
         text: &str,
         qualifier: Option<&str>,
     ) -> Result<Self, ApiError> {
-        if let Some(qualifier) = qualifier {
-            check_qualifier(qualifier)?;
+        let mut broken = Vec::new();
+        if let Some(qualifier) = qualifier
+            && let Some(rule) = broken_qualifier(qualifier)
+        {
+            broken.push((qualifier, "qualifier", rule));
         }
-        let bad = || ApiError::validation(text, "functionName", NAME_RULE);
-        let mut reference = split(text).ok_or_else(bad)?;
+        let read = split(text);
+        if read.is_none() {
+            broken.push((text, "functionName", NAME_RULE));
+        }
+        let Some(mut reference) = read.filter(|_| broken.is_empty()) else {
+            return Err(ApiError::validations(&broken));
+        };
         match (&reference.qualifier, qualifier) {
             (Some(derived), Some(given)) if derived != given => {
                 return Err(ApiError::invalid(
@@ -56,6 +69,39 @@ impl Reference {
             }
             (_, Some(given)) => reference.qualifier = Some(given.to_owned()),
             (_, None) => {}
+        }
+        Ok(reference)
+    }
+
+    /// Reads what stands for a function that is to be made, which has rules of its own.
+    pub(in crate::local::lambda) fn parse_new(text: &str) -> Result<Self, ApiError> {
+        let mut broken = Vec::new();
+        if text.len() > NEW_MAX {
+            let rule = "Member must have length less than or equal to 140";
+            broken.push((text, "functionName", rule));
+        }
+        let no_dots = |read: &Self| {
+            let Self {
+                name,
+                qualifier,
+                region: _,
+                account: _,
+            } = read;
+            !name.contains('.') && !qualifier.iter().any(|it| it.contains('.'))
+        };
+        let read = split(text).filter(no_dots);
+        if read.is_none() {
+            broken.push((text, "functionName", NEW_NAME_RULE));
+        }
+        let Some(reference) = read.filter(|_| broken.is_empty()) else {
+            return Err(ApiError::validations(&broken));
+        };
+        let name = &reference.name;
+        if name.len() > NAME_MAX {
+            // The same words, under another code.
+            return Err(ApiError::invalid(format!(
+                "1 validation error detected: Value '{name}' at 'functionName' failed to satisfy constraint: Member must have length less than or equal to 64"
+            )));
         }
         Ok(reference)
     }
@@ -85,16 +131,12 @@ impl fmt::Display for Reference {
     }
 }
 
-fn check_qualifier(qualifier: &str) -> Result<(), ApiError> {
+fn broken_qualifier(qualifier: &str) -> Option<&'static str> {
     if qualifier.len() > QUALIFIER_MAX {
-        let rule = "Member must have length less than or equal to 128";
-        return Err(ApiError::validation(qualifier, "qualifier", rule));
+        return Some("Member must have length less than or equal to 128");
     }
     let legal = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '$');
-    if qualifier.is_empty() || !qualifier.chars().all(legal) {
-        return Err(ApiError::validation(qualifier, "qualifier", QUALIFIER_RULE));
-    }
-    Ok(())
+    (qualifier.is_empty() || !qualifier.chars().all(legal)).then_some(QUALIFIER_RULE)
 }
 
 fn split(text: &str) -> Option<Reference> {
