@@ -59,11 +59,8 @@ pub(in crate::cloud::azure) fn found(names: &Names, found: &Found) -> Fields {
         fields.insert(HTTPS.to_owned(), https_text(https));
     }
     let web = found.web.as_ref().map(|web| &web["properties"]);
-    let config = match &found.config {
-        Value::Null => web,
-        config => Some(config),
-    };
-    if let Some(config) = config.filter(|_| !names.is_flex()) {
+    let told = Some(&found.config).filter(|config| config.is_object());
+    if let Some(config) = told.or(web).filter(|_| !names.is_flex()) {
         fields.insert(IMAGE.to_owned(), image(&config["linuxFxVersion"]));
         if names.is_dedicated() {
             let awake = config["alwaysOn"].as_bool().unwrap_or_default();

@@ -146,8 +146,8 @@ fn is_reserved(name: &str) -> bool {
 /// What a slot has before any release.
 pub(super) fn bare(names: &Names, identity: Option<&str>) -> Settings {
     // Without slots the platform says these itself, and takes no app that says them too.
-    let is_said = |name: &str| !names.is_flex() && !(names.runs_from_url() && name == RUN_FROM);
-    let fixed = FIXED.iter().filter(|(name, _)| is_said(name));
+    let is_unsaid = |name: &str| names.is_flex() || names.runs_from_url() && name == RUN_FROM;
+    let fixed = FIXED.iter().filter(|(name, _)| !is_unsaid(name));
     let mut settings: Settings = fixed
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
