@@ -109,6 +109,7 @@ impl Import {
                 environment.aws = Some(AwsTarget {
                     region: region.clone(),
                     role: Role::Given(String::new()),
+                    assume: None,
                 });
                 Ok((region.clone(), environment, CloudName::Aws))
             }
