@@ -90,7 +90,7 @@ async fn main() {
     let figures = changes(&author, &daemon).await;
     let states = all_states(&daemon).await;
     daemon.stop().await;
-    floors(config, &states, &figures).await;
+    Box::pin(floors(config, &states, &figures)).await;
     stop.cancel();
     aws.finished().await;
     azure.stopped().await;
