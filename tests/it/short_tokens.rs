@@ -208,7 +208,8 @@ async fn a_rollout_that_needs_several_tokens_goes_as_one_that_needs_one() {
     daemon.end("Live", "v1");
     let roll = |version: &str| {
         let before = daemon.event_records();
-        (aws.take(), azure.take());
+        aws.take();
+        azure.take();
         ground.write_with(version, &service);
         daemon.end("Live", version);
         let mut events = daemon.event_records();

@@ -313,10 +313,14 @@ impl Known {
             "an id",
         )?;
         let own = STANDARD.encode(&self.certificate);
-        Ok(match &head["x5c"] {
-            Value::Null => "certificate".to_owned(),
-            chain if chain[0] == own => "certificate-with-chain".to_owned(),
-            _ => return Err("the certificate first".to_owned()),
+        let chain = &head["x5c"];
+        wants(
+            chain.is_null() || chain[0] == own,
+            "the certificate at first",
+        )?;
+        Ok(match chain.is_null() {
+            true => "certificate".to_owned(),
+            false => "certificate-with-chain".to_owned(),
         })
     }
 }
