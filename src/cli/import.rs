@@ -67,7 +67,8 @@ impl Import {
         } = self;
         let imported = match file {
             Some(file) => of_file(file, stages)?,
-            None => self.of_cloud().await?,
+            // The clients of both clouds are large.
+            None => Box::pin(self.of_cloud()).await?,
         };
         if let Some(to) = to {
             write_new(to, &imported.manifests)?;

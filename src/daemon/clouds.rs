@@ -108,7 +108,8 @@ impl Clouds {
         };
         let limits = self.account(&account, &target.region, endpoint.as_ref());
         let mut options = AwsOptions::new(environment, target, limits);
-        options.credentials = if endpoint.as_ref().is_some_and(is_local) {
+        // A profile that somebody chose counts everywhere.
+        options.credentials = if profile.is_none() && endpoint.as_ref().is_some_and(is_local) {
             let secret_access_key = SecretString::from(LOCAL_SECRET);
             AwsCredentials::Fixed {
                 access_key_id: LOCAL_SECRET.to_owned(),

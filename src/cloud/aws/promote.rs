@@ -91,7 +91,8 @@ impl AwsCloud {
         };
         tracing::warn!(%error, "promotion failed in the middle, blue goes back");
         for holder in movers {
-            if let Err(error) = self.move_back(holder).await {
+            // Seldom needed, and large.
+            if let Err(error) = Box::pin(self.move_back(holder)).await {
                 let function = &holder.seen.name;
                 tracing::error!(%function, %error, "blue could not be moved back");
             }
