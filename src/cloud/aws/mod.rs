@@ -155,7 +155,7 @@ impl AwsCloud {
             options.target.assume.as_ref(),
             Arc::clone(&options.limits),
         );
-        let lambda = lambda.await;
+        let lambda = Box::pin(lambda).await;
         Self {
             events: lambda.events(),
             topics: lambda.topics(),

@@ -276,7 +276,7 @@ impl AwsCloud {
             .collect();
         let details = match self.remembered(&name, &behind) {
             Some(details) => details,
-            None => self.read_details(service, &name, latest, &behind).await?,
+            None => Box::pin(self.read_details(service, &name, latest, &behind)).await?,
         };
         let mut seen = Seen::bare(service, function, name, details.standing);
         if seen.standing.is_ours() {
