@@ -67,7 +67,8 @@ impl Import {
         } = self;
         let imported = match file {
             Some(file) => of_file(file, stages)?,
-            None => self.of_cloud().await?,
+            // The clients of both clouds are large.
+            None => Box::pin(self.of_cloud()).await?,
         };
         if let Some(to) = to {
             write_new(to, &imported.manifests)?;
@@ -109,6 +110,7 @@ impl Import {
                 environment.aws = Some(AwsTarget {
                     region: region.clone(),
                     role: Role::Given(String::new()),
+                    assume: None,
                 });
                 Ok((region.clone(), environment, CloudName::Aws))
             }

@@ -102,10 +102,14 @@ impl Clouds {
             profile,
             bucket,
         } = self.aws.clone();
-        let account = profile.clone().unwrap_or_default();
+        let account = match &target.assume {
+            Some(assume) => assume.account().to_owned(),
+            None => profile.clone().unwrap_or_default(),
+        };
         let limits = self.account(&account, &target.region, endpoint.as_ref());
         let mut options = AwsOptions::new(environment, target, limits);
-        options.credentials = if endpoint.as_ref().is_some_and(is_local) {
+        // A profile that somebody chose counts everywhere.
+        options.credentials = if profile.is_none() && endpoint.as_ref().is_some_and(is_local) {
             let secret_access_key = SecretString::from(LOCAL_SECRET);
             AwsCredentials::Fixed {
                 access_key_id: LOCAL_SECRET.to_owned(),

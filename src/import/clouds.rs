@@ -13,7 +13,10 @@ use super::{
     tree::{filled, put},
     write,
 };
-use crate::name::{CloudName, ServiceName};
+use crate::{
+    manifest::azure::AzureApp,
+    name::{CloudName, ServiceName},
+};
 
 /// A Lambda function, or a Function App.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -28,6 +31,13 @@ pub struct Found {
     pub functions: Vec<FoundFunction>,
     /// Variables of all its functions.
     pub variables: BTreeMap<String, String>,
+    /// What stands below `azure`.
+    pub azure: Option<Box<AzureApp>>,
+    /// The size of the plan that it is on, and where that is.
+    pub plan: Option<String>,
+    pub location: Option<String>,
+    /// Id of the API Management that stands before it.
+    pub gateway: Option<String>,
     /// What the listing holds and no manifest can ask for: path and why.
     pub left: Vec<(String, String)>,
 }
@@ -95,6 +105,7 @@ pub fn clouds(cloud: CloudName, place: &str, found: &[Found]) -> Imported {
         taken.insert(name.clone());
         work.service(cloud, &name, one);
     }
+    let has_environment = cloud == CloudName::Azure && work.environment(place, found);
     let Work {
         documents,
         entries,
@@ -102,7 +113,10 @@ pub fn clouds(cloud: CloudName, place: &str, found: &[Found]) -> Imported {
     } = work;
     let mut todo = vec![
         "put the code of each service into the folder that `source` names, in the form that the runtime asks for".to_owned(),
-        "describe the environments: accounts, regions, subscriptions".to_owned(),
+        match has_environment {
+            true => "look at the environment: its name is made up, and apps get names of their own there, beside those that were found".to_owned(),
+            false => "describe the environments: accounts, regions, subscriptions".to_owned(),
+        },
     ];
     if !secrets.is_empty() {
         let names: Vec<String> = secrets.into_iter().collect();
@@ -143,6 +157,64 @@ impl Work {
         });
     }
 
+    /// What all services stand on, as far as that was seen; false where nothing was.
+    fn environment(&mut self, place: &str, found: &[Found]) -> bool {
+        let theirs = || found.iter().filter(|one| !one.is_ours);
+        let location = theirs().find_map(|one| one.location.as_deref());
+        let (Some((subscription, group)), Some(location)) = (place.split_once('/'), location)
+        else {
+            return false;
+        };
+        let plans: BTreeSet<&str> = theirs().filter_map(|one| one.plan.as_deref()).collect();
+        let plan = plans.first().copied().unwrap_or("Y1");
+        match plans.len() {
+            0 | 1 => self.tell("plan", Verdict::Taken, "spec.azure.plan of the environment"),
+            _ => {
+                let all = plans.iter().copied().collect::<Vec<_>>().join(", ");
+                let told = format!(
+                    "the apps are on {all}, and an environment has one plan: `{plan}` stands there"
+                );
+                self.tell("plan", Verdict::Changed, &told);
+            }
+        }
+        let gateways: BTreeSet<&str> = theirs().filter_map(|one| one.gateway.as_deref()).collect();
+        if gateways.len() > 1 {
+            let told = "an environment has one API Management: the first stands there";
+            self.tell("apiManagement", Verdict::Changed, told);
+        }
+        let location: String = location.to_lowercase().split_whitespace().collect();
+        let mut azure = Mapping::new();
+        for (key, value) in [
+            ("subscription", Some(subscription)),
+            ("resourceGroup", Some(group)),
+            ("location", Some(location.as_str())),
+            ("plan", Some(plan)),
+            ("apiManagement", gateways.first().copied()),
+        ] {
+            put(&mut azure, key, value.map(Value::from));
+        }
+        let mut spec = Mapping::new();
+        put(&mut spec, "azure", filled(azure));
+        self.document(&format!("from azure: {place}"), "Environment", "prod", spec);
+        true
+    }
+
+    fn document(&mut self, remark: &str, kind: &str, name: &str, spec: Mapping) {
+        let mut metadata = Mapping::new();
+        put(&mut metadata, "name", Some(name.into()));
+        let mut document = Mapping::new();
+        put(
+            &mut document,
+            "apiVersion",
+            Some("verdigris.dev/v1alpha1".into()),
+        );
+        put(&mut document, "kind", Some(kind.into()));
+        put(&mut document, "metadata", filled(metadata));
+        put(&mut document, "spec", filled(spec));
+        self.documents
+            .push(write::document(&[remark.to_owned()], &document));
+    }
+
     fn service(&mut self, cloud: CloudName, name: &str, found: &Found) {
         let runtime = handlers::runtime(&normal(&found.runtime));
         self.tell(
@@ -162,22 +234,13 @@ impl Work {
         put(&mut spec, "functions", filled(functions));
         let env = self.variables(name, found);
         put(&mut spec, "env", filled(env));
+        let azure = found.azure.as_deref().map(|app| self.azure(found, app));
+        put(&mut spec, "azure", azure.and_then(filled));
         for (path, why) in &found.left {
             self.tell(&format!("{}.{path}", found.name), Verdict::NotPossible, why);
         }
-        let mut metadata = Mapping::new();
-        put(&mut metadata, "name", Some(name.into()));
-        let mut document = Mapping::new();
-        put(
-            &mut document,
-            "apiVersion",
-            Some("verdigris.dev/v1alpha1".into()),
-        );
-        put(&mut document, "kind", Some("Service".into()));
-        put(&mut document, "metadata", filled(metadata));
-        put(&mut document, "spec", filled(spec));
         let remark = format!("from {cloud}: {}", found.id);
-        self.documents.push(write::document(&[remark], &document));
+        self.document(&remark, "Service", name, spec);
     }
 
     fn function(&mut self, found: &Found, function: &FoundFunction, runtime: &str) -> Mapping {
@@ -220,6 +283,22 @@ impl Work {
         spec
     }
 
+    fn azure(&mut self, found: &Found, app: &AzureApp) -> Mapping {
+        // Cannot fail: every key is a string and every value has a form in YAML.
+        let written = serde_yaml::to_value(app).unwrap_or_default();
+        let Value::Mapping(mut spec) = written else {
+            return Mapping::new();
+        };
+        if let Some(Value::Mapping(sticky)) = spec.get_mut("sticky") {
+            sticky.iter_mut().for_each(|(_, pair)| plainly(pair));
+        }
+        for key in spec.keys().filter_map(Value::as_str) {
+            let told = format!("spec.azure.{key}");
+            self.tell(&format!("{}.{key}", found.name), Verdict::Taken, &told);
+        }
+        spec
+    }
+
     fn variables(&mut self, service: &str, found: &Found) -> Mapping {
         let mut env = Mapping::new();
         for (name, value) in &found.variables {
@@ -242,6 +321,18 @@ impl Work {
     }
 }
 
+/// Values as manifests write them: one that is no secret stands by itself.
+fn plainly(pair: &mut Value) {
+    let Value::Mapping(pair) = pair else {
+        return;
+    };
+    for (_, value) in pair.iter_mut() {
+        if let Some(plain) = value.get("plain").cloned() {
+            *value = plain;
+        }
+    }
+}
+
 /// `Python|3.12`, `Node|22` and `python3.12`, `nodejs22.x` are the same.
 fn normal(runtime: &str) -> String {
     match runtime.split_once('|') {
@@ -255,7 +346,7 @@ fn normal(runtime: &str) -> String {
 }
 
 /// By its name, and by what it looks like: better a secret too many than one in Git.
-fn is_secret(name: &str, value: &str) -> bool {
+pub(crate) fn is_secret(name: &str, value: &str) -> bool {
     let upper = name.to_ascii_uppercase();
     let by_name = SECRET_NAMES.iter().any(|part| upper.contains(part));
     let with_password = value

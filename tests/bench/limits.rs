@@ -5,7 +5,9 @@
 //! thousand packages are made, and count those in a bunch that were sent in their time. It fails where one call was refused, or on AWS less
 //! than 95 % of what is allowed was used.
 //!
-//! `VERDIGRIS_BENCH_CHANGED` (1000) and `VERDIGRIS_BENCH_CHANGED_AZURE` (150) say how many.
+//! And how many calls it takes to look at a fleet in which nothing happens, as the daemon does again and again.
+//!
+//! `VERDIGRIS_BENCH_CHANGED` (1000), `VERDIGRIS_BENCH_SWEPT` (10000) and `VERDIGRIS_BENCH_CHANGED_AZURE` (150) say how many.
 #![allow(
     clippy::unwrap_used,
     reason = "a bench that cannot go on stops there and says so"
@@ -42,10 +44,19 @@ use verdigris::{
     rollout::intent::Response,
 };
 
+/// For what is not measured.
+const UNLIMITED: Quotas = Quotas {
+    get_function: PLENTY,
+    other: PLENTY,
+};
+
+const PLENTY: NonZeroU32 = NonZeroU32::new(100_000).unwrap();
+
 #[tokio::main]
 async fn main() {
     let stop = CancellationToken::new();
     aws(setting("VERDIGRIS_BENCH_CHANGED", 1_000), &stop).await;
+    swept(setting("VERDIGRIS_BENCH_SWEPT", 10_000), &stop).await;
     azure(setting("VERDIGRIS_BENCH_CHANGED_AZURE", 150), &stop).await;
     stop.cancel();
 }
@@ -141,6 +152,7 @@ async fn on_aws(endpoint: &lambda::LambdaEndpoint, quotas: Quotas) -> Arc<AwsClo
     let target = AwsTarget {
         region: "eu-west-1".to_owned(),
         role: Role::Given(ROLE.to_owned()),
+        assume: None,
     };
     let environment = EnvironmentName::new(ENVIRONMENT).unwrap();
     let options = AwsOptions {
@@ -167,12 +179,7 @@ async fn aws(services: usize, stop: &CancellationToken) {
     let started = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
     let endpoint = apart(started).unwrap();
     let fixtures = fixtures(services);
-    let plenty = NonZeroU32::new(100_000).unwrap();
-    let unlimited = Quotas {
-        get_function: plenty,
-        other: plenty,
-    };
-    let before = on_aws(&endpoint, unlimited).await;
+    let before = on_aws(&endpoint, UNLIMITED).await;
     change(before, releases(&fixtures, "one")).await;
     let releases = releases(&fixtures, "two");
     endpoint.limit(Some(CallQuotas::AWS));
@@ -185,6 +192,50 @@ async fn aws(services: usize, stop: &CancellationToken) {
     let narrow = narrow.map(|(_, count)| count).sum();
     let share = tell(narrow, allowed(15, 0, took), took, endpoint.refused());
     assert!(share >= 95.0, "{share:.1} % of what is allowed was used");
+}
+
+/// Where calls are counted, and not made to wait.
+async fn swept(services: usize, stop: &CancellationToken) {
+    title(&format!("a look at {services} services on AWS"));
+    let options = LambdaOptions {
+        account: "123456789012".to_owned(),
+        region: "eu-west-1".to_owned(),
+        ..LambdaOptions::default()
+    };
+    let address = "127.0.0.1:0".parse().unwrap();
+    let started = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
+    let endpoint = apart(started).unwrap();
+    let cloud = on_aws(&endpoint, UNLIMITED).await;
+    let mut scopes = Vec::new();
+    // Not all packages at once.
+    for first in (0..services).step_by(200) {
+        let numbers = first..services.min(first + 200);
+        let fixtures: Vec<_> = numbers.map(Fixture::new).collect();
+        change(cloud.clone(), releases(&fixtures, "one")).await;
+        scopes.extend(fixtures.iter().map(|it| Scope {
+            service: it.service.clone(),
+            functions: [reorder()].into(),
+        }));
+    }
+    let sweep = async |cloud: &Arc<AwsCloud>| {
+        let before = cloud.calls();
+        let mut looks = JoinSet::new();
+        for scope in scopes.clone() {
+            let cloud = cloud.clone();
+            looks.spawn(async move { cloud.observe(&scope).await.map(drop) });
+        }
+        for looked in looks.join_all().await {
+            looked.unwrap();
+        }
+        let told = cloud.calls().into_iter().filter_map(|(name, count)| {
+            let new = count - before.get(&name).copied().unwrap_or_default();
+            (new > 0).then(|| format!("{new} {name}"))
+        });
+        told.collect::<Vec<_>>().join(", ")
+    };
+    let fresh = on_aws(&endpoint, UNLIMITED).await;
+    line("the first after a start", &sweep(&fresh).await);
+    line("every further one", &sweep(&fresh).await);
 }
 
 async fn azure(services: usize, stop: &CancellationToken) {

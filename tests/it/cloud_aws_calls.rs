@@ -1,12 +1,17 @@
 //! How many calls of AWS's interface each step of a release takes, by counting them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, num::NonZeroU32, sync::Arc, time::Duration};
 
+use futures_util::{
+    StreamExt as _,
+    future::{Either, join_all, select},
+    stream,
+};
 use insta::assert_snapshot;
 use verdigris::{
     cloud::{
         Cloud as _, CloudError,
-        aws::{AwsCloud, AwsOptions},
+        aws::{AccountLimits, AwsCloud, AwsOptions, Quotas},
     },
     observed::Scope,
 };
@@ -126,7 +131,7 @@ async fn steps_take_these_calls() {
     first look: nothing; reads GetFunction x2
     first promotion: CreateAlias CreateEventSourceMapping; reads GetFunction x2
     look after it: nothing; reads GetFunction x3 ListAliases ListEventSourceMappings
-    nothing to do: nothing; reads GetFunction x2
+    nothing to do: nothing; reads GetFunction
     code only: UpdateAlias UpdateFunctionCode UpdateFunctionConfiguration; reads GetFunction x3
     look after a stage: nothing; reads GetFunction x2
     promotion: UpdateAlias x2; reads GetFunction x2
@@ -161,6 +166,108 @@ fn table(lines: &[String]) -> String {
         drawn += &format!("| {step} | {writes} | {reading} |\n");
     }
     drawn
+}
+
+/// A service of one function each, which reads a queue.
+struct Fleet {
+    fixtures: Vec<Fixture>,
+    lines: Vec<String>,
+}
+
+impl Fleet {
+    fn scopes(&self) -> impl Iterator<Item = Scope> {
+        self.fixtures.iter().map(|fixture| Scope {
+            functions: [reorder()].into(),
+            ..fixture.scope()
+        })
+    }
+
+    async fn deploy(&self, cloud: &AwsCloud) {
+        let all = self.fixtures.iter().map(async |fixture| {
+            let made = fixture.release_of("one", &[reorder()]);
+            cloud.stage(&made.release, &made.package).await.unwrap();
+            let scope = Scope {
+                functions: [reorder()].into(),
+                ..fixture.scope()
+            };
+            cloud.promote(&scope, made.release.digest).await.unwrap();
+        });
+        stream::iter(all).buffered(16).collect::<Vec<_>>().await;
+    }
+
+    /// Looks at every service, as the daemon does again and again.
+    async fn sweep(&mut self, what: &str, cloud: &AwsCloud) {
+        let before = cloud.calls();
+        join_all(self.scopes().map(async |scope| {
+            let seen = cloud.observe(&scope).await.unwrap();
+            assert!(seen.blue.holding().is_some());
+        }))
+        .await;
+        let told = since(&before, &cloud.calls());
+        self.lines.push(format!("{what}: {told}"));
+    }
+}
+
+/// No list tells where aliases point, so the least is one call a function; what else is listed for many is not asked for one by one.
+#[tokio::test]
+async fn a_sweep_takes_one_call_a_function() {
+    let local = Local::at_once().await;
+    let options = || aws(&local.endpoint.url, Duration::from_secs(300));
+    let mut fleet = Fleet {
+        fixtures: (0..100).map(Fixture::new).collect(),
+        lines: Vec::new(),
+    };
+    let cloud = AwsCloud::new(options()).await;
+    fleet.deploy(&cloud).await;
+    fleet.sweep("first sweep after deploying", &cloud).await;
+    fleet.sweep("a sweep", &cloud).await;
+    let other = AwsCloud::new(options()).await;
+    fleet.sweep("first sweep of a new daemon", &other).await;
+    fleet.sweep("its next", &other).await;
+    let before = other.calls();
+    assert_eq!(other.inventory().await.unwrap().len(), 100);
+    let told = since(&before, &other.calls());
+    fleet.lines.push(format!("what is ours: {told}"));
+    assert_snapshot!(fleet.lines.join("\n"), @r"
+    first sweep after deploying: nothing; reads GetFunction x300 ListAliases x100 ListEventSourceMappings x100
+    a sweep: nothing; reads GetFunction x100
+    first sweep of a new daemon: nothing; reads GetFunction x300 ListAliases x100 ListEventSourceMappings x3
+    its next: nothing; reads GetFunction x100
+    what is ours: nothing; reads ListFunctions x2
+    ");
+}
+
+/// Turns go to who comes first: a thousand who look around must not come before one who has something to do.
+#[tokio::test]
+async fn who_has_something_to_do_does_not_wait_behind_a_sweep() {
+    let local = Local::at_once().await;
+    let fleet = Fleet {
+        fixtures: (0..100).map(Fixture::new).collect(),
+        lines: Vec::new(),
+    };
+    fleet
+        .deploy(&AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await)
+        .await;
+    let quotas = Quotas {
+        get_function: NonZeroU32::new(60).unwrap(),
+        other: NonZeroU32::new(10_000).unwrap(),
+    };
+    let options = AwsOptions {
+        limits: Arc::new(AccountLimits::new(quotas)),
+        ..aws(&local.endpoint.url, Duration::from_secs(300))
+    };
+    let cloud = AwsCloud::new(options).await;
+    let sweep = join_all(
+        fleet
+            .scopes()
+            .map(async |scope| cloud.observe(&scope).await),
+    );
+    let work = async {
+        let made = fleet.fixtures[0].release_of("two", &[reorder()]);
+        cloud.stage(&made.release, &made.package).await.unwrap();
+    };
+    let first = select(Box::pin(sweep), Box::pin(work)).await;
+    assert!(matches!(first, Either::Right(_)), "the sweep came first");
 }
 
 /// 51 MiB, by way of S3 on a server that is not ours.

@@ -10,6 +10,7 @@ use verdigris::{
         Cloud, CloudError,
         aws::{AwsCloud, AwsOptions},
     },
+    diff,
     manifest::aws::{AwsFunction, Rights},
     name::FunctionName,
 };
@@ -207,4 +208,61 @@ async fn a_role_that_is_not_ours_is_left_alone() {
         matches!(staged, Err(CloudError::NotOurs { .. })),
         "{staged:?}"
     );
+}
+
+/// What somebody lets our role do, or no longer do, is seen with all that is attached, and what the manifest says is given back.
+async fn rights_are_given_back(endpoint: &Url) {
+    let cloud = cloud_at(endpoint).await;
+    let fixture = Fixture::new(0);
+    let made = allowing(&fixture, "one", "dynamodb:GetItem");
+    go_live(&cloud, &fixture, &made).await;
+    let role = role_of(endpoint, &fixture, &stock()).await;
+    let asked = policy(endpoint, &role).await;
+    let expected = cloud.expected(&made.release, made.package.code);
+    let drift = async || {
+        let seen = cloud.observe(&fixture.scope()).await.unwrap();
+        let holding = seen.blue.holding().unwrap();
+        let told = diff::fields(&expected, &holding.fields).into_iter();
+        // Some servers tell other fields otherwise than they were given.
+        let told = told.filter(|it| it.field.ends_with(".policy"));
+        told.map(|it| it.field).collect::<Vec<_>>()
+    };
+    assert_eq!(drift().await, [""; 0]);
+    let all =
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+    let names = [("RoleName", role.as_str()), ("PolicyName", "verdigris")];
+    let more = [&names[..], &[("PolicyDocument", all)]].concat();
+    let edits: [&[(&str, &[(&str, &str)])]; 3] = [
+        &[("PutRolePolicy", &more[..])],
+        &[("DeleteRolePolicy", &names[..])],
+        &[
+            ("DeleteRolePolicy", &names[..]),
+            ("DeleteRole", &names[..1]),
+        ],
+    ];
+    for edit in edits {
+        for (operation, parameters) in edit {
+            assert_eq!(iam(endpoint, operation, parameters).await.0, 200);
+        }
+        assert_eq!(drift().await, ["stock.role.policy"], "{edit:?}");
+        let repair = cloud.repair(&made.release, &made.package);
+        repair.await.unwrap();
+        assert_eq!(drift().await, [""; 0], "{edit:?}");
+        assert_eq!(policy(endpoint, &role).await, asked);
+    }
+}
+
+#[tokio::test]
+async fn rights_that_somebody_changed_are_given_back() {
+    rights_are_given_back(&Local::at_once().await.endpoint.url).await;
+}
+
+#[tokio::test]
+async fn rights_that_somebody_changed_are_given_back_on_moto() {
+    rights_are_given_back(&peers::moto().await.endpoint).await;
+}
+
+#[tokio::test]
+async fn rights_that_somebody_changed_are_given_back_on_ministack() {
+    rights_are_given_back(&peers::ministack().await.endpoint).await;
 }

@@ -4,6 +4,7 @@
 use std::{
     path::Path,
     sync::{Arc, Mutex},
+    time::Duration,
 };
 
 use axum::{
@@ -16,6 +17,16 @@ use http::StatusCode;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use verdigris::{
+    clock::{Clock as _, SystemClock},
+    cloud::{
+        Cloud as _,
+        aws::{AwsCloud, AwsCredentials},
+    },
+    manifest::spec::Assume,
+};
+
+use crate::{cloud_aws::aws, cloud_contract::release::Fixture};
 
 /// Keys that Lambda was asked with.
 type Seen = Arc<Mutex<Vec<String>>>;
@@ -52,6 +63,20 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
             seen.lock().unwrap().push(key().unwrap_or_default());
             json(json!({ "Functions": [] }))
         }
+        "/token" => {
+            assert!(form.contains("\"refreshToken\":\"refresh\""), "{form}");
+            json(json!({ "accessToken": "fresh", "expiresIn": 28800, "refreshToken": "next" }))
+        }
+        "/federation/credentials" => {
+            let query = parts.uri.query().unwrap_or_default();
+            assert!(
+                query.contains("account_id=123456789012") && query.contains("role_name=deploy")
+            );
+            let token = parts.headers["x-amz-sso_bearer_token"].to_str().unwrap();
+            json(json!({ "roleCredentials": {
+                "accessKeyId": format!("AKIASSO{}", token.to_uppercase()), "secretAccessKey": "s", "sessionToken": "t", "expiration": 4_070_908_800_000_i64,
+            } }))
+        }
         "/container" => json(json!({
             "AccessKeyId": "AKIACONTAINER", "SecretAccessKey": "s", "Token": "t", "Expiration": EXPIRES,
         })),
@@ -75,7 +100,15 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
                 Some("AKIASOURCE"),
                 "the role is asked for by its source"
             );
+            if form.contains("prod") {
+                let said = ["ExternalId=shop%2F7", "RoleSessionName=verdigris-prod"];
+                assert!(said.iter().all(|it| form.contains(it)), "{form}");
+            }
             role("AssumeRole", "AKIAROLE")
+        }
+        "/" if parts.headers.contains_key("x-amz-target") => {
+            seen.lock().unwrap().push(key().unwrap_or_default());
+            json(json!({ "Events": [] }))
         }
         _ => {
             let mut missing = Response::new(Body::empty());
@@ -178,4 +211,62 @@ async fn every_way_to_be_somebody_on_aws_is_taken() {
     }
     let written = std::fs::read_dir(&aws).unwrap().count();
     assert_eq!(written, 0, "nothing is written anywhere");
+}
+
+/// Of the session `shop`: the SHA-1 of its name, as the vendor's tools name the file.
+const SSO_TOKEN: &str = "5042d146667518a1a5017644946b8650aafca44c.json";
+
+const SSO_PROFILES: &str = "[profile people]\nsso_session = shop\nsso_account_id = 123456789012\nsso_role_name = deploy\n\
+    [sso-session shop]\nsso_region = eu-west-1\nsso_start_url = https://shop.example.com/start\n";
+
+/// A person signed in once by `aws sso login`; from then on the portal gives keys, and what ended is fetched anew where it may be.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signed_in_once_is_somebody_on_aws() {
+    let seen = Seen::default();
+    let address = server(seen.clone()).await;
+    for (ends, expected) in [
+        (EXPIRES, "AKIASSOSAID"),
+        ("2026-01-01T00:00:00Z", "AKIASSOFRESH"),
+    ] {
+        let home = TempDir::new().unwrap();
+        let cache = home.path().join(".aws/sso/cache");
+        std::fs::create_dir_all(&cache).unwrap();
+        std::fs::write(home.path().join(".aws/config"), SSO_PROFILES).unwrap();
+        let token = json!({
+            "startUrl": "https://shop.example.com/start", "region": "eu-west-1", "accessToken": "said", "expiresAt": ends,
+            "clientId": "client", "clientSecret": "s", "registrationExpiresAt": EXPIRES, "refreshToken": "refresh",
+        });
+        std::fs::write(cache.join(SSO_TOKEN), token.to_string()).unwrap();
+        let profile = ("AWS_PROFILE", "people".to_owned());
+        let told = who(home.path(), &address, &seen, &[profile]).await;
+        assert_eq!(told, expected);
+    }
+}
+
+/// Every environment may be in another account: the daemon is whoever its manifest says there, from whatever it is otherwise.
+#[tokio::test]
+async fn an_environment_says_whose_role_is_assumed() {
+    let seen = Seen::default();
+    let address = server(seen.clone()).await;
+    let mut options = aws(&address.parse().unwrap(), Duration::ZERO);
+    options.credentials = AwsCredentials::Fixed {
+        access_key_id: "AKIASOURCE".to_owned(),
+        secret_access_key: "s".to_owned().into(),
+    };
+    options.target.assume = Some(Assume {
+        role: "arn:aws:iam::210987654321:role/verdigris-prod".to_owned(),
+        external_id: Some("shop/7".to_owned()),
+        session: Some("verdigris-prod".to_owned()),
+    });
+    let cloud = AwsCloud::new(options).await;
+    assert!(cloud.inventory().await.unwrap().is_empty());
+    let since = SystemClock.now().before(Duration::from_secs(600));
+    let scope = Fixture::new(0).scope();
+    let deeds = cloud.operate().unwrap().deeds(&scope, since).await;
+    assert!(deeds.unwrap().is_empty());
+    let seen = seen.lock().unwrap().clone();
+    assert!(
+        seen.len() >= 2 && seen.iter().all(|key| key == "AKIAROLE"),
+        "{seen:?}"
+    );
 }

@@ -81,7 +81,8 @@ async fn plan(config: &Config, asked: read::Asked, screen: &Screen) -> Planned {
     let faults = asked.faults.clone();
     let shown = asked.shown().cloned();
     let is_shown = |key: &ServiceKey| shown.as_ref().is_none_or(|shown| shown.contains(key));
-    let states = look::look(&clouds, &clock, asked, screen).await;
+    // The clients of both clouds are large.
+    let states = Box::pin(look::look(&clouds, &clock, asked, screen)).await;
     let now = clock.now();
     let around = Surroundings::at_first_sight(&states, fleets(&states), now);
     let plans = states

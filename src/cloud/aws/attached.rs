@@ -10,6 +10,7 @@ use super::{
     duties::{Duties, Known},
     lambda::{Function, permit_url},
     memory::Details,
+    roles::name_in,
     settings::{Settings, alias},
     survey::{AliasDetail, Standing, previous, standing, version},
 };
@@ -25,9 +26,24 @@ pub(super) struct Asking<'a> {
     pub(super) has_url: bool,
     /// Of blue: what the releases in the slots want.
     pub(super) asked: Option<&'a Duties>,
+    /// On blue: the name of the role that the function has of its own.
+    pub(super) own_role: Option<&'a str>,
     pub(super) reserved: Option<i32>,
     /// Of the function.
     pub(super) tags: &'a BTreeMap<String, String>,
+}
+
+impl Asking<'_> {
+    fn needs_policy(&self) -> bool {
+        self.has_url || self.asked.is_some_and(Duties::permits)
+    }
+
+    /// Calls that it takes to know.
+    fn price(&self) -> u64 {
+        let own = [self.needs_policy(), self.has_url, self.own_role.is_some()];
+        let own: u64 = own.into_iter().map(u64::from).sum();
+        own + self.asked.map_or(0, Duties::price)
+    }
 }
 
 impl AwsCloud {
@@ -37,7 +53,7 @@ impl AwsCloud {
         name: &str,
         behind: &BTreeMap<Slot, Function>,
     ) -> Option<Details> {
-        let details = self.memory.details(name, self.options.details_for)?;
+        let details = self.memory.details(name, self.details_for())?;
         let seen = behind.iter().map(|(slot, it)| (*slot, version(it)));
         let same = details
             .aliases
@@ -64,22 +80,29 @@ impl AwsCloud {
         let tags = tags.map(BTreeMap::from_iter).unwrap_or_default();
         let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
         let mut aliases = BTreeMap::new();
+        let mut price = 0;
         if standing.is_ours() && !behind.is_empty() {
             let listed = self.lambda.aliases(name).await?;
-            let marks = |it: &Function| Settings::read(&it.config).marks();
-            let asked = behind.values().map(|it| marks(it).blue);
+            price += 1;
+            let settings = |it: &Function| Settings::read(&it.config);
+            let asked = behind.values().map(|it| settings(it).marks().blue);
             let asked = asked.fold(Duties::default(), |all, one| all.and(&one));
             for (slot, version) in behind {
                 let found = listed.iter().find(|it| it.name() == Some(alias(*slot)));
                 let mut detail = found.map(detail).unwrap_or_default();
+                let settings = settings(version);
+                let is_blue = *slot == Slot::Blue;
                 let asking = Asking {
                     name,
-                    has_url: marks(version).http.is_some(),
-                    asked: (*slot == Slot::Blue).then_some(&asked),
+                    has_url: settings.marks().http.is_some(),
+                    asked: is_blue.then_some(&asked),
+                    own_role: name_in(&settings.role, service).filter(|_| is_blue),
                     reserved,
                     tags: &tags,
                 };
-                self.read_attached(asking, *slot, &mut detail).await?;
+                price += asking.price();
+                self.read_attached((service, asking), *slot, &mut detail)
+                    .await?;
                 aliases.insert(*slot, detail);
             }
         }
@@ -89,26 +112,30 @@ impl AwsCloud {
             aliases,
         };
         self.memory.note_details(name, details.clone());
+        let before = self.memory.note_price(name, price);
+        self.options.limits.note_price(before, price);
         Ok(details)
     }
 
     /// One call for each kind of thing that should be there.
     pub(super) async fn read_attached(
         &self,
-        asking: Asking<'_>,
+        (service, asking): (&ServiceKey, Asking<'_>),
         slot: Slot,
         detail: &mut AliasDetail,
     ) -> Result<(), CloudError> {
+        let needs_policy = asking.needs_policy();
         let Asking {
             name,
             has_url,
             asked,
+            own_role,
             reserved,
             tags,
         } = asking;
         let alias = alias(slot);
         let mut statements = BTreeSet::new();
-        if has_url || asked.is_some_and(Duties::permits) {
+        if needs_policy {
             statements = self.lambda.statements(name, alias).await?;
         }
         if has_url {
@@ -124,6 +151,9 @@ impl AwsCloud {
                 statements: &statements,
             };
             detail.found = Some(self.found(known).await?);
+        }
+        if let Some(role) = own_role {
+            detail.policy = Some(self.policy_of(role, service).await?);
         }
         Ok(())
     }
@@ -145,5 +175,6 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
         address: None,
         is_permitted: false,
         found: None,
+        policy: None,
     }
 }

@@ -69,6 +69,7 @@ impl AwsCloud {
             functions: vec![function],
             variables: settings.env,
             left,
+            ..Found::default()
         })
     }
 }

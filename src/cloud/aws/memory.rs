@@ -3,13 +3,16 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
 use tokio::time::Instant;
 
-use super::survey::{AliasDetail, Standing};
+use super::{
+    lambda::Looker,
+    survey::{AliasDetail, Pointer, Standing},
+};
 use crate::name::{CodeDigest, Slot};
 
 /// What `GetFunction` of an alias does not tell; it seldom changes without the version behind an alias changing, too.
@@ -41,39 +44,145 @@ pub(super) struct Memory(Mutex<BTreeMap<String, Known>>);
 #[derive(Debug, Default)]
 struct Known {
     details: Option<Details>,
+    /// Calls beside `GetFunction` that it takes to read the details.
+    price: u64,
     /// None where they were not listed yet.
     versions: Option<Versions>,
+    /// Green as it was seen since anything was changed: nothing, where there is no green.
+    #[expect(clippy::option_option, reason = "looked at or not, then there or not")]
+    green: Option<Option<Pointer>>,
+    /// By us.
+    changed_at: Option<Instant>,
+}
+
+/// What is remembered of a function where nothing is under way: nothing was staged or written since both slots were seen.
+#[derive(Clone, Debug)]
+pub(super) struct Quiet {
+    pub(super) standing: Standing,
+    pub(super) blue: AliasDetail,
+    /// What blue would go back to, or the release that blue holds, too.
+    pub(super) green: Option<Pointer>,
+}
+
+impl Known {
+    fn quiet(&self) -> Option<Quiet> {
+        let details = self.details.as_ref()?;
+        let green = self.green.clone()?;
+        let blue = details.aliases.get(&Slot::Blue)?.clone();
+        let is_settled = green.as_ref().is_none_or(|green| {
+            blue.previous.as_ref() == Some(&green.version) || blue.version == green.version
+        });
+        let noted = details.aliases.get(&Slot::Green).map(|it| &it.version);
+        let is_noted = noted == green.as_ref().map(|it| &it.version);
+        let is_whole = is_noted && !blue.is_split();
+        let is_quiet = is_settled && is_whole && details.standing.is_ours();
+        is_quiet.then(|| Quiet {
+            standing: details.standing.clone(),
+            blue,
+            green,
+        })
+    }
+
+    /// We changed nothing after that.
+    fn is_since(&self, moment: Instant) -> bool {
+        self.changed_at.is_none_or(|changed| changed <= moment)
+    }
+
+    fn changed(&mut self) {
+        self.green = None;
+        self.changed_at = Some(Instant::now());
+    }
+
+    fn is_younger(&self, than: Duration) -> bool {
+        let details = self.details.as_ref();
+        details.is_some_and(|it| it.read_at.elapsed() < than)
+    }
 }
 
 impl Memory {
-    fn with<T>(&self, name: &str, look: impl FnOnce(&mut Known) -> T) -> T {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        look(known.entry(name.to_owned()).or_default())
+    fn book(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn with<T>(&self, name: &str, note: impl FnOnce(&mut Known) -> T) -> T {
+        note(self.book().entry(name.to_owned()).or_default())
+    }
+
+    fn of<T>(&self, name: &str, look: impl FnOnce(&Known) -> Option<T>) -> Option<T> {
+        self.book().get(name).and_then(look)
     }
 
     /// Younger than this.
     pub(super) fn details(&self, name: &str, younger: Duration) -> Option<Details> {
-        self.with(name, |known| {
-            let details = known.details.as_ref();
-            details.filter(|it| it.read_at.elapsed() < younger).cloned()
+        self.of(name, |known| {
+            known.details.clone().filter(|_| known.is_younger(younger))
         })
     }
 
+    /// Nothing is noted of a look that began before we changed something.
     pub(super) fn note_details(&self, name: &str, details: Details) {
-        self.with(name, |known| known.details = Some(details));
+        self.with(name, |known| {
+            if known.is_since(details.read_at) {
+                known.details = Some(details);
+                known.green = None;
+            }
+        });
+    }
+
+    /// What it takes to read the details; gives what it took before.
+    pub(super) fn note_price(&self, name: &str, price: u64) -> u64 {
+        self.with(name, |known| std::mem::replace(&mut known.price, price))
     }
 
     /// After an alias was moved, and nothing but the alias.
     pub(super) fn note_alias(&self, name: &str, slot: Slot, moved: AliasDetail) {
         self.with(name, |known| {
+            known.changed();
             if let Some(details) = &mut known.details {
                 details.aliases.insert(slot, moved);
             }
         });
     }
 
+    /// As it was seen by a look that began then.
+    pub(super) fn note_green(&self, name: &str, began: Instant, green: Option<&Pointer>) {
+        self.with(name, |known| {
+            if known.is_since(began) {
+                known.green = Some(green.cloned());
+            }
+        });
+    }
+
+    /// With details younger than this.
+    pub(super) fn quiet(&self, name: &str, younger: Duration) -> Option<Quiet> {
+        self.of(name, |known| {
+            known.quiet().filter(|_| known.is_younger(younger))
+        })
+    }
+
+    pub(super) fn looker(&self, name: &str) -> Looker {
+        match self.book().get(name).map(Known::quiet) {
+            None => Looker::First,
+            Some(None) => Looker::Busy,
+            Some(Some(_)) => Looker::Idle,
+        }
+    }
+
+    /// When we changed anything of it last, or asked for a look at all of it.
+    pub(super) fn changed_at(&self, name: &str) -> Option<Instant> {
+        self.of(name, |known| known.changed_at)
+    }
+
+    /// What comes after this in the names of functions that it is the start of.
+    pub(super) fn names_after(&self, start: &str) -> Vec<String> {
+        let book = self.book();
+        let names = book.range(start.to_owned()..).map(|(name, _)| name);
+        let rest = names.map_while(|name| name.strip_prefix(start));
+        rest.map(str::to_owned).collect()
+    }
+
     pub(super) fn versions(&self, name: &str) -> Option<Versions> {
-        self.with(name, |known| known.versions.clone())
+        self.of(name, |known| known.versions.clone())
     }
 
     pub(super) fn note_versions(&self, name: &str, versions: Versions) {
@@ -98,12 +207,21 @@ impl Memory {
 
     /// What is attached is read anew at the next look; versions are what they were.
     pub(super) fn look_again(&self, name: &str) {
-        self.with(name, |known| known.details = None);
+        self.with(name, |known| {
+            known.details = None;
+            known.changed();
+        });
     }
 
     /// Nothing is sure any more: a call failed, or its reply was lost.
     pub(super) fn forget(&self, name: &str) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.remove(name);
+        self.with(name, |known| {
+            let price = known.price;
+            *known = Known {
+                price,
+                ..Known::default()
+            };
+            known.changed();
+        });
     }
 }

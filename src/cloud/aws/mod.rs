@@ -5,7 +5,8 @@
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
-//! A function that asks for rights has a role of its own, named by what it may do; `roles` says how it comes and goes.
+//! A function that asks for rights has a role of its own, named by what it may do; `roles` says what that is, `own_roles` brings and
+//! takes it.
 //!
 //! What calls a function is attached to `blue` and to nothing else; `duties` says how it comes and goes with a release.
 //!
@@ -13,7 +14,7 @@
 //!
 //! `tests/it/cloud_aws_calls` counts them for every step. The floor is what AWS's interface allows: a first deploy is `CreateFunction`
 //! (which publishes), a wait and `CreateAlias`; a promotion and a rollback are one `UpdateAlias` for blue and one for green; a look is one
-//! `GetFunction` for each slot, from a bucket of 100 a second. A new release is always configuration, wait, code, wait: every version says
+//! `GetFunction` where nothing is under way, from a bucket of 100 a second, else one for each slot; `look` says why it cannot be less. A new release is always configuration, wait, code, wait: every version says
 //! in its variables which release it is of, so that losing all we know loses nothing. That is two calls more than code alone would need.
 //! What was read a moment ago is not read again: `memory` says what, and revisions guard what is written for it.
 //!
@@ -26,8 +27,10 @@ mod deeds;
 mod duties;
 mod found;
 mod lambda;
+mod look;
 mod memory;
 mod metrics;
+mod own_roles;
 mod package;
 mod place;
 mod promote;
@@ -50,12 +53,15 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 use url::Url;
 
 pub use self::lambda::{AccountLimits, AwsCredentials, Quotas};
 use self::{
+    duties::SharedList,
     lambda::{Buckets, Events, Lambda, LogGroups, Roles, Topics, Trail},
     memory::Memory,
+    remove::Claim,
     survey::Standing,
 };
 use crate::{
@@ -86,7 +92,8 @@ pub struct AwsOptions {
     pub keep_versions: usize,
     /// How long a function may take to become active before it counts as busy.
     pub settle_within: Duration,
-    /// How old may be what we remember of weights, addresses and tags. They are read again at once where an alias was moved.
+    /// How old may be what we remember of weights, addresses and tags, where few functions are known. They are read again at once where
+    /// an alias was moved; zero remembers nothing.
     pub details_for: Duration,
 }
 
@@ -122,6 +129,9 @@ pub struct AwsCloud {
     roles: Roles,
     trail: Trail,
     memory: Memory,
+    mappings: tokio::sync::Mutex<SharedList>,
+    /// What is ours on the target, as it was listed last.
+    listed: tokio::sync::Mutex<Option<(Instant, Vec<Claim>)>>,
     /// Large packages go one after the other.
     uploads: tokio::sync::Mutex<()>,
 }
@@ -142,9 +152,10 @@ impl AwsCloud {
             options.target.region.clone(),
             options.endpoint.clone(),
             options.credentials.clone(),
+            options.target.assume.as_ref(),
             Arc::clone(&options.limits),
         );
-        let lambda = lambda.await;
+        let lambda = Box::pin(lambda).await;
         Self {
             events: lambda.events(),
             topics: lambda.topics(),
@@ -154,6 +165,8 @@ impl AwsCloud {
             trail: lambda.trail(),
             lambda,
             memory: Memory::default(),
+            mappings: tokio::sync::Mutex::default(),
+            listed: tokio::sync::Mutex::default(),
             uploads: tokio::sync::Mutex::default(),
             options,
         }
@@ -179,10 +192,10 @@ impl Cloud for AwsCloud {
         Some(self)
     }
 
-    /// Two calls of `GetFunction` a function where nothing changed. For a function that we know nothing of, or not lately: one more,
-    /// and one for its aliases, and two for each address: itself, and who may use it.
+    /// One call of `GetFunction` a function where nothing is under way, else two. For a function that we know nothing of, or not lately:
+    /// three, and one for its aliases, and two for each address: itself, and who may use it.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        let seen = self.survey(scope).await?;
+        let seen = self.look(scope).await?;
         let blue = slots::blue(&seen);
         let green = slots::green(&seen, blue.release());
         let mut observed = Observed {

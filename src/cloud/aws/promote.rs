@@ -91,7 +91,8 @@ impl AwsCloud {
         };
         tracing::warn!(%error, "promotion failed in the middle, blue goes back");
         for holder in movers {
-            if let Err(error) = self.move_back(holder).await {
+            // Seldom needed, and large.
+            if let Err(error) = Box::pin(self.move_back(holder)).await {
                 let function = &holder.seen.name;
                 tracing::error!(%function, %error, "blue could not be moved back");
             }
@@ -198,6 +199,10 @@ impl AwsCloud {
                 .look_again(&self.lambda_name(&release.service, function)?);
         }
         let ready = self.ready(release, package, Slot::Blue).await?;
+        // In the order of the release's functions.
+        for (function, it) in release.content.functions.keys().zip(&ready) {
+            self.mend_role(release, function, it.now.as_ref()).await?;
+        }
         let moves = ready.iter().map(|it| async {
             let previous = it.now.as_ref().and_then(|it| it.previous.as_deref());
             let place = Place {
@@ -216,7 +221,7 @@ impl AwsCloud {
 
     /// Functions of the service that the release does not have, and that somebody put on blue.
     async fn clear_strangers(&self, release: &Release) -> Result<(), CloudError> {
-        let mut known = self.functions_of(&release.service).await?;
+        let mut known = self.functions_lately(&release.service).await?;
         known.retain(|function| !release.content.functions.contains_key(function));
         let scope = Scope {
             service: release.service.clone(),

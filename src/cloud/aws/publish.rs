@@ -9,7 +9,7 @@ use super::{
     AwsCloud,
     lambda::{Change, Function},
     memory::{Details, Memory, Versions},
-    roles,
+    own_roles,
     settings::Settings,
     stage::wanted_tags,
     survey::{Standing, standing},
@@ -97,7 +97,7 @@ impl AwsCloud {
         let has_own_role = self.make_role(work.release, work.function).await?;
         let published = self.publication(work).await;
         let published = published.map_err(|error| match has_own_role {
-            true => roles::not_yet(error, work.name),
+            true => own_roles::not_yet(error, work.name),
             false => error,
         })?;
         self.settled(work.name, Some(&published.version)).await?;

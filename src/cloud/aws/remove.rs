@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use aws_sdk_lambda::types::FunctionConfiguration;
+use tokio::time::Instant;
 
 use super::{
     AwsCloud,
@@ -18,10 +19,15 @@ use crate::{
 
 /// A function that is ours by its own word.
 #[derive(Debug)]
-struct Claim {
+pub(super) struct Claim {
     service: ServiceKey,
     function: FunctionName,
     arn: String,
+}
+
+fn of_service(claims: &[Claim], service: &ServiceKey) -> BTreeSet<FunctionName> {
+    let claims = claims.iter().filter(|claim| claim.service == *service);
+    claims.map(|claim| claim.function.clone()).collect()
 }
 
 impl AwsCloud {
@@ -47,11 +53,28 @@ impl AwsCloud {
         &self,
         service: &ServiceKey,
     ) -> Result<BTreeSet<FunctionName>, CloudError> {
-        let claims = self.claims().await?.into_iter();
-        Ok(claims
-            .filter(|claim| claim.service == *service)
-            .map(|claim| claim.function)
-            .collect())
+        Ok(of_service(&self.claims().await?, service))
+    }
+
+    /// The same, from a list that is as old as details may be, and with what we came across since: to list all functions takes a call for
+    /// every fifty, and many may be repaired at once.
+    pub(super) async fn functions_lately(
+        &self,
+        service: &ServiceKey,
+    ) -> Result<BTreeSet<FunctionName>, CloudError> {
+        let start = format!("{}-{}-", service.environment, service.service);
+        let met = self.memory.names_after(&start).into_iter();
+        let met = met.filter_map(|name| FunctionName::new(name).ok());
+        let mut listed = self.listed.lock().await;
+        let is_young = |(at, _): &(Instant, _)| at.elapsed() < self.options.details_for;
+        let (at, claims) = match listed.take().filter(is_young) {
+            Some(young) => young,
+            None => (Instant::now(), self.claims().await?),
+        };
+        let mut functions = of_service(&claims, service);
+        *listed = Some((at, claims));
+        functions.extend(met);
+        Ok(functions)
     }
 
     /// `ListFunctions` tells no tags, but variables; ours say who a function is. Where they were edited away, the tags are asked for.

@@ -1,4 +1,4 @@
-//! Roles that functions have of their own, with the rights that the manifest asks for and no others.
+//! Roles that functions have of their own, with the rights that the manifest asks for and no others. Pure.
 //!
 //! A role is named by what it may do and is never changed: a version keeps the name of its role, so going back to a release gives back
 //! its rights, and nobody's rights are taken while others still use them. A role goes when no version of its function uses it any more.
@@ -8,23 +8,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::{
-    AwsCloud,
     duties::{Account, short_digest},
-    settings::Settings,
-    tags,
+    survey::{Pointer, Seen},
 };
 use crate::{
-    cloud::CloudError,
     desired::Release,
     manifest::{
         aws::{AwsFunction, EventSource},
         spec::{AwsTarget, EnvValue, Function, Role},
     },
-    name::{CloudName, FunctionName, ServiceKey},
+    name::{FunctionName, ServiceKey},
 };
-
-/// Whoever Lambda runs as it must be let.
-const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 /// IAM's longest name of a role.
 const NAME_MAX: usize = 64;
@@ -49,10 +43,12 @@ impl RunsAs {
 /// A role of ours.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct OwnRole {
-    path: String,
-    name: String,
-    arn: String,
-    policy: String,
+    pub(super) path: String,
+    pub(super) name: String,
+    pub(super) arn: String,
+    pub(super) policy: String,
+    /// Of path and policy.
+    pub(super) digest: String,
 }
 
 /// What one function of a release runs as: what it says itself, else a role of its own if it asks for rights, else the environment's.
@@ -101,17 +97,36 @@ fn own(
         path,
         name,
         policy,
+        digest,
     }
 }
 
-fn path_of(service: &ServiceKey) -> String {
+pub(super) fn path_of(service: &ServiceKey) -> String {
     format!("/verdigris/{}/{}/", service.environment, service.service)
 }
 
 /// The name of a role of ours in its ARN.
-fn name_in<'a>(arn: &'a str, service: &ServiceKey) -> Option<&'a str> {
+pub(super) fn name_in<'a>(arn: &'a str, service: &ServiceKey) -> Option<&'a str> {
     let (_, name) = arn.split_once(&format!(":role{}", path_of(service)))?;
     Some(name)
+}
+
+const POLICY: &str = "role.policy";
+
+/// What the role of a function should allow, where it has one of its own.
+pub(super) fn expected(runs_as: &RunsAs, function: &FunctionName) -> Option<(String, String)> {
+    match runs_as {
+        RunsAs::Given(_) => None,
+        RunsAs::Own(own) => Some((format!("{function}.{POLICY}"), own.digest.clone())),
+    }
+}
+
+/// What it allows. What was not read is as its name says.
+pub(super) fn field(seen: &Seen, pointer: &Pointer) -> Option<(String, String)> {
+    let name = name_in(&pointer.settings.role, &seen.service)?;
+    let read = pointer.detail.policy.as_deref();
+    let digest = read.unwrap_or_else(|| name.rsplit('-').next().unwrap_or_default());
+    Some((format!("{}.{POLICY}", seen.function), digest.to_owned()))
 }
 
 /// What may be done, by where.
@@ -285,75 +300,5 @@ impl Statements {
             .map(|(on, actions)| json!({"Effect": "Allow", "Action": actions, "Resource": on}));
         let statements: Vec<Value> = statements.collect();
         json!({"Version": "2012-10-17", "Statement": statements}).to_string()
-    }
-}
-
-/// IAM tells Lambda of a new role within seconds: a refusal for that is one to wait for, and nobody needs to come.
-pub(super) fn not_yet(error: CloudError, function: &str) -> CloudError {
-    if let CloudError::Denied {
-        cloud,
-        operation: _,
-        message,
-    } = &error
-        && message.contains("assumed")
-    {
-        return CloudError::Busy {
-            cloud: *cloud,
-            resource: function.to_owned(),
-            message: message.clone(),
-        };
-    }
-    error
-}
-
-impl AwsCloud {
-    /// Makes the role of a function where it is to have one of its own, and says whether it is. What is there and not ours is left
-    /// alone.
-    pub(super) async fn make_role(
-        &self,
-        release: &Release,
-        function: &FunctionName,
-    ) -> Result<bool, CloudError> {
-        let RunsAs::Own(own) = wanted(release, function, &self.options.target) else {
-            return Ok(false);
-        };
-        let OwnRole {
-            path,
-            name,
-            arn,
-            policy,
-        } = own;
-        match self.roles.tags(&name).await? {
-            Some(tags) if tags.get(tags::OWNER).is_none_or(|it| it != tags::VERDIGRIS) => {
-                return Err(CloudError::NotOurs {
-                    cloud: CloudName::Aws,
-                    resource: arn,
-                });
-            }
-            Some(_) => {}
-            None => {
-                let tags = tags::of(&release.service);
-                self.roles.create(&path, &name, TRUST, &tags).await?;
-            }
-        }
-        self.roles.put_policy(&name, &policy).await?;
-        Ok(true)
-    }
-
-    /// Deletes roles of ours that versions which are gone had, and that none which is left has.
-    pub(super) async fn delete_roles(
-        &self,
-        service: &ServiceKey,
-        gone: &[Settings],
-        left: &[Settings],
-    ) -> Result<(), CloudError> {
-        let names = |of: &[Settings]| -> BTreeSet<String> {
-            let names = of.iter().filter_map(|it| name_in(&it.role, service));
-            names.map(str::to_owned).collect()
-        };
-        for name in names(gone).difference(&names(left)) {
-            self.roles.delete(name).await?;
-        }
-        Ok(())
     }
 }

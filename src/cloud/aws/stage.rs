@@ -125,7 +125,7 @@ impl AwsCloud {
         wanted: &Settings,
     ) -> Result<Before, CloudError> {
         let name = self.lambda_name(&release.service, function)?;
-        let remembered = self.memory.details(&name, self.options.details_for);
+        let remembered = self.memory.details(&name, self.details_for());
         if let Some(details) = remembered.filter(|it| it.standing.is_writable()) {
             let now = details.aliases.get(&slot).cloned();
             let versions = self.memory.versions(&name);

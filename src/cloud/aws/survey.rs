@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use futures_util::{StreamExt as _, stream};
+use tokio::time::Instant;
 
 use super::{
     AwsCloud,
@@ -93,6 +94,8 @@ pub(super) struct AliasDetail {
     pub(super) is_permitted: bool,
     /// What blue has of what it should have, and of what the release in the other slot asks for.
     pub(super) found: Option<Found>,
+    /// On blue, of a function with a role of its own: a digest of what the role allows.
+    pub(super) policy: Option<String>,
 }
 
 impl AliasDetail {
@@ -122,6 +125,8 @@ impl AliasDetail {
             revision_id,
             shares: BTreeMap::new(),
             previous: previous(Some(description)),
+            // Another version may run as somebody else.
+            policy: None,
             ..self.clone()
         }
     }
@@ -142,7 +147,7 @@ impl Pointer {
 
 impl Seen {
     /// Without aliases.
-    fn bare(
+    pub(super) fn bare(
         service: &ServiceKey,
         function: &FunctionName,
         name: String,
@@ -245,7 +250,8 @@ impl AwsCloud {
         function: &FunctionName,
     ) -> Result<Seen, CloudError> {
         let name = self.lambda_name(service, function)?;
-        let known = self.memory.details(&name, self.options.details_for);
+        let began = Instant::now();
+        let known = self.memory.details(&name, self.details_for());
         let latest = match known.filter(|it| it.standing.is_ours()) {
             Some(_) => None,
             None => {
@@ -270,13 +276,15 @@ impl AwsCloud {
             .collect();
         let details = match self.remembered(&name, &behind) {
             Some(details) => details,
-            None => self.read_details(service, &name, latest, &behind).await?,
+            None => Box::pin(self.read_details(service, &name, latest, &behind)).await?,
         };
         let mut seen = Seen::bare(service, function, name, details.standing);
         if seen.standing.is_ours() {
             let pointer =
                 |slot: Slot| Some(pointer(behind.get(&slot)?, details.aliases.get(&slot)));
             (seen.blue, seen.green) = (pointer(Slot::Blue), pointer(Slot::Green));
+            self.memory
+                .note_green(&seen.name, began, seen.green.as_ref());
         }
         Ok(seen)
     }
@@ -311,7 +319,7 @@ pub(super) fn version(function: &Function) -> &str {
     function.config.version().unwrap_or_default()
 }
 
-fn pointer(function: &Function, detail: Option<&AliasDetail>) -> Pointer {
+pub(super) fn pointer(function: &Function, detail: Option<&AliasDetail>) -> Pointer {
     let settings = Settings::read(&function.config);
     Pointer {
         version: version(function).to_owned(),

@@ -31,6 +31,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use tokio::sync::OnceCell;
 use url::Url;
 
 pub use self::arm::{
@@ -103,6 +104,8 @@ pub enum AzureError {
 pub struct AzureCloud {
     arm: Arm,
     names: Names,
+    /// The address of the storage account's blobs, once it was asked for.
+    blobs: OnceCell<String>,
 }
 
 impl Default for AzureLimits {
@@ -144,7 +147,8 @@ impl AzureCloud {
             environment: options.environment,
             target: options.target,
         };
-        Ok(Self { arm, names })
+        let blobs = OnceCell::new();
+        Ok(Self { arm, names, blobs })
     }
 
     /// Calls sent so far by operation, tries counted one by one.
@@ -168,7 +172,7 @@ impl Cloud for AzureCloud {
         let mut fields = settings::expected(&self.names, release, code);
         fields.insert(observe::STATE.to_owned(), RUNNING.to_owned());
         let duties = duties::Duties::wanted(&self.names, release);
-        fields.extend(duties.fields());
+        fields.extend(self.place_of(release, &duties));
         fields
     }
 

@@ -151,6 +151,11 @@ impl Names {
         )
     }
 
+    /// Whether packages are run from an address and are sent nowhere.
+    pub(super) fn runs_from_url(&self) -> bool {
+        self.target.plan.is_consumption()
+    }
+
     /// Plans without slots, see [`super::flex`].
     pub(super) fn is_flex(&self) -> bool {
         self.target.plan.is_flex()
@@ -314,12 +319,12 @@ impl Names {
     }
 }
 
-/// The image that holds the interpreter; the custom handler in the package starts it.
+/// The image that holds the interpreter; the custom handler in the package starts it. A program needs none.
 pub(super) fn stack(runtime: &Runtime) -> Map<String, Value> {
     let image = match runtime {
         Runtime::Python(version) => format!("Python|{version}"),
         Runtime::Node(version) => format!("Node|{version}"),
-        Runtime::Executable => return Map::new(),
+        Runtime::Executable => String::new(),
     };
     Map::from_iter([("linuxFxVersion".to_owned(), json!(image))])
 }

@@ -1,7 +1,5 @@
 //! Reads what the cloud holds. No writing call.
 
-use std::collections::{BTreeMap, BTreeSet};
-
 use serde_json::Value;
 use tokio::try_join;
 use url::Url;
@@ -9,14 +7,14 @@ use url::Url;
 use super::{
     AzureCloud,
     arm::operation::{self, Operation},
-    duties::{Duties, Found},
+    duties::{Duties, Found, fixed},
     names::{Tags, WEB_API},
     settings::{self, Settings, Trigger},
 };
 use crate::{
     cloud::CloudError,
     name::{CodeDigest, FunctionName, ReleaseDigest, ServiceName, Slot},
-    observed::{Addresses, Fields, Holding, Observed, Owned, Scope, SlotContent},
+    observed::{Addresses, Fields, Holding, Observed, Scope, SlotContent},
 };
 
 /// One Function App as it stands.
@@ -125,7 +123,9 @@ impl AzureCloud {
         blue: &mut SlotView,
     ) -> Result<(), CloudError> {
         let duties = blue.duties();
-        let (web, auth) = (duties.concerns_web(), duties.auth.is_some());
+        let is_told = blue.found.config.is_object() || self.names.is_flex();
+        let is_asked = !is_told && settings::marks(&blue.settings).is_some();
+        let (web, auth) = (duties.concerns_web() || is_asked, duties.auth.is_some());
         let look = async |is_asked: bool, operation, part| match is_asked {
             true => self.get(operation, &blue.id, part).await,
             false => Ok(None),
@@ -135,7 +135,8 @@ impl AzureCloud {
             look(auth, operation::AUTH_GET, "/config/authsettingsV2"),
         )?;
         blue.found.has_front = self.front_is_right(service, &duties, blue).await?;
-        blue.place = duties.fields_of(&blue.found, &blue.tags);
+        blue.place = fixed::found(&self.names, &blue.found);
+        blue.place.extend(duties.fields_of(&blue.found, &blue.tags));
         Ok(())
     }
 
@@ -183,6 +184,11 @@ impl AzureCloud {
             // It shows blue's, and has its own again when the preview ends.
             given = settings::without_preview(given, slot);
         }
+        let found = Found::of_site(site);
+        let mut place = fixed::found(&self.names, &found);
+        if let Some(marks) = settings::marks(&given) {
+            place.extend(marks.duties.fields());
+        }
         SlotView {
             slot,
             label: label.to_owned(),
@@ -190,11 +196,9 @@ impl AzureCloud {
                 Some(id) => id.to_owned(),
                 None => self.names.slot_id(&app, slot),
             },
-            place: settings::marks(&given)
-                .map(|marks| marks.duties.fields())
-                .unwrap_or_default(),
+            place,
             settings: given,
-            found: Found::of_site(site),
+            found,
             preview,
             host: host.and_then(|host| self.base(host)),
             scm: scm_of(site).and_then(|host| self.base(host)),
@@ -220,32 +224,6 @@ impl AzureCloud {
             },
             View::Ours(site) => site.observed(),
         })
-    }
-
-    pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
-        let group = self.names.group_id();
-        let query = [("api-version", WEB_API)];
-        let first = self.arm.call(
-            operation::SITES_LIST,
-            &self.names.sites_id(),
-            &query,
-            &group,
-        );
-        let sites = self.arm.list(first).await?;
-        let mut owned = BTreeMap::<_, Vec<String>>::new();
-        for site in &sites {
-            let service = self.names.owned(&tags_of(site));
-            let id = site["id"].as_str().map(str::to_owned);
-            if let Some((service, id)) = service.zip(id) {
-                owned.entry(service).or_default().push(id);
-            }
-        }
-        let one = |(service, resources)| Owned {
-            service,
-            functions: BTreeSet::new(),
-            resources,
-        };
-        Ok(owned.into_iter().map(one).collect())
     }
 }
 

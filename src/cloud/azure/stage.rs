@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
     AzureCloud,
@@ -55,6 +55,7 @@ impl AzureCloud {
         };
         let only_blue = only_blue(release, going.as_ref());
         let wanted = settings::moving(&self.names, release, package.code);
+        let wanted = self.located(wanted).await?;
         let is_done = |green: &SlotView| {
             let all = settings::for_green(wanted.clone(), &only_blue, &green.settings);
             settings::is_same(&green.settings, &all)
@@ -65,7 +66,7 @@ impl AzureCloud {
         let green = match site.green.clone().filter(is_done) {
             Some(green) => green,
             None => {
-                self.write_green(release, package, &site, &only_blue)
+                self.write_green((release, package), &site, (&only_blue, &wanted))
                     .await?
             }
         };
@@ -74,10 +75,9 @@ impl AzureCloud {
 
     async fn write_green(
         &self,
-        release: &Release,
-        package: &Package,
+        (release, package): (&Release, &Package),
         site: &SiteView,
-        only_blue: &BTreeSet<String>,
+        (only_blue, moving): (&BTreeSet<String>, &Settings),
     ) -> Result<SlotView, CloudError> {
         let service = &release.service.service;
         let app = self.names.app(service);
@@ -98,14 +98,18 @@ impl AzureCloud {
         self.grant_roles(release, [&site.blue, &green]).await?;
         self.add_insights(&mut green.settings).await?;
         let with = |moving| settings::for_green(moving, only_blue, &green.settings);
-        if green.code() != Some(package.code) {
+        if green.code() != Some(package.code) && self.names.runs_from_url() {
+            // Code and settings come at once, by the setting that names the package.
+            self.upload(service, package).await?;
+        } else if green.code() != Some(package.code) {
             // The package that is there runs on until the new one is deployed, and must not answer as the new release.
             let arriving = with(settings::arriving(&self.names, release));
             self.put_settings(&green.id, &arriving).await?;
             self.deploy(app_in(&green.id), &green, package).await?;
         }
-        let moving = with(settings::moving(&self.names, release, package.code));
+        let moving = with(moving.clone());
         self.put_settings(&green.id, &moving).await?;
+        self.sync_triggers(&green.id).await?;
         if green.state != RUNNING {
             self.start(&green.id).await?;
         }
@@ -258,17 +262,26 @@ impl AzureCloud {
             None => self.new_tags(service, app, &site.blue.id).await?,
         };
         let old = green.map(SlotView::duties).unwrap_or_default();
-        let (put, stack) = match self.names.is_flex() {
-            true => (operation::SITES_PUT, Map::new()),
-            false => (operation::SLOTS_PUT, names::stack(&release.content.runtime)),
+        let put = match self.names.is_flex() {
+            true => operation::SITES_PUT,
+            false => operation::SLOTS_PUT,
         };
         let given = (known.clone(), Some(release.digest));
         let seat = self.seat(id, green, duties).await?;
         let both = (&old, duties);
-        let body = self.place_body(service, &seat, given, both, Value::Object(stack));
+        let image = self.image_of(release);
+        let body = self.place_body(service, &seat, given, both, image);
         let made = self.put(put, id, WEB_API, body).await;
         made.map_err(|error| taken(error, app, OTHER_PREFIX))?;
         self.settle_auth(id, &known, duties).await
+    }
+
+    /// What a site's configuration says of the runtime; plans without slots say it elsewhere.
+    pub(super) fn image_of(&self, release: &Release) -> Value {
+        match self.names.is_flex() {
+            true => json!({}),
+            false => Value::Object(names::stack(&release.content.runtime)),
+        }
     }
 
     async fn green(&self, service: &ServiceName) -> Result<SlotView, CloudError> {

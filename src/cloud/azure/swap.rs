@@ -6,7 +6,7 @@ use tokio::time::{Instant, sleep};
 use super::{
     AzureCloud,
     arm::{Payload, operation, pause},
-    duties::{Duties, Settle},
+    duties::{Duties, Settle, fixed},
     names::WEB_API,
     observe::{RUNNING, SiteView, SlotView, app_in},
     settings,
@@ -15,7 +15,7 @@ use crate::{
     cloud::{Cloud as _, CloudError, Package},
     desired::Release,
     name::{CloudName, ReleaseDigest, ServiceName, Slot},
-    observed::{Scope, SlotContent},
+    observed::{Fields, Scope, SlotContent},
 };
 
 /// What makes blue hold a release again.
@@ -52,7 +52,7 @@ impl AzureCloud {
             // Its place may have what another release asked for, whose promotion ended half way.
             let duties = site.blue.duties();
             self.settle_pair(&site).await?;
-            self.settle_blue(service, &site, &duties, Settle::WhereOther)
+            self.settle_blue(service, &site, &duties, (Settle::WhereOther, json!({})))
                 .await?;
             let green = site
                 .green
@@ -143,7 +143,7 @@ impl AzureCloud {
         if self.names.is_flex() {
             return self.turn(site).await;
         }
-        self.settle_blue(service, site, coming, Settle::WhereOther)
+        self.settle_blue(service, site, coming, (Settle::WhereOther, json!({})))
             .await?;
         self.swap(service).await
     }
@@ -155,7 +155,9 @@ impl AzureCloud {
         let query = [("api-version", WEB_API)];
         let mut call = self.arm.call(operation::SWAP, &id, &query, &app);
         call.payload = Payload::Json(json!({ "targetSlot": "production", "preserveVnet": true }));
-        self.arm.finish(call, self.arm.limits.swap).await
+        self.arm.finish(call, self.arm.limits.swap).await?;
+        self.sync_triggers(&self.names.slot_id(&app, Slot::Blue))
+            .await
     }
 
     /// The cloud has said that a swap is done; its settings may take a moment to say so too.
@@ -206,6 +208,7 @@ impl AzureCloud {
             (Remedy::Nothing, _) => Ok(()),
             (Remedy::Settings, Some(mut site)) => {
                 let moving = settings::moving(&self.names, release, package.code);
+                let moving = self.located(moving).await?;
                 let all = settings::for_blue(moving, &site.blue.settings);
                 if !settings::is_same(&all, &site.blue.settings) {
                     self.put_settings(&site.blue.id, &all).await?;
@@ -213,11 +216,13 @@ impl AzureCloud {
                 site.blue.settings = all;
                 self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
-                let when = match site.blue.place == duties.fields() {
+                let when = match site.blue.place == self.place_of(release, &duties) {
                     true => Settle::WhereOther,
                     false => Settle::Always,
                 };
-                self.settle_blue(service, &site, &duties, when).await?;
+                let image = self.image_of(release);
+                self.settle_blue(service, &site, &duties, (when, image))
+                    .await?;
                 self.settle_front(service, &Duties::default(), &duties, &site.blue)
                     .await?;
                 self.check_domains(service, &site.blue, &duties)
@@ -233,7 +238,8 @@ impl AzureCloud {
         let blue = &site.blue;
         if blue.content().holds(release.digest) && blue.code() == Some(package.code) {
             let duties = Duties::wanted(&self.names, release);
-            let has_place = blue.place == duties.fields() && duties.is_given(&blue.tags);
+            let place = self.place_of(release, &duties);
+            let has_place = blue.place == place && duties.is_given(&blue.tags);
             return match is_right(Slot::Blue, &blue.settings) && has_place {
                 true => Remedy::Nothing,
                 false => Remedy::Settings,
@@ -247,6 +253,14 @@ impl AzureCloud {
             true => Remedy::Swap,
             false => Remedy::Deploy,
         }
+    }
+
+    /// What the place of a release has, as fields.
+    pub(super) fn place_of(&self, release: &Release, duties: &Duties) -> Fields {
+        let runtime = &release.content.runtime;
+        let mut fields = fixed::wanted(&self.names, runtime, self.is_https());
+        fields.extend(duties.fields());
+        fields
     }
 
     /// Stages on green and swaps, even where blue says that it holds the release.
@@ -278,6 +292,10 @@ impl AzureCloud {
         let [site_id, green_id] = [Slot::Blue, Slot::Green].map(|it| self.names.slot_id(&app, it));
         match self.get(operation::SITES_GET, &site_id, "").await? {
             Some(site) if self.is_our(&site, service) => {}
+            // What a deletion that ended half way left behind.
+            None if self.names.runs_from_url() => {
+                return self.remove_container(service, &app).await;
+            }
             Some(_) | None => return Ok(()),
         }
         let slots = self.list(operation::SLOTS_LIST, &site_id, "/slots").await?;
@@ -291,7 +309,11 @@ impl AzureCloud {
         if !slots.is_empty() {
             self.remove(operation::SLOTS_DELETE, &green_id).await?;
         }
-        self.remove(operation::SITES_DELETE, &site_id).await
+        self.remove(operation::SITES_DELETE, &site_id).await?;
+        match self.names.runs_from_url() {
+            true => self.remove_container(service, &app).await,
+            false => Ok(()),
+        }
     }
 
     /// Deletes both apps, each with its plan and its container. What is not ours is left alone.

@@ -285,7 +285,8 @@ impl Cloud {
         state.world.trust = self.trust().clone();
         let sites = state.world.sites.values();
         let slots = sites.flat_map(|site| site.slots.values());
-        let used = slots.filter_map(|slot| slot.content.package).collect();
+        let used = slots.filter_map(|slot| slot.content.package);
+        let used = used.chain(state.world.blobs.values().copied()).collect();
         let text = if self.disk.keeps() {
             serde_json::to_vec(&state.world)?
         } else {

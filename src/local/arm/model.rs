@@ -64,6 +64,9 @@ pub(super) struct World {
     /// Containers of blobs; their properties are the rest of each.
     #[serde(default)]
     pub containers: BTreeMap<Key, Resource>,
+    /// Packages in containers, by `account/container/name`.
+    #[serde(default)]
+    pub blobs: BTreeMap<String, CodeDigest>,
     /// Filled in when the world is saved.
     #[serde(default)]
     pub trust: Trust,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::{
     super::{
-        raw::{At, AwsText, EnvironmentDocument, FollowsLong, FollowsText, Report},
-        spec::{AwsTarget, Environment, Follows, Role},
+        raw::{AssumeText, At, AwsText, EnvironmentDocument, FollowsLong, FollowsText, Report},
+        spec::{Assume, AwsTarget, Environment, Follows, Role},
         yaml::Place,
     },
     azure::azure_target,
@@ -83,7 +83,9 @@ fn aws_target(aws: &At<AwsText>, report: &mut Report) -> Option<AwsTarget> {
         region,
         role,
         account,
+        assume,
     } = &aws.value;
+    let assume = assume.as_ref().map(|at| assume_of(at, report));
     let region = checked(
         region,
         is_region,
@@ -110,7 +112,31 @@ fn aws_target(aws: &At<AwsText>, report: &mut Report) -> Option<AwsTarget> {
     Some(AwsTarget {
         region: region?,
         role: role?,
+        assume: transpose(assume)?,
     })
+}
+
+fn assume_of(assume: &At<AssumeText>, report: &mut Report) -> Option<Assume> {
+    let AssumeText {
+        role,
+        external_id,
+        session,
+    } = &assume.value;
+    let help = "such as `arn:aws:iam::123456789012:role/verdigris`";
+    let role = checked(role, is_role, "is no ARN of a role", help, report);
+    let help = "2 to 1224 letters, digits and `_+=,.@:/-`";
+    let message = "is no external id that AWS takes";
+    let told = checked(external_id, is_external_id, message, help, report);
+    let help = "2 to 64 letters, digits and `_+=,.@-`";
+    let message = "is no name of a session that AWS takes";
+    let named = checked(session, is_session, message, help, report);
+    let is_good = told.is_some() == external_id.is_some() && named.is_some() == session.is_some();
+    let assume = Assume {
+        role: role?,
+        external_id: told,
+        session: named,
+    };
+    is_good.then_some(assume)
 }
 
 pub(super) fn checked(
@@ -150,6 +176,16 @@ fn is_role(text: &str) -> bool {
     let has_name = !name.is_empty() && name.len() <= 512 && name.chars().all(is_part);
     let is_iam = arn == "arn" && service == "iam" && region.is_empty();
     is_iam && partition.starts_with("aws") && is_account(account) && has_name
+}
+
+fn is_external_id(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c);
+    (2..=1224).contains(&text.len()) && text.chars().all(is_part)
+}
+
+fn is_session(text: &str) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    (2..=64).contains(&text.len()) && text.chars().all(is_part)
 }
 
 fn is_account(text: &str) -> bool {

@@ -51,6 +51,17 @@ record! {
 }
 
 record! {
+    AssumeText needs ["role"] {
+        /// ARN of the role.
+        "role" role: String,
+        /// What the role's owner wants to hear. It is no secret.
+        "externalId" external_id: String,
+        /// By which the account's log names the daemon.
+        "session" session: String,
+    }
+}
+
+record! {
     /// Rights of the function.
     RightsText needs ["actions", "on"] {
         /// Such as `dynamodb:GetItem` or `s3:Get*`.

@@ -73,8 +73,8 @@ mod steps;
 mod window;
 
 pub(super) use self::aws::{
-    AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText, FunctionAwsText,
-    LogsText, PermissionText, QueueText, RightsText, UrlText, VpcText,
+    AssumeText, AsynchronousText, ConcurrencyText, CorsText, EventText, FileSystemText,
+    FunctionAwsText, LogsText, PermissionText, QueueText, RightsText, UrlText, VpcText,
 };
 pub(super) use self::azure::{
     ApiText, AuthText, AzureAppText, AzureCorsText, AzureText, HeaderRuleText, InsightsText,
@@ -328,6 +328,8 @@ record! {
         "role" role: String,
         /// Twelve digits, in quotes, instead of `role`: each function gets a role of its own, with the rights that it asks for.
         "account" account: String,
+        /// A role that the daemon assumes here, from whatever it is otherwise.
+        "assume" assume: AssumeText,
     }
 }
 

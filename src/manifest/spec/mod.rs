@@ -260,6 +260,30 @@ impl Environment {
 pub struct AwsTarget {
     pub region: String,
     pub role: Role,
+    /// As whom the daemon works here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub assume: Option<Assume>,
+}
+
+/// A role that the daemon assumes, from whatever it is otherwise.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assume {
+    /// Its ARN.
+    pub role: String,
+    /// What the role's owner wants to hear. AWS counts it as no secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub external_id: Option<String>,
+    /// By which the account's log names the daemon.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+}
+
+impl Assume {
+    /// The account of the role.
+    pub fn account(&self) -> &str {
+        self.role.split(':').nth(4).unwrap_or_default()
+    }
 }
 
 /// What an environment's functions run as, where they do not say it themselves.

@@ -6,10 +6,20 @@ use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, CloudError},
     import::clouds::clouds,
+    manifest::{
+        azure::{AzureCors, HeaderRule, Sticky, TokenRule},
+        spec::EnvValue,
+    },
     name::CloudName,
 };
 
-use super::{cloud, local::Local, release, scope};
+use super::{
+    cloud,
+    fronts::{cloud_behind, with_management},
+    local::Local,
+    places::{asking, with_everything},
+    release, scope,
+};
 
 #[tokio::test]
 async fn an_app_without_our_tags_is_foreign_until_it_is_adopted_by_its_id() {
@@ -80,4 +90,63 @@ async fn an_app_that_is_not_ours_is_listed_with_its_functions_and_its_settings()
     let imported = clouds(CloudName::Azure, "shop", &found);
     assert!(imported.manifests.contains("LOG_LEVEL: info"));
     assert!(!imported.manifests.contains("WEBSITE_"));
+}
+
+/// What somebody runs on Azure, and what its manifest asks for, are the same.
+#[tokio::test]
+async fn what_an_app_of_others_has_is_what_its_manifest_asks_for() {
+    let local = with_management().await;
+    let cloud = cloud_behind(&local.arm.url);
+    let texts = |one: &str| BTreeSet::from([one.to_owned()]);
+    let mut asked = *with_everything(1).content.azure.unwrap();
+    let blue = Some(EnvValue::Plain("live".to_owned()));
+    asked.preview = false;
+    asked.sticky = [("MODE".to_owned(), Sticky { blue, green: None })].into();
+    let api = asked.api.as_mut().unwrap();
+    api.subscription = true;
+    api.addresses = texts("203.0.113.1-203.0.113.9");
+    let header = HeaderRule {
+        values: texts("shop"),
+        status: Some(403),
+    };
+    api.headers = [("x-tenant".to_owned(), header)].into();
+    api.cors = Some(AzureCors {
+        origins: texts("https://shop.example"),
+        credentials: true,
+    });
+    api.token = Some(TokenRule {
+        openid: "https://login.example/.well-known/openid-configuration".to_owned(),
+        audiences: texts("api://stock"),
+        issuers: BTreeSet::new(),
+    });
+    let one = asking(1, asked.clone());
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let theirs = json!({ "tags": asked.tags, "properties": { "clientCertEnabled": true } });
+    local.by_hand("PATCH", "", &theirs).await;
+
+    let found = cloud.operate().unwrap().found().await.unwrap();
+    let place = "00000000-0000-0000-0000-000000000001/shop";
+    let imported = clouds(CloudName::Azure, place, &found);
+    let set = crate::manifests::read(&[("brought.yaml", &imported.manifests)]);
+    let faults: Vec<_> = set.faults.iter().map(ToString::to_string).collect();
+    let wrong = set.faults.iter().any(|fault| fault.is_error());
+    assert!(!wrong, "{faults:?}\n{}", imported.manifests);
+    let service = &set.services.values().next().unwrap().service;
+    assert_eq!(service.azure.as_deref(), Some(&asked));
+    let environment = set.environments.values().next().unwrap();
+    let target = environment.azure.as_ref().unwrap();
+    assert_eq!(
+        (target.plan.0.as_str(), target.location.as_str()),
+        ("EP1", "westeurope")
+    );
+    assert!(target.shared.api_management.is_some());
+    let report = imported.report.text();
+    for told in [
+        "certificates",
+        "azure.sticky.MODE.green",
+        "connection strings",
+    ] {
+        assert!(report.contains(told), "{told}: {report}");
+    }
 }

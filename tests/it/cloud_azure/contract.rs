@@ -152,6 +152,11 @@ async fn two_apps_and_a_pointer_keep_the_contract() {
     holds_on_plan("FC1", Server::LocalFlex).await;
 }
 
+#[tokio::test]
+async fn packages_that_are_run_from_an_address_keep_the_contract() {
+    holds_on_plan("Y1", Server::LocalConsumption).await;
+}
+
 async fn holds_on_plan(plan: &str, server: Server) {
     let quick = ArmOptions {
         swap_time: Duration::from_millis(100),

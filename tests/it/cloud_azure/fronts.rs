@@ -15,7 +15,7 @@ use super::{
 
 const APIM: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop/providers/Microsoft.ApiManagement/service/shop";
 
-async fn with_management() -> Local {
+pub(super) async fn with_management() -> Local {
     let local = Local::start().await;
     let body = json!({"location": "westeurope"});
     local.to("PUT", GROUP, "2024-11-01", &body).await.unwrap();
@@ -23,7 +23,7 @@ async fn with_management() -> Local {
     local
 }
 
-fn cloud_behind(url: &str) -> AzureCloud {
+pub(super) fn cloud_behind(url: &str) -> AzureCloud {
     let mut options = options(url);
     options.target.shared.api_management = Some(APIM.to_owned());
     AzureCloud::new(options).unwrap()

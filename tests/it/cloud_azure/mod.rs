@@ -1,6 +1,7 @@
 //! The Azure client: what it refuses to do, and what it does against the local endpoint.
 
 mod adopt;
+mod consumption;
 mod contract;
 mod deeds;
 mod flex;

@@ -9,7 +9,7 @@ use verdigris::{
             ApiFront, Auth, AzureApp, AzureCors, Insights, Network, RoleGrant, Scale, Sticky,
             Unauthenticated,
         },
-        spec::EnvValue,
+        spec::{AzurePlan, EnvValue},
     },
     name::Timestamp,
     observed::{Fields, talk::LogsWanted},
@@ -209,6 +209,19 @@ async fn what_people_change_of_a_place_is_seen_and_repaired() {
             "",
             json!({"tags": tags_without_team(&local).await}),
         ),
+        // The endpoint of this test speaks plain http.
+        (
+            "app.https",
+            "PATCH",
+            "",
+            json!({"properties": {"httpsOnly": true}}),
+        ),
+        (
+            "app.image",
+            "PATCH",
+            "/config/web",
+            json!({"properties": {"linuxFxVersion": "Python|3.9"}}),
+        ),
     ];
     for (field, method, path, body) in edits {
         local.by_hand(method, path, &body).await;
@@ -228,6 +241,53 @@ async fn what_people_change_of_a_place_is_seen_and_repaired() {
         assert_eq!(blue_fields(&cloud, &one).await, expected, "{name}");
     }
     assert_eq!(cloud.calls()["zipdeploy"], 1, "no package was sent for it");
+}
+
+#[tokio::test]
+async fn an_app_that_was_sent_to_sleep_or_told_to_be_somebody_else_is_seen_and_repaired() {
+    let local = Local::start().await;
+    let mut options = options(&local.arm.url);
+    options.target.plan = AzurePlan("S1".to_owned());
+    let cloud = AzureCloud::new(options).unwrap();
+    let own = format!("{GROUP}/providers/Microsoft.ManagedIdentity/userAssignedIdentities/shop");
+    let app = AzureApp {
+        identity: Some(own.clone()),
+        ..AzureApp::default()
+    };
+    let one = asking(1, app);
+    let package = local.package("one");
+    cloud.stage(&one, &package).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let expected = cloud.expected(&one, package.code);
+    assert_eq!(blue_fields(&cloud, &one).await, expected);
+    for (field, path, body) in [
+        (
+            "app.awake",
+            "/config/web",
+            json!({"properties": {"alwaysOn": false}}),
+        ),
+        (
+            "app.vault",
+            "",
+            json!({"properties": {"keyVaultReferenceIdentity": "SystemAssigned"}}),
+        ),
+    ] {
+        local.by_hand("PATCH", path, &body).await;
+        let found = blue_fields(&cloud, &one).await;
+        assert_ne!(found.get(field), expected.get(field), "{field}");
+        cloud.repair(&one, &package).await.unwrap();
+        assert_eq!(blue_fields(&cloud, &one).await, expected, "{field}");
+    }
+    // The cloud writes names with capitals of its own.
+    let writes = [
+        ("/config/web", json!({"linuxFxVersion": "PYTHON|3.11"})),
+        ("", json!({"keyVaultReferenceIdentity": own.to_uppercase()})),
+    ];
+    for (path, properties) in writes {
+        let body = json!({ "properties": properties });
+        local.by_hand("PATCH", path, &body).await;
+        assert_eq!(blue_fields(&cloud, &one).await, expected, "{body}");
+    }
 }
 
 async fn tags_without_team(local: &Local) -> Value {

@@ -138,13 +138,17 @@ fn refused(status: u16, code: &'static str, retry_after: Option<u64>) -> Respons
     (StatusCode::from_u16(status).unwrap(), headers, body).into_response()
 }
 
-async fn forward(upstream: &Url, client: &reqwest::Client, request: Request) -> Response {
+/// The server's answer to a request, as if it had come there at first: links in it lead back to where the request was sent.
+pub(crate) async fn forward(
+    upstream: &Url,
+    client: &reqwest::Client,
+    request: Request,
+) -> Response {
     let (parts, body) = request.into_parts();
     let mut target = upstream.clone();
     target.set_path(parts.uri.path());
     target.set_query(parts.uri.query());
-    let mut headers = parts.headers;
-    headers.remove(header::HOST);
+    let headers = parts.headers;
     let body = to_bytes(body, usize::MAX).await.unwrap();
     let sent = client.request(parts.method, target).headers(headers);
     let answer = sent.body(body).send().await.unwrap();

@@ -13,17 +13,20 @@ pub(crate) enum Server {
     LocalAzure,
     /// The same, on a plan without slots.
     LocalFlex,
+    /// The same, on a plan that runs packages from an address.
+    LocalConsumption,
     Moto,
     MiniStack,
     LocalStack,
 }
 
 /// In the order of the table's columns.
-const ALL: [Server; 7] = [
+const ALL: [Server; 8] = [
     Server::Fake,
     Server::LocalLambda,
     Server::LocalAzure,
     Server::LocalFlex,
+    Server::LocalConsumption,
     Server::Moto,
     Server::MiniStack,
     Server::LocalStack,
@@ -63,6 +66,7 @@ impl fmt::Display for Server {
             Self::LocalLambda => "our Lambda",
             Self::LocalAzure => "our Azure",
             Self::LocalFlex => "our Azure, Flex",
+            Self::LocalConsumption => "our Azure, Consumption",
             Self::Moto => "moto",
             Self::MiniStack => "MiniStack",
             Self::LocalStack => "LocalStack",

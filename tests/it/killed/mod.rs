@@ -108,7 +108,7 @@ pub(crate) struct Ground {
 }
 
 impl Ground {
-    fn fresh() -> Self {
+    pub(crate) fn fresh() -> Self {
         let folder = tempfile::tempdir().unwrap();
         Self::over(folder)
     }
@@ -174,10 +174,15 @@ impl Ground {
     }
 
     pub(crate) fn write(&self, version: &str) {
+        self.write_with(version, SERVICE);
+    }
+
+    /// Commits a version of the code and this manifest of it.
+    pub(crate) fn write_with(&self, version: &str, service: &str) {
         let path = self.path("repo/services/hello/app.py");
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, app(version)).unwrap();
-        for (name, text) in [("environment.yaml", ENVIRONMENT), ("hello.yaml", SERVICE)] {
+        for (name, text) in [("environment.yaml", ENVIRONMENT), ("hello.yaml", service)] {
             fs::write(self.path("repo").join(name), text).unwrap();
         }
         let new = [&["init", "--quiet", "--initial-branch=main"][..]];
@@ -236,10 +241,13 @@ impl Daemon<'_> {
     }
 
     pub(crate) fn events(&self) -> Vec<String> {
-        let events = ask(&format!("{}/api/v1/events?limit=1000", self.server));
-        let told = events["items"].as_array().cloned().unwrap_or_default();
         let line = |event: &Value| format!("{} {}", event["reason"], event["message"]);
-        told.iter().map(line).collect()
+        self.event_records().iter().map(line).collect()
+    }
+
+    pub(crate) fn event_records(&self) -> Vec<Value> {
+        let events = ask(&format!("{}/api/v1/events?limit=1000", self.server));
+        events["items"].as_array().cloned().unwrap_or_default()
     }
 
     /// Waits until the service is so.

@@ -318,3 +318,35 @@ fn two_events_that_a_cloud_would_take_for_one_are_refused() {
         assert_eq!(faults(&spec), expected, "{spec}");
     }
 }
+
+#[test]
+fn an_environment_names_the_role_that_the_daemon_assumes() {
+    let with = |assume: &str| {
+        let assumed = format!("role/functions', assume: {assume} }}");
+        PROD.replace("role/functions' }", &assumed)
+    };
+    let role = "role: 'arn:aws:iam::210987654321:role/verdigris'";
+    let good = with(&format!(
+        "{{ {role}, externalId: shop/7, session: verdigris }}"
+    ));
+    let set = read(&[("prod.yaml", &good)]);
+    assert_eq!(told(&set), "");
+    let table = [
+        (
+            "{ role: verdigris }".to_owned(),
+            "spec.aws.assume.role: is no ARN of a role (help: such as `arn:aws:iam::123456789012:role/verdigris`)",
+        ),
+        (
+            format!("{{ {role}, externalId: 'a b' }}"),
+            "spec.aws.assume.externalId: is no external id that AWS takes (help: 2 to 1224 letters, digits and `_+=,.@:/-`)",
+        ),
+        (
+            format!("{{ {role}, session: a/b }}"),
+            "spec.aws.assume.session: is no name of a session that AWS takes (help: 2 to 64 letters, digits and `_+=,.@-`)",
+        ),
+    ];
+    for (assume, expected) in table {
+        let told = told(&read(&[("prod.yaml", &with(&assume))]));
+        assert!(told.trim_end().ends_with(expected), "{assume}: {told}");
+    }
+}

@@ -4,6 +4,7 @@
 
 mod eyes;
 mod found;
+mod judged;
 mod play;
 
 use std::{

@@ -484,6 +484,7 @@ pub(crate) fn environment(name: EnvironmentName) -> Environment {
         aws: Some(AwsTarget {
             region: "eu-west-1".to_owned(),
             role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
+            assume: None,
         }),
         azure: Some(AzureTarget {
             subscription: "00000000-0000-0000-0000-000000000001".to_owned(),

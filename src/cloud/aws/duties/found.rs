@@ -76,6 +76,32 @@ impl Duties {
         is_called || !permissions.is_empty()
     }
 
+    /// Calls that it takes to find them, beside that for the policy. Where there are many, mappings come from a list of all.
+    pub(in crate::cloud::aws) fn price(&self) -> u64 {
+        let Self {
+            sources: _,
+            topics,
+            buckets,
+            schedules,
+            asynchronous,
+            reserved: _,
+            provisioned,
+            permissions: _,
+            tags: _,
+            kept,
+        } = self;
+        let buckets: BTreeSet<_> = buckets.values().map(|it| &it.name).collect();
+        let kinds = [
+            asynchronous.is_some(),
+            provisioned.is_some(),
+            kept.is_some(),
+        ];
+        let kinds = kinds.into_iter().filter(|is_asked| *is_asked).count();
+        // A rule and its targets are two; so are the list of a topic's subscriptions and what one of them filters.
+        let all = kinds + 2 * topics.len() + buckets.len() + 2 * schedules.len();
+        u64::try_from(all).unwrap_or(u64::MAX)
+    }
+
     /// What this or the other asks for.
     pub(in crate::cloud::aws) fn and(&self, other: &Self) -> Self {
         let mut all = self.clone();
@@ -134,7 +160,7 @@ impl AwsCloud {
         let account = self.account();
         let mut found = Found::default();
         if !asked.sources.is_empty() {
-            for mapping in self.lambda.sources(&account.blue(name)).await? {
+            for mapping in self.mappings_of(name, &account.blue(name)).await? {
                 let (Some(arn), Some(id)) = (mapping.event_source_arn(), mapping.uuid()) else {
                     continue;
                 };

@@ -10,6 +10,7 @@ mod found;
 mod labels;
 mod notices;
 mod settle;
+mod shared;
 mod source;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,7 @@ pub(super) use self::{
     found::{Found, Known},
     labels::Kept,
     settle::Settlement,
+    shared::SharedList,
     source::{Source, SourceParts},
 };
 use crate::{
@@ -321,6 +323,7 @@ mod tests {
         let target = AwsTarget {
             region: "eu-west-1".to_owned(),
             role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
+            assume: None,
         };
         let account = Account::of(&target);
         assert_eq!(
@@ -332,6 +335,7 @@ mod tests {
             role: Role::Own {
                 account: "123456789012".to_owned(),
             },
+            assume: None,
         };
         assert_eq!(
             Account::of(&own).role("/verdigris/x"),

@@ -29,6 +29,7 @@ mod events;
 mod functions;
 mod invoke;
 mod json;
+mod limits;
 mod log_groups;
 mod monitoring;
 mod policies;
@@ -42,12 +43,12 @@ mod urls;
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    num::NonZeroU32,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use aws_config::{SdkConfig, sts::AssumeRoleProvider};
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_lambda::{
     Client,
     config::{
@@ -65,6 +66,7 @@ use aws_smithy_runtime_api::client::{
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
+pub use self::limits::{AccountLimits, Quotas};
 pub(super) use self::{
     aliases::{Pointing, Share},
     buckets::Buckets,
@@ -72,6 +74,7 @@ pub(super) use self::{
     events::Events,
     functions::{Change, Code, Function},
     invoke::Answered,
+    limits::Looker,
     log_groups::LogGroups,
     monitoring::Monitoring,
     policies::permit_url,
@@ -82,7 +85,7 @@ pub(super) use self::{
     urls::Address,
 };
 use super::deeds::AGENT;
-use crate::cloud::turns::Turns;
+use crate::manifest::spec::Assume;
 
 /// Who we are to AWS.
 #[derive(Clone, Debug)]
@@ -94,68 +97,6 @@ pub enum AwsCredentials {
         access_key_id: String,
         secret_access_key: SecretString,
     },
-}
-
-/// Calls a second that an account grants in one region. AWS does not raise them.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Quotas {
-    /// `GetFunction` has a bucket of its own.
-    pub get_function: NonZeroU32,
-    /// All other control-plane operations together.
-    pub other: NonZeroU32,
-}
-
-impl Default for Quotas {
-    fn default() -> Self {
-        Self {
-            get_function: NonZeroU32::MIN.saturating_add(99),
-            other: NonZeroU32::MIN.saturating_add(14),
-        }
-    }
-}
-
-/// The token buckets of one account and region, shared by every target in it.
-pub struct AccountLimits {
-    get_function: Turns,
-    other: Turns,
-    /// What a bucket tells others is read, changed and written as a whole, and S3 has no guard against who does so meanwhile.
-    notifications: tokio::sync::Mutex<()>,
-}
-
-impl AccountLimits {
-    /// A bucket holds a fifth of a second's calls (at least one), so that a burst stays below what AWS counts in any second.
-    pub fn new(quotas: Quotas) -> Self {
-        let Quotas {
-            get_function,
-            other,
-        } = quotas;
-        Self {
-            get_function: bucket(get_function),
-            other: bucket(other),
-            notifications: tokio::sync::Mutex::default(),
-        }
-    }
-
-    /// For as long as the guard lives nobody else in this process changes what a bucket tells others.
-    pub(super) async fn notifications(&self) -> tokio::sync::MutexGuard<'_, ()> {
-        self.notifications.lock().await
-    }
-
-    /// Other services have quotas of their own, all of them larger: keeping to Lambda's is keeping to theirs.
-    async fn wait_for_others(&self) {
-        self.other.turn().await;
-    }
-}
-
-fn bucket(per_second: NonZeroU32) -> Turns {
-    let burst = NonZeroU32::new(per_second.get() / 5).unwrap_or(NonZeroU32::MIN);
-    Turns::new(per_second, burst)
-}
-
-impl fmt::Debug for AccountLimits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AccountLimits").finish_non_exhaustive()
-    }
 }
 
 /// Which bucket an operation is taken from.
@@ -264,6 +205,7 @@ impl Lambda {
         region: String,
         endpoint: Option<Url>,
         credentials: AwsCredentials,
+        assume: Option<&Assume>,
         limits: Arc<AccountLimits>,
     ) -> Self {
         let mut loader = aws_config::defaults(BehaviorVersion::latest())
@@ -297,7 +239,11 @@ impl Lambda {
             loader = loader.endpoint_url(endpoint.as_str().trim_end_matches('/'));
         }
         let calls = Calls::default();
-        let shared = loader.load().await;
+        let base = loader.load().await;
+        let shared = match assume {
+            None => base,
+            Some(assume) => assumed(base, assume).await,
+        };
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
@@ -359,6 +305,23 @@ impl Lambda {
             Class::Other => self.limits.other.turn().await,
         }
     }
+}
+
+/// The same as somebody else: STS is asked when the first call is made, and again shortly before what it gave ends.
+async fn assumed(base: SdkConfig, assume: &Assume) -> SdkConfig {
+    let Assume {
+        role,
+        external_id,
+        session,
+    } = assume;
+    let session = session.as_deref().unwrap_or(AGENT);
+    let mut asking = AssumeRoleProvider::builder(role).session_name(session);
+    if let Some(id) = external_id {
+        asking = asking.external_id(id);
+    }
+    let provider = asking.configure(&base).build().await;
+    let provider = SharedCredentialsProvider::new(provider);
+    base.into_builder().credentials_provider(provider).build()
 }
 
 /// An upload of 50 MB at 1 MB/s fits in an attempt; everything else is answered in milliseconds.

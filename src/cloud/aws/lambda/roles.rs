@@ -70,6 +70,20 @@ impl Roles {
             .map_err(|refusal| refusal.sorted("PutRolePolicy", role))
     }
 
+    /// Our policy in a role; none where there is none, or no such role.
+    pub(in crate::cloud::aws) async fn policy(
+        &self,
+        role: &str,
+    ) -> Result<Option<String>, CloudError> {
+        let mut parameters = named(role);
+        parameters.push(("PolicyName".to_owned(), POLICY.to_owned()));
+        match self.ask("GetRolePolicy", role, parameters).await? {
+            Ok(told) => Ok(told.first("PolicyDocument").map(decoded)),
+            Err(refusal) if is_missing(&refusal) => Ok(None),
+            Err(refusal) => Err(refusal.sorted("GetRolePolicy", role)),
+        }
+    }
+
     /// Quiet where it is gone.
     pub(in crate::cloud::aws) async fn delete(&self, role: &str) -> Result<(), CloudError> {
         let mut policy = named(role);
@@ -104,6 +118,17 @@ impl Roles {
 
 fn named(role: &str) -> Vec<(String, String)> {
     vec![("RoleName".to_owned(), role.to_owned())]
+}
+
+/// IAM writes policies percent-encoded; some servers do not.
+fn decoded(policy: &str) -> String {
+    if policy.trim_start().starts_with('{') {
+        return policy.to_owned();
+    }
+    let form = format!("policy={policy}");
+    let mut pairs = url::form_urlencoded::parse(form.as_bytes());
+    let policy = pairs.next().map(|(_, policy)| policy.into_owned());
+    policy.unwrap_or_default()
 }
 
 fn is_missing(refusal: &Refusal) -> bool {

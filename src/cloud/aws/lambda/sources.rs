@@ -26,6 +26,15 @@ impl Lambda {
         }
     }
 
+    /// Every mapping of the account in this region.
+    pub(in crate::cloud::aws) async fn all_sources(
+        &self,
+    ) -> Result<Vec<EventSourceMappingConfiguration>, CloudError> {
+        let call = || self.sdk.list_event_source_mappings();
+        pages!(self, call, event_source_mappings)
+            .map_err(|error| sorted(asked("ListEventSourceMappings", "all functions"), &error))
+    }
+
     /// One that is there already, made by somebody or by a call whose reply was lost, is changed to be as asked for.
     pub(in crate::cloud::aws) async fn add_source(
         &self,

@@ -198,6 +198,8 @@ pub(super) fn expected(release: &Release, code: CodeDigest, target: &AwsTarget) 
         let access = Access::wanted(access::url(function).as_ref());
         fields.extend(alias_fields(name, true, &access));
         fields.extend(Duties::wanted(function, &account).fields(name));
+        let runs_as = roles::wanted(release, name, target);
+        fields.extend(roles::expected(&runs_as, name));
     }
     fields
 }
@@ -288,6 +290,7 @@ mod tests {
         let target = AwsTarget {
             region: "eu-west-1".to_owned(),
             role: Role::Given("role".to_owned()),
+            assume: None,
         };
         Settings::wanted(release, &name(), code, &target).expect("a function of the release")
     }

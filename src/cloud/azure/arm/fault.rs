@@ -2,6 +2,7 @@
 
 use std::{error::Error as StdError, time::Duration};
 
+use azure_core::error::ErrorKind;
 use url::Url;
 
 use super::{
@@ -9,6 +10,40 @@ use super::{
     operation::Operation,
 };
 use crate::{cloud::CloudError, name::CloudName};
+
+/// A try that brought no answer.
+pub(super) struct Lost {
+    pub(super) denied: bool,
+    message: String,
+}
+
+impl Lost {
+    pub(super) fn new(error: &azure_core::Error) -> Self {
+        Self {
+            denied: matches!(error.kind(), ErrorKind::Credential) && !is_network(error),
+            message: chain_of(error),
+        }
+    }
+
+    pub(super) fn told(message: String) -> Self {
+        Self {
+            denied: false,
+            message,
+        }
+    }
+
+    pub(super) fn into_error(self, operation: Operation) -> CloudError {
+        let Self { denied, message } = self;
+        if denied {
+            return CloudError::Denied {
+                cloud: CloudName::Azure,
+                operation: operation.name.to_owned(),
+                message,
+            };
+        }
+        unreachable(operation, message)
+    }
+}
 
 /// What a look at something slow says. No answer, or a refusal that passes, is not the end of it.
 pub(super) fn progress_of(
@@ -101,7 +136,7 @@ fn sources<'a>(
     })
 }
 
-pub(super) fn is_network(error: &(dyn StdError + 'static)) -> bool {
+fn is_network(error: &(dyn StdError + 'static)) -> bool {
     sources(error).any(|error| error.is::<reqwest::Error>() || error.is::<std::io::Error>())
 }
 

@@ -11,12 +11,9 @@ mod transport;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use azure_core::{
-    error::ErrorKind,
-    http::{
-        ClientOptions, Context, Pipeline, PipelineStreamOptions, RetryOptions, Transport,
-        policies::Policy,
-    },
+use azure_core::http::{
+    ClientOptions, Context, Pipeline, PipelineStreamOptions, RetryOptions, Transport,
+    policies::Policy,
 };
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
@@ -32,12 +29,12 @@ pub(super) use self::transport::OUR_REQUESTS;
 use self::{
     answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
     credential::{Bearer, credential},
-    fault::{elsewhere, failed, is_network, progress_of, still_under_way},
+    fault::{Lost, elsewhere, failed, progress_of, still_under_way},
     operation::{Calls, Operation},
-    transport::{answer_of, authority_of, http_client, request, scope_of},
+    transport::{STORAGE, answer_of, authority_of, http_client, request, scope_of},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
-use crate::{cloud::CloudError, name::CloudName};
+use crate::cloud::CloudError;
 
 /// Tries of a call that may be sent twice.
 const TRIES_MAX: u32 = 3;
@@ -58,6 +55,8 @@ pub(super) enum Payload {
     Json(Value),
     /// A zip, by the media type that its taker knows it by.
     Package(Bytes, &'static str),
+    /// A zip for a storage account, which has tokens and headers of its own.
+    Blob(Bytes),
 }
 
 /// One call, ready to be sent.
@@ -84,6 +83,8 @@ pub(super) struct Arm {
     /// For questions to a slot's own host, without a token.
     pub(super) http: reqwest::Client,
     pipeline: Pipeline,
+    /// The same for storage accounts: another token.
+    storage: Pipeline,
     limiter: Arc<AzureLimiter>,
 }
 
@@ -92,12 +93,6 @@ pub(super) struct Arm {
 pub(super) enum End {
     Done,
     Failed { message: String, answer: Answer },
-}
-
-/// A try that brought no answer.
-struct Lost {
-    denied: bool,
-    message: String,
 }
 
 // === impl Arm ===
@@ -133,13 +128,17 @@ impl Arm {
         })?;
         let scope = scope_of(&endpoint).to_owned();
         let is_plain = endpoint.scheme() == "http";
-        let bearer: Arc<dyn Policy> = Arc::new(Bearer::new(token, scope, is_plain));
-        let (name, version) = (
-            option_env!("CARGO_PKG_NAME"),
-            option_env!("CARGO_PKG_VERSION"),
-        );
+        let pipeline = |scope: String| {
+            let bearer = Bearer::new(Arc::clone(&token), scope, is_plain);
+            let bearer: Arc<dyn Policy> = Arc::new(bearer);
+            let name = option_env!("CARGO_PKG_NAME");
+            let version = option_env!("CARGO_PKG_VERSION");
+            let policies = vec![bearer];
+            Pipeline::new(name, version, client.clone(), Vec::new(), policies, None)
+        };
         Ok(Self {
-            pipeline: Pipeline::new(name, version, client, Vec::new(), vec![bearer], None),
+            pipeline: pipeline(scope),
+            storage: pipeline(STORAGE.to_owned()),
             endpoint,
             limits: options.limits,
             calls: Calls::default(),
@@ -340,8 +339,11 @@ impl Arm {
             skip_checks: true,
             ..PipelineStreamOptions::default()
         };
-        let response = self
-            .pipeline
+        let pipeline = match &call.payload {
+            Payload::Blob(_) => &self.storage,
+            Payload::Nothing | Payload::Json(_) | Payload::Package(_, _) => &self.pipeline,
+        };
+        let response = pipeline
             .stream(&Context::new(), &mut request, Some(unchecked))
             .await
             .map_err(|error| Lost::new(&error))?;
@@ -360,35 +362,5 @@ impl Arm {
 
     pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
         self.calls.all()
-    }
-}
-
-// === impl Lost ===
-
-impl Lost {
-    fn new(error: &azure_core::Error) -> Self {
-        Self {
-            denied: matches!(error.kind(), ErrorKind::Credential) && !is_network(error),
-            message: chain_of(error),
-        }
-    }
-
-    fn told(message: String) -> Self {
-        Self {
-            denied: false,
-            message,
-        }
-    }
-
-    fn into_error(self, operation: Operation) -> CloudError {
-        let Self { denied, message } = self;
-        if denied {
-            return CloudError::Denied {
-                cloud: CloudName::Azure,
-                operation: operation.name.to_owned(),
-                message,
-            };
-        }
-        unreachable(operation, message)
     }
 }

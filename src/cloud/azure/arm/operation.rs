@@ -60,6 +60,8 @@ operations! {
     TAGS_PATCH = "tags.patch", Patch, Puts;
     SWAP = "slotsswap", Post, Starts;
     OPERATIONS_GET = "operations.get", Get, Reads;
+    BLOBS_PUT = "blobs.put", Put, Puts;
+    TRIGGERS_SYNC = "syncfunctiontriggers", Post, Puts;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
     PUBLISH = "publish", Post, Starts;
     DEPLOYMENTS_GET = "deployments.get", Get, Reads;
@@ -82,6 +84,9 @@ operations! {
     API_GET = "api.get", Get, Reads;
     API_PUT = "api.put", Put, Puts;
     API_DELETE = "api.delete", Delete, Puts;
+    APIS_LIST = "apis.list", Get, Reads;
+    GATEWAYS_LIST = "gateways.list", Get, Reads;
+    API_POLICY = "api.policy", Get, Reads;
     API_OPERATIONS = "api.operations", Get, Reads;
     ACTIVITY_LIST = "activity.list", Get, Reads;
     HOST_KEYS = "host.listkeys", Post, Reads;

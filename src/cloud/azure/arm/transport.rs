@@ -46,6 +46,12 @@ pub(super) fn scope_of(endpoint: &Url) -> &'static str {
     }
 }
 
+/// Whom a token for a storage account is for, in every cloud.
+pub(super) const STORAGE: &str = "https://storage.azure.com/.default";
+
+/// The version of the storage service that we speak; tokens are understood since 2017.
+const STORAGE_API: &str = "2024-11-04";
+
 /// Who gives tokens for an endpoint, where nobody says so.
 pub(super) fn authority_of(endpoint: &Url) -> &'static str {
     match endpoint.host_str() {
@@ -70,6 +76,12 @@ pub(super) fn request(call: &Call<'_>) -> Request {
         }
         Payload::Package(bytes, kind) => {
             request.insert_header(headers::CONTENT_TYPE, *kind);
+            request.set_body(bytes.clone());
+        }
+        Payload::Blob(bytes) => {
+            request.insert_header(headers::CONTENT_TYPE, "application/zip");
+            request.insert_header("x-ms-version", STORAGE_API);
+            request.insert_header("x-ms-blob-type", "BlockBlob");
             request.set_body(bytes.clone());
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{Duties, body::auth_body};
+use super::{Duties, body::auth_body, fixed};
 use crate::{
     cloud::azure::{
         flex::{FlexApp, always_ready, has_container, most_of},
@@ -26,6 +26,13 @@ pub(in crate::cloud::azure) struct Found {
     pub(in crate::cloud::azure) name: String,
     pub(in crate::cloud::azure) identity: Value,
     pub(in crate::cloud::azure) subnet: Option<String>,
+    /// Id of its plan.
+    pub(in crate::cloud::azure) plan: Option<String>,
+    pub(in crate::cloud::azure) https_only: Option<bool>,
+    /// Who reads its secrets from the vault; the platform's own word for its own identity where it is its own.
+    pub(in crate::cloud::azure) vault_identity: Option<String>,
+    /// What the site itself tells of its configuration; null where it tells nothing.
+    pub(in crate::cloud::azure) config: Value,
     pub(in crate::cloud::azure) host_names: Vec<String>,
     /// The API in front of it is as asked for, or nobody asks for one.
     pub(in crate::cloud::azure) has_front: bool,
@@ -36,19 +43,22 @@ impl Found {
     pub(in crate::cloud::azure) fn of_site(site: &Value) -> Self {
         let properties = &site["properties"];
         let names = properties["hostNames"].as_array().into_iter().flatten();
+        let text = |name: &str| properties[name].as_str().map(str::to_owned);
         Self {
             web: None,
             auth: None,
             has_front: true,
+            plan: text("serverFarmId"),
+            https_only: properties["httpsOnly"].as_bool(),
+            vault_identity: text("keyVaultReferenceIdentity"),
+            config: fixed::told_config(site),
             flex: properties
                 .get("functionAppConfig")
                 .filter(|it| it.is_object())
                 .cloned(),
             name: site["name"].as_str().unwrap_or_default().to_owned(),
             identity: site["identity"].clone(),
-            subnet: properties["virtualNetworkSubnetId"]
-                .as_str()
-                .map(str::to_owned),
+            subnet: text("virtualNetworkSubnetId"),
             host_names: names
                 .filter_map(Value::as_str)
                 .map(str::to_lowercase)
@@ -64,6 +74,12 @@ impl Found {
         let all = self.identity["userAssignedIdentities"].as_object()?;
         let own = all.iter().find(|(id, _)| id.eq_ignore_ascii_case(identity));
         own?.1["principalId"].as_str()
+    }
+
+    fn reads_vault_as(&self, duties: &Duties) -> bool {
+        let identity = duties.identity.as_deref().unwrap_or_default();
+        let found = self.vault_identity.as_deref();
+        found.is_some_and(|it| it.eq_ignore_ascii_case(identity))
     }
 
     fn has_identity(&self, duties: &Duties) -> bool {
@@ -98,6 +114,7 @@ impl Duties {
             };
             match field {
                 Field::Identity => is(found.has_identity(self)),
+                Field::VaultIdentity => is(found.reads_vault_as(self)),
                 Field::Cors => web.map_or_else(String::new, |web| cors_text(&cors_of(web))),
                 Field::Network => self.network_of(found, web),
                 Field::Scale(part) => match &found.flex {
@@ -151,6 +168,7 @@ impl Duties {
         };
         if let Some(identity) = &self.identity {
             tell("identity", &Field::Identity, identity.clone());
+            tell("vault", &Field::VaultIdentity, identity.clone());
         }
         if let Some(cors) = &self.cors {
             tell("cors", &Field::Cors, cors_text(cors));
@@ -208,6 +226,8 @@ const MOST: &str = "functionAppScaleLimit";
 /// One thing that a place has.
 enum Field<'a> {
     Identity,
+    /// Who reads its secrets.
+    VaultIdentity,
     Cors,
     Network,
     Scale(&'a str),

@@ -5,6 +5,7 @@
 //! last, so that nobody who asks for nothing costs a call.
 
 mod body;
+pub(super) mod fixed;
 mod found;
 mod settle;
 

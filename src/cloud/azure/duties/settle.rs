@@ -1,6 +1,6 @@
 //! Gives a place what its release asks for.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::{Duties, SETTLED_TAG, body::auth_body};
 use crate::{
@@ -77,13 +77,14 @@ impl Duties {
 impl AzureCloud {
     /// Gives blue's place what a release asks for: settings that stay, then everything else. No call where it has that already.
     ///
-    /// It is done before a swap, so that a release never serves without its network, its identity or its rules.
+    /// It is done before a swap, so that a release never serves without its network, its identity or its rules. `config` is what its
+    /// configuration must say beside that: nothing before a swap, which brings its own.
     pub(in crate::cloud::azure) async fn settle_blue(
         &self,
         service: &ServiceName,
         site: &SiteView,
         duties: &Duties,
-        when: Settle,
+        (when, config): (Settle, Value),
     ) -> Result<(), CloudError> {
         let blue = &site.blue;
         if let Some(all) = settings::with_sticky(&blue.settings, &blue.duties(), duties) {
@@ -94,7 +95,7 @@ impl AzureCloud {
         }
         let seat = self.seat(&blue.id, Some(blue), duties).await?;
         let given = (blue.tags.clone(), None);
-        let body = self.place_body(service, &seat, given, (&blue.duties(), duties), json!({}));
+        let body = self.place_body(service, &seat, given, (&blue.duties(), duties), config);
         self.put(operation::SITES_PUT, &blue.id, WEB_API, body)
             .await?;
         self.settle_auth(&blue.id, &blue.tags, duties).await

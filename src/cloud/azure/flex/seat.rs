@@ -69,8 +69,13 @@ impl AzureCloud {
         })
     }
 
-    /// The address of the account's blobs, with a slash at its end.
-    async fn blobs(&self) -> Result<String, CloudError> {
+    /// The address of the account's blobs, with a slash at its end. It is asked for once.
+    pub(in crate::cloud::azure) async fn blobs(&self) -> Result<&str, CloudError> {
+        let known = self.blobs.get_or_try_init(|| self.find_blobs()).await;
+        known.map(String::as_str)
+    }
+
+    async fn find_blobs(&self) -> Result<String, CloudError> {
         let account = self.names.account_id();
         let found = self
             .found(operation::ACCOUNTS_GET, &account, STORAGE_API)
@@ -95,6 +100,15 @@ impl AzureCloud {
         let body = self.names.plan_body(self.names.tags(service, None));
         self.ensure(plan, &self.names.plan_of(app), WEB_API, body)
             .await?;
+        self.ensure_container(service, app).await
+    }
+
+    /// Makes the container of an app, where it is missing.
+    pub(in crate::cloud::azure) async fn ensure_container(
+        &self,
+        service: &ServiceName,
+        app: &str,
+    ) -> Result<(), CloudError> {
         let container = (operation::CONTAINERS_GET, operation::CONTAINERS_PUT);
         let metadata = json!({ OWNER: "verdigris", SERVICE: self.container_owner(service) });
         let body = json!({ "properties": { "publicAccess": "None", "metadata": metadata } });
@@ -119,6 +133,15 @@ impl AzureCloud {
             let call = self.arm.call(operation::PLANS_DELETE, &plan, &query, app);
             self.arm.find(call).await?;
         }
+        self.remove_container(service, app).await
+    }
+
+    /// Takes the container of an app away with all that is in it, where it is ours.
+    pub(in crate::cloud::azure) async fn remove_container(
+        &self,
+        service: &ServiceName,
+        app: &str,
+    ) -> Result<(), CloudError> {
         let id = self.names.container_id(app);
         let get = operation::CONTAINERS_GET;
         let found = self.found(get, &id, STORAGE_API).await?;

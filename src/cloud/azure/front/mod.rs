@@ -3,7 +3,7 @@
 //! The API's description says whose it is and what it was given last, so that nothing is written where nothing changed. What is there
 //! is only replaced with the version that was read (`If-Match`), so that nobody's change in between is lost.
 
-mod policy;
+pub(super) mod policy;
 
 use serde_json::{Value, json};
 use url::Url;
@@ -23,7 +23,7 @@ use crate::{
     name::{CloudName, CodeDigest, ServiceName},
 };
 
-const APIM_API: &str = "2024-05-01";
+pub(super) const APIM_API: &str = "2024-05-01";
 
 /// What our descriptions start with.
 const OURS: &str = "Made by Verdigris for";

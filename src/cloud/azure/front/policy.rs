@@ -16,7 +16,7 @@ const METHODS: [&str; 7] = ["DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST",
 const HEADER_STATUS: u32 = 401;
 
 /// All rules, in the order in which they are checked: which pages may ask, from where, with what, and who.
-pub(super) fn xml(front: &ApiFront) -> String {
+pub(in crate::cloud::azure) fn xml(front: &ApiFront) -> String {
     let ApiFront {
         path: _,
         cors,

@@ -1,8 +1,8 @@
 //! Settings in a form that can be compared, and the seal that tells whether somebody changed them. Pure.
 
 use super::{
-    CODE, DUTIES, FIXED, FUNCTIONS, RELEASE, REVISION, SETTINGS, STORAGE_START, Settings, Trigger,
-    disabled, is_platform, marks,
+    CODE, DUTIES, FIXED, FUNCTIONS, RELEASE, REVISION, RUN_FROM, SETTINGS, STORAGE_START, Settings,
+    Trigger, disabled, is_platform, marks,
 };
 use crate::{
     cloud::azure::duties::Duties,
@@ -75,10 +75,18 @@ fn field(name: &str, value: &str, duties: &Duties) -> Option<(String, String)> {
         DUTIES => Some(("duties".to_owned(), digest())),
         _ if duties.sticky.contains_key(name) => None,
         _ if duties.set.contains(name) => Some((format!("setting.{name}"), digest())),
+        RUN_FROM => Some((format!("setting.{name}"), package(value).to_owned())),
         _ if is_ours => Some((format!("setting.{name}"), value.to_owned())),
         _ if is_platform(name) => None,
         _ => Some((format!("env.{name}"), digest())),
     }
+}
+
+/// A package's container and name: the address before them is the storage account's.
+fn package(address: &str) -> &str {
+    let mut ends = address.rmatch_indices('/').map(|(at, _)| at + 1);
+    let from = ends.nth(1).filter(|_| address.contains("://"));
+    from.map_or(address, |from| &address[from..])
 }
 
 /// Where a function runs, as far as one slot can tell. In order, both slots tell the same.

@@ -52,8 +52,14 @@ const FIXED: [(&str, &str); 4] = [
     ("FUNCTIONS_WORKER_RUNTIME", "custom"),
     // What is deployed is what was built: nothing is built again on the way.
     ("SCM_DO_BUILD_DURING_DEPLOYMENT", "false"),
-    ("WEBSITE_RUN_FROM_PACKAGE", "1"),
+    (RUN_FROM, "1"),
 ];
+/// Where the package is: `1` where it was sent to the app, else its address.
+const RUN_FROM: &str = "WEBSITE_RUN_FROM_PACKAGE";
+/// Who reads it there.
+const RUN_AS: &str = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID";
+/// Stands for the storage account's own address until that is known.
+const BLOBS: &str = "https://blobs/";
 /// How the host reaches its storage: by an identity, and never by a key.
 const STORAGE_START: &str = "AzureWebJobsStorage__";
 
@@ -140,12 +146,17 @@ fn is_reserved(name: &str) -> bool {
 /// What a slot has before any release.
 pub(super) fn bare(names: &Names, identity: Option<&str>) -> Settings {
     // Without slots the platform says these itself, and takes no app that says them too.
-    let fixed = FIXED.iter().filter(|_| !names.is_flex());
+    let is_unsaid = |name: &str| names.is_flex() || names.runs_from_url() && name == RUN_FROM;
+    let fixed = FIXED.iter().filter(|(name, _)| !is_unsaid(name));
     let mut settings: Settings = fixed
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
         .collect();
     let storage = |part: &str| format!("{STORAGE_START}{part}");
     settings.insert(storage("accountName"), names.account());
+    if names.runs_from_url() {
+        let reader = identity.unwrap_or("SystemAssigned");
+        settings.insert(RUN_AS.to_owned(), reader.to_owned());
+    }
     if let Some(identity) = identity {
         settings.insert(storage("credential"), "managedidentity".to_owned());
         settings.insert(storage("managedIdentityResourceId"), identity.to_owned());
@@ -158,10 +169,29 @@ pub(super) fn moving(names: &Names, release: &Release, code: CodeDigest) -> Sett
     let mut settings = common(names, release);
     settings.insert(RELEASE.to_owned(), release.digest.to_string());
     settings.insert(CODE.to_owned(), code.to_string());
+    if names.runs_from_url() {
+        let name = package_name(&names.app(&release.service.service), code);
+        settings.insert(RUN_FROM.to_owned(), format!("{BLOBS}{name}"));
+    }
     let mut on_blue = staying(&settings, Slot::Blue);
     on_blue.extend(settings.clone());
     let seal = seal(&on_blue, Slot::Blue);
     settings.insert(SETTINGS.to_owned(), seal);
+    settings
+}
+
+/// A package by its container and its digest.
+pub(super) fn package_name(app: &str, code: CodeDigest) -> String {
+    format!("{app}/{}.zip", code.hex())
+}
+
+/// Settings whose package is at the storage account of this address.
+pub(super) fn at(mut settings: Settings, blobs: &str) -> Settings {
+    if let Some(address) = settings.get_mut(RUN_FROM)
+        && let Some(name) = address.strip_prefix(BLOBS)
+    {
+        *address = format!("{blobs}{name}");
+    }
     settings
 }
 

@@ -9,6 +9,7 @@ use super::{groups, plans::require_account};
 use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Key, Resource},
+    resources::blobs,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -66,6 +67,10 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
     let mut state = cloud.state();
     groups::require(&state, call)?;
     let gone = state.world.containers.remove(&Key::of(&id_of(call)));
+    let within = format!("{}/{}/", call.arg("account"), call.arg("container"));
+    let within = within.to_ascii_lowercase();
+    let blobs = &mut state.world.blobs;
+    blobs.retain(|name, _| !name.starts_with(&within));
     cloud.changed();
     Ok(Answer::empty(match gone {
         Some(_) => StatusCode::OK,
@@ -76,8 +81,9 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
 /// The account of a container that is there, by the address of its blobs.
 pub(in crate::local::arm) fn account_of(state: &State, address: &str) -> Option<String> {
     let url = url::Url::parse(address).ok()?;
-    let account = url.host_str()?.split('.').next()?;
-    let name = url.path().trim_matches('/');
+    let path = url.path().strip_prefix(blobs::ROOT)?;
+    let (account, path) = path.trim_matches('/').split_once('/')?;
+    let name = path.split('/').next()?;
     let mut accounts = state.world.accounts.values();
     let account = accounts.find(|it| it.name.eq_ignore_ascii_case(account))?;
     let id = format!("{}/blobServices/default/containers/{name}", account.id);

@@ -1,5 +1,6 @@
 //! The resources and what can be done to them, by the resource manager's operations.
 
+pub(super) mod blobs;
 pub(super) mod components;
 pub(super) mod containers;
 pub(super) mod fronts;

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Key, Resource},
-    resources::groups,
+    resources::{blobs, groups},
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -215,7 +215,7 @@ pub(in crate::local::arm) fn put_account(
             ),
         });
     }
-    let body = render_account(&account);
+    let body = render_account(&account, call);
     state.world.accounts.insert(Key::of(&account.id), account);
     cloud.changed();
     Ok(Answer::ok(body))
@@ -227,7 +227,10 @@ pub(in crate::local::arm) fn get_account(
 ) -> Result<Answer, ArmError> {
     let state = cloud.state();
     groups::require(&state, call)?;
-    Ok(Answer::ok(render_account(require_account(&state, call)?)))
+    Ok(Answer::ok(render_account(
+        require_account(&state, call)?,
+        call,
+    )))
 }
 
 pub(in crate::local::arm) fn delete_account(
@@ -269,12 +272,13 @@ pub(super) fn require_account<'a>(state: &'a State, call: &Call) -> Result<&'a R
     })
 }
 
-fn render_account(account: &Resource) -> Value {
+fn render_account(account: &Resource, call: &Call) -> Value {
     let mut body = render(account, ACCOUNT);
     let endpoint = |service: &str| format!("https://{}.{service}.core.local/", account.name);
     body["properties"]["provisioningState"] = json!("Succeeded");
     body["properties"]["primaryEndpoints"] = json!({
-        "blob": endpoint("blob"),
+        // The one service that is here: as emulators have it, an account is a folder.
+        "blob": format!("{}{}/{}/", call.base, blobs::ROOT, account.name),
         "queue": endpoint("queue"),
         "table": endpoint("table"),
         "file": endpoint("file"),

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use crate::local::arm::{
     cloud::{Cloud, State},
     model::{PRODUCTION, Site, Slot, StickyNames},
+    resources::blobs,
     serve::Scheme,
     slots::flex,
     wire::{
@@ -76,8 +77,12 @@ pub(in crate::local::arm) fn put_app_settings(
             flex::check_settings(settings.keys().map(String::as_str))?;
         }
     }
+    let package = blobs::package_at(cloud, call, &settings);
     alter(cloud, call, "appsettings", |slot| {
         slot.content.settings = settings;
+        if let Some(package) = package {
+            slot.content.package = package;
+        }
         json!(slot.content.settings)
     })
 }

@@ -86,7 +86,11 @@ fn properties(cloud: &Cloud, state: &State, site: &Site, slot: &Slot) -> Value {
 
 /// A part of `config/web`; settings are never shown here.
 fn site_config(slot: &Slot) -> Value {
-    let mut config = Value::Object(slot.content.config.clone());
+    let mut config = slot.content.config.clone();
+    for (name, unsaid) in [("linuxFxVersion", json!("")), ("alwaysOn", json!(false))] {
+        config.entry(name).or_insert(unsaid);
+    }
+    let mut config = Value::Object(config);
     config["appSettings"] = Value::Null;
     config["connectionStrings"] = Value::Null;
     config

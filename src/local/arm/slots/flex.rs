@@ -152,13 +152,24 @@ pub(in crate::local::arm) fn no_storage(
     let Some(account) = containers::account_of(state, address) else {
         return failed("The specified container does not exist.");
     };
-    let trust = cloud.trust();
-    let may = |principal: &String| {
-        let mut roles = BLOB_ROLES.iter();
-        roles.any(|role| trust.may(principal, role, &account))
-    };
-    match trust::principals(slot).iter().any(may) {
+    match may_read(cloud, slot, &account) {
         true => None,
         false => failed("This request is not authorized to perform this operation."),
     }
+}
+
+/// Whether the identity of an app may read the blobs of an account.
+pub(in crate::local::arm) fn may_read(cloud: &Cloud, slot: &Slot, account: &str) -> bool {
+    let trust = cloud.trust();
+    let may = |principal: &String| {
+        let mut roles = BLOB_ROLES.iter();
+        roles.any(|role| trust.may(principal, role, account))
+    };
+    trust::principals(slot).iter().any(may)
+}
+
+/// Whether a plan takes packages by their address only.
+pub(in crate::local::arm) fn is_consumption(state: &State, plan: &str) -> bool {
+    let plan = state.world.plans.get(&Key::of(plan));
+    plans::sku_of(plan).eq_ignore_ascii_case("Y1")
 }

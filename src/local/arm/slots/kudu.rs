@@ -123,7 +123,7 @@ impl Kudu {
 
 // === routes ===
 
-/// Plans without slots take packages by `/api/publish` only.
+/// Plans without slots take packages by `/api/publish` only, and Consumption on Linux by their address only.
 async fn zipdeploy(
     State(kudu): State<Kudu>,
     caller: Extension<Caller>,
@@ -131,12 +131,14 @@ async fn zipdeploy(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let is_flex = {
+    let is_elsewhere = {
         let state = kudu.cloud.state();
         let found = state.site(&kudu.key);
-        found.is_some_and(|(_, slot)| flex::is_flex(&state, &slot.plan))
+        found.is_some_and(|(_, slot)| {
+            flex::is_flex(&state, &slot.plan) || flex::is_consumption(&state, &slot.plan)
+        })
     };
-    match is_flex {
+    match is_elsewhere {
         true => StatusCode::NOT_FOUND.into_response(),
         false => push(State(kudu), caller, query, headers, body).await,
     }

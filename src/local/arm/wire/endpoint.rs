@@ -7,12 +7,14 @@ use axum::{
     body::{Body, to_bytes},
     extract::{Request, State},
     response::{IntoResponse as _, Response},
+    routing::put,
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 
 use crate::local::arm::{
     cloud::Cloud,
+    resources::blobs,
     serve::Caller,
     wire::{
         activity::{self, Asker},
@@ -36,6 +38,7 @@ pub(in crate::local::arm) fn router(cloud: Arc<Cloud>) -> Router {
     let logs = Arc::clone(&cloud);
     let faults = cloud.options.faults.clone();
     let router = Router::new()
+        .route(&format!("{}/{{*blob}}", blobs::ROOT), put(blobs::put))
         .fallback(answer)
         .with_state(cloud)
         .merge(faults::admin_routes(

@@ -14,11 +14,12 @@ use super::super::{
 };
 
 /// Settings that the platform or we ourselves set: a release that had them would not run as planned.
-const OURS: [&str; 9] = [
+const OURS: [&str; 10] = [
     "FUNCTIONS_EXTENSION_VERSION",
     "FUNCTIONS_WORKER_RUNTIME",
     "SCM_DO_BUILD_DURING_DEPLOYMENT",
     "WEBSITE_RUN_FROM_PACKAGE",
+    "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID",
     "WEBSITE_CONTENTSHARE",
     "WEBSITE_CONTENTAZUREFILECONNECTIONSTRING",
     "WEBSITE_SLOT_NAME",

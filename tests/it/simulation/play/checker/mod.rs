@@ -5,7 +5,6 @@
 //! end.
 
 mod claims;
-mod judged;
 mod orders;
 mod rest;
 mod turn;

@@ -13,9 +13,9 @@ use verdigris::{
     rollout::evidence::Outcome,
 };
 
-use super::{
-    super::fleet::{Fleet, Way},
-    Checker, EventRow, Held, RolloutRow, Sent,
+use super::play::{
+    checker::{Checker, EventRow, Held, RolloutRow, Sent},
+    fleet::{Fleet, Way},
 };
 
 /// One service, which is asked for, was looked at, and has one gate.
