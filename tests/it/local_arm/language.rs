@@ -133,10 +133,20 @@ async fn log_with(local: &Local, text: &str) -> String {
     panic!("{text} is not in the log: {}", local.text(&url).await.1);
 }
 
+/// What is asked, with its body, and what is answered: status, kind, body.
+type Golden = (
+    Method,
+    &'static str,
+    &'static [u8],
+    u16,
+    Option<&'static str>,
+    &'static [u8],
+);
+
 #[tokio::test(flavor = "multi_thread")]
 async fn azures_worker_answers_golden_requests() {
     let (local, front) = deployed("r1").await;
-    let cases: [(Method, &str, &[u8], u16, Option<&str>, &[u8]); 8] = [
+    let cases: [Golden; 8] = [
         (
             Method::GET,
             "text",
@@ -190,6 +200,12 @@ async fn azures_worker_answers_golden_requests() {
         );
         assert_eq!(told.bytes().await.unwrap(), expected, "{method} {path}");
     }
+    local.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_reaches_azures_worker_whole() {
+    let (local, front) = deployed("r1").await;
     let asked = local
         .http
         .post(format!("{front}/api/stock/4%202?a=1&b=%20x"));

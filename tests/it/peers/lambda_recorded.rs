@@ -69,12 +69,12 @@ async fn our_lambda_answers_as_the_real_one_was_recorded() {
         differ,
     } in &groups
     {
-        println!(
+        eprintln!(
             "{group}: {cases} recorded cases, {asked} answers, {} of them differ",
             differ.len()
         );
     }
-    println!(
+    eprintln!(
         "{cases} of {OURS} recorded cases that concern our operations, {RECORDED} in all; {asked} answers"
     );
     // Lower where somebody takes questions away.
