@@ -210,6 +210,9 @@ async fn a_role_that_is_not_ours_is_left_alone() {
     );
 }
 
+/// An operation of IAM and its parameters.
+type Edit<'a> = (&'a str, &'a [(&'a str, &'a str)]);
+
 /// What somebody lets our role do, or no longer do, is seen with all that is attached, and what the manifest says is given back.
 async fn rights_are_given_back(endpoint: &Url) {
     let cloud = cloud_at(endpoint).await;
@@ -232,7 +235,7 @@ async fn rights_are_given_back(endpoint: &Url) {
         r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
     let names = [("RoleName", role.as_str()), ("PolicyName", "verdigris")];
     let more = [&names[..], &[("PolicyDocument", all)]].concat();
-    let edits: [&[(&str, &[(&str, &str)])]; 3] = [
+    let edits: [&[Edit<'_>]; 3] = [
         &[("PutRolePolicy", &more[..])],
         &[("DeleteRolePolicy", &names[..])],
         &[

@@ -13,7 +13,7 @@ use axum::{
     extract::{Request, State},
     response::Response,
 };
-use http::StatusCode;
+use http::{StatusCode, request::Parts};
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -58,24 +58,13 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
         );
         Response::new(Body::from(told))
     };
+    if let Some(told) = portal(&parts, &form) {
+        return json(told);
+    }
     match parts.uri.path() {
         path if path.starts_with("/2015-03-31/functions") => {
             seen.lock().unwrap().push(key().unwrap_or_default());
             json(json!({ "Functions": [] }))
-        }
-        "/token" => {
-            assert!(form.contains("\"refreshToken\":\"refresh\""), "{form}");
-            json(json!({ "accessToken": "fresh", "expiresIn": 28800, "refreshToken": "next" }))
-        }
-        "/federation/credentials" => {
-            let query = parts.uri.query().unwrap_or_default();
-            assert!(
-                query.contains("account_id=123456789012") && query.contains("role_name=deploy")
-            );
-            let token = parts.headers["x-amz-sso_bearer_token"].to_str().unwrap();
-            json(json!({ "roleCredentials": {
-                "accessKeyId": format!("AKIASSO{}", token.to_uppercase()), "secretAccessKey": "s", "sessionToken": "t", "expiration": 4_070_908_800_000_i64,
-            } }))
         }
         "/container" => json(json!({
             "AccessKeyId": "AKIACONTAINER", "SecretAccessKey": "s", "Token": "t", "Expiration": EXPIRES,
@@ -115,6 +104,26 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
             *missing.status_mut() = StatusCode::NOT_FOUND;
             missing
         }
+    }
+}
+
+/// The single sign-on: tokens for tokens, and keys for tokens.
+fn portal(parts: &Parts, form: &str) -> Option<serde_json::Value> {
+    match parts.uri.path() {
+        "/token" => {
+            assert!(form.contains("\"refreshToken\":\"refresh\""), "{form}");
+            Some(json!({ "accessToken": "fresh", "expiresIn": 28800, "refreshToken": "next" }))
+        }
+        "/federation/credentials" => {
+            let query = parts.uri.query().unwrap_or_default();
+            let asked = ["account_id=123456789012", "role_name=deploy"];
+            assert!(asked.iter().all(|it| query.contains(it)), "{query}");
+            let token = parts.headers["x-amz-sso_bearer_token"].to_str().unwrap();
+            Some(json!({ "roleCredentials": {
+                "accessKeyId": format!("AKIASSO{}", token.to_uppercase()), "secretAccessKey": "s", "sessionToken": "t", "expiration": 4_070_908_800_000_i64,
+            } }))
+        }
+        _ => None,
     }
 }
 
