@@ -111,7 +111,7 @@ fn the_largest_bad_files_are_read_in_bounded_time() {
         let file = parse_file("a.yaml", &text);
         let took = start.elapsed();
         assert!(!file.faults().is_empty());
-        assert!(took.as_secs() < 10, "{text:.20} took {took:?}");
+        assert!(took.as_secs() < 60, "{text:.20} took {took:?}");
     }
 }
 
