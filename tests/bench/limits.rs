@@ -125,6 +125,18 @@ fn apart<T: Send + 'static>(start: impl Future<Output = T> + Send + 'static) -> 
     started.recv().unwrap()
 }
 
+/// Our Lambda, on threads of its own.
+fn local_aws(stop: &CancellationToken) -> lambda::LambdaEndpoint {
+    let options = LambdaOptions {
+        account: "123456789012".to_owned(),
+        region: "eu-west-1".to_owned(),
+        ..LambdaOptions::default()
+    };
+    let address = "127.0.0.1:0".parse().unwrap();
+    let started = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
+    apart(started).unwrap()
+}
+
 /// What a bucket that is full at the beginning allows in this time.
 fn allowed(per_second: u32, at_once: u32, took: Duration) -> f64 {
     f64::from(at_once) + f64::from(per_second) * took.as_secs_f64()
@@ -170,14 +182,7 @@ async fn aws(services: usize, stop: &CancellationToken) {
     title(&format!(
         "{services} services change at once on AWS: 15 calls a second, 100 of GetFunction"
     ));
-    let options = LambdaOptions {
-        account: "123456789012".to_owned(),
-        region: "eu-west-1".to_owned(),
-        ..LambdaOptions::default()
-    };
-    let address = "127.0.0.1:0".parse().unwrap();
-    let started = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
-    let endpoint = apart(started).unwrap();
+    let endpoint = local_aws(stop);
     let fixtures = fixtures(services);
     let before = on_aws(&endpoint, UNLIMITED).await;
     change(before, releases(&fixtures, "one")).await;
@@ -197,14 +202,7 @@ async fn aws(services: usize, stop: &CancellationToken) {
 /// Where calls are counted, and not made to wait.
 async fn swept(services: usize, stop: &CancellationToken) {
     title(&format!("a look at {services} services on AWS"));
-    let options = LambdaOptions {
-        account: "123456789012".to_owned(),
-        region: "eu-west-1".to_owned(),
-        ..LambdaOptions::default()
-    };
-    let address = "127.0.0.1:0".parse().unwrap();
-    let started = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
-    let endpoint = apart(started).unwrap();
+    let endpoint = local_aws(stop);
     let cloud = on_aws(&endpoint, UNLIMITED).await;
     let mut scopes = Vec::new();
     // Not all packages at once.

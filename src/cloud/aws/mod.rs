@@ -14,9 +14,10 @@
 //!
 //! `tests/it/cloud_aws_calls` counts them for every step. The floor is what AWS's interface allows: a first deploy is `CreateFunction`
 //! (which publishes), a wait and `CreateAlias`; a promotion and a rollback are one `UpdateAlias` for blue and one for green; a look is one
-//! `GetFunction` where nothing is under way, from a bucket of 100 a second, else one for each slot; `look` says why it cannot be less. A new release is always configuration, wait, code, wait: every version says
-//! in its variables which release it is of, so that losing all we know loses nothing. That is two calls more than code alone would need.
-//! What was read a moment ago is not read again: `memory` says what, and revisions guard what is written for it.
+//! `GetFunction` where nothing is under way, from a bucket of 100 a second, else one for each slot; `look` says why it cannot be less. A
+//! new release is always configuration, wait, code, wait: every version says in its variables which release it is of, so that losing all
+//! we know loses nothing. That is two calls more than code alone would need. What was read a moment ago is not read again: `memory` says
+//! what, and revisions guard what is written for it.
 //!
 //! Truth is in the cloud: variables of each version say which release and commit it carries and how many functions the release has;
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.

@@ -52,23 +52,12 @@ fn rules(text: &str, front: &mut ApiFront, left: &mut Vec<(String, String)>) {
         left.push(("azure.api.policy".to_owned(), why.to_owned()));
         return;
     };
-    let elements = |node: Node<'_, '_>| {
-        let all = node.children().filter(Node::is_element);
-        all.map(|it| it.id()).collect::<Vec<_>>()
-    };
-    for section in elements(document.root_element()) {
-        // Every id is of this document.
-        let Some(section) = document.get_node(section) else {
-            continue;
-        };
-        let is_in = section.has_tag_name("inbound");
-        for id in elements(section) {
-            let Some(rule) = document.get_node(id) else {
-                continue;
-            };
+    let sections = document.root_element().children();
+    for section in sections.filter(Node::is_element) {
+        let place = section.tag_name().name();
+        for rule in section.children().filter(Node::is_element) {
             let name = rule.tag_name().name();
-            if name != "base" && !(is_in && take(rule, front)) {
-                let place = section.tag_name().name();
+            if name != "base" && !(place == "inbound" && take(rule, front)) {
                 left.push((
                     format!("azure.api.policy.{place}.{name}"),
                     "no key says so: do it in the function".to_owned(),

@@ -22,17 +22,18 @@ use crate::{
 };
 
 impl AzureCloud {
-    /// What is ours, by the tags of the sites.
-    pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
+    /// Every site of the resource group.
+    async fn sites(&self) -> Result<Vec<Value>, CloudError> {
         let group = self.names.group_id();
         let query = [("api-version", WEB_API)];
-        let first = self.arm.call(
-            operation::SITES_LIST,
-            &self.names.sites_id(),
-            &query,
-            &group,
-        );
-        let sites = self.arm.list(first).await?;
+        let sites = self.names.sites_id();
+        let list = self.arm.call(operation::SITES_LIST, &sites, &query, &group);
+        self.arm.list(list).await
+    }
+
+    /// What is ours, by the tags of the sites.
+    pub(super) async fn owned(&self) -> Result<Vec<Owned>, CloudError> {
+        let sites = self.sites().await?;
         let mut owned = BTreeMap::<_, Vec<String>>::new();
         for site in &sites {
             let service = self.names.owned(&tags_of(site));
@@ -52,15 +53,7 @@ impl AzureCloud {
     /// The list of sites and the APIs of API Management; then for each Function App its settings, its functions, its configuration, who may
     /// call, its plan, and what stands before it.
     pub(super) async fn everything(&self) -> Result<Vec<Found>, CloudError> {
-        let group = self.names.group_id();
-        let query = [("api-version", WEB_API)];
-        let list = self.arm.call(
-            operation::SITES_LIST,
-            &self.names.sites_id(),
-            &query,
-            &group,
-        );
-        let sites = self.arm.list(list).await?;
+        let sites = self.sites().await?;
         let is_app = |site: &&Value| {
             let kind = site["kind"].as_str().unwrap_or_default();
             kind.contains("functionapp")
