@@ -6,9 +6,11 @@ use tokio::time::{Instant, sleep};
 use super::{
     AzureCloud,
     arm::{Payload, operation, pause},
+    around::{is_role, role_fields},
     duties::{Duties, Settle, fixed},
     names::WEB_API,
     observe::{RUNNING, SiteView, SlotView, app_in},
+    seldom::SHARED,
     settings,
 };
 use crate::{
@@ -106,7 +108,7 @@ impl AzureCloud {
         }
         match self.names.is_flex() {
             true => self.turn(&site).await?,
-            false => self.swap(service).await?,
+            false => self.swap(service, &site).await?,
         }
         let released = |site: &SiteView| !site.blue.content().holds(release);
         self.until_blue(service, released).await.map(|_| ())
@@ -145,12 +147,17 @@ impl AzureCloud {
         }
         self.settle_blue(service, site, coming, (Settle::WhereOther, json!({})))
             .await?;
-        self.swap(service).await
+        self.swap(service, site).await
     }
 
-    /// Exchanges the slots, and follows it to its end.
-    async fn swap(&self, service: &ServiceName) -> Result<(), CloudError> {
+    /// Exchanges the slots, and follows it to its end. What stays and what goes is looked at once more just before: since green was staged
+    /// somebody may have changed it.
+    async fn swap(&self, service: &ServiceName, site: &SiteView) -> Result<(), CloudError> {
         let app = self.names.app(service);
+        if let Some(green) = &site.green {
+            self.keep_names(service, &green.settings, &site.blue.settings)
+                .await?;
+        }
         let id = format!("{}/slotsswap", self.names.slot_id(&app, Slot::Green));
         let query = [("api-version", WEB_API)];
         let mut call = self.arm.call(operation::SWAP, &id, &query, &app);
@@ -214,9 +221,14 @@ impl AzureCloud {
                     self.put_settings(&site.blue.id, &all).await?;
                 }
                 site.blue.settings = all;
+                self.mend_around(release, &site).await?;
                 self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
-                let when = match site.blue.place == self.place_of(release, &duties) {
+                let is_own =
+                    |(field, _): &(&String, &String)| !is_role(field) && !field.starts_with(SHARED);
+                let wanted = self.place_of(release, &duties);
+                let [is, wanted] = [&site.blue.place, &wanted].map(|it| it.iter().filter(is_own));
+                let when = match is.eq(wanted) {
                     true => Settle::WhereOther,
                     false => Settle::Always,
                 };
@@ -232,6 +244,31 @@ impl AzureCloud {
         }
     }
 
+    /// What is neither blue's settings nor its place: what a swap carries, roles, and what serves all.
+    async fn mend_around(&self, release: &Release, site: &SiteView) -> Result<(), CloudError> {
+        let blue = &site.blue;
+        if !blue.swaps_well() {
+            let green = site.green.as_ref().map(|green| green.settings.clone());
+            self.keep_names(
+                &release.service.service,
+                &blue.settings,
+                &green.unwrap_or_default(),
+            )
+            .await?;
+        }
+        let roles = role_fields(&self.names, &blue.duties(), None);
+        if roles
+            .iter()
+            .any(|(name, is)| blue.place.get(name) != Some(is))
+        {
+            self.grant_roles(release, &[blue]).await?;
+        }
+        match blue.place.keys().any(|field| field.starts_with(SHARED)) {
+            true => self.mend_shared().await,
+            false => Ok(()),
+        }
+    }
+
     fn remedy(&self, release: &Release, package: &Package, site: &SiteView) -> Remedy {
         let wanted = settings::expected(&self.names, release, package.code);
         let is_right = |slot, has: &settings::Settings| settings::fields(has, slot) == wanted;
@@ -239,7 +276,7 @@ impl AzureCloud {
         if blue.content().holds(release.digest) && blue.code() == Some(package.code) {
             let duties = Duties::wanted(&self.names, release);
             let place = self.place_of(release, &duties);
-            let has_place = blue.place == place && duties.is_given(&blue.tags);
+            let has_place = blue.place == place && duties.is_given(&blue.tags) && blue.swaps_well();
             return match is_right(Slot::Blue, &blue.settings) && has_place {
                 true => Remedy::Nothing,
                 false => Remedy::Settings,
@@ -260,6 +297,7 @@ impl AzureCloud {
         let runtime = &release.content.runtime;
         let mut fields = fixed::wanted(&self.names, runtime, self.is_https());
         fields.extend(duties.fields());
+        fields.extend(role_fields(&self.names, duties, None));
         fields
     }
 

@@ -274,6 +274,7 @@ async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
     let known = [
         "Microsoft.Authorization/roleAssignments/read",
         "Microsoft.Authorization/roleAssignments/write",
+        "Microsoft.KeyVault/vaults/read",
         "Microsoft.Resources/subscriptions/resourceGroups/read",
         "Microsoft.Resources/subscriptions/resourceGroups/write",
         "Microsoft.Storage/storageAccounts/read",

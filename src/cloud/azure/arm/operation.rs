@@ -85,6 +85,7 @@ operations! {
     API_PUT = "api.put", Put, Puts;
     API_DELETE = "api.delete", Delete, Puts;
     APIS_LIST = "apis.list", Get, Reads;
+    GATEWAYS_GET = "gateways.get", Get, Reads;
     GATEWAYS_LIST = "gateways.list", Get, Reads;
     API_POLICY = "api.policy", Get, Reads;
     API_OPERATIONS = "api.operations", Get, Reads;

@@ -1,5 +1,7 @@
 //! What a place has, as far as its release asks for it. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
 use super::{Duties, body::auth_body, fixed};
@@ -34,6 +36,8 @@ pub(in crate::cloud::azure) struct Found {
     /// What the site itself tells of its configuration; null where it tells nothing.
     pub(in crate::cloud::azure) config: Value,
     pub(in crate::cloud::azure) host_names: Vec<String>,
+    /// Names of settings that stay in a swap; not looked at on green, and nothing where there are no slots.
+    pub(in crate::cloud::azure) kept: Option<BTreeSet<String>>,
     /// The API in front of it is as asked for, or nobody asks for one.
     pub(in crate::cloud::azure) has_front: bool,
 }
@@ -48,6 +52,7 @@ impl Found {
             web: None,
             auth: None,
             has_front: true,
+            kept: None,
             plan: text("serverFarmId"),
             https_only: properties["httpsOnly"].as_bool(),
             vault_identity: text("keyVaultReferenceIdentity"),

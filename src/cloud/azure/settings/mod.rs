@@ -6,6 +6,7 @@
 //! slot, so that queues and schedules reach blue alone, and what the service itself wants to stay.
 
 mod fields;
+mod kept;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use self::{
 };
 pub(super) use self::{
     fields::{fields, is_same, is_sealed},
+    kept::{stays_and_goes, tell_kept},
     triggers::{Trigger, Triggers, disabled, exclusive, triggers},
 };
 use super::{duties::Duties, names::Names};
@@ -125,7 +127,7 @@ pub(super) fn fault(release: &Release) -> Option<String> {
 /// Whether any setting of a release is a reference to the vault.
 pub(super) fn has_secrets(names: &Names, release: &Release) -> bool {
     let is_secret = |value: &String| value.starts_with("@Microsoft.KeyVault(");
-    let duties = Duties::wanted(names, release);
+    let duties = Duties::asked(names, release);
     let sticky = [Slot::Blue, Slot::Green].map(|slot| duties.sticky_on(slot));
     let all = sticky.iter().flat_map(|settings| settings.values());
     variables(names, release).values().chain(all).any(is_secret)
