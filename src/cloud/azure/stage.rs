@@ -64,7 +64,10 @@ impl AzureCloud {
                 && self.has_insights(&green.settings)
         };
         let green = match site.green.clone().filter(is_done) {
-            Some(green) => green,
+            Some(green) => {
+                self.make_up_sync(&green).await?;
+                green
+            }
             None => {
                 self.write_green((release, package), &site, (&only_blue, &wanted))
                     .await?
@@ -108,7 +111,7 @@ impl AzureCloud {
         }
         let moving = with(moving.clone());
         self.put_settings(&green.id, &moving).await?;
-        self.sync_triggers(&green.id).await?;
+        self.sync_triggers(&green, &moving).await?;
         if green.state != RUNNING {
             self.start(&green.id).await?;
         }

@@ -53,6 +53,7 @@ impl AzureCloud {
         if site.blue.content().holds(release) {
             // Its place may have what another release asked for, whose promotion ended half way.
             let duties = site.blue.duties();
+            self.sync_unless_known(&site.blue).await?;
             self.settle_pair(&site).await?;
             self.settle_blue(service, &site, &duties, (Settle::WhereOther, json!({})))
                 .await?;
@@ -80,7 +81,9 @@ impl AzureCloud {
         let duties = site.blue.duties();
         self.settle_front(service, &before, &duties, &site.blue)
             .await?;
-        self.until_blue_answers(&site.blue, release).await
+        self.until_blue_answers(&site.blue, release).await?;
+        self.prune_packages(service, &site).await;
+        Ok(())
     }
 
     /// Takes a first release off blue: what was there before, nothing, comes back from green.
@@ -163,8 +166,8 @@ impl AzureCloud {
         let mut call = self.arm.call(operation::SWAP, &id, &query, &app);
         call.payload = Payload::Json(json!({ "targetSlot": "production", "preserveVnet": true }));
         self.arm.finish(call, self.arm.limits.swap).await?;
-        self.sync_triggers(&self.names.slot_id(&app, Slot::Blue))
-            .await
+        let runs = site.green.as_ref().unwrap_or(&site.blue);
+        self.sync_triggers(&site.blue, &runs.settings).await
     }
 
     /// The cloud has said that a swap is done; its settings may take a moment to say so too.
@@ -224,8 +227,10 @@ impl AzureCloud {
                 self.mend_around(release, &site).await?;
                 self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
-                let is_own =
-                    |(field, _): &(&String, &String)| !is_role(field) && !field.starts_with(SHARED);
+                let is_own = |(field, _): &(&String, &String)| {
+                    let is_elsewhere = is_role(field) || fixed::is_triggers(field);
+                    !is_elsewhere && !field.starts_with(SHARED)
+                };
                 let wanted = self.place_of(release, &duties);
                 let [is, wanted] = [&site.blue.place, &wanted].map(|it| it.iter().filter(is_own));
                 let when = match is.eq(wanted) {
@@ -237,6 +242,7 @@ impl AzureCloud {
                     .await?;
                 self.settle_front(service, &Duties::default(), &duties, &site.blue)
                     .await?;
+                self.make_up_sync(&site.blue).await?;
                 self.check_domains(service, &site.blue, &duties)
             }
             (Remedy::Swap, _) => self.put_on_blue(service, release.digest).await,

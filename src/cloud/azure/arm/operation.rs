@@ -60,6 +60,8 @@ operations! {
     TAGS_PATCH = "tags.patch", Patch, Puts;
     SWAP = "slotsswap", Post, Starts;
     OPERATIONS_GET = "operations.get", Get, Reads;
+    BLOBS_LIST = "blobs.list", Get, Reads;
+    BLOBS_DELETE = "blobs.delete", Delete, Puts;
     BLOBS_PUT = "blobs.put", Put, Puts;
     TRIGGERS_SYNC = "syncfunctiontriggers", Post, Puts;
     ZIPDEPLOY = "zipdeploy", Post, Starts;

@@ -29,6 +29,9 @@ use crate::{
 /// Which duties a place was given last.
 pub(super) const SETTLED_TAG: &str = "verdigris-settled";
 
+/// There while the platform was not yet told to look at the triggers of the package that a place runs.
+pub(super) const SYNC_TAG: &str = "verdigris-sync";
+
 /// Everything that a place has for its release. Equal duties need no call.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::{
     AzureCloud,
-    arm::operation::{self, Operation},
+    arm::operation,
     names::WEB_API,
     observe::{SETTINGS, tags_of},
     settings,

@@ -33,6 +33,8 @@ pub(super) struct Seldom {
     pub(super) given: Remembered<Vec<Value>>,
     /// Whether operations and rules of an API are as asked for: by what was asked for.
     pub(super) fronts: Remembered<bool>,
+    /// Packages that the platform was told to look at, by place. It stands for good: whoever puts another there tells of it.
+    pub(super) synced: Remembered<BTreeSet<String>>,
     pub(super) shared: tokio::sync::Mutex<Shared>,
 }
 

@@ -187,6 +187,15 @@ pub(super) fn package_name(app: &str, code: CodeDigest) -> String {
     format!("{app}/{}.zip", code.hex())
 }
 
+/// The packages that a slot's settings name, as blobs are called: the one that it runs, and the one of its release.
+pub(super) fn packages(settings: &Settings) -> BTreeSet<String> {
+    let address = settings.get(RUN_FROM);
+    let address = address.and_then(|address| address.split('?').next()?.rsplit('/').next());
+    let code = marks(settings).and_then(|marks| marks.code);
+    let own = code.map(|code| format!("{}.zip", code.hex()));
+    address.map(str::to_owned).into_iter().chain(own).collect()
+}
+
 /// Settings whose package is at the storage account of this address.
 pub(super) fn at(mut settings: Settings, blobs: &str) -> Settings {
     if let Some(address) = settings.get_mut(RUN_FROM)
