@@ -140,7 +140,7 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
         }
         // One copy is kept of what was read from Git and from the store.
         Entry::Occupied(mut known) => {
-            known.get_mut().release.content = Arc::clone(&release.content)
+            known.get_mut().release.content = Arc::clone(&release.content);
         }
     }
     if let Some(rollout) = &mut state.rollout

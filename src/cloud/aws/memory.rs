@@ -51,6 +51,8 @@ struct Known {
     /// Green as it was seen since anything was changed: nothing, where there is no green.
     #[expect(clippy::option_option, reason = "looked at or not, then there or not")]
     green: Option<Option<Pointer>>,
+    /// The name of the role of its own that blue runs as.
+    role: Option<String>,
     /// By us.
     changed_at: Option<Instant>,
 }
@@ -132,6 +134,15 @@ impl Memory {
     /// What it takes to read the details; gives what it took before.
     pub(super) fn note_price(&self, name: &str, price: u64) -> u64 {
         self.with(name, |known| std::mem::replace(&mut known.price, price))
+    }
+
+    /// The role of its own that blue runs as, where it does.
+    pub(super) fn note_role(&self, name: &str, role: Option<&str>) {
+        self.with(name, |known| known.role = role.map(str::to_owned));
+    }
+
+    pub(super) fn role(&self, name: &str) -> Option<String> {
+        self.of(name, |known| known.role.clone())
     }
 
     /// After an alias was moved, and nothing but the alias.
@@ -217,8 +228,10 @@ impl Memory {
     pub(super) fn forget(&self, name: &str) {
         self.with(name, |known| {
             let price = known.price;
+            let role = known.role.take();
             *known = Known {
                 price,
+                role,
                 ..Known::default()
             };
             known.changed();
