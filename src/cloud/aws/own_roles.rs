@@ -103,9 +103,12 @@ impl AwsCloud {
         if read.is_none_or(|it| *it == own.digest) {
             return Ok(());
         }
-        self.memory
-            .look_again(&self.lambda_name(&release.service, function)?);
-        self.make_role(release, function).await.map(drop)
+        let name = self.lambda_name(&release.service, function)?;
+        self.memory.look_again(&name);
+        self.make_role(release, function).await?;
+        // Whoever looked meanwhile may have seen the rights that were there before.
+        self.memory.look_again(&name);
+        Ok(())
     }
 
     /// Deletes roles of ours that versions which are gone had, and that none which is left has.
