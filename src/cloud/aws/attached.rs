@@ -33,6 +33,9 @@ pub(super) struct Asking<'a> {
     pub(super) tags: &'a BTreeMap<String, String>,
 }
 
+/// Itself, our policy in it, the names of others, and what is attached.
+const PRICE_OF_A_ROLE: u64 = 4;
+
 impl Asking<'_> {
     fn needs_policy(&self) -> bool {
         self.has_url || self.asked.is_some_and(Duties::permits)
@@ -40,9 +43,10 @@ impl Asking<'_> {
 
     /// Calls that it takes to know.
     fn price(&self) -> u64 {
-        let own = [self.needs_policy(), self.has_url, self.own_role.is_some()];
+        let own = [self.needs_policy(), self.has_url];
         let own: u64 = own.into_iter().map(u64::from).sum();
-        own + self.asked.map_or(0, Duties::price)
+        let role = self.own_role.map_or(0, |_| PRICE_OF_A_ROLE);
+        own + role + self.asked.map_or(0, Duties::price)
     }
 }
 
@@ -102,6 +106,9 @@ impl AwsCloud {
                     tags: &tags,
                 };
                 price += asking.price();
+                if is_blue {
+                    self.memory.note_role(name, asking.own_role);
+                }
                 self.read_attached((service, asking), *slot, &mut detail)
                     .await?;
                 aliases.insert(*slot, detail);
@@ -159,7 +166,7 @@ impl AwsCloud {
             detail.found = Some(self.found(known).await?);
         }
         if let Some(role) = own_role {
-            detail.policy = Some(self.policy_of(role, service).await?);
+            detail.role = Some(self.role_of(role, service).await?);
         }
         Ok(())
     }
@@ -181,6 +188,6 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
         address: None,
         is_permitted: false,
         found: None,
-        policy: None,
+        role: None,
     }
 }

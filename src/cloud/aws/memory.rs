@@ -54,6 +54,8 @@ struct Known {
     /// Green as it was seen since anything was changed: nothing, where there is no green.
     #[expect(clippy::option_option, reason = "looked at or not, then there or not")]
     green: Option<Option<Pointer>>,
+    /// The name of the role of its own that blue runs as.
+    role: Option<String>,
     /// By us; or when we asked for a look at all of it.
     changed_at: Option<Instant>,
 }
@@ -114,11 +116,14 @@ impl Known {
             price,
             versions,
             green,
+            role,
             changed_at,
         } = self;
         let is_there = |it: &Details| it.standing != Standing::Missing;
-        let is_known =
-            details.as_ref().is_some_and(is_there) || versions.is_some() || green.is_some();
+        let is_known = details.as_ref().is_some_and(is_there)
+            || versions.is_some()
+            || green.is_some()
+            || role.is_some();
         let is_long_ago = changed_at.is_none_or(|at| at.elapsed() > IN_HAND_MAX);
         !is_known && *price == 0 && is_long_ago
     }
@@ -167,6 +172,15 @@ impl Memory {
     /// What it takes to read the details; gives what it took before.
     pub(super) fn note_price(&self, name: &str, price: u64) -> u64 {
         self.with(name, |known| std::mem::replace(&mut known.price, price))
+    }
+
+    /// The role of its own that blue runs as, where it does.
+    pub(super) fn note_role(&self, name: &str, role: Option<&str>) {
+        self.with(name, |known| known.role = role.map(str::to_owned));
+    }
+
+    pub(super) fn role(&self, name: &str) -> Option<String> {
+        self.of(name, |known| known.role.clone())
     }
 
     /// After an alias was moved, and nothing but the alias.
@@ -273,8 +287,10 @@ impl Memory {
     pub(super) fn forget(&self, name: &str) {
         self.with(name, |known| {
             let price = known.price;
+            let role = known.role.take();
             *known = Known {
                 price,
+                role,
                 ..Known::default()
             };
             known.changed();

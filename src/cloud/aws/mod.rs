@@ -37,6 +37,7 @@ mod place;
 mod promote;
 mod publish;
 mod remove;
+mod role_found;
 mod roles;
 mod settings;
 mod shift;

@@ -10,6 +10,7 @@ use super::{
     duties::Found,
     lambda::{Address, Function, Share},
     memory::Details,
+    role_found::RoleFound,
     settings::{Access, Marks, Settings, alias},
     tags,
 };
@@ -98,8 +99,8 @@ pub(super) struct AliasDetail {
     pub(super) is_permitted: bool,
     /// What blue has of what it should have, and of what the release in the other slot asks for.
     pub(super) found: Option<Found>,
-    /// On blue, of a function with a role of its own: a digest of what the role allows.
-    pub(super) policy: Option<String>,
+    /// On blue, of a function with a role of its own.
+    pub(super) role: Option<RoleFound>,
 }
 
 impl AliasDetail {
@@ -130,7 +131,7 @@ impl AliasDetail {
             shares: BTreeMap::new(),
             previous: previous(Some(description)),
             // Another version may run as somebody else.
-            policy: None,
+            role: None,
             ..self.clone()
         }
     }
