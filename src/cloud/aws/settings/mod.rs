@@ -17,7 +17,7 @@ pub(super) use self::{
 };
 use super::{
     duties::{Account, Duties},
-    roles,
+    role_found, roles,
 };
 use crate::{
     desired::Release,
@@ -199,7 +199,7 @@ pub(super) fn expected(release: &Release, code: CodeDigest, target: &AwsTarget) 
         fields.extend(alias_fields(name, true, &access));
         fields.extend(Duties::wanted(function, &account).fields(name));
         let runs_as = roles::wanted(release, name, target);
-        fields.extend(roles::expected(&runs_as, name));
+        fields.extend(role_found::expected(&runs_as, name));
     }
     fields
 }
