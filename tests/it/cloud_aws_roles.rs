@@ -1,16 +1,21 @@
 //! Roles that functions have of their own: what they may do, and that they come and go with the releases that ask for them.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use insta::assert_snapshot;
 use serde_json::Value;
 use url::Url;
 use verdigris::{
+    clock::{Clock as _, SystemClock},
     cloud::{
         Cloud, CloudError,
         aws::{AwsCloud, AwsOptions},
     },
-    diff,
+    diff::{self, FieldDrift},
+    local::faults::{Rule, RuleError},
     manifest::aws::{AwsFunction, Rights},
     name::FunctionName,
 };
@@ -26,7 +31,11 @@ use crate::{
 };
 
 /// Asks IAM, and gives back the status and the XML.
-async fn iam(endpoint: &Url, action: &str, parameters: &[(&str, &str)]) -> (u16, String) {
+pub(crate) async fn iam(
+    endpoint: &Url,
+    action: &str,
+    parameters: &[(&str, &str)],
+) -> (u16, String) {
     let mut form = url::form_urlencoded::Serializer::new(String::new());
     form.append_pair("Action", action);
     form.append_pair("Version", "2010-05-08");
@@ -90,7 +99,7 @@ async fn cloud_at(endpoint: &Url) -> Patient<AwsCloud> {
 }
 
 /// The role's name at the version that an alias points at.
-async fn role_of(endpoint: &Url, fixture: &Fixture, function: &FunctionName) -> String {
+pub(crate) async fn role_of(endpoint: &Url, fixture: &Fixture, function: &FunctionName) -> String {
     let name = format!("prod-{}-{function}", fixture.service.service);
     let got = hand(endpoint).get_function_configuration();
     let got = got
@@ -213,7 +222,33 @@ async fn a_role_that_is_not_ours_is_left_alone() {
 /// An operation of IAM and its parameters.
 type Edit<'a> = (&'a str, &'a [(&'a str, &'a str)]);
 
-/// What somebody lets our role do, or no longer do, is seen with all that is attached, and what the manifest says is given back.
+const ALL: &str =
+    r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
+
+const ANYBODY: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"*","Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+
+/// The ARN of a managed policy that allows everything. Our own endpoint takes any ARN and knows no policies.
+async fn wide(endpoint: &Url) -> String {
+    let name = [("PolicyName", "wide"), ("PolicyDocument", ALL)];
+    let (_, told) = iam(endpoint, "CreatePolicy", &name).await;
+    let made = told.split_once("<Arn>");
+    let made = made.and_then(|(_, rest)| rest.split_once("</Arn>"));
+    made.map_or("arn:aws:iam::123456789012:policy/wide", |(arn, _)| arn)
+        .to_owned()
+}
+
+/// What blue's roles are otherwise than asked for.
+async fn drift(cloud: &impl Cloud, fixture: &Fixture, made: &Made) -> Vec<FieldDrift> {
+    let expected = cloud.expected(&made.release, made.package.code);
+    let seen = cloud.observe(&fixture.scope()).await.unwrap();
+    let holding = seen.blue.holding().unwrap();
+    let told = diff::fields(&expected, &holding.fields).into_iter();
+    // Some servers tell other fields otherwise than they were given.
+    told.filter(|it| it.field.contains(".role.")).collect()
+}
+
+/// What somebody lets our role do, or no longer do, and who may be it, is seen with all that is attached, and what the manifest says is
+/// given back.
 async fn rights_are_given_back(endpoint: &Url) {
     let cloud = cloud_at(endpoint).await;
     let fixture = Fixture::new(0);
@@ -221,38 +256,52 @@ async fn rights_are_given_back(endpoint: &Url) {
     go_live(&cloud, &fixture, &made).await;
     let role = role_of(endpoint, &fixture, &stock()).await;
     let asked = policy(endpoint, &role).await;
-    let expected = cloud.expected(&made.release, made.package.code);
     let drift = async || {
-        let seen = cloud.observe(&fixture.scope()).await.unwrap();
-        let holding = seen.blue.holding().unwrap();
-        let told = diff::fields(&expected, &holding.fields).into_iter();
-        // Some servers tell other fields otherwise than they were given.
-        let told = told.filter(|it| it.field.ends_with(".policy"));
+        let told = drift(&cloud, &fixture, &made).await.into_iter();
         told.map(|it| it.field).collect::<Vec<_>>()
     };
     assert_eq!(drift().await, [""; 0]);
-    let all =
-        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"*","Resource":"*"}]}"#;
-    let names = [("RoleName", role.as_str()), ("PolicyName", "verdigris")];
-    let more = [&names[..], &[("PolicyDocument", all)]].concat();
-    let edits: [&[Edit<'_>]; 3] = [
-        &[("PutRolePolicy", &more[..])],
-        &[("DeleteRolePolicy", &names[..])],
-        &[
-            ("DeleteRolePolicy", &names[..]),
-            ("DeleteRole", &names[..1]),
-        ],
+    let wide = wide(endpoint).await;
+    let of_role = ("RoleName", role.as_str());
+    let ours = [of_role, ("PolicyName", "verdigris")];
+    let more = [&ours[..], &[("PolicyDocument", ALL)]].concat();
+    let theirs = [of_role, ("PolicyName", "mine"), ("PolicyDocument", ALL)];
+    let attached = [of_role, ("PolicyArn", wide.as_str())];
+    let trust = [of_role, ("PolicyDocument", ANYBODY)];
+    let edits: [(&[Edit<'_>], &[&str]); 6] = [
+        (&[("PutRolePolicy", &more)], &["stock.role.policy"]),
+        (&[("DeleteRolePolicy", &ours)], &["stock.role.policy"]),
+        (
+            &[("DeleteRolePolicy", &ours), ("DeleteRole", &[of_role])],
+            &["stock.role.policy", "stock.role.trust"],
+        ),
+        (&[("PutRolePolicy", &theirs)], &["stock.role.inline.mine"]),
+        (
+            &[("AttachRolePolicy", &attached)],
+            &["stock.role.attached.wide"],
+        ),
+        (&[("UpdateAssumeRolePolicy", &trust)], &["stock.role.trust"]),
     ];
-    for edit in edits {
+    for (edit, told) in edits {
         for (operation, parameters) in edit {
-            assert_eq!(iam(endpoint, operation, parameters).await.0, 200);
+            let (status, text) = iam(endpoint, operation, parameters).await;
+            assert_eq!(status, 200, "{operation}: {text}");
         }
-        assert_eq!(drift().await, ["stock.role.policy"], "{edit:?}");
+        assert_eq!(drift().await, told, "{edit:?}");
         let repair = cloud.repair(&made.release, &made.package);
         repair.await.unwrap();
         assert_eq!(drift().await, [""; 0], "{edit:?}");
         assert_eq!(policy(endpoint, &role).await, asked);
     }
+    // What hands put into a role and onto it goes with it.
+    for (operation, parameters) in [
+        ("PutRolePolicy", &theirs[..]),
+        ("AttachRolePolicy", &attached),
+    ] {
+        assert_eq!(iam(endpoint, operation, parameters).await.0, 200);
+    }
+    cloud.prune(&fixture.scope()).await.unwrap();
+    assert!(!is_there(endpoint, &role).await);
 }
 
 #[tokio::test]
@@ -268,4 +317,69 @@ async fn rights_that_somebody_changed_are_given_back_on_moto() {
 #[tokio::test]
 async fn rights_that_somebody_changed_are_given_back_on_ministack() {
     rights_are_given_back(&peers::ministack().await.endpoint).await;
+}
+
+#[tokio::test]
+async fn rights_that_somebody_added_are_told_with_who_did_it() {
+    let local = Local::at_once().await;
+    let endpoint = &local.endpoint.url;
+    let cloud = cloud_at(endpoint).await;
+    let fixture = Fixture::new(0);
+    let made = allowing(&fixture, "one", "dynamodb:GetItem");
+    let since = SystemClock.now().before(Duration::from_secs(60));
+    go_live(&cloud, &fixture, &made).await;
+    let role = role_of(endpoint, &fixture, &stock()).await;
+    let of_role = ("RoleName", role.as_str());
+    let attached = [of_role, ("PolicyArn", "arn:aws:iam::aws:policy/Admin")];
+    let theirs = [of_role, ("PolicyName", "mine"), ("PolicyDocument", ALL)];
+    let trust = [of_role, ("PolicyDocument", ANYBODY)];
+    let edits: [Edit<'_>; 3] = [
+        ("AttachRolePolicy", &attached),
+        ("PutRolePolicy", &theirs),
+        ("UpdateAssumeRolePolicy", &trust),
+    ];
+    for (operation, parameters) in edits {
+        assert_eq!(iam(endpoint, operation, parameters).await.0, 200);
+    }
+    let told = drift(&cloud, &fixture, &made).await;
+    let told: Vec<_> = told.iter().map(ToString::to_string).collect();
+    assert_snapshot!(told.join("\n"), @r"
+    stock.role.attached.Admin is arn:aws:iam::aws:policy/Admin, and nobody asked for it
+    stock.role.inline.mine is there, and nobody asked for it
+    stock.role.trust is *, lambda.amazonaws.com (policy e6ff29ba963e), not lambda.amazonaws.com
+    ");
+    let scope = fixture.scope();
+    let deeds = async || {
+        let deeds = cloud.operate().unwrap().deeds(&scope, since).await;
+        deeds.unwrap()
+    };
+    let named = deeds().await;
+    let operations: BTreeSet<_> = named.iter().map(|it| it.operation.as_str()).collect();
+    assert_eq!(operations, edits.map(|(operation, _)| operation).into());
+    for deed in named {
+        let who = "arn:aws:iam::123456789012:user/123456789012";
+        assert_eq!((deed.resource.as_str(), deed.who.as_str()), (&*role, who));
+    }
+
+    // A repair that fails in the middle is made again.
+    let failing = Rule {
+        error: Some(RuleError {
+            status: 503,
+            code: "ServiceUnavailable".to_owned(),
+            message: None,
+        }),
+        ..Rule::of("DetachRolePolicy")
+    };
+    local.endpoint.faults().set(vec![failing]);
+    let failed = cloud.repair(&made.release, &made.package).await;
+    assert!(
+        matches!(failed, Err(CloudError::Unreachable { .. })),
+        "{failed:?}"
+    );
+    local.endpoint.faults().set(Vec::new());
+    let repair = cloud.repair(&made.release, &made.package);
+    repair.await.unwrap();
+    assert_eq!(drift(&cloud, &fixture, &made).await, []);
+    // None of it was done by anybody else.
+    assert_eq!(deeds().await.len(), edits.len());
 }

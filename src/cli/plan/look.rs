@@ -1,13 +1,13 @@
 //! A look at both clouds, without a store: what a daemon that starts afresh would see.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 
 use super::{super::screen::Screen, read::Asked};
 use crate::{
     clock::Clock,
-    cloud::{CloudError, SharedCloud},
+    cloud::{CloudError, SharedCloud, line::answered_within},
     daemon::clouds::Clouds,
     desired::{DesiredService, Release},
     diff::{self, FieldDrift},
@@ -96,7 +96,7 @@ fn fresh(key: ServiceKey, ask: Ask, clock: &dyn Clock) -> ServiceState {
             packages: BTreeMap::new(),
             promoted_at: None,
         };
-        state.releases.insert(release.digest, record);
+        state.releases.insert(release.digest, Box::new(record));
     }
     state.ask = ask;
     state
@@ -112,7 +112,7 @@ async fn look_at(
     };
     let cloud = clouds.target(&desired.environment, target).await?;
     let scope = state.scope();
-    let observed = tokio::time::timeout(LOOK_MAX, cloud.observe(&scope))
+    let observed = answered_within(LOOK_MAX, cloud.observe(&scope))
         .await
         .map_err(|_| slow(target))?
         .map_err(|error| failure(&error))?;
@@ -145,7 +145,7 @@ fn drift(cloud: &SharedCloud, release: &Release, observed: &Observed) -> Vec<Fie
 /// A service of ours on a cloud that no manifest names.
 struct Stray {
     service: ServiceKey,
-    environment: Environment,
+    environment: Arc<Environment>,
     target: CloudName,
     resources: Vec<String>,
 }
@@ -189,7 +189,7 @@ async fn owned(clouds: &Clouds, environment: &Environment, target: CloudName) ->
     let Ok(cloud) = clouds.target(environment, target).await else {
         return Vec::new();
     };
-    match tokio::time::timeout(LOOK_MAX, cloud.inventory()).await {
+    match answered_within(LOOK_MAX, cloud.inventory()).await {
         Ok(Ok(owned)) => owned,
         Ok(Err(_)) | Err(_) => Vec::new(),
     }

@@ -33,6 +33,9 @@ pub(super) struct Asking<'a> {
     pub(super) tags: &'a BTreeMap<String, String>,
 }
 
+/// Itself, our policy in it, the names of others, and what is attached.
+const PRICE_OF_A_ROLE: u64 = 4;
+
 impl Asking<'_> {
     fn needs_policy(&self) -> bool {
         self.has_url || self.asked.is_some_and(Duties::permits)
@@ -40,9 +43,10 @@ impl Asking<'_> {
 
     /// Calls that it takes to know.
     fn price(&self) -> u64 {
-        let own = [self.needs_policy(), self.has_url, self.own_role.is_some()];
+        let own = [self.needs_policy(), self.has_url];
         let own: u64 = own.into_iter().map(u64::from).sum();
-        own + self.asked.map_or(0, Duties::price)
+        let role = self.own_role.map_or(0, |_| PRICE_OF_A_ROLE);
+        own + role + self.asked.map_or(0, Duties::price)
     }
 }
 
@@ -50,6 +54,7 @@ impl AwsCloud {
     /// What is remembered of a function that is ours, as long as its aliases point where they did.
     pub(super) fn remembered(
         &self,
+        service: &ServiceKey,
         name: &str,
         behind: &BTreeMap<Slot, Function>,
     ) -> Option<Details> {
@@ -60,7 +65,7 @@ impl AwsCloud {
             .iter()
             .map(|(slot, detail)| (*slot, detail.version.as_str()))
             .eq(seen);
-        (same && details.standing.is_ours()).then_some(details)
+        (same && details.standing.is_of(service)).then_some(details)
     }
 
     pub(super) async fn read_details(
@@ -81,7 +86,7 @@ impl AwsCloud {
         let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
         let mut aliases = BTreeMap::new();
         let mut price = 0;
-        if standing.is_ours() && !behind.is_empty() {
+        if standing.is_of(service) && !behind.is_empty() {
             let listed = self.lambda.aliases(name).await?;
             price += 1;
             let settings = |it: &Function| Settings::read(&it.config);
@@ -101,6 +106,9 @@ impl AwsCloud {
                     tags: &tags,
                 };
                 price += asking.price();
+                if is_blue {
+                    self.memory.note_role(name, asking.own_role);
+                }
                 self.read_attached((service, asking), *slot, &mut detail)
                     .await?;
                 aliases.insert(*slot, detail);
@@ -112,9 +120,14 @@ impl AwsCloud {
             aliases,
         };
         self.memory.note_details(name, details.clone());
+        self.note_price(name, price);
+        Ok(details)
+    }
+
+    /// What it takes to read the details of a function; nothing of one that is not ours.
+    pub(super) fn note_price(&self, name: &str, price: u64) {
         let before = self.memory.note_price(name, price);
         self.options.limits.note_price(before, price);
-        Ok(details)
     }
 
     /// One call for each kind of thing that should be there.
@@ -153,7 +166,7 @@ impl AwsCloud {
             detail.found = Some(self.found(known).await?);
         }
         if let Some(role) = own_role {
-            detail.policy = Some(self.policy_of(role, service).await?);
+            detail.role = Some(self.role_of(role, service).await?);
         }
         Ok(())
     }
@@ -175,6 +188,6 @@ fn detail(found: &AliasConfiguration) -> AliasDetail {
         address: None,
         is_permitted: false,
         found: None,
-        policy: None,
+        role: None,
     }
 }

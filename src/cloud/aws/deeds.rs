@@ -15,8 +15,8 @@ use crate::{
 pub(super) const AGENT: &str = "verdigris";
 
 impl AwsCloud {
-    /// One call of `LookupEvents` for each function, and where none of them tells anything, one for all writing calls of the account: not
-    /// every call names its resource.
+    /// One call of `LookupEvents` for each function and for each role that one has of its own, and where none of them tells anything, one
+    /// for all writing calls of the account: not every call names its resource. What is done to roles is logged in IAM's own region.
     pub(super) async fn deeds_since(
         &self,
         scope: &Scope,
@@ -24,10 +24,18 @@ impl AwsCloud {
     ) -> Result<Vec<Deed>, CloudError> {
         let functions = scope.functions.iter();
         let names = functions.map(|function| self.lambda_name(&scope.service, function));
-        let names: BTreeSet<String> = names.collect::<Result<_, _>>()?;
+        let mut names: BTreeSet<String> = names.collect::<Result<_, _>>()?;
+        let roles = names.iter().filter_map(|name| self.memory.role(name));
+        let roles: BTreeSet<String> = roles.collect();
         let mut found = Vec::new();
         for name in &names {
             let calls = self.trail.calls("ResourceName", name, since).await?;
+            found.extend(calls.iter().filter_map(|call| deed(call, &names)));
+        }
+        names.extend(roles.iter().cloned());
+        let trail = self.trail.of_iam();
+        for role in &roles {
+            let calls = trail.calls("ResourceName", role, since).await?;
             found.extend(calls.iter().filter_map(|call| deed(call, &names)));
         }
         if found.is_empty() {
@@ -52,7 +60,9 @@ fn deed(call: &Value, names: &BTreeSet<String>) -> Option<Deed> {
     if reads || failed || ours {
         return None;
     }
-    let resource = names.iter().find(|name| concerns(&told, name))?;
+    // The name of a role is longer than that of its function, which it begins with.
+    let named = names.iter().filter(|name| concerns(&told, name));
+    let resource = named.max_by_key(|name| name.len())?;
     Some(Deed {
         at: told["eventTime"].as_str()?.parse().ok()?,
         who: who(&told["userIdentity"]),

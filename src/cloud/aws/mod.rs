@@ -37,6 +37,7 @@ mod place;
 mod promote;
 mod publish;
 mod remove;
+mod role_found;
 mod roles;
 mod settings;
 mod shift;
@@ -143,6 +144,13 @@ impl fmt::Debug for AwsCloud {
             .field("environment", &self.options.environment)
             .field("region", &self.options.target.region)
             .finish_non_exhaustive()
+    }
+}
+
+/// What it takes to look at these functions is others' to use.
+impl Drop for AwsCloud {
+    fn drop(&mut self) {
+        self.options.limits.note_price(self.memory.price(), 0);
     }
 }
 

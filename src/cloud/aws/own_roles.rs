@@ -1,13 +1,20 @@
 //! Makes roles that functions have of their own, gives back what hands changed in them, and deletes them.
+//!
+//! # Caveats
+//!
+//! A boundary that somebody sets on a role takes rights away and gives none, and accounts have rules that ask for one: it is left alone.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
 use serde_json::Value;
+use tokio::time::sleep;
 
 use super::{
     AwsCloud,
     duties::short_digest,
-    roles::{OwnRole, RunsAs, name_in, path_of, wanted},
+    lambda::{Role, Roles},
+    role_found::{RoleFound, trusted},
+    roles::{OwnRole, RunsAs, TRUST, name_in, path_of, wanted},
     settings::Settings,
     survey::AliasDetail,
     tags,
@@ -18,8 +25,9 @@ use crate::{
     name::{CloudName, FunctionName, ServiceKey},
 };
 
-/// Whoever Lambda runs as it must be let.
-const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
+/// What IAM tells follows what it was given, if not at once.
+const LOOKS: u32 = 6;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// IAM tells Lambda of a new role within seconds: a refusal for that is one to wait for, and nobody needs to come.
 pub(super) fn not_yet(error: CloudError, function: &str) -> CloudError {
@@ -57,12 +65,20 @@ impl AwsCloud {
             policy,
             digest: _,
         } = own;
-        match self.roles.tags(&name).await? {
-            Some(tags) if tags.get(tags::OWNER).is_none_or(|it| it != tags::VERDIGRIS) => {
+        match self.roles.role(&name).await? {
+            Some(role)
+                if role
+                    .tags
+                    .get(tags::OWNER)
+                    .is_none_or(|it| it != tags::VERDIGRIS) =>
+            {
                 return Err(CloudError::NotOurs {
                     cloud: CloudName::Aws,
                     resource: arn,
                 });
+            }
+            Some(role) if trusted(role.trust.as_deref()) != trusted(Some(TRUST)) => {
+                self.roles.trust(&name, TRUST).await?;
             }
             Some(_) => {}
             None => {
@@ -74,22 +90,33 @@ impl AwsCloud {
         Ok(true)
     }
 
-    /// A digest of what a role of ours allows, as its name has it; `none` where it allows nothing, or is gone.
-    pub(super) async fn policy_of(
+    /// Four calls: the role and who may be it, our policy in it, the names of others, and what is attached.
+    pub(super) async fn role_of(
         &self,
-        role: &str,
+        name: &str,
         service: &ServiceKey,
-    ) -> Result<String, CloudError> {
-        let Some(policy) = self.roles.policy(role).await? else {
-            return Ok("none".to_owned());
-        };
-        // Whoever writes it anew may write it in other words.
-        let plain = serde_json::from_str::<Value>(&policy);
-        let plain = plain.map_or(policy, |it| it.to_string());
-        Ok(short_digest(&[&path_of(service), &plain]))
+    ) -> Result<RoleFound, CloudError> {
+        let (role, policy, mut further, attached) = tokio::try_join!(
+            self.roles.role(name),
+            self.roles.policy(name),
+            self.roles.policies(name),
+            self.roles.attached(name),
+        )?;
+        further.remove(Roles::POLICY);
+        let trust = role.and_then(|Role { tags: _, trust }| trust);
+        Ok(RoleFound {
+            policy: policy.map_or_else(|| "none".to_owned(), |it| digest(&it, service)),
+            trust: trusted(trust.as_deref()),
+            attached,
+            further,
+        })
     }
 
-    /// Gives back the rights that somebody changed by hand.
+    /// Gives back the rights that somebody changed by hand, and takes those that somebody added.
+    ///
+    /// # Errors
+    ///
+    /// `Busy` where IAM does not tell it so in time: the next look would take it for another change by hand.
     pub(super) async fn mend_role(
         &self,
         release: &Release,
@@ -99,13 +126,33 @@ impl AwsCloud {
         let RunsAs::Own(own) = wanted(release, function, &self.options.target) else {
             return Ok(());
         };
-        let read = now.and_then(|it| it.policy.as_ref());
-        if read.is_none_or(|it| *it == own.digest) {
+        let read = now.and_then(|it| it.role.as_ref());
+        let Some(found) = read.filter(|it| !it.serves(&own)) else {
             return Ok(());
+        };
+        let name = self.lambda_name(&release.service, function)?;
+        self.memory.look_again(&name);
+        self.make_role(release, function).await?;
+        for arn in &found.attached {
+            self.roles.detach(&own.name, arn).await?;
         }
-        self.memory
-            .look_again(&self.lambda_name(&release.service, function)?);
-        self.make_role(release, function).await.map(drop)
+        for policy in &found.further {
+            self.roles.delete_policy(&own.name, policy).await?;
+        }
+        for look in 0..LOOKS {
+            let now = self.role_of(&own.name, &release.service).await?;
+            if now.serves(&own) {
+                // Whoever looked meanwhile may have seen what was there before.
+                self.memory.look_again(&name);
+                return Ok(());
+            }
+            sleep(LOOK_AGAIN * 2_u32.pow(look)).await;
+        }
+        Err(CloudError::Busy {
+            cloud: CloudName::Aws,
+            resource: own.arn,
+            message: "IAM does not tell yet what it was given".to_owned(),
+        })
     }
 
     /// Deletes roles of ours that versions which are gone had, and that none which is left has.
@@ -124,4 +171,12 @@ impl AwsCloud {
         }
         Ok(())
     }
+}
+
+/// As the name of the role has it.
+fn digest(policy: &str, service: &ServiceKey) -> String {
+    // Whoever writes it anew may write it in other words.
+    let plain = serde_json::from_str::<Value>(policy);
+    let plain = plain.map_or_else(|_| policy.to_owned(), |it| it.to_string());
+    short_digest(&[&path_of(service), &plain])
 }

@@ -7,10 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::{
-    duties::{Account, short_digest},
-    survey::{Pointer, Seen},
-};
+use super::duties::{Account, short_digest};
 use crate::{
     desired::Release,
     manifest::{
@@ -53,7 +50,7 @@ pub(super) struct OwnRole {
 
 /// What one function of a release runs as: what it says itself, else a role of its own if it asks for rights, else the environment's.
 pub(super) fn wanted(release: &Release, function: &FunctionName, target: &AwsTarget) -> RunsAs {
-    let asked = release.content.functions.get(function);
+    let asked = release.content.functions.get(function).map(AsRef::as_ref);
     let aws = asked.and_then(|it| it.aws.as_deref());
     if let Some(arn) = aws.and_then(|it| it.role.clone()) {
         return RunsAs::Given(arn);
@@ -111,23 +108,8 @@ pub(super) fn name_in<'a>(arn: &'a str, service: &ServiceKey) -> Option<&'a str>
     Some(name)
 }
 
-const POLICY: &str = "role.policy";
-
-/// What the role of a function should allow, where it has one of its own.
-pub(super) fn expected(runs_as: &RunsAs, function: &FunctionName) -> Option<(String, String)> {
-    match runs_as {
-        RunsAs::Given(_) => None,
-        RunsAs::Own(own) => Some((format!("{function}.{POLICY}"), own.digest.clone())),
-    }
-}
-
-/// What it allows. What was not read is as its name says.
-pub(super) fn field(seen: &Seen, pointer: &Pointer) -> Option<(String, String)> {
-    let name = name_in(&pointer.settings.role, &seen.service)?;
-    let read = pointer.detail.policy.as_deref();
-    let digest = read.unwrap_or_else(|| name.rsplit('-').next().unwrap_or_default());
-    Some((format!("{}.{POLICY}", seen.function), digest.to_owned()))
-}
+/// Whoever Lambda runs as it must be let.
+pub(super) const TRUST: &str = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"Service":"lambda.amazonaws.com"},"Action":"sts:AssumeRole"}]}"#;
 
 /// What may be done, by where.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    roles,
+    role_found,
     settings::alias_fields,
     survey::{Pointer, Seen},
 };
@@ -128,7 +128,7 @@ fn whole(placed: &[Placed<'_>], release: ReleaseDigest, canary: Option<Canary>) 
         let duties = detail.found.as_ref().map(|found| &found.duties);
         let duties = duties.unwrap_or(&pointer.marks.blue).fields(name);
         holding.fields.extend(duties);
-        holding.fields.extend(roles::field(seen, pointer));
+        holding.fields.extend(role_found::fields(seen, pointer));
         if let Some(address) = &detail.address {
             holding.addresses.insert(name.clone(), address.url.clone());
         }

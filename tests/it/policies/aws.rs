@@ -28,6 +28,7 @@ use super::{all_were_seen, is_written, named_in};
 use crate::{
     cloud_aws::aws,
     cloud_aws_duties::{Local, full},
+    cloud_aws_roles::{iam, role_of},
     cloud_contract::{
         patient::Patient,
         peers,
@@ -42,8 +43,9 @@ use crate::{
 /// Everything that our code may ask of AWS, by the names that it gives to the calls. What a colon follows is a member of a request.
 const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Set|Start|Subscribe|Tag|Unsubscribe|Untag|Update)(?:[A-Z][A-Za-z]+)?)"[^:]"#;
 
-/// Members of requests that read like operations.
-const MEMBERS: [&str; 4] = [
+/// Members of requests, and a refusal, that read like operations.
+const MEMBERS: [&str; 5] = [
+    "DeleteConflict",
     "FilterPolicy",
     "FilterRule",
     "LookupAttributes",
@@ -315,6 +317,8 @@ fn extras() -> Value {
     );
     keys["Condition"] = json!({"StringEquals": {"kms:ViaService": "lambda.REGION.amazonaws.com"}});
     json!({"Version": "2012-10-17", "Statement": [
+        // Of what the daemon is before it assumes it.
+        allow("Assume", &["sts:AssumeRole"], "arn:aws:iam::ACCOUNT:role/ROLE"),
         allow("FileSystems", &["elasticfilesystem:DescribeMountTargets"], "*"),
         allow(
             "Images",
@@ -374,7 +378,7 @@ async fn live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
 }
 
 /// A service gets all that can be asked for, loses it again, and goes.
-async fn life(endpoint: &url::Url) {
+async fn life(endpoint: &url::Url, hand: &url::Url) {
     let options = AwsOptions {
         keep_versions: 0,
         ..aws(endpoint, Duration::ZERO)
@@ -414,6 +418,22 @@ async fn life(endpoint: &url::Url) {
         }));
     });
     live(&cloud, &fixture, &allowed).await;
+    let role = role_of(hand, &fixture, &stock()).await;
+    let role = ("RoleName", role.as_str());
+    let anybody = json!({"Version": "2012-10-17", "Statement": []}).to_string();
+    for (operation, what, value) in [
+        (
+            "AttachRolePolicy",
+            "PolicyArn",
+            "arn:aws:iam::aws:policy/Admin",
+        ),
+        ("UpdateAssumeRolePolicy", "PolicyDocument", &anybody),
+    ] {
+        let (status, told) = iam(hand, operation, &[role, (what, value)]).await;
+        assert_eq!(status, 200, "{told}");
+    }
+    let repaired = cloud.repair(&allowed.release, &allowed.package).await;
+    repaired.unwrap();
     // Nothing over HTTP any more.
     let silent = fixture.release_with("silent", &[stock(), reorder()], |_, function| {
         function.http = None;
@@ -480,7 +500,7 @@ async fn around(endpoint: &url::Url) {
 async fn the_policy_allows_what_we_ask_of_aws_and_nothing_else() {
     let local = Local::at_once().await;
     let checker = Checker::before(&local.endpoint.url).await;
-    life(&checker.address).await;
+    life(&checker.address, &local.endpoint.url).await;
     let mut calls = checker.end().await;
     is_clean(&calls, 38);
     let peer = peers::moto().await;

@@ -78,7 +78,7 @@ pub(super) use self::{
     log_groups::LogGroups,
     monitoring::Monitoring,
     policies::permit_url,
-    roles::Roles,
+    roles::{Role, Roles},
     signed::{Asking, Said, Signed},
     topics::{Subscribed, Topics},
     trail::Trail,

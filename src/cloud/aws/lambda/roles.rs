@@ -1,6 +1,6 @@
 //! Operations on roles of IAM, one function each.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     json::Refusal,
@@ -9,25 +9,32 @@ use super::{
 };
 use crate::cloud::CloudError;
 
-/// The one policy in each of our roles.
-const POLICY: &str = "verdigris";
-
 /// IAM.
 #[derive(Clone, Debug)]
 pub(in crate::cloud::aws) struct Roles(pub(super) Signed);
 
+/// A role that is there.
+#[derive(Debug)]
+pub(in crate::cloud::aws) struct Role {
+    pub(in crate::cloud::aws) tags: BTreeMap<String, String>,
+    /// The policy that says who may be it.
+    pub(in crate::cloud::aws) trust: Option<String>,
+}
+
 impl Roles {
-    /// The tags of a role; none where there is no such role.
-    pub(in crate::cloud::aws) async fn tags(
-        &self,
-        role: &str,
-    ) -> Result<Option<BTreeMap<String, String>>, CloudError> {
+    /// The one policy in each of our roles.
+    pub(in crate::cloud::aws) const POLICY: &str = "verdigris";
+
+    pub(in crate::cloud::aws) async fn role(&self, role: &str) -> Result<Option<Role>, CloudError> {
         let asked = self.ask("GetRole", role, named(role)).await?;
         match asked {
             Ok(told) => {
                 let pairs = told.all("Key").zip(told.all("Value"));
                 let tags = pairs.map(|(key, value)| (key.to_owned(), value.to_owned()));
-                Ok(Some(tags.collect()))
+                Ok(Some(Role {
+                    tags: tags.collect(),
+                    trust: told.first("AssumeRolePolicyDocument").map(decoded),
+                }))
             }
             Err(refusal) if is_missing(&refusal) => Ok(None),
             Err(refusal) => Err(refusal.sorted("GetRole", role)),
@@ -61,13 +68,55 @@ impl Roles {
         role: &str,
         policy: &str,
     ) -> Result<(), CloudError> {
-        let mut parameters = named(role);
-        parameters.push(("PolicyName".to_owned(), POLICY.to_owned()));
-        parameters.push(("PolicyDocument".to_owned(), policy.to_owned()));
-        let asked = self.ask("PutRolePolicy", role, parameters).await?;
-        asked
-            .map(drop)
-            .map_err(|refusal| refusal.sorted("PutRolePolicy", role))
+        let parts = [("PolicyName", Self::POLICY), ("PolicyDocument", policy)];
+        self.change("PutRolePolicy", role, &parts).await
+    }
+
+    /// Says anew who may be it.
+    pub(in crate::cloud::aws) async fn trust(
+        &self,
+        role: &str,
+        trust: &str,
+    ) -> Result<(), CloudError> {
+        self.change("UpdateAssumeRolePolicy", role, &[("PolicyDocument", trust)])
+            .await
+    }
+
+    /// Quiet where it is not attached.
+    pub(in crate::cloud::aws) async fn detach(
+        &self,
+        role: &str,
+        arn: &str,
+    ) -> Result<(), CloudError> {
+        self.take("DetachRolePolicy", role, &[("PolicyArn", arn)])
+            .await
+    }
+
+    /// Quiet where it is gone.
+    pub(in crate::cloud::aws) async fn delete_policy(
+        &self,
+        role: &str,
+        policy: &str,
+    ) -> Result<(), CloudError> {
+        self.take("DeleteRolePolicy", role, &[("PolicyName", policy)])
+            .await
+    }
+
+    /// Names of all policies in it; none where there is no such role.
+    pub(in crate::cloud::aws) async fn policies(
+        &self,
+        role: &str,
+    ) -> Result<BTreeSet<String>, CloudError> {
+        self.list("ListRolePolicies", role, "member").await
+    }
+
+    /// ARNs of managed policies that are attached; none where there is no such role.
+    pub(in crate::cloud::aws) async fn attached(
+        &self,
+        role: &str,
+    ) -> Result<BTreeSet<String>, CloudError> {
+        self.list("ListAttachedRolePolicies", role, "PolicyArn")
+            .await
     }
 
     /// Our policy in a role; none where there is none, or no such role.
@@ -76,7 +125,7 @@ impl Roles {
         role: &str,
     ) -> Result<Option<String>, CloudError> {
         let mut parameters = named(role);
-        parameters.push(("PolicyName".to_owned(), POLICY.to_owned()));
+        parameters.push(("PolicyName".to_owned(), Self::POLICY.to_owned()));
         match self.ask("GetRolePolicy", role, parameters).await? {
             Ok(told) => Ok(told.first("PolicyDocument").map(decoded)),
             Err(refusal) if is_missing(&refusal) => Ok(None),
@@ -84,19 +133,78 @@ impl Roles {
         }
     }
 
-    /// Quiet where it is gone.
+    /// With all that hands put in. Quiet where it is gone.
     pub(in crate::cloud::aws) async fn delete(&self, role: &str) -> Result<(), CloudError> {
-        let mut policy = named(role);
-        policy.push(("PolicyName".to_owned(), POLICY.to_owned()));
-        // A role with a policy in it cannot be deleted.
-        for (operation, parameters) in [("DeleteRolePolicy", policy), ("DeleteRole", named(role))] {
-            match self.ask(operation, role, parameters).await? {
-                Ok(_) => {}
-                Err(refusal) if is_missing(&refusal) => {}
+        const OPERATION: &str = "DeleteRole";
+        // A role with a policy in it, or on it, cannot be deleted.
+        self.delete_policy(role, Self::POLICY).await?;
+        match self.ask(OPERATION, role, named(role)).await? {
+            Ok(_) => return Ok(()),
+            Err(refusal) if is_missing(&refusal) => return Ok(()),
+            Err(refusal) if refusal.kind == "DeleteConflict" => {}
+            Err(refusal) => return Err(refusal.sorted(OPERATION, role)),
+        }
+        for arn in self.attached(role).await? {
+            self.detach(role, &arn).await?;
+        }
+        for policy in self.policies(role).await? {
+            self.delete_policy(role, &policy).await?;
+        }
+        self.take(OPERATION, role, &[]).await
+    }
+
+    /// Every page of a list: the texts of one leaf.
+    async fn list(
+        &self,
+        operation: &str,
+        role: &str,
+        leaf: &str,
+    ) -> Result<BTreeSet<String>, CloudError> {
+        let mut all = BTreeSet::new();
+        let mut marker = None;
+        loop {
+            let mut parameters = named(role);
+            parameters.extend(marker.map(|marker| ("Marker".to_owned(), marker)));
+            let told = match self.ask(operation, role, parameters).await? {
+                Ok(told) => told,
+                Err(refusal) if is_missing(&refusal) => return Ok(BTreeSet::new()),
                 Err(refusal) => return Err(refusal.sorted(operation, role)),
+            };
+            all.extend(told.all(leaf).map(str::to_owned));
+            marker = told
+                .first("Marker")
+                .filter(|it| !it.is_empty())
+                .map(str::to_owned);
+            if told.first("IsTruncated") != Some("true") || marker.is_none() {
+                return Ok(all);
             }
         }
-        Ok(())
+    }
+
+    async fn change(
+        &self,
+        operation: &str,
+        role: &str,
+        parts: &[(&str, &str)],
+    ) -> Result<(), CloudError> {
+        let asked = self.ask(operation, role, with(role, parts)).await?;
+        asked
+            .map(drop)
+            .map_err(|refusal| refusal.sorted(operation, role))
+    }
+
+    /// As `change`, and quiet where there is nothing to take.
+    async fn take(
+        &self,
+        operation: &str,
+        role: &str,
+        parts: &[(&str, &str)],
+    ) -> Result<(), CloudError> {
+        match self.ask(operation, role, with(role, parts)).await? {
+            Ok(_) => Ok(()),
+            Err(refusal) if is_missing(&refusal) => Ok(()),
+            Err(refusal) => Err(refusal.sorted(operation, role)),
+        }
     }
 
     async fn ask(
@@ -118,6 +226,12 @@ impl Roles {
 
 fn named(role: &str) -> Vec<(String, String)> {
     vec![("RoleName".to_owned(), role.to_owned())]
+}
+
+fn with(role: &str, parts: &[(&str, &str)]) -> Vec<(String, String)> {
+    let parts = parts.iter();
+    let parts = parts.map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    named(role).into_iter().chain(parts).collect()
 }
 
 /// IAM writes policies percent-encoded; some servers do not.

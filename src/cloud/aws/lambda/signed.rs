@@ -112,6 +112,11 @@ impl Signed {
         }
     }
 
+    /// The same in the region that IAM is in.
+    pub(super) fn at_home_of_iam(&self) -> Self {
+        self.in_region(home_of_iam(&self.region))
+    }
+
     /// Where a service is, and the region that a signature names. A local endpoint serves all of them.
     fn place(&self, service: &str) -> (String, &str) {
         let region = match service {

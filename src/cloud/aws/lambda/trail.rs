@@ -22,6 +22,11 @@ const PAGES_MAX: usize = 4;
 pub(in crate::cloud::aws) struct Trail(pub(super) Signed);
 
 impl Trail {
+    /// Of the region that has what was done to roles.
+    pub(in crate::cloud::aws) fn of_iam(&self) -> Self {
+        Self(self.0.at_home_of_iam())
+    }
+
     /// What was called since a moment, by one attribute: the interface takes no more.
     pub(in crate::cloud::aws) async fn calls(
         &self,

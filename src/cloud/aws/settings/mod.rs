@@ -17,7 +17,7 @@ pub(super) use self::{
 };
 use super::{
     duties::{Account, Duties},
-    roles,
+    role_found, roles,
 };
 use crate::{
     desired::Release,
@@ -199,7 +199,7 @@ pub(super) fn expected(release: &Release, code: CodeDigest, target: &AwsTarget) 
         fields.extend(alias_fields(name, true, &access));
         fields.extend(Duties::wanted(function, &account).fields(name));
         let runs_as = roles::wanted(release, name, target);
-        fields.extend(roles::expected(&runs_as, name));
+        fields.extend(role_found::expected(&runs_as, name));
     }
     fields
 }
@@ -233,7 +233,7 @@ fn runtime(runtime: &Runtime) -> (String, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::{
@@ -262,7 +262,7 @@ mod tests {
             source: RepoPath::default(),
             source_tree: commit.clone(),
             build: None,
-            functions: BTreeMap::from([(name(), function)]),
+            functions: BTreeMap::from([(name(), Arc::new(function))]),
             env: BTreeMap::new(),
             role: None,
             azure: None,
@@ -277,7 +277,7 @@ mod tests {
                 reference: "main".to_owned(),
                 commit,
             },
-            content,
+            content: Arc::new(content),
         }
     }
 

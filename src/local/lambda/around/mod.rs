@@ -231,12 +231,19 @@ pub(super) async fn carry_out(
         Service::Queues => queues::carry_out(lambda, &operation, &request).await,
         Service::Rules => {
             let done = rules::carry_out(lambda, &operation, &request);
-            lambda.note(trail::of_rule(&operation, headers, &request).filter(|_| done.is_ok()));
+            let made = trail::of_other("events.amazonaws.com", &operation, headers, &request);
+            lambda.note(made.filter(|_| done.is_ok()));
             done
         }
         Service::LogGroups => logs::carry_out(lambda, &operation, &request),
         Service::Trail => trail::carry_out(lambda, &operation, &request),
-        Service::Roles => return roles::carry_out(lambda, &operation, body),
+        Service::Roles => {
+            let response = roles::carry_out(lambda, &operation, body);
+            let request = json!(forms::read(body));
+            let made = trail::of_other("iam.amazonaws.com", &operation, headers, &request);
+            lambda.note(made.filter(|_| response.status().is_success()));
+            return response;
+        }
         Service::Topics => return topics::carry_out(lambda, &operation, body),
     };
     let (status, body, kind) = match done {

@@ -1,6 +1,6 @@
 //! Roles of IAM: made, read, given a policy, deleted. What a policy allows is kept, and not enforced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::{http::StatusCode, response::Response};
 use serde::{Deserialize, Serialize};
@@ -27,6 +27,9 @@ struct Role {
     trust: String,
     tags: BTreeMap<String, String>,
     policies: BTreeMap<String, String>,
+    /// ARNs of managed policies.
+    #[serde(default)]
+    attached: BTreeSet<String>,
 }
 
 impl Roles {
@@ -45,25 +48,34 @@ pub(super) fn carry_out(lambda: &Lambda, operation: &str, body: &[u8]) -> Respon
 fn done(lambda: &Lambda, operation: &str, form: &Form) -> Result<String, Refusal> {
     let account = &lambda.place.account;
     let mut roles = lambda.around.roles();
+    if LOOKS.contains(&operation) {
+        return looked(account, &mut roles, operation, form);
+    }
     let told = match operation {
-        "GetRole" => {
-            let (name, role) = there(&mut roles, form)?;
-            return Ok(result(operation, &shown(account, name, role)));
-        }
-        "GetRolePolicy" => {
-            let (name, role) = there(&mut roles, form)?;
-            return policy(name, role, needed(form, "PolicyName")?);
-        }
         "CreateRole" => {
             let (name, role) = create(&mut roles, form, lambda.clock.now())?;
             result(operation, &shown(account, &name, &role))
         }
-        "PutRolePolicy" => {
-            let policy = needed(form, "PolicyDocument")?.to_owned();
-            if serde_json::from_str::<serde_json::Value>(&policy).is_err() {
-                let message = "Syntax errors in policy.".to_owned();
-                return Err((StatusCode::BAD_REQUEST, "MalformedPolicyDocument", message));
+        "UpdateAssumeRolePolicy" => {
+            let policy = document(form)?;
+            there(&mut roles, form)?.1.trust = policy;
+            String::new()
+        }
+        "AttachRolePolicy" => {
+            let arn = needed(form, "PolicyArn")?.to_owned();
+            there(&mut roles, form)?.1.attached.insert(arn);
+            String::new()
+        }
+        "DetachRolePolicy" => {
+            let arn = needed(form, "PolicyArn")?;
+            if !there(&mut roles, form)?.1.attached.remove(arn) {
+                let message = format!("Policy {arn} was not found.");
+                return Err((StatusCode::NOT_FOUND, "NoSuchEntity", message));
             }
+            String::new()
+        }
+        "PutRolePolicy" => {
+            let policy = document(form)?;
             let name = needed(form, "PolicyName")?.to_owned();
             there(&mut roles, form)?.1.policies.insert(name, policy);
             String::new()
@@ -78,10 +90,7 @@ fn done(lambda: &Lambda, operation: &str, form: &Form) -> Result<String, Refusal
         }
         "DeleteRole" => {
             let (name, role) = there(&mut roles, form)?;
-            if !role.policies.is_empty() {
-                let message = "Cannot delete entity, must delete policies first.".to_owned();
-                return Err((StatusCode::CONFLICT, "DeleteConflict", message));
-            }
+            is_bare(role)?;
             let name = name.to_owned();
             roles.0.remove(&name);
             String::new()
@@ -93,6 +102,36 @@ fn done(lambda: &Lambda, operation: &str, form: &Form) -> Result<String, Refusal
     };
     saved(lambda.keep.as_ref(), &roles)?;
     Ok(told)
+}
+
+/// Operations that change nothing.
+const LOOKS: [&str; 4] = [
+    "GetRole",
+    "GetRolePolicy",
+    "ListAttachedRolePolicies",
+    "ListRolePolicies",
+];
+
+fn looked(
+    account: &str,
+    roles: &mut Roles,
+    operation: &str,
+    form: &Form,
+) -> Result<String, Refusal> {
+    let (name, role) = there(roles, form)?;
+    match operation {
+        "GetRole" => Ok(result(operation, &shown(account, name, role))),
+        "GetRolePolicy" => policy(name, role, needed(form, "PolicyName")?),
+        "ListRolePolicies" => {
+            let names = role.policies.keys().map(|name| element("member", name));
+            let names: String = names.collect();
+            Ok(listed(operation, "PolicyNames", &names))
+        }
+        _ => {
+            let attached: String = role.attached.iter().map(|arn| managed(arn)).collect();
+            Ok(listed(operation, "AttachedPolicies", &attached))
+        }
+    }
 }
 
 fn saved(keep: Option<&Keep>, roles: &Roles) -> Result<(), Refusal> {
@@ -125,6 +164,7 @@ fn create(roles: &mut Roles, form: &Form, now: Timestamp) -> Result<(String, Rol
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
         policies: BTreeMap::new(),
+        attached: BTreeSet::new(),
     };
     roles.0.insert(name.to_owned(), role.clone());
     Ok((name.to_owned(), role))
@@ -139,6 +179,43 @@ fn there<'r>(roles: &'r mut Roles, form: &'r Form) -> Result<(&'r str, &'r mut R
             Err((StatusCode::NOT_FOUND, "NoSuchEntity", message))
         }
     }
+}
+
+fn document(form: &Form) -> Result<String, Refusal> {
+    let policy = needed(form, "PolicyDocument")?.to_owned();
+    match serde_json::from_str::<serde_json::Value>(&policy) {
+        Ok(_) => Ok(policy),
+        Err(_) => {
+            let message = "Syntax errors in policy.".to_owned();
+            Err((StatusCode::BAD_REQUEST, "MalformedPolicyDocument", message))
+        }
+    }
+}
+
+/// Only such a role can be deleted.
+fn is_bare(role: &Role) -> Result<(), Refusal> {
+    let first = match (role.policies.is_empty(), role.attached.is_empty()) {
+        (true, true) => return Ok(()),
+        (false, _) => "delete policies",
+        (true, false) => "detach all policies",
+    };
+    let message = format!("Cannot delete entity, must {first} first.");
+    Err((StatusCode::CONFLICT, "DeleteConflict", message))
+}
+
+/// All on one page.
+fn listed(operation: &str, list: &str, members: &str) -> String {
+    let parts = [
+        format!("<{list}>{members}</{list}>"),
+        element("IsTruncated", "false"),
+    ];
+    result(operation, &parts.concat())
+}
+
+fn managed(arn: &str) -> String {
+    let name = arn.rsplit('/').next().unwrap_or_default();
+    let parts = [element("PolicyName", name), element("PolicyArn", arn)];
+    format!("<member>{}</member>", parts.concat())
 }
 
 fn no_policy(role: &str, policy: &str) -> Refusal {
@@ -166,6 +243,7 @@ fn shown(account: &str, name: &str, role: &Role) -> String {
         trust,
         tags,
         policies: _,
+        attached: _,
     } = role;
     let tags = tags.iter().map(|(key, value)| {
         let pair = [element("Key", key), element("Value", value)];

@@ -18,13 +18,16 @@ const KEPT: usize = 5000;
 const PAGE: usize = 50;
 
 /// Parameters that an event tells of a request; the others may be secret.
-const TOLD: [&str; 6] = [
+const TOLD: [&str; 9] = [
     "FunctionName",
     "FunctionVersion",
     "Name",
     "EventSourceArn",
     "StatementId",
     "Rule",
+    "RoleName",
+    "PolicyName",
+    "PolicyArn",
 ];
 
 /// Newest first.
@@ -228,11 +231,16 @@ pub(in crate::local::lambda) fn of_call(operation: Operation, call: &Call) -> Op
     })
 }
 
-/// What an event tells of a call to EventBridge; None where it writes nothing.
-pub(super) fn of_rule(operation: &str, headers: &HeaderMap, request: &Value) -> Option<Made> {
-    let reads = ["Describe", "List"];
+/// What an event tells of a call to EventBridge or IAM, whose name comes first; None where it writes nothing.
+pub(super) fn of_other(
+    source: &'static str,
+    operation: &str,
+    headers: &HeaderMap,
+    request: &Value,
+) -> Option<Made> {
+    let reads = ["Describe", "Get", "List"];
     (!reads.iter().any(|read| operation.starts_with(read))).then(|| Made {
-        source: "events.amazonaws.com",
+        source,
         name: operation.to_owned(),
         who: key_of(headers),
         agent: header(headers, "user-agent").map(str::to_owned),

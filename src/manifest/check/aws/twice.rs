@@ -1,11 +1,11 @@
 //! Events that a cloud would take for one: where a function asks for the same thing twice, the last would win and nobody would be told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::super::super::{
     aws::{Bucket, EventSource},
     raw::{At, FunctionAwsText, FunctionSpec, Named, Report},
-    spec::Function,
+    spec::{Function, Functions},
     yaml::Place,
 };
 use crate::name::FunctionName;
@@ -30,7 +30,7 @@ pub(in crate::manifest::check) struct Written<'a> {
 }
 
 pub(in crate::manifest::check) fn check_events(
-    functions: &BTreeMap<FunctionName, Function>,
+    functions: &Functions,
     written: &Written<'_>,
     report: &mut Report,
 ) {
@@ -54,7 +54,7 @@ pub(in crate::manifest::check) fn check_events(
     }
 }
 
-fn claims<'a>((function, it): (&'a FunctionName, &'a Function)) -> Vec<Claim<'a>> {
+fn claims<'a>((function, it): (&'a FunctionName, &'a Arc<Function>)) -> Vec<Claim<'a>> {
     let events = it.aws.iter().flat_map(|aws| &aws.events);
     let claims = events.map(|(event, source)| Claim {
         function,
@@ -90,14 +90,16 @@ fn clash(earlier: &Claim<'_>, later: &Claim<'_>) -> Option<Clash> {
 /// S3 refuses two notifications that could both be meant by one change of one object.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html>
 fn overlap(a: &Bucket, b: &Bucket) -> bool {
-    let text = |part: &Option<String>| part.clone().unwrap_or_default();
     let (start_a, start_b) = (text(&a.prefix), text(&b.prefix));
     let (end_a, end_b) = (text(&a.suffix), text(&b.suffix));
-    let events = a.on.iter().any(|a| b.on.iter().any(|b| is_one(a, b)));
     a.name == b.name
-        && events
-        && (start_a.starts_with(&start_b) || start_b.starts_with(&start_a))
-        && (end_a.ends_with(&end_b) || end_b.ends_with(&end_a))
+        && a.on.iter().any(|a| b.on.iter().any(|b| is_one(a, b)))
+        && (start_a.starts_with(start_b) || start_b.starts_with(start_a))
+        && (end_a.ends_with(end_b) || end_b.ends_with(end_a))
+}
+
+fn text(part: &Option<String>) -> &str {
+    part.as_deref().unwrap_or_default()
 }
 
 /// `s3:ObjectCreated:*` is every event of that kind.
