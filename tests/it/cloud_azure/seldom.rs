@@ -1,6 +1,6 @@
 //! What is looked at by turns: settings that stay in a swap, roles, the rules of an API in front, and what serves the whole environment.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use verdigris::{
@@ -123,7 +123,8 @@ async fn a_name_too_few_or_too_many_in_the_list_of_what_stays_is_told_and_put_ri
 
 fn with_level(mut release: Release) -> Release {
     let level = EnvValue::Plain("info".to_owned());
-    release.content.env.insert("LOG_LEVEL".to_owned(), level);
+    let content = Arc::make_mut(&mut release.content);
+    content.env.insert("LOG_LEVEL".to_owned(), level);
     release.digest = release.content.digest();
     release
 }
