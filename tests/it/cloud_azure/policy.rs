@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, MetricQuestion, azure::AzureCloud},
+    desired::Release,
     manifest::{
         azure::Insights,
         gates::{AzureMonitorQuery, MetricSource},
@@ -152,6 +153,24 @@ async fn with_all_around(local: &Local, checker: &Checker) -> [AzureCloud; 2] {
     [cloud, elsewhere]
 }
 
+/// Three packages that are run from an address, so that the first of them is run by nobody any more.
+async fn on_consumption(
+    local: &Local,
+    checker: &Checker,
+    [one, two, three]: [&Release; 3],
+) -> AzureCloud {
+    let scope = scope(one);
+    let small = consumption(&checker.address);
+    let more = [(one, "first"), (two, "second"), (three, "third")];
+    for (release, word) in more {
+        let package = local.package(word);
+        small.stage(release, &package).await.unwrap();
+        small.promote(&scope, release.digest).await.unwrap();
+    }
+    small.prune(&scope).await.unwrap();
+    small
+}
+
 /// Who did what, what was logged, and a call.
 async fn people_ask(cloud: &AzureCloud, scope: &Scope, until: Timestamp) {
     // Neither logs of others nor queries are in the description that the calls are held against: what counts is what was asked.
@@ -222,14 +241,7 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     flex.stage(&one, &second).await.unwrap();
     flex.promote(&scope, one.digest).await.unwrap();
     flex.prune(&scope).await.unwrap();
-    let small = consumption(&checker.address);
-    let more = [(&one, "first"), (&two, "second"), (&three, "third")];
-    for (release, word) in more {
-        let package = local.package(word);
-        small.stage(release, &package).await.unwrap();
-        small.promote(&scope, release.digest).await.unwrap();
-    }
-    small.prune(&scope).await.unwrap();
+    let small = on_consumption(&local, &checker, [&one, &two, &three]).await;
     let seen = cloud.calls().into_iter().chain(around.calls());
     let seen = seen.chain(elsewhere.calls());
     let seen = seen.chain(flex.calls()).chain(small.calls());
