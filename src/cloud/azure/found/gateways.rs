@@ -104,11 +104,13 @@ impl AzureCloud {
             let host = service.split("://").nth(1).unwrap_or_default();
             names.contains(host.split('/').next().unwrap_or_default())
         };
-        let Some(api) = fronts.apis.iter().find(is_before) else {
+        let mut before = fronts.apis.iter().filter(is_before);
+        let Some(api) = before.next() else {
             return Ok(None);
         };
+        let others: Vec<&str> = before.filter_map(|api| api["name"].as_str()).collect();
         let id = api["id"].as_str().unwrap_or_default();
-        let read = match refused(self.parts_of_api(id).await)? {
+        let (front, mut left) = match refused(self.parts_of_api(id).await)? {
             Ok((operations, policy)) => {
                 let text = policy.as_ref();
                 let text = text.and_then(|it| it["properties"]["value"].as_str());
@@ -124,6 +126,13 @@ impl AzureCloud {
             }
         };
         let gateway = id.rsplit_once("/apis/").map_or(id, |(gateway, _)| gateway);
-        Ok(Some((gateway.to_owned(), read)))
+        if !others.is_empty() {
+            let why = format!(
+                "a manifest has one API before an app: {} not taken over",
+                others.join(", ")
+            );
+            left.push(("azure.api".to_owned(), why));
+        }
+        Ok(Some((gateway.to_owned(), (front, left))))
     }
 }

@@ -1,4 +1,5 @@
-//! What the resource group holds already, for those who bring it in.
+//! What the resource group holds already: what is ours, for those who look for what Git no longer names, and all of it, for those who bring it
+//! in.
 
 mod app;
 pub(super) mod front;
@@ -89,7 +90,11 @@ impl AzureCloud {
         };
         let query = [("api-version", WEB_API)];
         let call = self.arm.call(operation::PLANS_GET, plan, &query, plan);
-        let found = self.arm.find(call).await?;
+        let found = match self.arm.find(call).await {
+            // It may be in a group where we may not look.
+            Err(CloudError::Denied { .. }) => None,
+            found => found?,
+        };
         Ok(found.and_then(|plan| plan["sku"]["name"].as_str().map(str::to_owned)))
     }
 
@@ -124,6 +129,12 @@ impl AzureCloud {
             self.plan_of_app(site),
             self.front_of(site, fronts),
         )?;
+        if plan.is_none() {
+            left.push((
+                "plan".to_owned(),
+                "could not be read: say its size in the environment".to_owned(),
+            ));
+        }
         let runtime = runtime.or_else(|| worker.cloned()).unwrap_or_default();
         let told = app::Told {
             site,
