@@ -7,6 +7,7 @@
 mod body;
 pub(super) mod fixed;
 mod found;
+mod look;
 mod settle;
 
 use std::collections::{BTreeMap, BTreeSet};
