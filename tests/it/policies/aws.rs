@@ -216,7 +216,7 @@ fn cases(calls: &[Call]) -> String {
 }
 
 /// The policy as somebody would fill it in.
-fn filled(policy: &Value) -> String {
+pub(super) fn filled(policy: &Value) -> String {
     let mut text = policy.to_string();
     for (blank, value) in [
         ("\"ROLE\"", "\"arn:aws:iam::123456789012:role/functions\""),
@@ -376,7 +376,7 @@ async fn live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
 }
 
 /// A service gets all that can be asked for, loses it again, and goes.
-async fn life(endpoint: &url::Url, hand: &url::Url) {
+pub(super) async fn life(endpoint: &url::Url, hand: &url::Url) {
     let options = AwsOptions {
         keep_versions: 0,
         ..aws(endpoint, Duration::ZERO)
@@ -466,7 +466,7 @@ async fn talk(cloud: &impl Cloud, fixture: &Fixture) {
 }
 
 /// What our own endpoint does not have, on a server that is not ours.
-async fn around(endpoint: &url::Url) {
+pub(super) async fn around(endpoint: &url::Url) {
     let options = AwsOptions {
         bucket: Some("packages".to_owned()),
         ..aws(endpoint, Duration::ZERO)
