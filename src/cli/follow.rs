@@ -3,11 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use secrecy::SecretString;
 use url::Url;
 
 use super::exit::{CliError, Result};
-use crate::{cloud::azure::AzureIdentity, daemon::config::Config};
+use crate::{
+    cloud::azure::AzureIdentity,
+    daemon::config::{Config, identity},
+};
 
 /// The file that is read where nothing else is said.
 const FILE: &str = "verdigris.yaml";
@@ -99,24 +101,7 @@ pub(super) fn variable(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// An address in the environment; a bare host is spoken to by https. One that is none is as good as unsaid.
-fn address(name: &str) -> Option<Url> {
-    let text = variable(name)?;
-    let whole = || format!("https://{text}").parse().ok();
-    text.parse().ok().or_else(whole)
-}
-
 /// What the environment says about us to Azure.
-pub(super) fn azure_identity() -> AzureIdentity {
-    AzureIdentity {
-        tenant: variable("AZURE_TENANT_ID"),
-        client: variable("AZURE_CLIENT_ID"),
-        secret: variable("AZURE_CLIENT_SECRET").map(SecretString::from),
-        certificate: variable("AZURE_CLIENT_CERTIFICATE_PATH").map(PathBuf::from),
-        with_chain: variable("AZURE_CLIENT_SEND_CERTIFICATE_CHAIN")
-            .is_some_and(|it| it == "1" || it.eq_ignore_ascii_case("true")),
-        federated_token_file: variable("AZURE_FEDERATED_TOKEN_FILE").map(PathBuf::from),
-        authority: address("AZURE_AUTHORITY_HOST"),
-        metadata: address("AZURE_POD_IDENTITY_AUTHORITY_HOST"),
-    }
+pub(super) fn azure_identity() -> Result<AzureIdentity> {
+    identity::from_environment(&variable).map_err(CliError::wrong)
 }

@@ -84,7 +84,7 @@ impl Import {
             CloudName::Aws => access.0.endpoint = self.endpoint.clone(),
             CloudName::Azure => access.1.endpoint = self.endpoint.clone(),
         }
-        let clouds = Clouds::new(access.0, access.1, follow::azure_identity());
+        let clouds = Clouds::new(access.0, access.1, follow::azure_identity()?);
         let target = clouds.target(&environment, cloud).await;
         let target = target.map_err(|failure| CliError::wrong(failure.message))?;
         let found = match target.operate() {

@@ -100,7 +100,7 @@ impl Run {
             config,
             config_file,
             data,
-            identity: follow::azure_identity(),
+            identity: follow::azure_identity()?,
             search_path: follow::variable("PATH"),
             clock: Arc::new(SystemClock),
             env: follow::variable,

@@ -8,6 +8,8 @@ use std::{
 
 use tokio::time::{Instant, sleep_until};
 
+use super::line::in_line;
+
 /// Whoever is woken later than this after its moment has overslept. A fifth of what any cloud counts together is far less.
 const OVERSLEPT: Duration = Duration::from_millis(250);
 
@@ -39,7 +41,7 @@ impl Turns {
     pub(super) async fn turn(&self) {
         loop {
             let turn = self.take();
-            sleep_until(turn).await;
+            in_line(sleep_until(turn)).await;
             if turn.elapsed() <= self.slack.max(OVERSLEPT) {
                 return;
             }

@@ -4,10 +4,11 @@ use std::{
     collections::BTreeMap,
     num::NonZeroU32,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
 use secrecy::SecretString;
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::Instant};
 use url::{Host, Url};
 
 use super::config::{AwsAccess, AzureAccess};
@@ -20,7 +21,7 @@ use crate::{
             CredentialChoice,
         },
     },
-    manifest::spec::{AwsTarget, AzureTarget, Environment},
+    manifest::spec::{Assume, AwsTarget, AzureTarget, Environment},
     name::{CloudName, EnvironmentName},
     rollout::intent::{Failure, Response},
 };
@@ -31,13 +32,17 @@ const LOCAL_SECRET: &str = "local";
 /// Calls a second where the quotas of the real clouds do not hold.
 const LOCAL_RATE: u32 = 1000;
 
-/// Clients are made once per target and kept.
+/// A target that nobody asked for in this time goes, with what it remembers: its environment is gone, or is another target by now. Every
+/// service asks at each of its looks, once a minute unless the configuration says otherwise.
+const UNASKED_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// Clients are made once per target, and kept as long as somebody asks for them.
 #[derive(Debug)]
 pub struct Clouds {
     aws: AwsAccess,
     azure: AzureAccess,
     identity: AzureIdentity,
-    targets: Mutex<BTreeMap<TargetKey, SharedCloud>>,
+    targets: Mutex<BTreeMap<TargetKey, Kept>>,
     accounts: std::sync::Mutex<BTreeMap<String, Arc<AccountLimits>>>,
     subscriptions: std::sync::Mutex<BTreeMap<String, Arc<AzureLimiter>>>,
 }
@@ -47,6 +52,12 @@ pub struct Clouds {
 enum TargetKey {
     Aws(EnvironmentName, AwsTarget),
     Azure(EnvironmentName, Box<AzureTarget>),
+}
+
+#[derive(Debug)]
+struct Kept {
+    cloud: SharedCloud,
+    asked_at: Instant,
 }
 
 impl Clouds {
@@ -85,15 +96,22 @@ impl Clouds {
         let key = key
             .ok_or_else(|| unusable(format!("environment {} has no {cloud}", environment.name)))?;
         let mut targets = self.targets.lock().await;
-        if let Some(target) = targets.get(&key) {
-            return Ok(target.clone());
+        let asked_at = Instant::now();
+        targets.retain(|it, kept| *it == key || asked_at - kept.asked_at < UNASKED_MAX);
+        if let Some(kept) = targets.get_mut(&key) {
+            kept.asked_at = asked_at;
+            return Ok(kept.cloud.clone());
         }
-        let target = match key.clone() {
+        let cloud = match key.clone() {
             TargetKey::Aws(environment, target) => self.new_aws(environment, target).await,
             TargetKey::Azure(environment, target) => self.new_azure(environment, *target)?,
         };
-        targets.insert(key, target.clone());
-        Ok(target)
+        let kept = Kept {
+            cloud: cloud.clone(),
+            asked_at,
+        };
+        targets.insert(key, kept);
+        Ok(cloud)
     }
 
     async fn new_aws(&self, environment: EnvironmentName, target: AwsTarget) -> SharedCloud {
@@ -102,11 +120,8 @@ impl Clouds {
             profile,
             bucket,
         } = self.aws.clone();
-        let account = match &target.assume {
-            Some(assume) => assume.account().to_owned(),
-            None => profile.clone().unwrap_or_default(),
-        };
-        let limits = self.account(&account, &target.region, endpoint.as_ref());
+        let account = account_of(&target, profile.as_deref());
+        let limits = self.account(account, &target.region, endpoint.as_ref());
         let mut options = AwsOptions::new(environment, target, limits);
         // A profile that somebody chose counts everywhere.
         options.credentials = if profile.is_none() && endpoint.as_ref().is_some_and(is_local) {
@@ -197,6 +212,14 @@ impl Clouds {
     }
 }
 
+/// What the functions' quota is counted by: their account, by whatever way the daemon comes to it.
+fn account_of<'a>(target: &'a AwsTarget, profile: Option<&'a str>) -> &'a str {
+    let assumed = target.assume.as_ref().map(Assume::account);
+    let told = [Some(target.account()), assumed, profile];
+    let mut told = told.into_iter().flatten();
+    told.find(|it| !it.is_empty()).unwrap_or_default()
+}
+
 /// An endpoint on this machine.
 fn is_local(endpoint: &Url) -> bool {
     match endpoint.host() {
@@ -212,5 +235,82 @@ fn unusable(message: String) -> Failure {
         reason: "CloudNotConfigured".to_owned(),
         message,
         response: Response::CallPerson,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::manifest::spec::Role;
+
+    fn clouds() -> Clouds {
+        let aws = AwsAccess {
+            endpoint: Some("http://127.0.0.1:9".parse().expect("an address")),
+            ..AwsAccess::default()
+        };
+        Clouds::new(aws, AzureAccess::default(), AzureIdentity::default())
+    }
+
+    fn environment(name: &str, role: &str, assume: Option<&str>) -> Environment {
+        let assume = assume.map(|role| Assume {
+            role: role.to_owned(),
+            external_id: None,
+            session: None,
+        });
+        Environment {
+            name: EnvironmentName::new(name).expect("a name"),
+            aws: Some(AwsTarget {
+                region: "eu-west-1".to_owned(),
+                role: Role::Given(role.to_owned()),
+                assume,
+            }),
+            azure: None,
+            windows: Vec::new(),
+            follows: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn one_account_has_one_quota_however_the_daemon_comes_to_it() {
+        let clouds = clouds();
+        let functions = "arn:aws:iam::111111111111:role/functions";
+        let daemon = "arn:aws:iam::111111111111:role/daemon";
+        let other = "arn:aws:iam::222222222222:role/functions";
+        let environments = [
+            environment("dev", functions, None),
+            environment("prod", functions, Some(daemon)),
+            environment("other", other, None),
+        ];
+        for environment in &environments {
+            let made = clouds.target(environment, CloudName::Aws).await;
+            made.expect("a target");
+        }
+        let accounts = clouds.accounts.lock().expect("no panic");
+        let accounts: Vec<_> = accounts.keys().map(String::as_str).collect();
+        assert_eq!(
+            accounts,
+            ["111111111111/eu-west-1", "222222222222/eu-west-1"]
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_target_that_nobody_asks_for_goes() {
+        let clouds = clouds();
+        let ask = async |role: &str| {
+            let environment = environment("prod", role, None);
+            let made = clouds.target(&environment, CloudName::Aws).await;
+            made.expect("a target");
+            clouds.targets.lock().await.len()
+        };
+        let (before, after) = ("arn:aws:iam::1:role/before", "arn:aws:iam::1:role/after");
+        ask(before).await;
+        // Services move one after the other.
+        assert_eq!(ask(after).await, 2);
+        assert_eq!(ask(before).await, 2);
+        for _ in 0..2 {
+            tokio::time::advance(UNASKED_MAX / 2).await;
+            ask(after).await;
+        }
+        assert_eq!(ask(after).await, 1);
     }
 }

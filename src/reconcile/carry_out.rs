@@ -11,7 +11,7 @@ use super::{
     points::{self, Part},
 };
 use crate::{
-    cloud::SharedCloud,
+    cloud::{SharedCloud, line::answered_within},
     diff::{self, FieldDrift},
     name::{CloudName, CodeDigest, GateName, ReleaseDigest, ServiceKey, Timestamp},
     observed::{Fields, Observed},
@@ -29,7 +29,7 @@ use crate::{
 /// Longest time for one order to a cloud; a swap may take minutes.
 const ORDER_MAX: Duration = Duration::from_secs(15 * 60);
 
-/// Longest time for one look.
+/// Longest time for one look, once the cloud was asked.
 const LOOK_MAX: Duration = Duration::from_secs(60);
 
 /// Longest time for a build or a measurement. Both have limits of their own, which users set; this one is for what those miss.
@@ -215,7 +215,7 @@ impl Shared {
             ),
             response: Response::Retry,
         };
-        let found = tokio::time::timeout(LOOK_MAX, look).await;
+        let found = answered_within(LOOK_MAX, look).await;
         Look {
             target,
             began,
@@ -297,7 +297,7 @@ async fn in_time<T>(
         message: format!("{order} took longer than {} minutes", limit.as_secs() / 60),
         response: Response::Retry,
     };
-    let done = tokio::time::timeout(limit, work).await;
+    let done = answered_within(limit, work).await;
     done.unwrap_or_else(|_| Err(too_slow()))
 }
 

@@ -27,6 +27,23 @@ async fn a_commit_becomes_live_on_both_clouds() {
     assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
 }
 
+/// Law: what we wait for ourselves is no fault of a cloud, as after a start, when thousands wait for their turn to be looked at.
+#[tokio::test(start_paused = true)]
+async fn a_long_line_of_our_own_holds_up_and_fails_nothing() {
+    let mut stage = Stage::new().await;
+    let line = Duration::from_secs(600);
+    stage.cloud(CloudName::Aws).line_up(line);
+    stage.commit(&[version("1")]).await;
+    stage.pass(line / 2).await;
+    stage.cloud(CloudName::Aws).line_up(Duration::ZERO);
+    let aws = async |stage: &Stage| stage.state().await.live.remove(&CloudName::Aws);
+    assert!(aws(&stage).await.is_none(), "nothing is known of it yet");
+    stage.pass(line / 2 + SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+    let problem = aws(&stage).await.and_then(|live| live.problem);
+    assert!(problem.is_none(), "{problem:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_second_pass_with_nothing_new_makes_no_writing_call() {
     let mut stage = Stage::new().await;

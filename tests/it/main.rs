@@ -19,6 +19,7 @@ mod cloud_aws_duties;
 mod cloud_aws_events;
 mod cloud_aws_faults;
 mod cloud_aws_limits;
+mod cloud_aws_memory;
 mod cloud_aws_roles;
 mod cloud_azure;
 mod cloud_contract;

@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use super::{super::screen::Screen, read::Asked};
 use crate::{
     clock::Clock,
-    cloud::{CloudError, SharedCloud},
+    cloud::{CloudError, SharedCloud, line::answered_within},
     daemon::clouds::Clouds,
     desired::{DesiredService, Release},
     diff::{self, FieldDrift},
@@ -112,7 +112,7 @@ async fn look_at(
     };
     let cloud = clouds.target(&desired.environment, target).await?;
     let scope = state.scope();
-    let observed = tokio::time::timeout(LOOK_MAX, cloud.observe(&scope))
+    let observed = answered_within(LOOK_MAX, cloud.observe(&scope))
         .await
         .map_err(|_| slow(target))?
         .map_err(|error| failure(&error))?;
@@ -189,7 +189,7 @@ async fn owned(clouds: &Clouds, environment: &Environment, target: CloudName) ->
     let Ok(cloud) = clouds.target(environment, target).await else {
         return Vec::new();
     };
-    match tokio::time::timeout(LOOK_MAX, cloud.inventory()).await {
+    match answered_within(LOOK_MAX, cloud.inventory()).await {
         Ok(Ok(owned)) => owned,
         Ok(Err(_)) | Err(_) => Vec::new(),
     }

@@ -59,18 +59,18 @@ impl Plan {
         let (config, _) = follow.config()?;
         let mut asked = read::read(&config, screen).await?;
         asked.only(names)?;
-        let planned = plan(&config, asked, screen).await;
+        let clouds = Clouds::new(
+            config.aws.clone(),
+            config.azure.clone(),
+            follow::azure_identity()?,
+        );
+        let planned = plan(&config, &clouds, asked, screen).await;
         tell::tell(screen, &planned, *output)?;
         Ok(planned.exit())
     }
 }
 
-async fn plan(config: &Config, asked: read::Asked, screen: &Screen) -> Planned {
-    let clouds = Clouds::new(
-        config.aws.clone(),
-        config.azure.clone(),
-        follow::azure_identity(),
-    );
+async fn plan(config: &Config, clouds: &Clouds, asked: read::Asked, screen: &Screen) -> Planned {
     let clock = SystemClock;
     let policy = Policy {
         resync: config.resync,
@@ -82,7 +82,7 @@ async fn plan(config: &Config, asked: read::Asked, screen: &Screen) -> Planned {
     let shown = asked.shown().cloned();
     let is_shown = |key: &ServiceKey| shown.as_ref().is_none_or(|shown| shown.contains(key));
     // The clients of both clouds are large.
-    let states = Box::pin(look::look(&clouds, &clock, asked, screen)).await;
+    let states = Box::pin(look::look(clouds, &clock, asked, screen)).await;
     let now = clock.now();
     let around = Surroundings::at_first_sight(&states, fleets(&states), now);
     let plans = states

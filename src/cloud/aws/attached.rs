@@ -54,6 +54,7 @@ impl AwsCloud {
     /// What is remembered of a function that is ours, as long as its aliases point where they did.
     pub(super) fn remembered(
         &self,
+        service: &ServiceKey,
         name: &str,
         behind: &BTreeMap<Slot, Function>,
     ) -> Option<Details> {
@@ -64,7 +65,7 @@ impl AwsCloud {
             .iter()
             .map(|(slot, detail)| (*slot, detail.version.as_str()))
             .eq(seen);
-        (same && details.standing.is_ours()).then_some(details)
+        (same && details.standing.is_of(service)).then_some(details)
     }
 
     pub(super) async fn read_details(
@@ -85,7 +86,7 @@ impl AwsCloud {
         let standing = latest.map_or(Standing::Missing, |latest| standing(service, &latest));
         let mut aliases = BTreeMap::new();
         let mut price = 0;
-        if standing.is_ours() && !behind.is_empty() {
+        if standing.is_of(service) && !behind.is_empty() {
             let listed = self.lambda.aliases(name).await?;
             price += 1;
             let settings = |it: &Function| Settings::read(&it.config);
@@ -119,9 +120,14 @@ impl AwsCloud {
             aliases,
         };
         self.memory.note_details(name, details.clone());
+        self.note_price(name, price);
+        Ok(details)
+    }
+
+    /// What it takes to read the details of a function; nothing of one that is not ours.
+    pub(super) fn note_price(&self, name: &str, price: u64) {
         let before = self.memory.note_price(name, price);
         self.options.limits.note_price(before, price);
-        Ok(details)
     }
 
     /// One call for each kind of thing that should be there.

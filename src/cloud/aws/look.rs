@@ -45,9 +45,9 @@ impl AwsCloud {
         function: &FunctionName,
     ) -> Result<Seen, CloudError> {
         let name = self.lambda_name(service, function)?;
-        let looker = self.memory.looker(&name);
+        let looker = self.memory.looker(service, &name);
         let _room = self.options.limits.looking(looker).await;
-        let Some(quiet) = self.memory.quiet(&name, self.details_for()) else {
+        let Some(quiet) = self.memory.quiet(service, &name, self.details_for()) else {
             return self.survey_one(service, function).await;
         };
         let Quiet {

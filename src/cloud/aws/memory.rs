@@ -13,7 +13,7 @@ use super::{
     lambda::Looker,
     survey::{AliasDetail, Pointer, Standing},
 };
-use crate::name::{CodeDigest, Slot};
+use crate::name::{CodeDigest, ServiceKey, Slot};
 
 /// What `GetFunction` of an alias does not tell; it seldom changes without the version behind an alias changing, too.
 #[derive(Clone, Debug)]
@@ -37,6 +37,9 @@ impl Details {
 /// Published versions, and fingerprints of what they are set to.
 pub(super) type Versions = BTreeMap<u64, CodeDigest>;
 
+/// Longest time from a question to where its answer is noted: a shared list stands for a minute, and no look takes ten.
+const IN_HAND_MAX: Duration = Duration::from_secs(600);
+
 /// By the names of functions.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<BTreeMap<String, Known>>);
@@ -53,7 +56,7 @@ struct Known {
     green: Option<Option<Pointer>>,
     /// The name of the role of its own that blue runs as.
     role: Option<String>,
-    /// By us.
+    /// By us; or when we asked for a look at all of it.
     changed_at: Option<Instant>,
 }
 
@@ -67,27 +70,62 @@ pub(super) struct Quiet {
 }
 
 impl Known {
-    fn quiet(&self) -> Option<Quiet> {
-        let details = self.details.as_ref()?;
-        let green = self.green.clone()?;
-        let blue = details.aliases.get(&Slot::Blue)?.clone();
-        let is_settled = green.as_ref().is_none_or(|green| {
+    fn is_quiet(&self, service: &ServiceKey) -> bool {
+        let Some((details, blue, green)) = self.at_rest() else {
+            return false;
+        };
+        let is_settled = green.is_none_or(|green| {
             blue.previous.as_ref() == Some(&green.version) || blue.version == green.version
         });
         let noted = details.aliases.get(&Slot::Green).map(|it| &it.version);
-        let is_noted = noted == green.as_ref().map(|it| &it.version);
+        let is_noted = noted == green.map(|it| &it.version);
         let is_whole = is_noted && !blue.is_split();
-        let is_quiet = is_settled && is_whole && details.standing.is_ours();
-        is_quiet.then(|| Quiet {
+        is_settled && is_whole && details.standing.is_of(service)
+    }
+
+    /// Of a function that has a blue, and whose green was seen since anything was changed.
+    fn at_rest(&self) -> Option<(&Details, &AliasDetail, Option<&Pointer>)> {
+        let details = self.details.as_ref()?;
+        let blue = details.aliases.get(&Slot::Blue)?;
+        Some((details, blue, self.green.as_ref()?.as_ref()))
+    }
+
+    fn quiet(&self, service: &ServiceKey) -> Option<Quiet> {
+        let (details, blue, green) = self.at_rest().filter(|_| self.is_quiet(service))?;
+        Some(Quiet {
             standing: details.standing.clone(),
-            blue,
-            green,
+            blue: blue.clone(),
+            green: green.cloned(),
         })
+    }
+
+    fn is_of(&self, service: &ServiceKey) -> bool {
+        let details = self.details.as_ref();
+        details.is_some_and(|it| it.standing.is_of(service))
     }
 
     /// We changed nothing after that.
     fn is_since(&self, moment: Instant) -> bool {
         self.changed_at.is_none_or(|changed| changed <= moment)
+    }
+
+    /// Nothing is known but when it was changed, and nobody still has in hand what was seen before.
+    fn is_over(&self) -> bool {
+        let Self {
+            details,
+            price,
+            versions,
+            green,
+            role,
+            changed_at,
+        } = self;
+        let is_there = |it: &Details| it.standing != Standing::Missing;
+        let is_known = details.as_ref().is_some_and(is_there)
+            || versions.is_some()
+            || green.is_some()
+            || role.is_some();
+        let is_long_ago = changed_at.is_none_or(|at| at.elapsed() > IN_HAND_MAX);
+        !is_known && *price == 0 && is_long_ago
     }
 
     fn changed(&mut self) {
@@ -165,17 +203,21 @@ impl Memory {
     }
 
     /// With details younger than this.
-    pub(super) fn quiet(&self, name: &str, younger: Duration) -> Option<Quiet> {
-        self.of(name, |known| {
-            known.quiet().filter(|_| known.is_younger(younger))
-        })
+    pub(super) fn quiet(
+        &self,
+        service: &ServiceKey,
+        name: &str,
+        younger: Duration,
+    ) -> Option<Quiet> {
+        let young = |known: &Known| known.is_younger(younger).then(|| known.quiet(service));
+        self.of(name, |known| young(known).flatten())
     }
 
-    pub(super) fn looker(&self, name: &str) -> Looker {
-        match self.book().get(name).map(Known::quiet) {
+    pub(super) fn looker(&self, service: &ServiceKey, name: &str) -> Looker {
+        match self.book().get(name).map(|known| known.is_quiet(service)) {
             None => Looker::First,
-            Some(None) => Looker::Busy,
-            Some(Some(_)) => Looker::Idle,
+            Some(false) => Looker::Busy,
+            Some(true) => Looker::Idle,
         }
     }
 
@@ -184,12 +226,13 @@ impl Memory {
         self.of(name, |known| known.changed_at)
     }
 
-    /// What comes after this in the names of functions that it is the start of.
-    pub(super) fn names_after(&self, start: &str) -> Vec<String> {
+    /// What comes after this in the names of the service's functions that it is the start of.
+    pub(super) fn names_after(&self, service: &ServiceKey, start: &str) -> Vec<String> {
         let book = self.book();
-        let names = book.range(start.to_owned()..).map(|(name, _)| name);
-        let rest = names.map_while(|name| name.strip_prefix(start));
-        rest.map(str::to_owned).collect()
+        let begin = book.range(start.to_owned()..);
+        let rest = begin.map_while(|(name, known)| Some((name.strip_prefix(start)?, known)));
+        let own = rest.filter(|(_, known)| known.is_of(service));
+        own.map(|(rest, _)| rest.to_owned()).collect()
     }
 
     pub(super) fn versions(&self, name: &str) -> Option<Versions> {
@@ -222,6 +265,22 @@ impl Memory {
             known.details = None;
             known.changed();
         });
+    }
+
+    /// It is gone; gives what it took to read its details. When it went is kept for a while: a look that began before must not bring it
+    /// back.
+    pub(super) fn take(&self, name: &str) -> u64 {
+        let mut book = self.book();
+        book.retain(|_, known| !known.is_over());
+        let mut gone = Known::default();
+        gone.changed();
+        let before = book.insert(name.to_owned(), gone);
+        before.map_or(0, |known| known.price)
+    }
+
+    /// What it takes to read the details of every function.
+    pub(super) fn price(&self) -> u64 {
+        self.book().values().map(|known| known.price).sum()
     }
 
     /// Nothing is sure any more: a call failed, or its reply was lost.

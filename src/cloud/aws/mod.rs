@@ -147,6 +147,13 @@ impl fmt::Debug for AwsCloud {
     }
 }
 
+/// What it takes to look at these functions is others' to use.
+impl Drop for AwsCloud {
+    fn drop(&mut self) {
+        self.options.limits.note_price(self.memory.price(), 0);
+    }
+}
+
 impl AwsCloud {
     /// Makes no call; credentials are looked for when the first one is made.
     pub async fn new(options: AwsOptions) -> Self {

@@ -130,8 +130,8 @@ impl AwsCloud {
         let Some(found) = read.filter(|it| !it.serves(&own)) else {
             return Ok(());
         };
-        self.memory
-            .look_again(&self.lambda_name(&release.service, function)?);
+        let name = self.lambda_name(&release.service, function)?;
+        self.memory.look_again(&name);
         self.make_role(release, function).await?;
         for arn in &found.attached {
             self.roles.detach(&own.name, arn).await?;
@@ -142,6 +142,8 @@ impl AwsCloud {
         for look in 0..LOOKS {
             let now = self.role_of(&own.name, &release.service).await?;
             if now.serves(&own) {
+                // Whoever looked meanwhile may have seen what was there before.
+                self.memory.look_again(&name);
                 return Ok(());
             }
             sleep(LOOK_AGAIN * 2_u32.pow(look)).await;

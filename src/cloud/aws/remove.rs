@@ -8,11 +8,11 @@ use tokio::time::Instant;
 use super::{
     AwsCloud,
     settings::{FUNCTION, RELEASE, Settings, alias},
-    survey::{Standing, all, standing},
+    survey::{all, previous, standing},
     tags,
 };
 use crate::{
-    cloud::CloudError,
+    cloud::{CloudError, line::in_line},
     name::{FunctionName, ServiceKey, ServiceName, Slot},
     observed::{Owned, Scope},
 };
@@ -63,9 +63,9 @@ impl AwsCloud {
         service: &ServiceKey,
     ) -> Result<BTreeSet<FunctionName>, CloudError> {
         let start = format!("{}-{}-", service.environment, service.service);
-        let met = self.memory.names_after(&start).into_iter();
+        let met = self.memory.names_after(service, &start).into_iter();
         let met = met.filter_map(|name| FunctionName::new(name).ok());
-        let mut listed = self.listed.lock().await;
+        let mut listed = in_line(self.listed.lock()).await;
         let is_young = |(at, _): &(Instant, _)| at.elapsed() < self.options.details_for;
         let (at, claims) = match listed.take().filter(is_young) {
             Some(young) => young,
@@ -150,13 +150,12 @@ impl AwsCloud {
         function: &FunctionName,
     ) -> Result<(), CloudError> {
         let name = self.lambda_name(service, function)?;
-        let Some(latest) = self.lambda.function(&name, None).await? else {
+        let latest = self.lambda.function(&name, None).await?;
+        if !latest.is_some_and(|it| standing(service, &it).is_of(service)) {
+            self.lose(&name);
             return Ok(());
-        };
-        match standing(service, &latest) {
-            Standing::Missing | Standing::Foreign { arn: _ } => return Ok(()),
-            Standing::Ours { arn: _, tags: _ } => self.forget(&name),
         }
+        self.forget(&name);
         // Mappings and rules outlive the function that they call.
         let seen = self.survey_one(service, function).await?;
         if let Some(blue) = &seen.blue {
@@ -174,7 +173,15 @@ impl AwsCloud {
         let versions = self.lambda.versions(&name).await?;
         let gone: Vec<_> = versions.iter().map(Settings::read).collect();
         self.delete_roles(service, &gone, &[]).await?;
-        self.lambda.delete(&name, None).await
+        self.lambda.delete(&name, None).await?;
+        self.lose(&name);
+        Ok(())
+    }
+
+    /// Nobody looks at it again: what it took to look at it is others' to use.
+    fn lose(&self, name: &str) {
+        let price = self.memory.take(name);
+        self.options.limits.note_price(price, 0);
     }
 
     /// Keeps what any alias uses, what blue would go back to, and the newest few. Failing here costs storage and nothing else, so it is
@@ -234,10 +241,7 @@ impl AwsCloud {
         let mut used = BTreeSet::new();
         for alias in self.lambda.aliases(name).await? {
             used.extend(alias.function_version().map(str::to_owned));
-            let previous = alias
-                .description()
-                .and_then(|it| it.strip_prefix("previous="));
-            used.extend(previous.map(str::to_owned));
+            used.extend(previous(alias.description()));
             let weights = alias
                 .routing_config()
                 .and_then(|it| it.additional_version_weights());

@@ -126,7 +126,7 @@ impl AwsCloud {
     ) -> Result<Before, CloudError> {
         let name = self.lambda_name(&release.service, function)?;
         let remembered = self.memory.details(&name, self.details_for());
-        if let Some(details) = remembered.filter(|it| it.standing.is_writable()) {
+        if let Some(details) = remembered.filter(|it| it.standing.is_writable(&release.service)) {
             let now = details.aliases.get(&slot).cloned();
             let versions = self.memory.versions(&name);
             let serves = |it: &AliasDetail| {

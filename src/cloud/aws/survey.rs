@@ -55,17 +55,21 @@ pub(super) enum Standing {
 }
 
 impl Standing {
-    pub(super) fn is_ours(&self) -> bool {
+    /// Ours, and of this service: `api-x` of `shop` and `x` of `shop-api` have one name, and what is remembered may be the other's.
+    pub(super) fn is_of(&self, service: &ServiceKey) -> bool {
         match self {
-            Self::Ours { arn: _, tags: _ } => true,
+            Self::Ours { arn: _, tags } => tags
+                .get(tags::SERVICE)
+                .is_some_and(|it| it == service.service.as_str()),
             Self::Missing | Self::Foreign { arn: _ } => false,
         }
     }
 
     /// As far as we remember.
-    pub(super) fn is_writable(&self) -> bool {
+    pub(super) fn is_writable(&self, service: &ServiceKey) -> bool {
         match self {
-            Self::Missing | Self::Ours { arn: _, tags: _ } => true,
+            Self::Missing => true,
+            Self::Ours { arn: _, tags: _ } => self.is_of(service),
             Self::Foreign { arn: _ } => false,
         }
     }
@@ -253,15 +257,16 @@ impl AwsCloud {
         let name = self.lambda_name(service, function)?;
         let began = Instant::now();
         let known = self.memory.details(&name, self.details_for());
-        let latest = match known.filter(|it| it.standing.is_ours()) {
+        let latest = match known.filter(|it| it.standing.is_of(service)) {
             Some(_) => None,
             None => {
                 let latest = self.lambda.function(&name, None).await?;
                 let told = latest.as_ref().map(|it| standing(service, it));
                 let told = told.unwrap_or(Standing::Missing);
-                if !told.is_ours() {
+                if !told.is_of(service) {
                     // Of what is not ours no alias is asked for.
                     self.memory.note_details(&name, Details::bare(told.clone()));
+                    self.note_price(&name, 0);
                     return Ok(Seen::bare(service, function, name, told));
                 }
                 latest
@@ -275,12 +280,12 @@ impl AwsCloud {
         let behind: BTreeMap<_, _> = behind
             .filter_map(|(slot, version)| version.map(|version| (slot, version)))
             .collect();
-        let details = match self.remembered(&name, &behind) {
+        let details = match self.remembered(service, &name, &behind) {
             Some(details) => details,
             None => Box::pin(self.read_details(service, &name, latest, &behind)).await?,
         };
         let mut seen = Seen::bare(service, function, name, details.standing);
-        if seen.standing.is_ours() {
+        if seen.standing.is_of(service) {
             let pointer =
                 |slot: Slot| Some(pointer(behind.get(&slot)?, details.aliases.get(&slot)));
             (seen.blue, seen.green) = (pointer(Slot::Blue), pointer(Slot::Green));

@@ -22,7 +22,7 @@ use url::Url;
 
 use self::state::{Held, Planned, Service, State, holds};
 pub use self::trouble::{Counts, Fault, HandEdit, Operation};
-use super::{Cloud, CloudError, Package, operate::Operate};
+use super::{Cloud, CloudError, Package, line::in_line, operate::Operate};
 use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
@@ -64,6 +64,11 @@ impl FakeCloud {
     /// Every call takes this long.
     pub fn slow(&self, latency: Duration) {
         self.state().latency = latency;
+    }
+
+    /// Every call stands in our own line for so long, before the cloud is asked.
+    pub fn line_up(&self, wait: Duration) {
+        self.state().line = wait;
     }
 
     /// Promotions from now on undo themselves after a while, as slot swaps have been seen to.
@@ -134,6 +139,10 @@ impl FakeCloud {
         service: Option<&ServiceKey>,
         work: impl FnOnce(&mut State) -> Result<T, CloudError> + Send,
     ) -> Result<T, CloudError> {
+        let line = self.state().line;
+        if !line.is_zero() {
+            in_line(sleep(line)).await;
+        }
         let (fault, latency) = self.state().called(operation);
         let mut hung = self.hung.subscribe();
         // Fails only when the sender is gone, and `self` has it.

@@ -22,6 +22,8 @@ pub(super) struct State {
     pub(super) faults: Vec<Planned>,
     pub(super) addresses: BTreeMap<Slot, Url>,
     pub(super) latency: Duration,
+    /// In front of every call.
+    pub(super) line: Duration,
     pub(super) revert_after: Option<Duration>,
     /// Some promotion may undo itself yet.
     pub(super) may_revert: bool,

@@ -1,7 +1,8 @@
-//! Who we are to Azure, where the configuration says so.
+//! Who we are to Azure, where the configuration or the environment says so.
 
 use std::{collections::BTreeMap, path::PathBuf};
 
+use secrecy::SecretString;
 use url::Url;
 
 use super::{
@@ -9,7 +10,7 @@ use super::{
     raw::{RawIdentity, RawText, RawWay},
 };
 use crate::{
-    cloud::azure::{AzureSource, Principal},
+    cloud::azure::{AzureIdentity, AzureSource, Principal},
     name::EnvironmentName,
 };
 
@@ -52,7 +53,7 @@ pub(super) fn identity(raw: RawIdentity, env: Env<'_>) -> Result<Option<AzureSou
         }),
         RawWay::Managed => Some(AzureSource::Managed {
             client: given.optional(&given.raw.client, "client")?,
-            metadata: given.metadata()?,
+            metadata: address(given.env, METADATA)?,
         }),
         RawWay::Cli => Some(AzureSource::Cli {
             tenant: given.optional(&given.raw.tenant, "tenant")?,
@@ -69,6 +70,45 @@ const CERTIFICATE: Named = ("certificate", "AZURE_CLIENT_CERTIFICATE_PATH");
 const TOKEN_FILE: Named = ("tokenFile", "AZURE_FEDERATED_TOKEN_FILE");
 const SECRET: Named = ("secret", "AZURE_CLIENT_SECRET");
 const METADATA: &str = "AZURE_POD_IDENTITY_AUTHORITY_HOST";
+
+/// What the vendor's variables say, for the chain.
+///
+/// # Errors
+///
+/// A variable that should hold an address and holds none: our secrets would go elsewhere than was meant.
+pub fn from_environment(env: Env<'_>) -> Result<AzureIdentity, String> {
+    let of = |(_, variable): Named| said(env, variable);
+    let with_chain = said(env, "AZURE_CLIENT_SEND_CERTIFICATE_CHAIN");
+    Ok(AzureIdentity {
+        tenant: of(TENANT),
+        client: of(CLIENT),
+        secret: of(SECRET).map(SecretString::from),
+        certificate: of(CERTIFICATE).map(PathBuf::from),
+        with_chain: with_chain.is_some_and(|it| it == "1" || it.eq_ignore_ascii_case("true")),
+        federated_token_file: of(TOKEN_FILE).map(PathBuf::from),
+        authority: address(env, "AZURE_AUTHORITY_HOST")?,
+        metadata: address(env, METADATA)?,
+    })
+}
+
+/// A variable that says something: an empty one is as good as none.
+fn said(env: Env<'_>, variable: &str) -> Option<String> {
+    let text = env(variable)?.trim().to_owned();
+    (!text.is_empty()).then_some(text)
+}
+
+/// An address; a bare host is spoken to by https.
+fn address(env: Env<'_>, variable: &str) -> Result<Option<Url>, String> {
+    let Some(text) = said(env, variable) else {
+        return Ok(None);
+    };
+    let whole = match text.contains("://") {
+        true => text,
+        false => format!("https://{text}"),
+    };
+    let address = whole.parse().map(Some);
+    address.map_err(|error| format!("variable `{variable}` is no address: {error}"))
+}
 
 struct Given<'a> {
     raw: RawIdentity,
@@ -87,29 +127,19 @@ impl Given<'_> {
         self.text(written, named).map(PathBuf::from)
     }
 
-    fn secret(&self) -> Result<secrecy::SecretString, String> {
+    fn secret(&self) -> Result<SecretString, String> {
         let (field, variable) = SECRET;
         match &self.raw.secret {
             Some(raw) => secret(raw, self.env).map_err(|message| format!("{field}: {message}")),
-            None => self
-                .text(&None, (field, variable))
-                .map(secrecy::SecretString::from),
+            None => self.text(&None, (field, variable)).map(SecretString::from),
         }
-    }
-
-    fn metadata(&self) -> Result<Option<Url>, String> {
-        let Some(text) = (self.env)(METADATA) else {
-            return Ok(None);
-        };
-        let address = text.parse().map(Some);
-        address.map_err(|error| format!("variable `{METADATA}` is no address: {error}"))
     }
 
     fn text(&self, written: &Option<RawText>, (field, variable): Named) -> Result<String, String> {
         if let Some(text) = self.optional(written, field)? {
             return Ok(text);
         }
-        let found = (self.env)(variable).filter(|text| !text.trim().is_empty());
+        let found = said(self.env, variable);
         found.ok_or_else(|| format!("{field} is missing: write it, or set {variable}"))
     }
 
@@ -213,6 +243,51 @@ mod tests {
         assert!(of("dev").is_none());
         assert!(matches!(of("test"), Some(AzureSource::Managed { .. })));
         assert!(!format!("{azure:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn variables_mean_the_same_to_the_chain_and_to_the_configuration() {
+        let env = |name: &str| {
+            let text = match name {
+                "AZURE_CLIENT_SECRET" | "AZURE_CLIENT_ID" => " ",
+                "AZURE_AUTHORITY_HOST" => "localhost:8443",
+                METADATA => "metadata.example",
+                "AZURE_TENANT_ID" => "their-tenant\n",
+                _ => return None,
+            };
+            Some(text.to_owned())
+        };
+        let AzureIdentity {
+            tenant,
+            client,
+            secret,
+            certificate,
+            with_chain,
+            federated_token_file,
+            authority,
+            metadata,
+        } = from_environment(&env).unwrap();
+        assert_eq!(tenant.as_deref(), Some("their-tenant"));
+        assert!(client.is_none() && secret.is_none() && certificate.is_none());
+        assert!(!with_chain && federated_token_file.is_none());
+        let text = |url: Option<Url>| url.map(String::from);
+        assert_eq!(text(authority).as_deref(), Some("https://localhost:8443/"));
+        assert_eq!(
+            text(metadata.clone()).as_deref(),
+            Some("https://metadata.example/")
+        );
+        let managed = "clouds: { azure: { identity: { from: managed } } }";
+        let config = Config::parse(Path::new("verdigris.yaml"), managed, &env).unwrap();
+        let prod = EnvironmentName::new("prod").unwrap();
+        let Some(AzureSource::Managed { metadata: same, .. }) = config.azure.source(&prod) else {
+            panic!("{config:?}");
+        };
+        assert_eq!(same, metadata);
+
+        let fault = from_environment(&|name| (name == METADATA).then(|| "a b".to_owned()));
+        let fault = fault.unwrap_err();
+        let start = "variable `AZURE_POD_IDENTITY_AUTHORITY_HOST` is no address";
+        assert!(fault.starts_with(start), "{fault}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The daemon's own configuration: `verdigris.yaml`. Everything has a working default.
 
 mod check;
-mod identity;
+pub mod identity;
 mod raw;
 mod repository;
 

@@ -279,11 +279,25 @@ pub struct Assume {
     pub session: Option<String>,
 }
 
+impl AwsTarget {
+    /// The account that its functions are in. Empty where the role's ARN names none.
+    pub fn account(&self) -> &str {
+        match &self.role {
+            Role::Given(arn) => account_in(arn),
+            Role::Own { account } => account,
+        }
+    }
+}
+
 impl Assume {
     /// The account of the role.
     pub fn account(&self) -> &str {
-        self.role.split(':').nth(4).unwrap_or_default()
+        account_in(&self.role)
     }
+}
+
+fn account_in(arn: &str) -> &str {
+    arn.split(':').nth(4).unwrap_or_default()
 }
 
 /// What an environment's functions run as, where they do not say it themselves.

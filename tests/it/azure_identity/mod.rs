@@ -222,6 +222,8 @@ async fn who_is_not_let_in_is_told_why_and_nothing_of_what_was_shown() {
     let key = std::fs::read_to_string(&place.service.certificate).unwrap();
     let key = key.split("-----BEGIN CERTIFICATE").next().unwrap();
     let key_only = place.file("key.pem", key);
+    let stranger = std::fs::read_to_string(&place.service.ca_file).unwrap();
+    let stranger = place.file("stranger.pem", &format!("{key}{stranger}"));
     let empty = place.file("empty", "\n");
     let wrong = place.file("wrong", "not-the-secret");
     for (way, why) in [
@@ -232,6 +234,10 @@ async fn who_is_not_let_in_is_told_why_and_nothing_of_what_was_shown() {
         (
             format!("from: certificate, {principal}, certificate: {key_only}"),
             "it holds no certificate in PEM",
+        ),
+        (
+            format!("from: certificate, {principal}, certificate: {stranger}"),
+            "none of its certificates is the one of its key",
         ),
         (
             format!("from: certificate, {principal}, certificate: /nowhere.pem"),

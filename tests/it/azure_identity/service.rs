@@ -27,7 +27,7 @@ use hyper_util::{
     server::conn::auto::Builder,
     service::TowerToHyperService,
 };
-use rcgen::{CertificateParams, KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
+use rcgen::{CertificateParams, Issuer, KeyPair, PKCS_RSA_SHA256, PublicKeyData as _, RsaKeySize};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -68,13 +68,15 @@ impl Service {
     pub(super) async fn start(folder: &Path) -> Self {
         let rsa = KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap();
         let own = CertificateParams::new(vec!["shop".to_owned()]).unwrap();
-        let own = own.self_signed(&rsa).unwrap();
+        let issuer_key = KeyPair::generate().unwrap();
+        let issuer = CertificateParams::new(vec!["issuer".to_owned()]).unwrap();
+        let issued_by = issuer.self_signed(&issuer_key).unwrap();
+        let own = own.signed_by(&rsa, &Issuer::new(issuer, issuer_key));
+        let own = own.unwrap();
         let certificate = folder.join("principal.pem");
-        std::fs::write(
-            &certificate,
-            format!("{}{}", rsa.serialize_pem(), own.pem()),
-        )
-        .unwrap();
+        // The order is nobody's business.
+        let [key, issuer, own_pem] = [rsa.serialize_pem(), issued_by.pem(), own.pem()];
+        std::fs::write(&certificate, format!("{key}{issuer}{own_pem}")).unwrap();
         let known = Arc::new(Known {
             shown: Mutex::default(),
             certificate: own.der().to_vec(),

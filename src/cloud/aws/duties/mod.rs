@@ -80,20 +80,14 @@ impl Account {
     /// A given role's account is the functions'.
     pub(super) fn of(target: &AwsTarget) -> Self {
         let region = target.region.clone();
-        match &target.role {
-            Role::Given(arn) => {
-                let mut parts = arn.split(':').skip(1);
-                Self {
-                    partition: parts.next().unwrap_or("aws").to_owned(),
-                    region,
-                    id: parts.nth(2).unwrap_or_default().to_owned(),
-                }
-            }
-            Role::Own { account } => Self {
-                partition: partition(&region).to_owned(),
-                region,
-                id: account.clone(),
-            },
+        let partition = match &target.role {
+            Role::Given(arn) => arn.split(':').nth(1).unwrap_or("aws"),
+            Role::Own { account: _ } => partition(&region),
+        };
+        Self {
+            partition: partition.to_owned(),
+            region,
+            id: target.account().to_owned(),
         }
     }
 

@@ -6,7 +6,7 @@ use aws_sdk_lambda::types::EventSourceMappingConfiguration as Mapping;
 use tokio::time::Instant;
 
 use super::super::AwsCloud;
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, line::in_line};
 
 /// How long a list stands for what is there. Most functions of a sweep come in this time, and it is what a person waits at most beyond
 /// the sweep itself.
@@ -66,15 +66,19 @@ impl AwsCloud {
             return self.lambda.sources(blue).await;
         }
         let changed = self.memory.changed_at(name);
-        let mut shared = self.mappings.lock().await;
-        let is_good =
-            |it: &Listed| it.at.elapsed() < STANDS && changed.is_none_or(|changed| changed < it.at);
-        let listed = shared.listed.as_ref().filter(|it| is_good(it));
+        let is_lately = changed.is_some_and(|changed| changed.elapsed() < STANDS);
+        if is_lately {
+            // A list that came after the change is seldom there, and a rollout does not wait for the pages of one.
+            return self.lambda.sources(blue).await;
+        }
+        let mut shared = in_line(self.mappings.lock()).await;
+        // So it is younger than the change, too.
+        let is_good = |it: &&Listed| it.at.elapsed() < STANDS;
+        let listed = shared.listed.as_ref().filter(is_good);
         if let Some(mappings) = listed.and_then(|it| it.of(blue)) {
             return Ok(mappings);
         }
-        let is_lately = changed.is_some_and(|changed| changed.elapsed() < STANDS);
-        if is_lately || !shared.is_worth_it() {
+        if !shared.is_worth_it() {
             drop(shared);
             return self.lambda.sources(blue).await;
         }
@@ -102,7 +106,43 @@ impl AwsCloud {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        cloud::aws::{AccountLimits, AwsCredentials, AwsOptions, Quotas},
+        manifest::spec::{AwsTarget, Role},
+        name::EnvironmentName,
+    };
+
+    #[tokio::test]
+    async fn who_was_changed_lately_does_not_wait_for_the_list_of_all() {
+        let target = AwsTarget {
+            region: "eu-west-1".to_owned(),
+            role: Role::Given("arn:aws:iam::123456789012:role/functions".to_owned()),
+            assume: None,
+        };
+        let environment = EnvironmentName::new("prod").expect("a name");
+        let limits = Arc::new(AccountLimits::new(Quotas::default()));
+        let cloud = AwsCloud::new(AwsOptions {
+            // Nobody is there.
+            endpoint: Some("http://127.0.0.1:9".parse().expect("an address")),
+            credentials: AwsCredentials::Fixed {
+                access_key_id: "nobody".to_owned(),
+                secret_access_key: "none".to_owned().into(),
+            },
+            ..AwsOptions::new(environment, target, limits)
+        })
+        .await;
+        let name = "prod-shop-reorder";
+        let blue = cloud.account().blue(name);
+        let listing = cloud.mappings.lock().await;
+        cloud.memory.look_again(name);
+        let asked = cloud.mappings_of(name, &blue);
+        let asked = tokio::time::timeout(Duration::from_secs(60), asked).await;
+        assert!(asked.expect("it asks while others list").is_err());
+        drop(listing);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn all_are_asked_for_once_as_many_asked_alone_as_a_list_has_pages() {

@@ -9,7 +9,7 @@ use std::{
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::cloud::turns::Turns;
+use crate::cloud::{line::in_line, turns::Turns};
 
 /// Calls a second that an account grants in one region. AWS does not raise them.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,8 +77,8 @@ impl AccountLimits {
         match looker {
             Looker::Busy => None,
             // Nobody closes them.
-            Looker::Idle => self.looking_around.acquire().await.ok(),
-            Looker::First => self.looking_first.acquire().await.ok(),
+            Looker::Idle => in_line(self.looking_around.acquire()).await.ok(),
+            Looker::First => in_line(self.looking_first.acquire()).await.ok(),
         }
     }
 
@@ -89,7 +89,7 @@ impl AccountLimits {
     }
 
     /// How long it takes to read again all that is attached to every function.
-    pub(in crate::cloud::aws) fn rotation(&self) -> Duration {
+    pub fn rotation(&self) -> Duration {
         let calls = self.price.load(Ordering::Relaxed) * SHARE_TO_LOOK;
         let millis = calls * 1000 / u64::from(self.other_per_second.get());
         Duration::from_millis(millis)

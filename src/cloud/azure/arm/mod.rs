@@ -28,13 +28,13 @@ pub use self::limit::{AzureLimiter, AzureRates};
 pub(super) use self::transport::OUR_REQUESTS;
 use self::{
     answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
-    credential::{Bearer, credential},
+    credential::{Bearer, giver},
     fault::{Lost, elsewhere, failed, progress_of, still_under_way},
     operation::{Calls, Operation},
     transport::{STORAGE, answer_of, authority_of, http_client, request, scope_of},
 };
 use super::{AzureError, AzureLimits, AzureOptions};
-use crate::cloud::CloudError;
+use crate::{clock::SystemClock, cloud::CloudError};
 
 /// Tries of a call that may be sent twice.
 const TRIES_MAX: u32 = 3;
@@ -121,7 +121,7 @@ impl Arm {
             retry: RetryOptions::default(),
             ..client.clone()
         };
-        let token = credential(&options.credential, &tokens, &authority).map_err(|error| {
+        let giver = giver(&options.credential, &tokens, &authority).map_err(|error| {
             AzureError::Credential {
                 message: chain_of(&error),
             }
@@ -129,7 +129,8 @@ impl Arm {
         let scope = scope_of(&endpoint).to_owned();
         let is_plain = endpoint.scheme() == "http";
         let pipeline = |scope: String| {
-            let bearer = Bearer::new(Arc::clone(&token), scope, is_plain);
+            let clock = Arc::new(SystemClock);
+            let bearer = Bearer::new(Arc::clone(&giver), scope, is_plain, clock);
             let bearer: Arc<dyn Policy> = Arc::new(bearer);
             let name = option_env!("CARGO_PKG_NAME");
             let version = option_env!("CARGO_PKG_VERSION");

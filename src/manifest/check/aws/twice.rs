@@ -90,14 +90,16 @@ fn clash(earlier: &Claim<'_>, later: &Claim<'_>) -> Option<Clash> {
 /// S3 refuses two notifications that could both be meant by one change of one object.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-how-to-filtering.html>
 fn overlap(a: &Bucket, b: &Bucket) -> bool {
-    let text = |part: &Option<String>| part.clone().unwrap_or_default();
     let (start_a, start_b) = (text(&a.prefix), text(&b.prefix));
     let (end_a, end_b) = (text(&a.suffix), text(&b.suffix));
-    let events = a.on.iter().any(|a| b.on.iter().any(|b| is_one(a, b)));
     a.name == b.name
-        && events
-        && (start_a.starts_with(&start_b) || start_b.starts_with(&start_a))
-        && (end_a.ends_with(&end_b) || end_b.ends_with(&end_a))
+        && a.on.iter().any(|a| b.on.iter().any(|b| is_one(a, b)))
+        && (start_a.starts_with(start_b) || start_b.starts_with(start_a))
+        && (end_a.ends_with(end_b) || end_b.ends_with(end_a))
+}
+
+fn text(part: &Option<String>) -> &str {
+    part.as_deref().unwrap_or_default()
 }
 
 /// `s3:ObjectCreated:*` is every event of that kind.

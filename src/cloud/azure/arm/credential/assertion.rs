@@ -12,7 +12,7 @@ use aws_lc_rs::{
     digest::{SHA1_FOR_LEGACY_USE_ONLY, digest},
     rand::SystemRandom,
     rsa::KeyPair,
-    signature::RSA_PKCS1_SHA256,
+    signature::{KeyPair as _, RSA_PKCS1_SHA256},
 };
 use azure_core::{error::ErrorKind, http::ClientMethodOptions};
 use azure_identity::ClientAssertion;
@@ -86,8 +86,8 @@ impl ClientAssertion for Signed {
 impl Signed {
     /// The assertion that the vendor documents for certificates.
     fn sign(&self, pem: &[u8], now: i64, id: &str) -> Result<String, String> {
-        let chain = certificates(pem)?;
         let key = private_key(pem)?;
+        let chain = own_first(certificates(pem)?, &key)?;
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let claims = json!({
             "aud": self.audience,
@@ -137,6 +137,19 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
         return Err("it holds no certificate in PEM".to_owned());
     }
     Ok(read)
+}
+
+/// A certificate holds its public key as it stands, and whoever issued it has another.
+fn own_first<'a>(
+    mut chain: Vec<CertificateDer<'a>>,
+    key: &KeyPair,
+) -> Result<Vec<CertificateDer<'a>>, String> {
+    let public = key.public_key().as_ref();
+    let is_own = |it: &CertificateDer<'_>| it.windows(public.len()).any(|part| part == public);
+    let own = chain.iter().position(is_own);
+    let own = own.ok_or("none of its certificates is the one of its key")?;
+    chain[..=own].rotate_right(1);
+    Ok(chain)
 }
 
 fn private_key(pem: &[u8]) -> Result<KeyPair, String> {

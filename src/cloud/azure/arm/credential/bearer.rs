@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use azure_core::{
-    credentials::{AccessToken, Secret, TokenCredential},
+    credentials::{AccessToken, Secret},
     error::ErrorKind,
     http::{
         Context, Request, StatusCode, headers,
@@ -13,8 +13,8 @@ use azure_core::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::SOURCE_MAX;
-use crate::clock::{Clock as _, SystemClock};
+use super::{Giver, patient::no_answer};
+use crate::clock::Clock;
 
 /// A token is renewed so long before its end, or at half of its life where that is shorter.
 const AHEAD_MAX: Duration = Duration::from_secs(300);
@@ -22,11 +22,15 @@ const AHEAD_MAX: Duration = Duration::from_secs(300);
 /// A source that fails while the old token is good is asked again after this.
 const RENEW_PAUSE: Duration = Duration::from_secs(10);
 
-/// Shows the token of a credential, over plain http only where the endpoint is configured so.
+/// So long it is waited for while the old token is good: all calls wait for it, and could go.
+const RENEW_MAX: Duration = Duration::from_secs(5);
+
+/// Shows the token that somebody gives, over plain http only where the endpoint is configured so.
 pub(in super::super) struct Bearer {
-    credential: Arc<dyn TokenCredential>,
+    giver: Arc<dyn Giver>,
     scope: String,
     is_plain: bool,
+    clock: Arc<dyn Clock>,
     kept: Mutex<Option<Kept>>,
 }
 
@@ -45,14 +49,16 @@ impl fmt::Debug for Bearer {
 
 impl Bearer {
     pub(in super::super) fn new(
-        credential: Arc<dyn TokenCredential>,
+        giver: Arc<dyn Giver>,
         scope: String,
         is_plain: bool,
+        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
-            credential,
+            giver,
             scope,
             is_plain,
+            clock,
             kept: Mutex::new(None),
         }
     }
@@ -60,15 +66,17 @@ impl Bearer {
     /// The token in use, or a new one where it is about to end. While it is good, a source that fails is no fault.
     async fn token(&self) -> azure_core::Result<Secret> {
         let mut kept = self.kept.lock().await;
-        let now = SystemClock.now().millis();
-        if let Some(kept) = kept.as_ref().filter(|kept| now < kept.renew_at) {
+        let before = self.now();
+        if let Some(kept) = kept.as_ref().filter(|kept| before < kept.renew_at) {
             return Ok(kept.token.clone());
         }
-        match (self.new_token().await, kept.as_mut()) {
-            (Ok(new), _) => {
-                let new = Kept::new(new, SystemClock.now().millis());
-                Ok(kept.insert(new).token.clone())
-            }
+        let waited = before + millis(RENEW_MAX);
+        let has_good = kept.as_ref().is_some_and(|kept| waited < kept.ends_at);
+        let new = self.new_token(has_good).await;
+        // Asking took its time.
+        let now = self.now();
+        match (new, kept.as_mut()) {
+            (Ok(new), _) => Ok(kept.insert(Kept::new(new, now)).token.clone()),
             (Err(error), Some(old)) if now < old.ends_at => {
                 tracing::warn!(
                     error = super::super::chain_of(&error),
@@ -81,12 +89,20 @@ impl Bearer {
         }
     }
 
-    async fn new_token(&self) -> azure_core::Result<AccessToken> {
+    /// Each source has a bound of its own; where there is a good token still, all of them together have a shorter one.
+    async fn new_token(&self, has_good: bool) -> azure_core::Result<AccessToken> {
         let scopes = [self.scope.as_str()];
-        match timeout(SOURCE_MAX, self.credential.get_token(&scopes, None)).await {
-            Ok(outcome) => outcome,
-            Err(_) => Err(super::no_answer()),
+        let new = self.giver.get_token(&scopes, None);
+        if !has_good {
+            return new.await;
         }
+        timeout(RENEW_MAX, new)
+            .await
+            .unwrap_or_else(|_| Err(no_answer()))
+    }
+
+    fn now(&self) -> i64 {
+        self.clock.now().millis()
     }
 
     /// Another token than one that was refused: it may have run out, or been taken back, before its time.
@@ -94,6 +110,7 @@ impl Bearer {
         let mut kept = self.kept.lock().await;
         if kept.as_ref().is_some_and(|it| it.token == *refused) {
             *kept = None;
+            self.giver.forget();
         }
         drop(kept);
         let token = self.token().await?;
@@ -162,16 +179,23 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
     use azure_core::{
-        credentials::TokenRequestOptions,
-        http::{AsyncRawResponse, Method, headers::Headers},
+        credentials::{TokenCredential, TokenRequestOptions},
+        http::{AsyncRawResponse, ClientOptions, HttpClient, Method, Transport, headers::Headers},
         time::OffsetDateTime,
     };
+    use tokio::{sync::OnceCell, time::Instant};
 
-    use super::*;
+    use super::{
+        super::{
+            AzureSource, Chain, CredentialChoice, Link, NEVER, Principal, giver, patient::Patient,
+        },
+        *,
+    };
+    use crate::{clock::SystemClock, name::Timestamp};
 
     /// Gives another token each time, up to the last.
     #[derive(Debug)]
-    struct Giver {
+    struct Mint {
         given: AtomicUsize,
         last: usize,
         /// Seconds until it ends; never where unsaid.
@@ -179,7 +203,7 @@ mod tests {
     }
 
     #[async_trait]
-    impl TokenCredential for Giver {
+    impl TokenCredential for Mint {
         async fn get_token(
             &self,
             _scopes: &[&str],
@@ -187,12 +211,64 @@ mod tests {
         ) -> azure_core::Result<AccessToken> {
             let number = self.given.fetch_add(1, Ordering::Relaxed) + 1;
             let seconds = match self.life {
-                None => super::super::NEVER,
+                None => NEVER,
                 Some(life) => SystemClock.now().millis() / 1000 + life,
             };
             let ends = OffsetDateTime::from_unix_timestamp(seconds).unwrap();
             let token = format!("token-{}", number.min(self.last));
             Ok(AccessToken::new(token, ends))
+        }
+    }
+
+    impl Giver for Mint {
+        fn forget(&self) {}
+    }
+
+    /// Goes with virtual time.
+    struct Paused(Instant);
+
+    impl Clock for Paused {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_millis(millis(self.0.elapsed()))
+        }
+    }
+
+    /// Is asked, and never answers.
+    #[derive(Debug, Default)]
+    struct Hung(AtomicUsize);
+
+    #[async_trait]
+    impl TokenCredential for Hung {
+        async fn get_token(
+            &self,
+            _scopes: &[&str],
+            _options: Option<TokenRequestOptions<'_>>,
+        ) -> azure_core::Result<AccessToken> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            std::future::pending().await
+        }
+    }
+
+    impl Giver for Hung {
+        fn forget(&self) {}
+    }
+
+    /// Entra ID: another token for each request.
+    #[derive(Debug, Default)]
+    struct Entra(AtomicUsize);
+
+    #[async_trait]
+    impl HttpClient for Entra {
+        async fn execute_request(&self, _: &Request) -> azure_core::Result<AsyncRawResponse> {
+            let number = self.0.fetch_add(1, Ordering::Relaxed) + 1;
+            let body = format!(
+                "{{\"token_type\":\"Bearer\",\"expires_in\":3599,\"ext_expires_in\":3599,\"access_token\":\"token-{number}\"}}"
+            );
+            Ok(AsyncRawResponse::from_bytes(
+                StatusCode::Ok,
+                Headers::new(),
+                body,
+            ))
         }
     }
 
@@ -223,12 +299,16 @@ mod tests {
 
     async fn ask(knows: &'static str, last: usize) -> (StatusCode, usize) {
         let given = AtomicUsize::new(0);
-        let giver = Arc::new(Giver {
+        let giver = Arc::new(Mint {
             given,
             last,
             life: None,
         });
-        let bearer = Bearer::new(giver, "scope".to_owned(), true);
+        show(giver, knows).await
+    }
+
+    async fn show(giver: Arc<dyn Giver>, knows: &'static str) -> (StatusCode, usize) {
+        let bearer = bearer_of(giver, true);
         let asked = AtomicUsize::new(0);
         let door = Arc::new(Door { knows, asked });
         let next: [Arc<dyn Policy>; 1] = [door.clone()];
@@ -236,6 +316,10 @@ mod tests {
         let mut request = Request::new(url, Method::Get);
         let answer = bearer.send(&Context::new(), &mut request, &next).await;
         (answer.unwrap().status(), door.asked.load(Ordering::Relaxed))
+    }
+
+    fn bearer_of(giver: Arc<dyn Giver>, is_plain: bool) -> Bearer {
+        Bearer::new(giver, "scope".to_owned(), is_plain, Arc::new(SystemClock))
     }
 
     #[tokio::test]
@@ -264,12 +348,12 @@ mod tests {
     async fn a_token_is_asked_for_once_while_it_is_good_and_each_time_when_it_is_over() {
         for (life, asked) in [(Some(3600), 1), (Some(0), 3)] {
             let given = AtomicUsize::new(0);
-            let giver = Arc::new(Giver {
+            let giver = Arc::new(Mint {
                 given,
                 last: 9,
                 life,
             });
-            let bearer = Bearer::new(giver.clone(), "scope".to_owned(), false);
+            let bearer = bearer_of(giver.clone(), false);
             for _ in 0..3 {
                 bearer.token().await.unwrap();
             }
@@ -278,14 +362,78 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refused_token_is_not_shown_again_though_the_vendors_credential_keeps_it() {
+        let client = ClientOptions {
+            transport: Some(Transport::new(Arc::new(Entra::default()))),
+            ..ClientOptions::default()
+        };
+        let principal = Principal {
+            tenant: "tenant".to_owned(),
+            client: "client".to_owned(),
+        };
+        let source = AzureSource::Secret {
+            principal,
+            secret: "secret".into(),
+        };
+        let authority = "https://entra.example/".parse().unwrap();
+        let giver = giver(&CredentialChoice::Only(source), &client, &authority).unwrap();
+        assert_eq!(show(giver.clone(), "token-1").await, (StatusCode::Ok, 1));
+        assert_eq!(show(giver, "token-2").await, (StatusCode::Ok, 2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_never_answers_does_not_keep_the_next_from_being_asked() {
+        let link = |word, giver| Link {
+            word,
+            is_said: false,
+            giver,
+        };
+        let mint = || {
+            let given = AtomicUsize::new(0);
+            let (last, life) = (1, None);
+            Ok(Arc::new(Mint { given, last, life }) as Arc<dyn TokenCredential>)
+        };
+        let chain = Chain {
+            sources: vec![
+                link(
+                    "managed identity",
+                    Patient::new(|| Ok(Arc::new(Hung::default()))).unwrap(),
+                ),
+                link("azure cli", Patient::new(mint).unwrap()),
+            ],
+            chosen: OnceCell::new(),
+        };
+        let bearer = bearer_of(Arc::new(chain), false);
+        assert_eq!(bearer.token().await.unwrap().secret(), "token-1");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_source_that_hangs_holds_up_few_calls_while_the_old_token_is_good() {
+        let start = Instant::now();
+        let hung = Arc::new(Hung::default());
+        let clock = Arc::new(Paused(start));
+        let bearer = Bearer::new(hung.clone(), "scope".to_owned(), false, clock);
+        *bearer.kept.lock().await = Some(Kept {
+            token: Secret::new("old"),
+            renew_at: 0,
+            ends_at: 300_000,
+        });
+        for _ in 0..20 {
+            assert_eq!(bearer.token().await.unwrap().secret(), "old");
+        }
+        assert_eq!(hung.0.load(Ordering::Relaxed), 1);
+        assert_eq!(start.elapsed(), RENEW_MAX);
+    }
+
+    #[tokio::test]
     async fn no_token_is_shown_over_plain_http_unless_the_endpoint_is_plain() {
         let given = AtomicUsize::new(0);
-        let giver = Arc::new(Giver {
+        let giver = Arc::new(Mint {
             given,
             last: 9,
             life: None,
         });
-        let bearer = Bearer::new(giver, "scope".to_owned(), false);
+        let bearer = bearer_of(giver, false);
         let url = "http://127.0.0.1/".parse().unwrap();
         let mut request = Request::new(url, Method::Get);
         let refused = bearer.send(&Context::new(), &mut request, &[]).await;

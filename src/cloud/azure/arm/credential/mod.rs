@@ -4,9 +4,10 @@
 
 mod assertion;
 mod bearer;
+mod patient;
 mod source;
 
-use std::{fmt, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{fmt, path::PathBuf, sync::Arc};
 
 use async_trait::async_trait;
 use azure_core::{
@@ -16,11 +17,11 @@ use azure_core::{
     time::OffsetDateTime,
 };
 use secrecy::{ExposeSecret as _, SecretString};
-use tokio::{sync::OnceCell, time::timeout};
+use tokio::sync::OnceCell;
 use url::Url;
 
 pub(super) use self::bearer::Bearer;
-use self::source::Maker;
+use self::{patient::Patient, source::Maker};
 
 /// Where a token comes from.
 #[derive(Clone, Debug)]
@@ -89,30 +90,30 @@ pub struct AzureIdentity {
     pub metadata: Option<Url>,
 }
 
-/// One source may take so long. The metadata service of a machine that is not in Azure never answers.
-const SOURCE_MAX: Duration = Duration::from_secs(15);
-
 /// The end of time, as far as this date type goes: a fixed token never ends by itself.
 const NEVER: i64 = 253_402_300_799;
 
-/// The credential of a choice. `authority` gives tokens to service principals.
-pub(super) fn credential(
+/// Gives tokens, and keeps those that it gave.
+pub(super) trait Giver: TokenCredential {
+    /// What it gave was refused: the next token is another, where there is another.
+    fn forget(&self);
+}
+
+/// Who gives the tokens of a choice. `authority` gives them to service principals.
+pub(super) fn giver(
     choice: &CredentialChoice,
     client: &ClientOptions,
     authority: &Url,
-) -> azure_core::Result<Arc<dyn TokenCredential>> {
-    let maker = Maker { client, authority };
+) -> azure_core::Result<Arc<dyn Giver>> {
+    let maker = Arc::new(Maker {
+        client: client.clone(),
+        authority: authority.clone(),
+    });
     match choice {
         CredentialChoice::Token(token) => Ok(Arc::new(FixedToken(token.clone()))),
-        CredentialChoice::Only(source) => maker.make(source),
+        CredentialChoice::Only(source) => Ok(Arc::new(Patient::of(&maker, source)?)),
         CredentialChoice::Chain(identity) => Ok(Arc::new(Chain::new(identity, &maker)?)),
     }
-}
-
-/// A source that was waited for in vain. It may answer later.
-fn no_answer() -> azure_core::Error {
-    let cause = io::Error::new(io::ErrorKind::TimedOut, "no answer");
-    azure_core::Error::with_error(ErrorKind::Credential, cause, "no token came in time")
 }
 
 #[derive(Debug)]
@@ -129,6 +130,11 @@ impl TokenCredential for FixedToken {
             .map_err(|error| azure_core::Error::new(ErrorKind::Other, error))?;
         Ok(AccessToken::new(self.0.expose_secret().to_owned(), never))
     }
+}
+
+impl Giver for FixedToken {
+    /// There is no other.
+    fn forget(&self) {}
 }
 
 impl AzureIdentity {
@@ -199,7 +205,7 @@ struct Chain {
 struct Link {
     word: &'static str,
     is_said: bool,
-    credential: Arc<dyn TokenCredential>,
+    giver: Patient,
 }
 
 impl fmt::Debug for Chain {
@@ -210,14 +216,14 @@ impl fmt::Debug for Chain {
 }
 
 impl Chain {
-    fn new(identity: &AzureIdentity, maker: &Maker<'_>) -> azure_core::Result<Self> {
+    fn new(identity: &AzureIdentity, maker: &Arc<Maker>) -> azure_core::Result<Self> {
         let mut sources = Vec::new();
         for source in identity.sources() {
-            match maker.make(&source) {
-                Ok(credential) => sources.push(Link {
+            match Patient::of(maker, &source) {
+                Ok(giver) => sources.push(Link {
                     word: source.word(),
                     is_said: source.is_said(),
-                    credential,
+                    giver,
                 }),
                 Err(error) if source.is_said() => return Err(error),
                 // A machine without a managed identity may refuse already here; then the next source is asked.
@@ -234,14 +240,9 @@ impl Chain {
         let mut refusals = Vec::new();
         let mut cause = None;
         for (index, link) in self.sources.iter().enumerate() {
-            let asked = timeout(SOURCE_MAX, link.credential.get_token(scopes, None)).await;
-            let error = match asked {
-                Ok(Ok(_)) => {
-                    tracing::info!(source = link.word, "azure credentials found");
-                    return Ok(index);
-                }
-                Ok(Err(error)) => error,
-                Err(_) => no_answer(),
+            let Err(error) = link.giver.get_token(scopes, None).await else {
+                tracing::info!(source = link.word, "azure credentials found");
+                return Ok(index);
             };
             refusals.push(format!("{}: {}", link.word, super::chain_of(&error)));
             if link.is_said && cause.is_none() {
@@ -267,6 +268,15 @@ impl TokenCredential for Chain {
         let index = self.chosen.get_or_try_init(|| self.choose(scopes)).await?;
         // `choose` returns an index of this same list.
         let link = &self.sources[*index];
-        link.credential.get_token(scopes, options).await
+        link.giver.get_token(scopes, options).await
+    }
+}
+
+impl Giver for Chain {
+    fn forget(&self) {
+        let chosen = self.chosen.get().and_then(|index| self.sources.get(*index));
+        if let Some(link) = chosen {
+            link.giver.forget();
+        }
     }
 }

@@ -22,12 +22,12 @@ use super::{
 };
 
 /// Makes credentials that share one connection and one authority.
-pub(super) struct Maker<'a> {
-    pub(super) client: &'a ClientOptions,
-    pub(super) authority: &'a Url,
+pub(super) struct Maker {
+    pub(super) client: ClientOptions,
+    pub(super) authority: Url,
 }
 
-impl Maker<'_> {
+impl Maker {
     pub(super) fn make(
         &self,
         source: &AzureSource,
