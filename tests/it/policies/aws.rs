@@ -43,10 +43,11 @@ use crate::{
 /// Everything that our code may ask of AWS, by the names that it gives to the calls. What a colon follows is a member of a request.
 const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Set|Start|Subscribe|Tag|Unsubscribe|Untag|Update)(?:[A-Z][A-Za-z]+)?)"[^:]"#;
 
-/// Members of requests, and a refusal, that read like operations.
-const MEMBERS: [&str; 5] = [
+/// Members of requests, and refusals, that read like operations.
+const MEMBERS: [&str; 6] = [
     "DeleteConflict",
     "FilterPolicy",
+    "FilterPolicyLimitExceeded",
     "FilterRule",
     "LookupAttributes",
     "StartTime",
