@@ -349,12 +349,13 @@ async fn meddle(State((upstream, client, seen)): State<Shared>, request: Request
     if !is_ours {
         return forward(&upstream, &client, request).await;
     }
-    let (number, next) = {
+    let next = {
         let mut seen = seen.lock().unwrap();
         seen.writes += 1;
-        (seen.writes, seen.meddlings.pop())
+        seen.meddlings.pop()
     };
     let before = notifications(&upstream, None).await;
+    let number = before.matches("<Id>late").count() + 1;
     let answer = forward(&upstream, &client, request).await;
     let read = match next {
         None => return answer,
@@ -388,13 +389,14 @@ async fn nobody_is_overwritten(endpoint: &Url) {
         cloud.promote(&scope, release).await.unwrap();
         assert_eq!(meddler.writes(), writes, "{meddling:?}");
         let now = notifications(endpoint, None).await;
-        for part in [THEIRS, "<Id>late1</Id>", &blue_arn(&fixture)] {
+        let late = format!("<Id>late{}</Id>", index + 1);
+        for part in [THEIRS, &late, &blue_arn(&fixture)] {
             assert!(now.contains(part), "{meddling:?}: no {part} in {now}");
         }
         cloud.prune(&scope).await.unwrap();
         let now = notifications(endpoint, None).await;
         assert!(!now.contains(&blue_arn(&fixture)), "{now}");
-        assert!(now.contains(THEIRS) && now.contains("late1"), "{now}");
+        assert!(now.contains(THEIRS) && now.contains(&late), "{now}");
     }
 }
 
