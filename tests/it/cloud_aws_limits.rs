@@ -150,7 +150,8 @@ async fn a_refusal_says_what_helps() {
             }),
             ..Rule::of(operation)
         }]);
-        let made = Fixture::new(index).release_of("one", &[reorder()]);
+        let fixture = Fixture::new(index);
+        let made = fixture.release_of("one", &[reorder()]);
         let refused = cloud.stage(&made.release, &made.package).await;
         let refused = refused.unwrap_err();
         told.push(format!("{}: {refused}", refused.reason()));
