@@ -158,14 +158,14 @@ fn key(environment: &EnvironmentName, service: &ServiceName) -> ServiceKey {
 
 fn desired(
     placed: &PlacedService,
-    environment: &Environment,
+    environment: &Arc<Environment>,
     tree: &ObjectId,
     revision: &Revision,
 ) -> DesiredService {
     let service = placed.in_environment(&environment.name);
     DesiredService {
         release: Release::new(service, environment, tree.clone(), revision.clone()),
-        environment: environment.clone(),
+        environment: Arc::clone(environment),
         rollout: service.rollout.clone(),
         depends_on: service.depends_on.clone(),
         drift: service.drift.clone(),
@@ -187,7 +187,7 @@ fn is_as(
         drift,
     } = before;
     let service = placed.in_environment(&environment.name);
-    runs_in == environment
+    **runs_in == *environment
         && *rollout == service.rollout
         && *depends_on == service.depends_on
         && *drift == service.drift

@@ -23,7 +23,7 @@ use crate::{
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 pub struct DesiredService {
     pub release: Release,
-    pub environment: Environment,
+    pub environment: Arc<Environment>,
     /// How it gets there. Not part of the release: changing a gate deploys nothing.
     pub rollout: RolloutSpec,
     /// Services of the same environment.

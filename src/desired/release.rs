@@ -1,13 +1,13 @@
 //! A release: code, configuration, environment and permissions under one digest.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
 use crate::{
     manifest::{
         azure::AzureApp,
-        spec::{EnvValue, Environment, Function, RepoPath, Runtime, Service},
+        spec::{EnvValue, Environment, Function, Functions, RepoPath, Runtime, Service},
     },
     name::{FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey},
 };
@@ -19,7 +19,8 @@ pub struct Release {
     pub digest: ReleaseDigest,
     /// The commit that asked for it first.
     pub revision: Revision,
-    pub content: ReleaseContent,
+    /// Shared by all who know the release.
+    pub content: Arc<ReleaseContent>,
 }
 
 /// What the digest covers. The code stands in it by the Git tree that it is built from and the command that builds it.
@@ -29,7 +30,7 @@ pub struct ReleaseContent {
     pub source: RepoPath,
     pub source_tree: ObjectId,
     pub build: Option<String>,
-    pub functions: BTreeMap<FunctionName, Function>,
+    pub functions: Functions,
     pub env: BTreeMap<String, EnvValue>,
     /// The AWS role is a permission of the functions.
     pub role: Option<String>,
@@ -66,7 +67,7 @@ impl Release {
             service: key,
             digest: content.digest(),
             revision,
-            content,
+            content: Arc::new(content),
         }
     }
 }
@@ -94,7 +95,7 @@ impl Release {
             env,
             role,
             azure,
-        } = content;
+        } = &**content;
         key.environment == environment.name
             && key.service == service.name
             && tree == source_tree

@@ -1,11 +1,9 @@
 //! What a function asks that not every cloud can do, and the nearest that the others can: one table, which drives what `plan` and
 //! `validate` tell.
 
-use std::collections::BTreeMap;
-
 use super::{
     aws::{Architecture, AwsFunction, EventSource, UrlAuth},
-    spec::Function,
+    spec::{Function, Functions},
 };
 use crate::name::{CloudName, FunctionName};
 
@@ -176,7 +174,7 @@ pub const FEATURES: &[Feature] = &[
 ];
 
 /// Everything that one of the clouds cannot do, by function.
-pub fn gaps(functions: &BTreeMap<FunctionName, Function>, clouds: &[CloudName]) -> Vec<Gap> {
+pub fn gaps(functions: &Functions, clouds: &[CloudName]) -> Vec<Gap> {
     let lacking = |feature: &Feature| {
         let others = clouds.iter().find(|cloud| **cloud != feature.only);
         others.copied()

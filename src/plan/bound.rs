@@ -46,7 +46,7 @@ pub fn of(state: &ServiceState, release: ReleaseDigest, targets: &[CloudName]) -
         (Some(old), Some(new)) => diff::releases(old, new),
         (None, _) | (_, None) => Vec::new(),
     };
-    let environment = state.environment();
+    let environment = state.environment().map(AsRef::as_ref);
     let bound = Bound {
         service: &state.key,
         release,

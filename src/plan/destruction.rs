@@ -65,7 +65,7 @@ struct BoundCloud<'a> {
 
 /// What would go of a service, by the newest look.
 pub fn destruction(state: &ServiceState, around: &Around) -> Destruction {
-    let environment = state.environment();
+    let environment = state.environment().map(AsRef::as_ref);
     let clouds = state.targets().into_iter();
     Destruction {
         service: state.key.clone(),

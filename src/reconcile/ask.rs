@@ -128,14 +128,25 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
         .functions
         .extend(release.content.functions.keys().cloned());
     let mut writes = vec![Write::Memory];
-    if let Entry::Vacant(place) = state.releases.entry(release.digest) {
-        place.insert(ReleaseRecord {
-            release: release.clone(),
-            packages: BTreeMap::new(),
-            promoted_at: None,
-        });
-        writes.push(Write::Release(release.digest));
-        writes.extend(drop_old_releases(state));
+    match state.releases.entry(release.digest) {
+        Entry::Vacant(place) => {
+            place.insert(Box::new(ReleaseRecord {
+                release: release.clone(),
+                packages: BTreeMap::new(),
+                promoted_at: None,
+            }));
+            writes.push(Write::Release(release.digest));
+            writes.extend(drop_old_releases(state));
+        }
+        // One copy is kept of what was read from Git and from the store.
+        Entry::Occupied(mut known) => {
+            known.get_mut().release.content = Arc::clone(&release.content);
+        }
+    }
+    if let Some(rollout) = &mut state.rollout
+        && rollout.environment.as_ref() == Some(environment)
+    {
+        rollout.environment = Some(Arc::clone(environment));
     }
     writes
 }

@@ -37,7 +37,7 @@ const NAMED_MAX: usize = 3;
 /// Drift that was not there at the look before.
 pub(super) struct Case {
     scope: Scope,
-    environment: Environment,
+    environment: Arc<Environment>,
     target: CloudName,
     /// The drift, in its words.
     about: String,

@@ -45,7 +45,7 @@ impl Handle {
             revision: it.release.revision.clone(),
             rollout: None,
         };
-        let kept = entry.state.releases.values();
+        let kept = entry.state.releases.values().map(AsRef::as_ref);
         let mut known: Vec<Candidate> = kept.map(candidate).collect();
         drop(entry);
         let history = self.history(key, None, HISTORY_NAMED).await?;

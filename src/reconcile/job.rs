@@ -1,5 +1,7 @@
 //! What an order needs, taken from the state before the wait, so that nothing is held while a cloud thinks.
 
+use std::sync::Arc;
+
 use super::world::{Question, World};
 use crate::{
     cloud::{CloudError, Package, SharedCloud},
@@ -13,9 +15,9 @@ use crate::{
 /// What an order or a look needs.
 pub(super) struct Job {
     pub(super) scope: Scope,
-    pub(super) environment: Option<Environment>,
+    pub(super) environment: Option<Arc<Environment>>,
     /// The release that the order is about.
-    release: Option<ReleaseRecord>,
+    release: Option<Box<ReleaseRecord>>,
     pub(super) began: Timestamp,
 }
 
@@ -60,7 +62,7 @@ impl Job {
     pub(super) fn release(&self, release: ReleaseDigest) -> Result<&ReleaseRecord, Failure> {
         let known = self.release.as_ref();
         let known = known.filter(|record| record.release.digest == release);
-        known.ok_or_else(|| Failure {
+        known.map(AsRef::as_ref).ok_or_else(|| Failure {
             reason: "ReleaseUnknown".to_owned(),
             message: format!(
                 "release {} is neither in git nor in the store",
@@ -119,7 +121,7 @@ impl Job {
         let packages = world.build(&self.release(release)?.release).await?;
         let mut record = self.release(release)?.clone();
         record.packages = packages;
-        self.release = Some(record.clone());
+        self.release = Some(Box::new(record.clone()));
         Ok(record)
     }
 

@@ -31,11 +31,13 @@ pub(super) async fn load(
     }
     for live in states.read::<Live>(store).await? {
         let state = states.of(&live.service);
-        state.live.insert(live.target, live);
+        state.live.insert(live.target, Box::new(live));
     }
     for record in states.read::<ReleaseRecord>(store).await? {
         let state = states.of(&record.release.service);
-        state.releases.insert(record.release.digest, record);
+        state
+            .releases
+            .insert(record.release.digest, Box::new(record));
     }
     for rollout in states.read::<Rollout>(store).await? {
         let state = states.of(&rollout.service);
@@ -43,7 +45,7 @@ pub(super) async fn load(
     }
     for intent in states.read::<Intent>(store).await? {
         let state = states.of(&intent.service);
-        state.intents.insert(intent.key.clone(), intent);
+        state.intents.insert(intent.key.clone(), Box::new(intent));
     }
     for asked in states.read::<LastAsked>(store).await? {
         // One that nothing else tells of was forgotten.

@@ -134,19 +134,19 @@ pub(super) fn add(batch: &mut Batch, state: &ServiceState, writes: &[Write]) {
             Write::Rollout => put(batch, state.rollout.as_ref()),
             Write::Live(target) => match state.live.get(target) {
                 Some(live) => {
-                    batch.put(live);
+                    batch.put(&**live);
                 }
                 None => {
                     batch.delete::<Live>(&format!("{}/{target}", state.key));
                 }
             },
-            Write::Release(release) => put(batch, state.releases.get(release)),
+            Write::Release(release) => put(batch, state.releases.get(release).map(AsRef::as_ref)),
             Write::DropRelease(release) => {
                 if !state.releases.contains_key(release) {
                     batch.delete::<ReleaseRecord>(&release_key(&state.key, *release));
                 }
             }
-            Write::Intent(key) => put(batch, state.intents.get(key)),
+            Write::Intent(key) => put(batch, state.intent(key)),
             Write::DropIntent(key) => {
                 // The same key may have been recorded anew since.
                 if !state.intents.contains_key(key) {

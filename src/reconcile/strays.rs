@@ -71,7 +71,7 @@ impl Shared {
     }
 
     /// The environments that Git names something in; none where it could not be read whole, since what it names is not known then.
-    async fn environments(&self) -> Vec<Environment> {
+    async fn environments(&self) -> Vec<Arc<Environment>> {
         let told = self.told.lock().await;
         let mut environments = BTreeMap::new();
         for asked in told.asked.values().filter(|_| told.is_whole) {
@@ -103,7 +103,7 @@ impl Shared {
     }
 
     /// Makes known what nobody knows, as if Git had dropped it just now: it is told, and goes under the limits that hold for every deletion.
-    async fn take_up(&self, environment: &Environment, target: CloudName, owned: Vec<Owned>) {
+    async fn take_up(&self, environment: &Arc<Environment>, target: CloudName, owned: Vec<Owned>) {
         let told = self.told.lock().await;
         let of_environment = owned
             .into_iter()
@@ -131,7 +131,7 @@ impl Shared {
         !told.asked.contains_key(key) && self.entry(key).is_none()
     }
 
-    async fn know(&self, environment: &Environment, target: CloudName, stray: Owned) {
+    async fn know(&self, environment: &Arc<Environment>, target: CloudName, stray: Owned) {
         let Owned {
             service,
             functions,

@@ -1,6 +1,6 @@
 //! What the loop needs of the world, in one place, so that a simulation can stand in for all of it.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -50,5 +50,5 @@ pub struct Question {
     /// What blue holds meanwhile, where it holds something.
     pub blue: BTreeMap<CloudName, Holding>,
     /// Where the rollout is at work; none where that is not known any more.
-    pub environment: Option<Environment>,
+    pub environment: Option<Arc<Environment>>,
 }

@@ -13,7 +13,7 @@ pub mod verdict;
 pub mod window;
 pub mod word;
 
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -86,7 +86,7 @@ pub struct Rollout {
     pub spec: RolloutSpec,
     pub targets: Vec<CloudName>,
     /// Where it began: a rollout ends where it began, though Git may ask for another place meanwhile.
-    pub environment: Option<Environment>,
+    pub environment: Option<Arc<Environment>>,
     pub phase: Phase,
     pub started_at: Timestamp,
     /// Every move, oldest first. The first is into `Queued`.

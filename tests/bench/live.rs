@@ -197,7 +197,8 @@ async fn floors(
         for (_, target) in &targets {
             target.prune(&state.scope()).await.unwrap();
         }
-        let mut releases: Vec<&ReleaseRecord> = state.releases.values().collect();
+        let releases = state.releases.values().map(AsRef::as_ref);
+        let mut releases: Vec<&ReleaseRecord> = releases.collect();
         releases.sort_by_key(|record| record.promoted_at);
         println!("  {name}");
         bare("  first", &targets, state, releases[0]).await;

@@ -1,6 +1,6 @@
 //! What a release manager may do: hold, hurry, open a window, pin, approve a plan; and what the daemon says stands in the way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use verdigris::{
     cloud::fake::{Fault, HandEdit, Operation},
@@ -50,7 +50,8 @@ fn with_approval(number: &str, gate: Gate) -> DesiredService {
 /// The stage's clock starts on 2023-11-14 at 22:13 UTC.
 fn denied_until_midnight(number: &str) -> DesiredService {
     let mut service = version(number);
-    service.environment.windows.push(Window {
+    let environment = Arc::make_mut(&mut service.environment);
+    environment.windows.push(Window {
         effect: WindowEffect::Deny,
         schedule: "0 22 * * *".to_owned(),
         length: 2 * HOUR,
@@ -203,7 +204,7 @@ async fn a_window_that_git_added_to_a_rollout_under_way_holds_it_after_a_crash_t
     stage.commit(&[version("2")]).await;
     stage.pass(Duration::from_secs(1)).await;
     let mut frozen = version("2");
-    frozen.rollout.windows = denied_until_midnight("2").environment.windows;
+    frozen.rollout.windows = denied_until_midnight("2").environment.windows.clone();
     stage.commit(&[frozen]).await;
     stage.pass(Duration::from_millis(10)).await;
     assert_eq!(stage.phase().await, "Staging");
@@ -281,7 +282,7 @@ async fn an_override_before_there_is_a_rollout_is_for_the_next_one_and_not_for_l
     stage.act(open()).await;
     stage.pass(HOUR + SETTLED).await;
     let mut five = denied_until_midnight("5");
-    five.environment.windows[0].length = 5 * HOUR;
+    Arc::make_mut(&mut five.environment).windows[0].length = 5 * HOUR;
     stage.commit(&[five]).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.phase().await, "Gating");

@@ -1,6 +1,6 @@
 //! Laws of the loop: what holds for every service, whatever goes wrong.
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::{sync::Arc, sync::atomic::Ordering, time::Duration};
 
 use verdigris::{
     cloud::{
@@ -657,7 +657,8 @@ async fn an_environment_that_moves_is_seen_anew_and_what_it_left_is_told() {
     stage.commit(&[version("1")]).await;
     stage.pass(SETTLED).await;
     let mut moved = version("1");
-    moved.environment.aws.as_mut().unwrap().region = "eu-north-1".to_owned();
+    let environment = Arc::make_mut(&mut moved.environment);
+    environment.aws.as_mut().unwrap().region = "eu-north-1".to_owned();
     // The new region is empty.
     stage
         .cloud(CloudName::Aws)
@@ -672,12 +673,12 @@ async fn an_environment_that_moves_is_seen_anew_and_what_it_left_is_told() {
     assert!(events.iter().any(|event| event.reason == "TargetMoved"));
 
     let mut alone = moved;
-    alone.environment.azure = None;
+    Arc::make_mut(&mut alone.environment).azure = None;
     stage.commit(&[alone]).await;
     stage.pass(SETTLED).await;
     let azure = stage.cloud(CloudName::Azure).counts().changes;
     let mut three = version("3");
-    three.environment.azure = None;
+    Arc::make_mut(&mut three.environment).azure = None;
     stage.commit(std::slice::from_ref(&three)).await;
     stage.pass(SETTLED).await;
     assert_eq!(stage.blues().await[0], Some(three.release.digest));

@@ -1,6 +1,6 @@
 //! Services that depend on others, that are promoted together, and that follow another environment: on the whole daemon.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use insta::assert_snapshot;
 use verdigris::{
@@ -31,13 +31,14 @@ fn grouped(name: &str, version: &str) -> DesiredService {
 /// The shop in both environments; production follows, as soon as a release was live for half an hour.
 fn shop(version: &str) -> [DesiredService; 2] {
     let mut prod = service_in("prod", "shop", version);
-    prod.environment.follows = Some(Follows {
+    let environment = Arc::make_mut(&mut prod.environment);
+    environment.follows = Some(Follows {
         environment: "staging".parse().unwrap(),
         after: Duration::from_secs(1800),
     });
     let role = "arn:aws:iam::210987654321:role/functions".to_owned();
-    prod.environment.aws.as_mut().unwrap().role = Role::Given(role.clone());
-    prod.release.content.role = Some(role);
+    environment.aws.as_mut().unwrap().role = Role::Given(role.clone());
+    Arc::make_mut(&mut prod.release.content).role = Some(role);
     prod.release.digest = prod.release.content.digest();
     [service_in("staging", "shop", version), prod]
 }

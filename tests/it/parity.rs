@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    sync::Arc,
     time::Duration,
 };
 
@@ -11,17 +12,18 @@ use verdigris::{
     manifest::{
         aws::{Architecture, AwsFunction, Concurrency},
         parity::{FEATURES, gaps},
-        spec::{Environment, Function},
+        spec::{Environment, Functions},
     },
     name::{CloudName, FunctionName},
 };
 
 use crate::stage::{Stage, functions, version};
 
-fn asking(aws: AwsFunction) -> BTreeMap<FunctionName, Function> {
+fn asking(aws: AwsFunction) -> Functions {
     let mut functions = functions();
     let stock: FunctionName = "stock".parse().unwrap();
-    functions.get_mut(&stock).unwrap().aws = Some(Box::new(aws));
+    let stock = functions.get_mut(&stock).unwrap();
+    Arc::make_mut(stock).aws = Some(Box::new(aws));
     functions
 }
 
@@ -86,9 +88,9 @@ async fn a_plan_tells_what_validate_tells() {
     stage.pass(Duration::from_secs(1)).await;
     let plain = version("1");
     let mut release: Release = plain.release.clone();
-    release.content.functions = asking(some());
+    Arc::make_mut(&mut release.content).functions = asking(some());
     release.digest = release.content.digest();
-    let environment: Environment = plain.environment.clone();
+    let environment: Arc<Environment> = plain.environment.clone();
     let service = DesiredService {
         release,
         environment,

@@ -1,6 +1,6 @@
 //! What Git asks for and what the clouds hold, and how the plan reads.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use insta::assert_snapshot;
 use verdigris::{
@@ -100,7 +100,7 @@ fn edited(
     edit: impl FnOnce(&mut verdigris::desired::ReleaseContent),
 ) -> DesiredService {
     let mut desired = version(number);
-    edit(&mut desired.release.content);
+    edit(Arc::make_mut(&mut desired.release.content));
     let text = format!("{:?}", desired.release.content);
     desired.release.digest = verdigris::name::ReleaseDigest::of(text.as_bytes());
     desired
@@ -130,7 +130,7 @@ async fn nothing_to_do_says_so() {
 #[tokio::test(start_paused = true)]
 async fn a_change_says_what_changed_and_no_value_of_a_variable() {
     let changed = edited("2", |content| {
-        let stock = content.functions.values_mut().next().unwrap();
+        let stock = Arc::make_mut(content.functions.values_mut().next().unwrap());
         stock.memory = Megabytes(512);
         stock.timeout = Duration::from_secs(60);
         let secret = EnvValue::Plain("hunter2".to_owned());

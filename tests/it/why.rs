@@ -1,6 +1,6 @@
 //! What stands between the newest commit and users: every wait that there is, brought about on the whole daemon, as people read it.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{fmt::Write as _, sync::Arc, time::Duration};
 
 use verdigris::{
     cloud::fake::{Fault, HandEdit, Operation},
@@ -306,7 +306,7 @@ async fn closed(schedule: &str, length: Duration) -> Stage {
         time_zone: "UTC".to_owned(),
         reason: Some("night shift".to_owned()),
     };
-    next(|two| two.environment.windows.push(window)).await
+    next(|two| Arc::make_mut(&mut two.environment).windows.push(window)).await
 }
 
 async fn unclear() -> Stage {
@@ -451,7 +451,7 @@ async fn grouped() -> Stage {
 
 async fn following() -> Stage {
     let mut prod = service_in("prod", "shop", "1");
-    prod.environment.follows = Some(Follows {
+    Arc::make_mut(&mut prod.environment).follows = Some(Follows {
         environment: "staging".parse().unwrap(),
         after: HOUR / 2,
     });

@@ -1,6 +1,6 @@
 //! A look at both clouds, without a store: what a daemon that starts afresh would see.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, stream};
 
@@ -96,7 +96,7 @@ fn fresh(key: ServiceKey, ask: Ask, clock: &dyn Clock) -> ServiceState {
             packages: BTreeMap::new(),
             promoted_at: None,
         };
-        state.releases.insert(release.digest, record);
+        state.releases.insert(release.digest, Box::new(record));
     }
     state.ask = ask;
     state
@@ -145,7 +145,7 @@ fn drift(cloud: &SharedCloud, release: &Release, observed: &Observed) -> Vec<Fie
 /// A service of ours on a cloud that no manifest names.
 struct Stray {
     service: ServiceKey,
-    environment: Environment,
+    environment: Arc<Environment>,
     target: CloudName,
     resources: Vec<String>,
 }

@@ -28,7 +28,7 @@ use crate::{
 #[derive(Default)]
 pub(super) struct Asked {
     pub(super) services: BTreeMap<ServiceKey, Ask>,
-    pub(super) environments: BTreeMap<EnvironmentName, Environment>,
+    pub(super) environments: BTreeMap<EnvironmentName, Arc<Environment>>,
     /// Services that no manifest names are looked for only where everything could be read and was asked for.
     pub(super) is_whole: bool,
     pub(super) held: Vec<Held>,

@@ -50,7 +50,7 @@ pub(super) struct OwnRole {
 
 /// What one function of a release runs as: what it says itself, else a role of its own if it asks for rights, else the environment's.
 pub(super) fn wanted(release: &Release, function: &FunctionName, target: &AwsTarget) -> RunsAs {
-    let asked = release.content.functions.get(function);
+    let asked = release.content.functions.get(function).map(AsRef::as_ref);
     let aws = asked.and_then(|it| it.aws.as_deref());
     if let Some(arn) = aws.and_then(|it| it.role.clone()) {
         return RunsAs::Given(arn);

@@ -6,7 +6,7 @@ use super::{
     super::{
         aws::AwsFunction,
         raw::{At, EnvText, FunctionAwsText, FunctionSpec, Length, Named, Report, VariableName},
-        spec::{EnvValue, Function, HttpRoute, Megabytes, RepoPath, Runtime},
+        spec::{EnvValue, Function, Functions, HttpRoute, Megabytes, RepoPath, Runtime},
     },
     aws::{Around, aws, mark_len, whole},
     filled, value,
@@ -225,7 +225,6 @@ pub(super) fn env(
     checked
 }
 
-type Functions = BTreeMap<FunctionName, Function>;
 type Written = At<Named<FunctionName, FunctionSpec>>;
 
 /// Two functions of one service must not answer the same request.

@@ -8,7 +8,7 @@ use super::{
             AcrossText, At, DriftLong, DriftText, FunctionSpec, Named, Report, RolloutText,
             ServiceDocument, ServiceSpec,
         },
-        spec::{Across, Drift, Function, Gate, RolloutSpec, Runtime, Service},
+        spec::{Across, Drift, Functions, Gate, RolloutSpec, Runtime, Service},
         yaml::Place,
     },
     aws::{Written, check_events},
@@ -118,8 +118,6 @@ pub(in crate::manifest) fn service(
     })
 }
 
-type Functions = BTreeMap<FunctionName, Function>;
-
 fn checked_functions(
     named: &At<Named<FunctionName, FunctionSpec>>,
     runtime: &Option<At<Runtime>>,
@@ -141,7 +139,7 @@ fn checked_functions(
     for (name, spec) in &named.value.0 {
         match function::function(spec, runtime, defaults, report) {
             Some(function) => {
-                functions.insert(name.value.clone(), function);
+                functions.insert(name.value.clone(), Arc::new(function));
             }
             None => all_good = false,
         }

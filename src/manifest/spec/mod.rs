@@ -6,6 +6,7 @@ mod shape;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    sync::Arc,
     time::Duration,
 };
 
@@ -121,7 +122,7 @@ pub struct Service {
     pub source: RepoPath,
     pub build: Option<String>,
     /// Never empty.
-    pub functions: BTreeMap<FunctionName, Function>,
+    pub functions: Functions,
     /// Variables of every function.
     pub env: BTreeMap<String, EnvValue>,
     /// Services of the same environment that must be live at what Git asks for before a release of this one goes to green.
@@ -132,6 +133,9 @@ pub struct Service {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub azure: Option<Box<AzureApp>>,
 }
+
+/// The functions of a service, shared by every release that has them.
+pub type Functions = BTreeMap<FunctionName, Arc<Function>>;
 
 /// One function: one Lambda function, one entry of the Function App.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]

@@ -215,7 +215,7 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
     for Sending { key, order, reason } in sendings {
         state.in_flight.orders.insert(key.clone(), order.clone());
         let is_known = matches!(
-            state.intents.get(key),
+            state.intent(key),
             Some(Intent {
                 state: IntentState::Open { .. },
                 ..
@@ -237,7 +237,7 @@ pub fn record(state: &mut ServiceState, sendings: &[Sending], now: Timestamp) ->
             state: open,
             reason: reason.to_string(),
         };
-        state.intents.insert(key.clone(), intent);
+        state.intents.insert(key.clone(), Box::new(intent));
         writes.push(Write::Intent(key.clone()));
         // What takes the place of another repair is no further one.
         if key.0.starts_with("drift/") && !key.0.ends_with(AGAIN) {

@@ -113,11 +113,13 @@ pub fn seen(
     began: Timestamp,
 ) -> Vec<Write> {
     let service = state.key.clone();
-    let live = state.live.entry(target).or_insert(Live {
-        service,
-        target,
-        seen: None,
-        problem: None,
+    let live = state.live.entry(target).or_insert_with(|| {
+        Box::new(Live {
+            service,
+            target,
+            seen: None,
+            problem: None,
+        })
     });
     match look {
         Ok(_) if live.seen.as_ref().is_some_and(|seen| seen.at > began) => return Vec::new(),

@@ -72,7 +72,7 @@ impl View<'_> {
     /// Its slots lost the release before, as several tries have shown, and the store its record.
     pub(super) fn is_lost_for_good(&self, target: CloudName) -> bool {
         let step = format!("back/{target}");
-        let tries = match self.state.intents.get(&self.key(&step)) {
+        let tries = match self.state.intent(&self.key(&step)) {
             Some(Intent {
                 state: IntentState::Open { attempts, .. },
                 ..

@@ -292,7 +292,7 @@ impl View<'_> {
 
     /// No slot holds the release any more: it must be put there anew.
     pub(super) fn is_gone(&self, step: &str) -> bool {
-        let intent = self.state.intents.get(&self.key(step));
+        let intent = self.state.intent(&self.key(step));
         intent.is_some_and(is_not_staged)
     }
 

@@ -1,6 +1,7 @@
 //! All that is known of one service in one environment.
 
 mod policy;
+mod told;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -10,7 +11,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-pub use self::policy::Policy;
+pub use self::{
+    policy::Policy,
+    told::{EventRecord, HistoryEntry, Severity},
+};
 use crate::{
     desired::{DesiredService, Release},
     diff::FieldDrift,
@@ -22,7 +26,7 @@ use crate::{
     observed::{Observed, Scope},
     plan::repairs::Repaired,
     rollout::{
-        Rollout, Transition,
+        Rollout,
         intent::{Failure, Intent, IntentKey, Order},
         word::Word,
     },
@@ -35,13 +39,14 @@ pub struct ServiceState {
     pub ask: Ask,
     /// What Git asked for before this process began, until a commit is read: the last good one, where that commit is wrong.
     pub asked_before: Option<Arc<DesiredService>>,
-    pub live: BTreeMap<CloudName, Live>,
+    /// Boxed, as the other maps: a map keeps room for eleven, and most hold one.
+    pub live: BTreeMap<CloudName, Box<Live>>,
     pub memory: Memory,
     /// The newest rollout, ended or not.
     pub rollout: Option<Rollout>,
     /// Orders of the newest rollout, of drift and of pruning.
-    pub intents: BTreeMap<IntentKey, Intent>,
-    pub releases: BTreeMap<ReleaseDigest, ReleaseRecord>,
+    pub intents: BTreeMap<IntentKey, Box<Intent>>,
+    pub releases: BTreeMap<ReleaseDigest, Box<ReleaseRecord>>,
     /// What this process is doing now. Not kept: after a crash nothing is in flight.
     pub in_flight: InFlight,
 }
@@ -135,7 +140,7 @@ pub struct Memory {
     #[serde(default)]
     pub depends_on: BTreeSet<ServiceName>,
     /// Where it runs; needed still when Git no longer names it.
-    pub environment: Option<Environment>,
+    pub environment: Option<Arc<Environment>>,
     /// Echo of the newest `reconcile` token.
     pub handled: Option<String>,
     pub created_at: Timestamp,
@@ -253,51 +258,6 @@ pub struct PackageRecord {
     pub size: u64,
 }
 
-/// One ended rollout, for people.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct HistoryEntry {
-    pub service: ServiceKey,
-    pub rollout: u64,
-    pub release: ReleaseDigest,
-    pub revision: Revision,
-    pub previous: Option<ReleaseDigest>,
-    pub outcome: String,
-    pub message: String,
-    pub trigger: String,
-    pub actor: Actor,
-    pub started_at: Timestamp,
-    pub ended_at: Timestamp,
-    pub transitions: Vec<Transition>,
-    /// Who promoted it outside its windows, and why.
-    #[serde(default)]
-    pub bypass: Option<Word>,
-}
-
-/// What happened, for people and for other programs.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct EventRecord {
-    /// Counts up over restarts; where a reader left off.
-    pub seq: u64,
-    pub at: Timestamp,
-    pub severity: Severity,
-    /// None where it concerns a repository or the daemon.
-    pub service: Option<ServiceKey>,
-    /// A stable word.
-    pub reason: String,
-    pub message: String,
-    pub actor: Actor,
-    pub revision: Option<Revision>,
-    pub rollout: Option<u64>,
-}
-
-#[derive(Clone, Copy, Debug, Eq, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Severity {
-    Info,
-    Warning,
-    Error,
-}
-
 /// What this process is doing for the service now.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct InFlight {
@@ -338,12 +298,12 @@ impl ServiceState {
     /// Clouds that the service runs on: as Git says, else as it was.
     pub fn targets(&self) -> Vec<CloudName> {
         self.environment()
-            .map(Environment::targets)
+            .map(|environment| environment.targets())
             .unwrap_or_default()
     }
 
     /// Where it runs: as Git says, else as it was.
-    pub fn environment(&self) -> Option<&Environment> {
+    pub fn environment(&self) -> Option<&Arc<Environment>> {
         let asked = self.ask.desired().map(|desired| &desired.environment);
         asked.or(self.memory.environment.as_ref())
     }
@@ -360,13 +320,17 @@ impl ServiceState {
     }
 
     /// Where orders go: where the rollout under way began.
-    pub fn at_work_in(&self) -> Option<&Environment> {
+    pub fn at_work_in(&self) -> Option<&Arc<Environment>> {
         let rollout = self.active().and_then(|it| it.environment.as_ref());
         rollout.or_else(|| self.environment())
     }
 
     pub fn seen(&self, target: CloudName) -> Option<&Seen> {
         self.live.get(&target)?.seen.as_ref()
+    }
+
+    pub fn intent(&self, key: &IntentKey) -> Option<&Intent> {
+        self.intents.get(key).map(AsRef::as_ref)
     }
 
     /// Git does not name it, and nothing of it is remembered.

@@ -98,7 +98,7 @@ fn repair(
     let (wanted, open) = match refused(state, target, &wanted.order) {
         Some(intent) => {
             let wanted = wanted.in_place_of(intent);
-            let open = state.intents.get(&wanted.key).filter(|it| is_open(it));
+            let open = state.intent(&wanted.key).filter(|it| is_open(it));
             (wanted, open)
         }
         None => (wanted, open_drift(state, target)),
@@ -201,8 +201,8 @@ fn open_drift(state: &ServiceState, target: CloudName) -> Option<&Intent> {
 
 fn open_drifts(state: &ServiceState, target: CloudName) -> impl Iterator<Item = &Intent> {
     let prefix = format!("drift/{target}/");
-    let intents = state.intents.values();
-    intents.filter(move |intent| intent.key.0.starts_with(&prefix) && is_open(intent))
+    let intents = state.intents.values().map(AsRef::as_ref);
+    intents.filter(move |intent: &&Intent| intent.key.0.starts_with(&prefix) && is_open(intent))
 }
 
 fn is_open(intent: &Intent) -> bool {

@@ -1,6 +1,9 @@
 //! What is asked for, in short. Values of variables are never told: they may be secret.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -102,7 +105,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
         env,
         role: _,
         azure,
-    } = content;
+    } = &**content;
     let RolloutSpec {
         gates,
         bake,
@@ -138,7 +141,7 @@ pub(super) fn spec(desired: &DesiredService) -> SpecReport {
     }
 }
 
-fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
+fn function((name, function): (&FunctionName, &Arc<Function>)) -> FunctionReport {
     let Function {
         handler,
         http,
@@ -148,7 +151,7 @@ fn function((name, function): (&FunctionName, &Function)) -> FunctionReport {
         timeout,
         env: _,
         aws,
-    } = function;
+    } = &**function;
     let route = http.as_ref().map(|http| {
         let methods = match http.methods.is_empty() {
             true => "ANY".to_owned(),

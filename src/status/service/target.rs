@@ -249,7 +249,8 @@ fn place(state: &ServiceState, cloud: CloudName) -> String {
         .ask
         .desired()
         .map(|desired| &desired.environment)
-        .or(state.memory.environment.as_ref());
+        .or(state.memory.environment.as_ref())
+        .map(AsRef::as_ref);
     let Some(Environment {
         name: _,
         aws,

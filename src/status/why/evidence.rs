@@ -94,7 +94,8 @@ fn told(failure: Option<&Failure>) -> Option<String> {
 }
 
 fn tried(state: &ServiceState, order: &Order, failure: Option<&Failure>) -> Vec<String> {
-    let intent = state.intents.values().find(|intent| intent.order == *order);
+    let mut intents = state.intents.values().map(AsRef::as_ref);
+    let intent = intents.find(|intent: &&Intent| intent.order == *order);
     let why = intent.filter(|intent| !intent.reason.is_empty());
     let why = why.map(|Intent { reason, .. }| format!("ordered because: {reason}"));
     let attempts = intent.and_then(|intent| match &intent.state {

@@ -81,7 +81,12 @@ fn soaks_since(state: &ServiceState) -> Option<Timestamp> {
             IntentState::Done { .. } | IntentState::Open { .. } | IntentState::Failed { .. },
         ) => None,
     };
-    state.intents.values().filter_map(done).max()
+    state
+        .intents
+        .values()
+        .map(AsRef::as_ref)
+        .filter_map(done)
+        .max()
 }
 
 fn bakes_since(rollout: &Rollout) -> Option<Timestamp> {

@@ -35,7 +35,7 @@ const CLOSE_MAX: Duration = Duration::from_secs(20);
 /// How a store is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Memory for pages that are read often.
+    /// Memory for pages that are read often. What the loop needs stands in memory of its own, so little of it is ever read again.
     pub cache_bytes: u64,
     /// Free space below which only deletions are accepted, so that sled never meets a full disk in the middle of its work.
     pub reserve_bytes: u64,
@@ -44,7 +44,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            cache_bytes: 64 * 1024 * 1024,
+            cache_bytes: 16 * 1024 * 1024,
             reserve_bytes: 16 * 1024 * 1024,
         }
     }

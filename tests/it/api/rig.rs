@@ -356,13 +356,13 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
         source: RepoPath::new(format!("services/{}", key.service)).unwrap(),
         source_tree: commit.clone(),
         build: None,
-        functions: BTreeMap::from([(FunctionName::new("stock").unwrap(), function)]),
+        functions: BTreeMap::from([(FunctionName::new("stock").unwrap(), Arc::new(function))]),
         env: BTreeMap::from([("DB_PASSWORD".to_owned(), password)]),
         role: Some("arn:aws:iam::123456789012:role/functions".to_owned()),
         azure: None,
     };
     DesiredService {
-        environment: crate::stage::environment(key.environment.clone()),
+        environment: Arc::new(crate::stage::environment(key.environment.clone())),
         release: Release {
             service: key,
             digest: content.digest(),
@@ -370,7 +370,7 @@ pub(super) fn desired(name: &str, version: u32, gates: Vec<Gate>) -> DesiredServ
                 reference: "main".to_owned(),
                 commit,
             },
-            content,
+            content: Arc::new(content),
         },
         rollout: RolloutSpec {
             gates,

@@ -52,7 +52,7 @@ impl Reading {
                 let data = serde_json::from_str(&field("data:")).unwrap();
                 return Some((field("event:"), field("id:"), data));
             }
-            let chunk = tokio::time::timeout(Duration::from_secs(10), self.body.next());
+            let chunk = tokio::time::timeout(Duration::from_secs(60), self.body.next());
             let chunk = chunk.await.expect("something is told within ten seconds")?;
             self.text += std::str::from_utf8(&chunk.unwrap()).unwrap();
         }

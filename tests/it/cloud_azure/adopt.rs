@@ -98,7 +98,7 @@ async fn what_an_app_of_others_has_is_what_its_manifest_asks_for() {
     let local = with_management().await;
     let cloud = cloud_behind(&local.arm.url);
     let texts = |one: &str| BTreeSet::from([one.to_owned()]);
-    let mut asked = *with_everything(1).content.azure.unwrap();
+    let mut asked = *with_everything(1).content.azure.clone().unwrap();
     let blue = Some(EnvValue::Plain("live".to_owned()));
     asked.preview = false;
     asked.sticky = [("MODE".to_owned(), Sticky { blue, green: None })].into();

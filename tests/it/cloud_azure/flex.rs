@@ -1,5 +1,7 @@
 //! A plan without slots: two apps, and a pointer that says which of them is blue.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use verdigris::{
     cloud::{Cloud as _, CloudError, azure::AzureCloud},
@@ -215,8 +217,8 @@ fn sized() -> Release {
             ..AzureApp::default()
         },
     );
-    let functions = one.content.functions.values_mut();
-    functions.for_each(|function| function.memory = Megabytes(1024));
+    let functions = Arc::make_mut(&mut one.content).functions.values_mut();
+    functions.for_each(|function| Arc::make_mut(function).memory = Megabytes(1024));
     one.digest = one.content.digest();
     one
 }

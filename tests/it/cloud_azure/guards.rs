@@ -116,7 +116,7 @@ async fn a_retry_after_of_a_day_is_reported_and_not_waited_for() {
     .await;
     let started = Instant::now();
     let error = cloud(&server.address).inventory().await.unwrap_err();
-    assert!(started.elapsed() < Duration::from_secs(5));
+    assert!(started.elapsed() < Duration::from_secs(60));
     let CloudError::Throttled { retry_after, .. } = error else {
         panic!("{error}");
     };

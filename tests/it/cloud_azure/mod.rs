@@ -109,11 +109,11 @@ fn release(version: u8, env: &[(&str, &str)]) -> Release {
         functions: BTreeMap::from([
             (
                 FunctionName::new("stock").unwrap(),
-                function(Some("/stock/{sku}"), None),
+                Arc::new(function(Some("/stock/{sku}"), None)),
             ),
             (
                 FunctionName::new("reorder").unwrap(),
-                function(None, Some("orders")),
+                Arc::new(function(None, Some("orders"))),
             ),
         ]),
         env: env.iter().map(variable).collect(),
@@ -124,6 +124,6 @@ fn release(version: u8, env: &[(&str, &str)]) -> Release {
         service: key(),
         digest: content.digest(),
         revision: format!("main@sha1:{version:040x}").parse().unwrap(),
-        content,
+        content: Arc::new(content),
     }
 }

@@ -1,5 +1,7 @@
 //! What the place of a slot has besides the package: settings that stay, identity, roles, secrets, CORS, authentication, scale, domains.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use verdigris::{
     cloud::{Cloud as _, CloudError, azure::AzureCloud},
@@ -27,7 +29,7 @@ const READER: &str = "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1";
 /// A release that asks for this.
 pub(super) fn asking(version: u8, app: AzureApp) -> Release {
     let mut release = release(version, &[]);
-    release.content.azure = Some(Box::new(app));
+    Arc::make_mut(&mut release.content).azure = Some(Box::new(app));
     release.digest = release.content.digest();
     release
 }
@@ -95,8 +97,8 @@ pub(super) fn with_everything(version: u8) -> Release {
 fn without_queues(mut release: Release) -> Release {
     let mut reorder = function(Some("/reorder"), None);
     reorder.http.as_mut().unwrap().methods = vec!["POST".to_owned()];
-    let functions = &mut release.content.functions;
-    functions.insert("reorder".parse().unwrap(), reorder);
+    let functions = &mut Arc::make_mut(&mut release.content).functions;
+    functions.insert("reorder".parse().unwrap(), Arc::new(reorder));
     release.digest = release.content.digest();
     release
 }
@@ -456,7 +458,8 @@ async fn a_secret_that_is_not_in_the_vault_is_told_by_name() {
     let cloud = AzureCloud::new(options).unwrap();
     let mut one = release(1, &[]);
     let secret = EnvValue::Secret("db".to_owned());
-    one.content.env.insert("LOG_LEVEL".to_owned(), secret);
+    let content = Arc::make_mut(&mut one.content);
+    content.env.insert("LOG_LEVEL".to_owned(), secret);
     one.digest = one.content.digest();
     let package = local.package("one");
     let error = cloud.stage(&one, &package).await.unwrap_err();
@@ -494,7 +497,7 @@ async fn a_deleted_vault_is_brought_back_where_it_was_ours_and_told_where_not() 
         .await
         .unwrap();
     let mut one = release(1, &[]);
-    one.content
+    Arc::make_mut(&mut one.content)
         .env
         .insert("LOG_LEVEL".to_owned(), EnvValue::Secret("db".to_owned()));
     one.digest = one.content.digest();
@@ -536,7 +539,8 @@ async fn a_deleted_vault_is_brought_back_where_it_was_ours_and_told_where_not() 
         .unwrap();
     let two = {
         let mut two = one.clone();
-        two.content.source_tree = release(2, &[]).content.source_tree;
+        let content = Arc::make_mut(&mut two.content);
+        content.source_tree = release(2, &[]).content.source_tree.clone();
         two.digest = two.content.digest();
         two
     };

@@ -1,12 +1,14 @@
 //! Releases and packages for the cases.
 
-use std::{collections::BTreeMap, io::Write as _, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, io::Write as _, path::PathBuf, sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use verdigris::{
     cloud::Package,
     desired::{Release, ReleaseContent},
-    manifest::spec::{EnvValue, Function, HttpRoute, Megabytes, PathPattern, RepoPath, Runtime},
+    manifest::spec::{
+        EnvValue, Function, Functions, HttpRoute, Megabytes, PathPattern, RepoPath, Runtime,
+    },
     name::{
         CodeDigest, EnvironmentName, FunctionName, ObjectId, Revision, ServiceKey, ServiceName,
     },
@@ -67,7 +69,7 @@ impl Fixture {
         let functions = functions.iter().map(|name| {
             let mut function = function(name);
             edit(name, &mut function);
-            (name.clone(), function)
+            (name.clone(), Arc::new(function))
         });
         self.made(package, functions.collect())
     }
@@ -80,11 +82,13 @@ impl Fixture {
         handler: &str,
     ) -> Made {
         let package = self.package(zip_of(handler, body));
-        let functions = functions.iter().map(|name| (name.clone(), function(name)));
+        let functions = functions
+            .iter()
+            .map(|name| (name.clone(), Arc::new(function(name))));
         self.made(package, functions.collect())
     }
 
-    fn made(&self, package: Package, functions: BTreeMap<FunctionName, Function>) -> Made {
+    fn made(&self, package: Package, functions: Functions) -> Made {
         let plain = |text: &str| EnvValue::Plain(text.to_owned());
         let content = ReleaseContent {
             runtime: Runtime::Python("3.11".to_owned()),
@@ -107,7 +111,7 @@ impl Fixture {
             service: self.service.clone(),
             digest: content.digest(),
             revision,
-            content,
+            content: Arc::new(content),
         };
         Made { release, package }
     }

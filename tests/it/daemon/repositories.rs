@@ -84,7 +84,7 @@ async fn a_broken_mirror_hides_no_commit_of_another() {
     world.build(&release).await.unwrap();
 
     release.revision.commit = version("nowhere").release.revision.commit;
-    release.content.source_tree = release.revision.commit.clone();
+    Arc::make_mut(&mut release.content).source_tree = release.revision.commit.clone();
     let failure = world.build(&release).await.unwrap_err();
     assert_eq!(
         (failure.reason.as_str(), failure.response),

@@ -23,11 +23,11 @@ async fn run_with(
         run,
         folder,
         env,
-        timeout: Duration::from_millis(1500),
+        timeout: Duration::from_secs(3),
         secrets: &secrets,
     };
     let ran = command::measure(&script, &SystemClock);
-    let measurement = tokio::time::timeout(Duration::from_secs(5), ran)
+    let measurement = tokio::time::timeout(Duration::from_secs(60), ran)
         .await
         .unwrap();
     match measurement.evidence {
@@ -137,21 +137,31 @@ async fn a_script_sees_greens_addresses_and_nothing_of_the_daemon() {
     );
 }
 
+/// Enough beats of [`HEART`] to be missed.
+const SILENCE: Duration = Duration::from_millis(600);
+
 /// A child in the background that shows that it lives, while it does.
 const HEART: &str = "( while :; do date +%s%N > beat; sleep 0.05; done ) & sleep 0.3;";
 
-async fn is_beating(folder: &Path) -> bool {
-    let beat = folder.join("beat");
-    let before = std::fs::read(&beat).unwrap();
-    tokio::time::sleep(Duration::from_millis(400)).await;
-    before != std::fs::read(&beat).unwrap()
+/// A busy machine may leave out many beats of one that lives.
+async fn is_beating(folder: &Path, patience: Duration) -> bool {
+    let beat = || std::fs::read(folder.join("beat")).unwrap_or_default();
+    let before = beat();
+    let deadline = tokio::time::Instant::now() + patience;
+    while tokio::time::Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        if beat() != before {
+            return true;
+        }
+    }
+    false
 }
 
 #[tokio::test]
 async fn nothing_that_a_script_started_outlives_it() {
     let ends = [
         ("exit 0", "successful", Some(0)),
-        ("sleep 30", "error: did not end within 1.5s", None),
+        ("sleep 30", "error: did not end within 3s", None),
         (
             "yes | head -c 3000000; exit 1",
             "failed: exit code 1",
@@ -165,7 +175,7 @@ async fn nothing_that_a_script_started_outlives_it() {
         assert_eq!((told.as_str(), evidence.exit), (outcome, exit));
         assert!(evidence.output.len() <= 64 * 1024);
         assert_eq!(evidence.timed_out, exit.is_none());
-        assert!(!is_beating(folder.path()).await, "{end}");
+        assert!(!is_beating(folder.path(), SILENCE).await, "{end}");
     }
 }
 
@@ -176,10 +186,9 @@ async fn a_measurement_that_is_dropped_takes_its_script_with_it() {
     let task = tokio::spawn(async move {
         run_with(&format!("{HEART} sleep 30"), &path, &BTreeMap::new()).await
     });
-    tokio::time::sleep(Duration::from_millis(800)).await;
-    assert!(is_beating(folder.path()).await);
+    assert!(is_beating(folder.path(), Duration::from_secs(60)).await);
     task.abort();
     assert!(task.await.is_err());
     tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!is_beating(folder.path()).await);
+    assert!(!is_beating(folder.path(), SILENCE).await);
 }

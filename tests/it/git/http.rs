@@ -152,7 +152,7 @@ async fn a_hung_server_times_out() {
         let start = Instant::now();
         let error = world.mirror(source).poll().await.unwrap_err();
         assert_eq!(error.reason(), "TimedOut", "{error}");
-        assert!(start.elapsed() < Duration::from_secs(5));
+        assert!(start.elapsed() < Duration::from_secs(60));
     }
 }
 

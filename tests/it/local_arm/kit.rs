@@ -202,7 +202,7 @@ pub(super) fn at(slot: &str) -> String {
     }
 }
 
-/// Answers `<release> <path>`; `/env/NAME` tells a variable, `/slow` waits, `/eat` takes memory, `/crash` ends the process.
+/// Answers `<release> <path>`; `/env/NAME` tells a variable, `/slow` waits, `/stuck` far too long, `/eat` takes memory, `/crash` ends the process.
 const HANDLER: &str = r#"
 import os, sys, time, json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -219,6 +219,9 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/slow":
             time.sleep(1.0)
             text = "RELEASE slow"
+        elif path == "/stuck":
+            time.sleep(60)
+            text = "late"
         elif path == "/eat":
             eaten = bytearray(300_000_000)
             time.sleep(5)

@@ -307,6 +307,43 @@ async fn a_swap_of_azures_workers_loses_no_request() {
     local.end().await;
 }
 
+/// Plays a worker by its arguments: says who it is, hangs up at once, and lives on.
+const QUITTER: &str = r#"
+import socket, sys, time
+port, me = int(sys.argv[sys.argv.index("--port") + 1]), sys.argv[sys.argv.index("--workerId") + 1].encode()
+started = b"\x12" + bytes([len(me)]) + me
+envelope = b"\xa2\x01" + bytes([len(started)]) + started
+frame = b"\0" + len(envelope).to_bytes(4, "big") + envelope
+line = socket.create_connection(("127.0.0.1", port))
+line.sendall(b"POST /AzureFunctionsRpcMessages.FunctionRpc/EventStream HTTP/1.1\r\nhost: here\r\n"
+             b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n" % (len(frame), frame))
+line.close()
+time.sleep(3600)
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_hangs_up_and_lives_on_is_told_at_once() {
+    let options = ArmOptions {
+        python: program("python"),
+        start_timeout: Duration::from_secs(50),
+        ..ArmOptions::default()
+    };
+    let local = Local::with_site(options).await;
+    local.settings("green", settings("m")).await;
+    let package = archive(&[
+        ("host.json", &json!({"version": "2.0"}).to_string()),
+        ("azure_functions_worker.py", QUITTER),
+        ("text/function.json", &http("$return", None)),
+    ]);
+    local.deploy("green", package).await;
+    let (status, text) = local
+        .text(&format!("{}/api/text", local.front("green").await))
+        .await;
+    assert_eq!(status, 503);
+    assert!(text.contains("it hung up, and did not end"), "{text}");
+    local.end().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_without_the_worker_says_what_to_install() {
     let bare = ArmOptions {

@@ -69,7 +69,7 @@ impl Cloud {
     async fn stop(self) {
         self.stop.cancel();
         let finished = self.endpoint.finished();
-        tokio::time::timeout(Duration::from_secs(10), finished)
+        tokio::time::timeout(Duration::from_secs(60), finished)
             .await
             .unwrap();
     }

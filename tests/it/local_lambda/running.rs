@@ -277,13 +277,14 @@ async fn a_warm_call_waits_for_nothing() {
         )
         .await;
     cloud.invoke("stock", "{}").await;
-    let start = tokio::time::Instant::now();
+    let mut least = Duration::MAX;
     for _ in 0..20 {
+        let start = tokio::time::Instant::now();
         cloud.invoke("stock", "{}").await;
+        least = least.min(start.elapsed());
     }
-    // A delayed acknowledgement in the way would cost 40 ms a call.
-    let each = start.elapsed() / 20;
-    assert!(each < Duration::from_millis(35), "{each:?} a call");
+    // A delayed acknowledgement in the way would cost each of them 40 ms, a busy machine only some.
+    assert!(least < Duration::from_millis(35), "{least:?} a call");
 }
 
 #[tokio::test]
@@ -334,7 +335,7 @@ async fn no_process_outlives_the_endpoint() {
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists());
     // Cut off with an error document, or with the connection: either way it is over.
     drop(
-        tokio::time::timeout(Duration::from_secs(5), hanging)
+        tokio::time::timeout(Duration::from_secs(50), hanging)
             .await
             .unwrap(),
     );

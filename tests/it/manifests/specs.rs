@@ -115,7 +115,7 @@ fn every_key_of_a_service_has_its_meaning() {
 #[test]
 fn functions_have_their_own_values_or_the_services() {
     let service = only(FULL);
-    let named = |name: &str| -> Function { service.functions[&name.parse().unwrap()].clone() };
+    let named = |name: &str| -> Function { (*service.functions[&name.parse().unwrap()]).clone() };
     let route = |methods: &[&str], path: &str| {
         Some(HttpRoute {
             methods: methods.iter().map(|&method| method.to_owned()).collect(),

@@ -318,6 +318,8 @@ fn extras() -> Value {
     );
     keys["Condition"] = json!({"StringEquals": {"kms:ViaService": "lambda.REGION.amazonaws.com"}});
     json!({"Version": "2012-10-17", "Statement": [
+        // Of what the daemon is before it assumes it.
+        allow("Assume", &["sts:AssumeRole"], "arn:aws:iam::ACCOUNT:role/ROLE"),
         allow("FileSystems", &["elasticfilesystem:DescribeMountTargets"], "*"),
         allow(
             "Images",

@@ -26,15 +26,15 @@ use verdigris::{
     manifest::{
         azure::AzureShared,
         spec::{
-            Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Gate,
-            GateKind, GateStage, HttpGate, HttpRoute, HttpStep, Measure, Megabytes, PathPattern,
-            RepoPath, Role, RolloutSpec, Runtime, Service,
+            Across, AwsTarget, AzurePlan, AzureTarget, DriftMode, Environment, Function, Functions,
+            Gate, GateKind, GateStage, HttpGate, HttpRoute, HttpStep, Measure, Megabytes,
+            PathPattern, RepoPath, Role, RolloutSpec, Runtime, Service,
         },
         strategy::Strategy,
     },
     name::{
-        Actor, CloudName, CodeDigest, EnvironmentName, FunctionName, ObjectId, ReleaseDigest,
-        Revision, ServiceKey, Timestamp,
+        Actor, CloudName, CodeDigest, EnvironmentName, ObjectId, ReleaseDigest, Revision,
+        ServiceKey, Timestamp,
     },
     observed::Scope,
     plan::{
@@ -443,7 +443,7 @@ pub(crate) fn service_in(environment: &str, name: &str, version: &str) -> Desire
     let release = Release::new(&service, &environment, id(version), revision);
     DesiredService {
         release,
-        environment,
+        environment: Arc::new(environment),
         rollout: service.rollout,
         depends_on: service.depends_on,
         drift: service.drift,
@@ -460,7 +460,7 @@ pub(crate) fn gate(name: &str) -> Gate {
     }
 }
 
-pub(crate) fn functions() -> BTreeMap<FunctionName, Function> {
+pub(crate) fn functions() -> Functions {
     let function = Function {
         handler: "app:app".to_owned(),
         http: Some(HttpRoute {
@@ -474,7 +474,7 @@ pub(crate) fn functions() -> BTreeMap<FunctionName, Function> {
         timeout: Duration::from_secs(30),
         env: BTreeMap::new(),
     };
-    BTreeMap::from([("stock".parse().unwrap(), function)])
+    BTreeMap::from([("stock".parse().unwrap(), Arc::new(function))])
 }
 
 pub(crate) fn environment(name: EnvironmentName) -> Environment {

@@ -88,7 +88,7 @@ pub(super) async fn tell(narrator: &Narrator<'_>, live: ReleaseDigest) -> Result
 async fn site(narrator: &Narrator<'_>) -> Result<String> {
     let state = narrator.stage.daemon.handle.state(&narrator.key).await;
     let environment = state.and_then(|state| state.memory.environment);
-    let azure = environment.and_then(|environment| environment.azure);
+    let azure = environment.and_then(|environment| environment.azure.clone());
     let azure = azure.ok_or_else(|| Twist::new("the environment is on Azure", "it is not"))?;
     let base = narrator.stage.azure_url();
     let subscription = azure.subscription;

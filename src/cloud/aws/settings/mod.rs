@@ -233,7 +233,7 @@ fn runtime(runtime: &Runtime) -> (String, &'static str) {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+    use std::{sync::Arc, time::Duration};
 
     use super::*;
     use crate::{
@@ -262,7 +262,7 @@ mod tests {
             source: RepoPath::default(),
             source_tree: commit.clone(),
             build: None,
-            functions: BTreeMap::from([(name(), function)]),
+            functions: BTreeMap::from([(name(), Arc::new(function))]),
             env: BTreeMap::new(),
             role: None,
             azure: None,
@@ -277,7 +277,7 @@ mod tests {
                 reference: "main".to_owned(),
                 commit,
             },
-            content,
+            content: Arc::new(content),
         }
     }
 

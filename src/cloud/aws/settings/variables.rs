@@ -57,7 +57,7 @@ pub(super) fn variables(
     env.insert(RELEASE.to_owned(), release.digest.to_string());
     env.insert(REVISION.to_owned(), release.revision.to_string());
     env.insert(FUNCTIONS.to_owned(), content.functions.len().to_string());
-    let asked = content.functions.get(function);
+    let asked = content.functions.get(function).map(AsRef::as_ref);
     // Cannot fail: every key is a string and every value has a JSON form.
     let http = asked.and_then(url);
     let http = http.and_then(|options| serde_json::to_string(&options).ok());

@@ -1,6 +1,6 @@
 //! Settings, as slots have them.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use super::*;
 use crate::{
@@ -56,7 +56,7 @@ fn release(functions: Vec<(&str, Function)>, env: &[(&str, &str)]) -> Release {
         source_tree: ObjectId::new("0".repeat(40)).unwrap(),
         build: None,
         functions: functions
-            .map(|(name, function)| (FunctionName::new(name).unwrap(), function))
+            .map(|(name, function)| (FunctionName::new(name).unwrap(), Arc::new(function)))
             .collect(),
         env: plain(env),
         role: None,
@@ -66,7 +66,7 @@ fn release(functions: Vec<(&str, Function)>, env: &[(&str, &str)]) -> Release {
         service: "prod/inventory".parse::<ServiceKey>().unwrap(),
         digest: content.digest(),
         revision: format!("main@sha1:{}", "a".repeat(40)).parse().unwrap(),
-        content,
+        content: Arc::new(content),
     }
 }
 
@@ -190,7 +190,8 @@ fn writing_keeps_what_the_platform_added_and_nothing_else() {
 fn secrets_are_references() {
     let mut release = inventory();
     let secret = EnvValue::Secret("inventory-db".to_owned());
-    release.content.env.insert("DB".to_owned(), secret);
+    let content = Arc::make_mut(&mut release.content);
+    content.env.insert("DB".to_owned(), secret);
     let settings = moving(&names(), &release, code());
     assert_eq!(
         settings["DB"],

@@ -37,7 +37,7 @@ const FIRST_LOOK: Duration = Duration::from_millis(4);
 const SLOWEST_LOOK: Duration = Duration::from_millis(50);
 
 /// Within this a process that died is known to have: its last output is read first.
-const DEATH_TOLD: Duration = Duration::from_millis(800);
+pub(super) const DEATH_TOLD: Duration = Duration::from_millis(800);
 
 /// One look may take this long: a handler whose `/` is slow is up all the same.
 const LOOK_MAX: Duration = Duration::from_secs(5);
@@ -50,6 +50,17 @@ pub(in crate::local::arm) struct Start<'a> {
     pub memory_limit: Option<u64>,
     pub start_timeout: Duration,
     pub logs: &'a Arc<LogRing>,
+}
+
+impl Start<'_> {
+    /// What every process of the app finds in its environment.
+    pub(super) fn environment(&self) -> BTreeMap<String, String> {
+        let mut environment = self.environment.clone();
+        let root = self.package.folder().display().to_string();
+        environment.insert("AzureWebJobsScriptRoot".to_owned(), root.clone());
+        environment.entry("HOME".to_owned()).or_insert(root);
+        environment
+    }
 }
 
 /// Why there is no running handler.
@@ -142,8 +153,10 @@ impl Worker {
         if self.child.exit().is_some() {
             return false;
         }
-        let suspected = self.suspect.swap(false, Ordering::Relaxed);
-        !suspected || timeout(DEATH_TOLD, self.child.exited()).await.is_err()
+        let has_hung_up = self.talk.has_hung_up();
+        let suspected = self.suspect.swap(false, Ordering::Relaxed) || has_hung_up;
+        let lives = !suspected || timeout(DEATH_TOLD, self.child.exited()).await.is_err();
+        lives && !has_hung_up
     }
 
     /// How the process ended, in words.
@@ -153,6 +166,7 @@ impl Worker {
                 format!("the app was killed: it used {used} bytes of memory and may use {limit}")
             }
             Some(exit) => format!("the app ended ({exit:?})"),
+            None if self.talk.has_hung_up() => "the app hung up, and did not end".to_owned(),
             None => "the app is running".to_owned(),
         }
     }
@@ -163,6 +177,16 @@ impl Worker {
 
     pub(in crate::local::arm) async fn stop(&self) -> Exit {
         self.child.stop(STOP_GRACE).await
+    }
+}
+
+impl Talk {
+    /// A handler of its own is called anew for each request.
+    fn has_hung_up(&self) -> bool {
+        match self {
+            Self::Http(_) => false,
+            Self::Rpc(language) => language.has_hung_up(),
+        }
     }
 }
 
@@ -265,13 +289,10 @@ fn free_port() -> std::io::Result<u16> {
 fn spawn(start: &Start<'_>, handler: &CustomHandler, port: u16) -> Spawn {
     let package = start.package;
     let cwd = package.folder().join(&handler.working_directory);
-    let mut env = start.environment.clone();
-    let root = package.folder().display().to_string();
+    let mut env = start.environment();
     for name in ["FUNCTIONS_CUSTOMHANDLER_PORT", "FUNCTIONS_HTTPWORKER_PORT"] {
         env.insert(name.to_owned(), port.to_string());
     }
-    env.insert("AzureWebJobsScriptRoot".to_owned(), root.clone());
-    env.entry("HOME".to_owned()).or_insert(root);
     Spawn {
         program: program(&handler.executable, package.folder(), &cwd),
         args: handler.arguments.clone(),

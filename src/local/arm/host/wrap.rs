@@ -111,10 +111,19 @@ fn structured(output: HttpOutput) -> Response<Vec<u8>> {
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
     }
+    let headers = headers.into_iter().map(|(name, value)| {
+        let text = value.as_str().map(str::to_owned);
+        (name, text.unwrap_or_else(|| value.to_string()))
+    });
+    with_headers(response, headers)
+}
+
+/// What is no header by its form is left out.
+pub(super) fn with_headers(
+    mut response: Response<Vec<u8>>,
+    headers: impl IntoIterator<Item = (String, String)>,
+) -> Response<Vec<u8>> {
     for (name, value) in headers {
-        let value = value
-            .as_str()
-            .map_or_else(|| value.to_string(), str::to_owned);
         if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
             response.headers_mut().insert(name, value);
         }

@@ -1,11 +1,11 @@
 //! Events that a cloud would take for one: where a function asks for the same thing twice, the last would win and nobody would be told.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{collections::BTreeSet, sync::Arc};
 
 use super::super::super::{
     aws::{Bucket, EventSource},
     raw::{At, FunctionAwsText, FunctionSpec, Named, Report},
-    spec::Function,
+    spec::{Function, Functions},
     yaml::Place,
 };
 use crate::name::FunctionName;
@@ -30,7 +30,7 @@ pub(in crate::manifest::check) struct Written<'a> {
 }
 
 pub(in crate::manifest::check) fn check_events(
-    functions: &BTreeMap<FunctionName, Function>,
+    functions: &Functions,
     written: &Written<'_>,
     report: &mut Report,
 ) {
@@ -54,7 +54,7 @@ pub(in crate::manifest::check) fn check_events(
     }
 }
 
-fn claims<'a>((function, it): (&'a FunctionName, &'a Function)) -> Vec<Claim<'a>> {
+fn claims<'a>((function, it): (&'a FunctionName, &'a Arc<Function>)) -> Vec<Claim<'a>> {
     let events = it.aws.iter().flat_map(|aws| &aws.events);
     let claims = events.map(|(event, source)| Claim {
         function,

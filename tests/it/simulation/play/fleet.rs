@@ -395,7 +395,7 @@ impl Member {
         rollout.group = self.group(way);
         DesiredService {
             release,
-            environment: self.place.clone(),
+            environment: Arc::new(self.place.clone()),
             rollout,
             depends_on: match way.is_needy {
                 true => self.needs.clone(),

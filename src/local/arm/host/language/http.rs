@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
 use serde_json::{Value, json};
 
 use super::messages::{Data, Http, Invoked, Parameter, TypedData};
@@ -93,13 +93,8 @@ fn structured(http: Http) -> Response<Vec<u8>> {
     let status = status.and_then(|code| StatusCode::from_u16(code).ok());
     let body = http.body.and_then(|body| body.data);
     let body = body.map_or_else(Vec::new, bytes_of);
-    let mut response = wrap::plain(status.unwrap_or(StatusCode::OK), body);
-    for (name, value) in http.headers {
-        if let (Ok(name), Ok(value)) = (HeaderName::try_from(name), HeaderValue::try_from(value)) {
-            response.headers_mut().insert(name, value);
-        }
-    }
-    response
+    let response = wrap::plain(status.unwrap_or(StatusCode::OK), body);
+    wrap::with_headers(response, http.headers)
 }
 
 fn typed(data: Data, kind: &'static str) -> Response<Vec<u8>> {

@@ -54,7 +54,8 @@ pub(super) struct Line {
 struct Side {
     /// Taken by the one call that there is.
     outgoing: Mutex<Option<mpsc::UnboundedReceiver<Envelope>>>,
-    opening: mpsc::UnboundedSender<Content>,
+    /// None once the worker has hung up.
+    opening: Mutex<Option<mpsc::UnboundedSender<Content>>>,
     waiting: Arc<Waiting>,
     logs: Arc<LogRing>,
 }
@@ -72,7 +73,7 @@ impl Line {
         let waiting = Arc::new(Waiting(Mutex::new(Some(BTreeMap::new()))));
         let side = Side {
             outgoing: Mutex::new(Some(to_send)),
-            opening: heard,
+            opening: Mutex::new(Some(heard)),
             waiting: Arc::clone(&waiting),
             logs: Arc::clone(logs),
         };
@@ -109,6 +110,11 @@ impl Line {
         let waiting = waiting.as_mut().ok_or(Gone)?;
         waiting.insert(id.to_owned(), told);
         Ok(outcome)
+    }
+
+    /// The worker called, and hung up.
+    pub(super) fn is_over(&self) -> bool {
+        self.waiting.lock().is_none()
     }
 
     /// Nobody waits for it any more.
@@ -179,10 +185,15 @@ async fn listen_to(mut body: Body, side: Arc<Side>) {
         }
     }
     // Whoever waits learns that nothing will come.
+    side.opening().take();
     side.waiting.lock().take();
 }
 
 impl Side {
+    fn opening(&self) -> MutexGuard<'_, Option<mpsc::UnboundedSender<Content>>> {
+        self.opening.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn sort(&self, envelope: Envelope) {
         let Envelope {
             request_id: _,
@@ -206,7 +217,12 @@ impl Side {
                 | Content::Initialised(_)
                 | Content::Initialise(_)
                 | Content::Started(_)),
-            ) => drop(self.opening.send(opening)),
+            ) => {
+                if let Some(heard) = self.opening().as_ref() {
+                    // Whoever started the worker may have given up.
+                    drop(heard.send(opening));
+                }
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use std::{
 
 use ::http::{Response, request::Parts};
 use serde_json::Value;
+use tokio::time::timeout;
 use uuid::Uuid;
 
 use self::{
@@ -28,7 +29,7 @@ use self::{
 use super::{
     forward::HOST_VERSION,
     package::{Direction, Function, Package},
-    worker::{Start, StartError},
+    worker::{DEATH_TOLD, Start, StartError},
 };
 use crate::local::process::{Child, Spawn, Stream};
 
@@ -75,7 +76,7 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Child, Language), StartE
     };
     let unloaded = match opened {
         Ok(unloaded) => unloaded,
-        Err(OpenError::Gone(Gone)) => return Err(ended(start, child.exited().await)),
+        Err(OpenError::Gone(Gone)) => return Err(hung_up(start, &child).await),
         Err(OpenError::Refused(why)) => return Err(StartError::Refused(why)),
     };
     for (name, why) in &unloaded {
@@ -87,16 +88,13 @@ pub(super) async fn start(start: &Start<'_>) -> Result<(Child, Language), StartE
 
 fn spawn(start: &Start<'_>, port: u16, id: &str) -> Spawn {
     let root = start.package.folder();
-    let mut env = start.environment.clone();
+    let mut env = start.environment();
     // Where a deployment puts the packages that the app asks for, and the app itself; the user's own come first.
     let own = env.remove("PYTHONPATH").map(PathBuf::from);
     let packages = root.join(".python_packages/lib/site-packages");
     let path = own.into_iter().chain([packages, root.to_owned()]);
     let path: Vec<String> = path.map(|path| path.display().to_string()).collect();
     env.insert("PYTHONPATH".to_owned(), path.join(":"));
-    let root = root.display().to_string();
-    env.insert("AzureWebJobsScriptRoot".to_owned(), root.clone());
-    env.entry("HOME".to_owned()).or_insert(root);
     let args = [
         ["-m", MODULE],
         ["--host", "127.0.0.1"],
@@ -112,6 +110,14 @@ fn spawn(start: &Start<'_>, port: u16, id: &str) -> Spawn {
         env,
         memory_limit: start.memory_limit,
         logs: Arc::clone(start.logs),
+    }
+}
+
+/// As a rule because it ends. One that lives on ends with its [`Child`].
+async fn hung_up(start: &Start<'_>, child: &Child) -> StartError {
+    match timeout(DEATH_TOLD, child.exited()).await {
+        Ok(exit) => ended(start, exit),
+        Err(_) => StartError::Refused("it hung up, and did not end".to_owned()),
     }
 }
 
@@ -203,6 +209,11 @@ fn load(root: &Path, name: &str, function: &Function) -> Load {
 // === impl Language ===
 
 impl Language {
+    /// Nothing can be asked of it any more.
+    pub(super) fn has_hung_up(&self) -> bool {
+        self.line.is_over()
+    }
+
     /// Why functions could not be loaded, in one sentence; none where all were.
     pub(super) fn fault(&self) -> Option<String> {
         let told = self.unloaded.iter();

@@ -1,5 +1,7 @@
 //! A package: unpacked safely, with what its host.json and function.json files say.
 
+mod raw;
+
 use std::{
     collections::BTreeMap,
     fs,
@@ -10,10 +12,11 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 use tempfile::TempDir;
 use zip::ZipArchive;
 
+use self::raw::{HostFile, RawBinding, RawFunction, RawHandler};
 use super::route::{Methods, Template};
 use crate::name::CodeDigest;
 
@@ -269,114 +272,6 @@ impl Function {
             bindings: bindings.into_iter().filter_map(RawBinding::named).collect(),
         })
     }
-}
-
-impl RawBinding {
-    fn named(self) -> Option<(String, Binding)> {
-        let binding = Binding {
-            kind: self.r#type,
-            direction: self.direction,
-        };
-        Some((self.name?, binding))
-    }
-
-    fn http_trigger(&self, function: &str, all: &[Self]) -> Result<HttpTrigger, String> {
-        let is_http = |binding: &Self| {
-            binding.r#type.eq_ignore_ascii_case("httpTrigger")
-                || binding.r#type.eq_ignore_ascii_case("http")
-        };
-        let route = self.route.as_deref().unwrap_or(function);
-        Ok(HttpTrigger {
-            binding: self.name.clone().unwrap_or_else(|| "req".to_owned()),
-            methods: Methods::new(self.methods.as_deref().unwrap_or_default()),
-            template: Template::parse(route)?,
-            level: self.auth_level.unwrap_or_default(),
-            http_only: all.iter().all(is_http),
-        })
-    }
-}
-
-impl RawHandler {
-    fn checked(self) -> Option<CustomHandler> {
-        let Self {
-            description,
-            enable_forwarding_http_request,
-        } = self;
-        let RawDescription {
-            default_executable_path,
-            arguments,
-            working_directory,
-        } = description;
-        (!default_executable_path.is_empty()).then_some(CustomHandler {
-            executable: default_executable_path,
-            arguments,
-            working_directory,
-            forwards: enable_forwarding_http_request,
-        })
-    }
-}
-
-/// host.json, as far as it matters here.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct HostFile {
-    custom_handler: Option<RawHandler>,
-    extensions: Option<RawExtensions>,
-    function_timeout: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawHandler {
-    #[serde(default)]
-    description: RawDescription,
-    #[serde(default)]
-    enable_forwarding_http_request: bool,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct RawDescription {
-    default_executable_path: String,
-    arguments: Vec<String>,
-    working_directory: String,
-}
-
-#[derive(Deserialize)]
-struct RawExtensions {
-    http: Option<RawHttp>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawHttp {
-    route_prefix: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawFunction {
-    #[serde(default)]
-    bindings: Vec<RawBinding>,
-    #[serde(default)]
-    disabled: bool,
-    script_file: Option<String>,
-    #[serde(default)]
-    entry_point: String,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct RawBinding {
-    r#type: String,
-    #[serde(default)]
-    direction: Direction,
-    name: Option<String>,
-    methods: Option<Vec<String>>,
-    route: Option<String>,
-    auth_level: Option<AuthLevel>,
-    #[serde(flatten)]
-    _rest: Map<String, Value>,
 }
 
 #[cfg(test)]
