@@ -84,71 +84,57 @@ async fn an_account_that_asks_too_much_is_told_to_wait() {
     assert!(throttled > 0);
 }
 
+/// Status, code and message, as AWS words them.
+const REFUSALS: [(u16, &str, &str); 9] = [
+    (
+        400,
+        "CodeStorageExceededException",
+        "Code storage limit exceeded.",
+    ),
+    (
+        400,
+        "InvalidParameterValueException",
+        "The role defined for the function cannot be assumed by Lambda.",
+    ),
+    (
+        400,
+        "InvalidParameterValueException",
+        "Unzipped size must be smaller than 262144000 bytes",
+    ),
+    (502, "ENILimitReachedException", "no interface"),
+    (502, "EC2ThrottledException", "slow"),
+    (
+        403,
+        "AccessDeniedException",
+        "User: arn:aws:iam::1:user/v is not authorized to perform: lambda:GetLayerVersion on resource: x",
+    ),
+    (
+        403,
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid.",
+    ),
+    (
+        400,
+        "ValidationException",
+        "Value '4096' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 3008",
+    ),
+    (429, "TooManyRequestsException", "Rate exceeded"),
+];
+
 /// What is used up, and what nobody may: as AWS words it, and what people are told.
 #[tokio::test]
 async fn a_refusal_says_what_helps() {
     let local = Local::at_once().await;
     let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
-    let table = [
-        (
-            "CreateFunction",
-            400,
-            "CodeStorageExceededException",
-            "Code storage limit exceeded.",
-        ),
-        (
-            "CreateFunction",
-            400,
-            "InvalidParameterValueException",
-            "The role defined for the function cannot be assumed by Lambda.",
-        ),
-        (
-            "CreateFunction",
-            400,
-            "InvalidParameterValueException",
-            "Unzipped size must be smaller than 262144000 bytes",
-        ),
-        (
-            "CreateFunction",
-            502,
-            "ENILimitReachedException",
-            "no interface",
-        ),
-        ("CreateFunction", 502, "EC2ThrottledException", "slow"),
-        (
-            "CreateFunction",
-            403,
-            "AccessDeniedException",
-            "User: arn:aws:iam::1:user/v is not authorized to perform: lambda:GetLayerVersion on resource: x",
-        ),
-        (
-            "CreateFunction",
-            403,
-            "UnrecognizedClientException",
-            "The security token included in the request is invalid.",
-        ),
-        (
-            "CreateFunction",
-            400,
-            "ValidationException",
-            "Value '4096' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 3008",
-        ),
-        (
-            "CreateFunction",
-            429,
-            "TooManyRequestsException",
-            "Rate exceeded",
-        ),
-    ];
     let mut told = Vec::new();
-    for (index, (operation, status, code, message)) in table.into_iter().enumerate() {
+    for (index, (status, code, message)) in REFUSALS.into_iter().enumerate() {
         local.endpoint.faults().set(vec![Rule {
             error: Some(RuleError {
                 status,
                 code: code.to_owned(),
                 message: Some(message.to_owned()),
             }),
-            ..Rule::of(operation)
+            ..Rule::of("CreateFunction")
         }]);
         let fixture = Fixture::new(index);
         let made = fixture.release_of("one", &[reorder()]);
