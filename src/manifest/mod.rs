@@ -46,6 +46,11 @@ pub fn is_schedule(text: &str) -> bool {
     raw::is_schedule(text)
 }
 
+/// Whether a text is an IPv4 address, or a range of them: `203.0.113.1-203.0.113.9`.
+pub fn is_address_range(text: &str) -> bool {
+    check::is_address_range(text)
+}
+
 /// Whether a text is an ARN of one of these services of AWS.
 pub fn is_arn(text: &str, services: &[&str]) -> bool {
     check::is_arn(text, services)

@@ -18,6 +18,7 @@ mod metrics;
 mod names;
 mod observe;
 mod ready;
+mod seldom;
 mod settings;
 mod stage;
 mod swap;
@@ -37,7 +38,7 @@ use url::Url;
 pub use self::arm::{
     AzureIdentity, AzureLimiter, AzureRates, AzureSource, CredentialChoice, Principal,
 };
-use self::{arm::Arm, names::Names, observe::RUNNING};
+use self::{arm::Arm, names::Names, observe::RUNNING, seldom::Seldom};
 use super::{Cloud, CloudError, MetricQuestion, Package, operate::Operate};
 use crate::{
     desired::Release,
@@ -84,6 +85,9 @@ pub struct AzureLimits {
     pub swap: Duration,
     /// Until settings show a swap that has ended.
     pub settle: Duration,
+    /// How old may be what is remembered of what seldom changes; it is longer where many services are known. Nothing is remembered where
+    /// it is zero.
+    pub details: Duration,
 }
 
 /// Why there is no client.
@@ -106,6 +110,7 @@ pub struct AzureCloud {
     names: Names,
     /// The address of the storage account's blobs, once it was asked for.
     blobs: OnceCell<String>,
+    seldom: Seldom,
 }
 
 impl Default for AzureLimits {
@@ -118,6 +123,7 @@ impl Default for AzureLimits {
             // Two restarts with warm-up: a swap takes tens of seconds, seldom some minutes.
             swap: Duration::from_secs(900),
             settle: Duration::from_secs(30),
+            details: Duration::from_secs(600),
         }
     }
 }
@@ -148,7 +154,13 @@ impl AzureCloud {
             target: options.target,
         };
         let blobs = OnceCell::new();
-        Ok(Self { arm, names, blobs })
+        let seldom = Seldom::default();
+        Ok(Self {
+            arm,
+            names,
+            blobs,
+            seldom,
+        })
     }
 
     /// Calls sent so far by operation, tries counted one by one.
@@ -180,7 +192,7 @@ impl Cloud for AzureCloud {
         Some(self)
     }
 
-    /// Four calls: the site, then at once its slot and the settings of both.
+    /// Four calls: the site, then at once its slot and the settings of both. What seldom changes is looked at by turns, a call for each.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
         self.observed(scope).await
     }

@@ -275,6 +275,15 @@ impl Names {
         })
     }
 
+    pub(super) fn component_body(&self, workspace: &str) -> Value {
+        json!({
+            "location": self.target.location,
+            "kind": "web",
+            "tags": self.shared_tags(),
+            "properties": { "Application_Type": "web", "WorkspaceResourceId": workspace },
+        })
+    }
+
     pub(super) fn plan_body(&self, tags: Tags) -> Value {
         let sku = self.target.plan.0.as_str();
         let mut described = json!({ "name": sku });

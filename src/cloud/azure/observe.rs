@@ -7,8 +7,10 @@ use url::Url;
 use super::{
     AzureCloud,
     arm::operation::{self, Operation},
+    around::role_fields,
     duties::{Duties, Found, fixed},
     names::{Tags, WEB_API},
+    seldom::ByTurns,
     settings::{self, Settings, Trigger},
 };
 use crate::{
@@ -119,7 +121,7 @@ impl AzureCloud {
         })))
     }
 
-    /// Reads what blue's release asks of its place: no call where that is nothing.
+    /// Reads what blue's release asks of its place: no call where that is nothing, but for what is looked at by turns.
     pub(super) async fn look_at_place(
         &self,
         service: &ServiceName,
@@ -127,19 +129,30 @@ impl AzureCloud {
     ) -> Result<(), CloudError> {
         let duties = blue.duties();
         let is_told = blue.found.config.is_object() || self.names.is_flex();
-        let is_asked = !is_told && settings::marks(&blue.settings).is_some();
-        let (web, auth) = (duties.concerns_web() || is_asked, duties.auth.is_some());
+        let holds = settings::marks(&blue.settings).is_some();
+        let (web, auth) = (
+            duties.concerns_web() || holds && !is_told,
+            duties.auth.is_some(),
+        );
         let look = async |is_asked: bool, operation, part| match is_asked {
             true => self.get(operation, &blue.id, part).await,
             false => Ok(None),
         };
-        (blue.found.web, blue.found.auth) = try_join!(
+        let (web, auth, seldom) = try_join!(
             look(web, operation::WEB_GET, "/config/web"),
             look(auth, operation::AUTH_GET, "/config/authsettingsV2"),
+            Box::pin(self.look_by_turns(service, (&duties, holds), blue)),
         )?;
-        blue.found.has_front = self.front_is_right(service, &duties, blue).await?;
+        (blue.found.web, blue.found.auth) = (web, auth);
+        let ByTurns {
+            kept,
+            has_front,
+            fields,
+        } = seldom;
+        (blue.found.kept, blue.found.has_front) = (kept, has_front);
         blue.place = fixed::found(&self.names, &blue.found);
         blue.place.extend(duties.fields_of(&blue.found, &blue.tags));
+        blue.place.extend(fields);
         Ok(())
     }
 
@@ -191,6 +204,7 @@ impl AzureCloud {
         let mut place = fixed::found(&self.names, &found);
         if let Some(marks) = settings::marks(&given) {
             place.extend(marks.duties.fields());
+            place.extend(role_fields(&self.names, &marks.duties, None));
         }
         SlotView {
             slot,
@@ -317,12 +331,19 @@ impl SlotView {
         let mut fields = settings::fields(&self.settings, self.slot);
         fields.insert(STATE.to_owned(), self.state.clone());
         fields.extend(self.place.clone());
+        if let Some(kept) = &self.found.kept {
+            settings::tell_kept(&mut fields, &self.settings, kept);
+        }
         fields.extend(self.elsewhere.clone());
         fields
     }
 
     /// What stays with a slot stays when the release that asked for it leaves, and is then no part of what the slot holds.
+    /// Where all is as it was given, a name that stays for one release and moves with another is this one's own.
     fn forget_sticky_of(&mut self, other: &Self) {
+        if settings::is_sealed(&self.settings, self.slot) {
+            return;
+        }
         let own = self.duties().sticky;
         for name in other.duties().sticky.keys() {
             if !own.contains_key(name) {

@@ -64,7 +64,10 @@ impl AzureCloud {
                 && self.has_insights(&green.settings)
         };
         let green = match site.green.clone().filter(is_done) {
-            Some(green) => green,
+            Some(green) => {
+                self.make_up_sync(&green).await?;
+                green
+            }
             None => {
                 self.write_green((release, package), &site, (&only_blue, &wanted))
                     .await?
@@ -81,11 +84,10 @@ impl AzureCloud {
     ) -> Result<SlotView, CloudError> {
         let service = &release.service.service;
         let app = self.names.app(service);
-        let mut sticky: BTreeSet<String> =
-            only_blue.iter().map(|it| settings::disabled(it)).collect();
         let duties = Duties::wanted(&self.names, release);
-        sticky.extend(duties.sticky.keys().cloned());
-        self.put_sticky_names(&app, sticky).await?;
+        // What blue needs counts until green is promoted.
+        self.keep_names(service, &site.blue.settings, moving)
+            .await?;
         self.end_preview(&app, site).await?;
         self.put_slot(release, &duties, site).await?;
         let mut green = match &site.green {
@@ -95,7 +97,7 @@ impl AzureCloud {
         self.check_share(&app, site, &green)?;
         self.ensure_vault(release, site.blue.found.identity["tenantId"].as_str())
             .await?;
-        self.grant_roles(release, [&site.blue, &green]).await?;
+        self.grant_roles(release, &[&site.blue, &green]).await?;
         self.add_insights(&mut green.settings).await?;
         let with = |moving| settings::for_green(moving, only_blue, &green.settings);
         if green.code() != Some(package.code) && self.names.runs_from_url() {
@@ -109,7 +111,7 @@ impl AzureCloud {
         }
         let moving = with(moving.clone());
         self.put_settings(&green.id, &moving).await?;
-        self.sync_triggers(&green.id).await?;
+        self.sync_triggers(&green, &moving).await?;
         if green.state != RUNNING {
             self.start(&green.id).await?;
         }
@@ -291,44 +293,6 @@ impl AzureCloud {
             let message = format!("green of `{app}` was created and cannot be seen yet");
             unreachable(operation::SLOTS_GET, message)
         })
-    }
-
-    /// Adds names to those that stay with their slot in a swap; names of others stay in the list.
-    async fn put_sticky_names(
-        &self,
-        app: &str,
-        sticky: BTreeSet<String>,
-    ) -> Result<(), CloudError> {
-        if self.names.is_flex() {
-            return Ok(());
-        }
-        let part = "/config/slotConfigNames";
-        let known = self
-            .get(operation::STICKY_GET, &self.names.site_id(app), part)
-            .await?;
-        let mut properties = known
-            .map(|known| known["properties"].clone())
-            .unwrap_or_default();
-        let listed = properties["appSettingNames"]
-            .as_array()
-            .into_iter()
-            .flatten();
-        let mut names: BTreeSet<String> = listed
-            .filter_map(Value::as_str)
-            .map(str::to_owned)
-            .collect();
-        let before = names.len();
-        names.extend(sticky);
-        if names.len() == before {
-            return Ok(());
-        }
-        if !properties.is_object() {
-            properties = json!({});
-        }
-        properties["appSettingNames"] = json!(names);
-        let id = format!("{}{part}", self.names.site_id(app));
-        let body = json!({ "properties": properties });
-        self.put(operation::STICKY_PUT, &id, WEB_API, body).await
     }
 
     /// Replaces all settings of a slot, which restarts it.

@@ -6,9 +6,11 @@ use tokio::time::{Instant, sleep};
 use super::{
     AzureCloud,
     arm::{Payload, operation, pause},
+    around::{is_role, role_fields},
     duties::{Duties, Settle, fixed},
     names::WEB_API,
     observe::{RUNNING, SiteView, SlotView, app_in},
+    seldom::SHARED,
     settings,
 };
 use crate::{
@@ -51,6 +53,7 @@ impl AzureCloud {
         if site.blue.content().holds(release) {
             // Its place may have what another release asked for, whose promotion ended half way.
             let duties = site.blue.duties();
+            self.sync_unless_known(&site.blue).await?;
             self.settle_pair(&site).await?;
             self.settle_blue(service, &site, &duties, (Settle::WhereOther, json!({})))
                 .await?;
@@ -78,7 +81,9 @@ impl AzureCloud {
         let duties = site.blue.duties();
         self.settle_front(service, &before, &duties, &site.blue)
             .await?;
-        self.until_blue_answers(&site.blue, release).await
+        self.until_blue_answers(&site.blue, release).await?;
+        self.prune_packages(service, &site).await;
+        Ok(())
     }
 
     /// Takes a first release off blue: what was there before, nothing, comes back from green.
@@ -106,7 +111,7 @@ impl AzureCloud {
         }
         match self.names.is_flex() {
             true => self.turn(&site).await?,
-            false => self.swap(service).await?,
+            false => self.swap(service, &site).await?,
         }
         let released = |site: &SiteView| !site.blue.content().holds(release);
         self.until_blue(service, released).await.map(|_| ())
@@ -145,19 +150,24 @@ impl AzureCloud {
         }
         self.settle_blue(service, site, coming, (Settle::WhereOther, json!({})))
             .await?;
-        self.swap(service).await
+        self.swap(service, site).await
     }
 
-    /// Exchanges the slots, and follows it to its end.
-    async fn swap(&self, service: &ServiceName) -> Result<(), CloudError> {
+    /// Exchanges the slots, and follows it to its end. What stays and what goes is looked at once more just before: since green was staged
+    /// somebody may have changed it.
+    async fn swap(&self, service: &ServiceName, site: &SiteView) -> Result<(), CloudError> {
         let app = self.names.app(service);
+        if let Some(green) = &site.green {
+            self.keep_names(service, &green.settings, &site.blue.settings)
+                .await?;
+        }
         let id = format!("{}/slotsswap", self.names.slot_id(&app, Slot::Green));
         let query = [("api-version", WEB_API)];
         let mut call = self.arm.call(operation::SWAP, &id, &query, &app);
         call.payload = Payload::Json(json!({ "targetSlot": "production", "preserveVnet": true }));
         self.arm.finish(call, self.arm.limits.swap).await?;
-        self.sync_triggers(&self.names.slot_id(&app, Slot::Blue))
-            .await
+        let runs = site.green.as_ref().unwrap_or(&site.blue);
+        self.sync_triggers(&site.blue, &runs.settings).await
     }
 
     /// The cloud has said that a swap is done; its settings may take a moment to say so too.
@@ -214,9 +224,16 @@ impl AzureCloud {
                     self.put_settings(&site.blue.id, &all).await?;
                 }
                 site.blue.settings = all;
+                self.mend_around(release, &site).await?;
                 self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
-                let when = match site.blue.place == self.place_of(release, &duties) {
+                let is_own = |(field, _): &(&String, &String)| {
+                    let is_elsewhere = is_role(field) || fixed::is_triggers(field);
+                    !is_elsewhere && !field.starts_with(SHARED)
+                };
+                let wanted = self.place_of(release, &duties);
+                let [is, wanted] = [&site.blue.place, &wanted].map(|it| it.iter().filter(is_own));
+                let when = match is.eq(wanted) {
                     true => Settle::WhereOther,
                     false => Settle::Always,
                 };
@@ -225,10 +242,36 @@ impl AzureCloud {
                     .await?;
                 self.settle_front(service, &Duties::default(), &duties, &site.blue)
                     .await?;
+                self.make_up_sync(&site.blue).await?;
                 self.check_domains(service, &site.blue, &duties)
             }
             (Remedy::Swap, _) => self.put_on_blue(service, release.digest).await,
             (Remedy::Settings | Remedy::Deploy, _) => self.replace_blue(release, package).await,
+        }
+    }
+
+    /// What is neither blue's settings nor its place: what a swap carries, roles, and what serves all.
+    async fn mend_around(&self, release: &Release, site: &SiteView) -> Result<(), CloudError> {
+        let blue = &site.blue;
+        if !blue.swaps_well() {
+            let green = site.green.as_ref().map(|green| green.settings.clone());
+            self.keep_names(
+                &release.service.service,
+                &blue.settings,
+                &green.unwrap_or_default(),
+            )
+            .await?;
+        }
+        let roles = role_fields(&self.names, &blue.duties(), None);
+        if roles
+            .iter()
+            .any(|(name, is)| blue.place.get(name) != Some(is))
+        {
+            self.grant_roles(release, &[blue]).await?;
+        }
+        match blue.place.keys().any(|field| field.starts_with(SHARED)) {
+            true => self.mend_shared().await,
+            false => Ok(()),
         }
     }
 
@@ -239,7 +282,7 @@ impl AzureCloud {
         if blue.content().holds(release.digest) && blue.code() == Some(package.code) {
             let duties = Duties::wanted(&self.names, release);
             let place = self.place_of(release, &duties);
-            let has_place = blue.place == place && duties.is_given(&blue.tags);
+            let has_place = blue.place == place && duties.is_given(&blue.tags) && blue.swaps_well();
             let is_there = blue.elsewhere.is_none();
             return match is_right(Slot::Blue, &blue.settings) && has_place && is_there {
                 true => Remedy::Nothing,
@@ -263,6 +306,7 @@ impl AzureCloud {
         let runtime = &release.content.runtime;
         let mut fields = fixed::wanted(&self.names, runtime, self.is_https());
         fields.extend(duties.fields());
+        fields.extend(role_fields(&self.names, duties, None));
         fields
     }
 

@@ -1,6 +1,7 @@
 //! The Azure dialect.
 
 mod bindings;
+mod front;
 mod provider;
 
 use std::collections::BTreeSet;
@@ -54,6 +55,11 @@ fn spec(job: &mut Job<'_>, root: &At<'_>, runtime: &str, functions: Mapping) -> 
         aws::environment(job, variables, "spec.env"),
     );
     spec.insert("functions".into(), functions.into());
+    let azure = map([
+        ("api", front::api(job, root)),
+        ("network", provider::network(job, root)),
+    ]);
+    put(&mut spec, "azure", azure);
     spec
 }
 

@@ -5,7 +5,7 @@ use serde_yaml::{Mapping, Value};
 use super::map;
 use crate::import::{
     Job,
-    tree::{At, put},
+    tree::{At, filled, put},
 };
 
 const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
@@ -24,22 +24,191 @@ pub(super) fn environment(job: &mut Job<'_>, root: &At<'_>) -> Mapping {
         }
     }
     resources(job, &at);
-    let location: String = job.stack.region.to_lowercase().split_whitespace().collect();
+    let location = location(job);
     let service = job.stack.service.clone();
-    let group = group(job, &at, &location, &service);
+    let place = Place {
+        subscription: subscription(job, &at),
+        group: group(job, &at, &location, &service),
+    };
     let azure = map([
-        ("subscription", Some(subscription(job, &at))),
-        ("resourceGroup", Some(group)),
+        ("subscription", Some(place.subscription.clone().into())),
+        ("resourceGroup", Some(place.group.clone().into())),
         ("location", Some(location.into())),
-        ("plan", Some(plan(job, &at))),
+        ("plan", Some(plan(job, &at).into())),
         ("prefix", prefix(job, &at)),
+        ("storage", named(job, &at, "storageAccount", is_account)),
+        ("vault", vault(job, &at, &place)),
+        ("insights", insights(job, &at, &place)),
+        ("apiManagement", management(job, &at, &place)),
+        ("tags", tags(job, &at)),
     ]);
     let mut spec = Mapping::new();
     put(&mut spec, "azure", azure);
     spec
 }
 
-fn subscription(job: &mut Job<'_>, at: &At<'_>) -> Value {
+/// Where everything of the file lies.
+struct Place {
+    subscription: String,
+    group: String,
+}
+
+impl Place {
+    fn id(&self, kind: &str, name: &str) -> String {
+        let Self {
+            subscription,
+            group,
+        } = self;
+        format!("/subscriptions/{subscription}/resourceGroups/{group}/providers/{kind}/{name}")
+    }
+}
+
+fn location(job: &Job<'_>) -> String {
+    job.stack.region.to_lowercase().split_whitespace().collect()
+}
+
+/// The subnet that the app's own requests leave by.
+pub(super) fn network(job: &mut Job<'_>, root: &At<'_>) -> Option<Value> {
+    let at = root.get("provider")?;
+    let network = at.get("virtualNetwork")?;
+    let name = network.get("name").and_then(|at| at.text());
+    let (Some(name), false) = (name, plan(job, &at) == "Y1") else {
+        job.ledger.impossible(
+            &network,
+            "no subnet is reached from plan `Y1`, and none that has no name: choose `EP1`, and write `azure.network.subnet`",
+        );
+        return None;
+    };
+    if at.get("type").and_then(|at| at.text()).as_deref() == Some("ase") {
+        job.ledger.impossible(
+            &network,
+            "an app of an App Service Environment is in its network already: keep it with Bicep or Terraform",
+        );
+        return None;
+    }
+    let location = location(job);
+    let service = job.stack.service.clone();
+    let place = Place {
+        subscription: subscription(job, &at),
+        group: group(job, &at, &location, &service),
+    };
+    let subnet = format!(
+        "{}/subnets/default",
+        place.id("Microsoft.Network/virtualNetworks", &name)
+    );
+    job.ledger.changed(
+        &network,
+        "spec.azure.network.subnet, which must be there and be delegated to Microsoft.Web/serverFarms",
+    );
+    job.ledger.todo("look at `azure.network.subnet` of each service: the file names a network, and Serverless calls its subnet `default`");
+    map([("subnet", Some(subnet.into()))])
+}
+
+/// The name of something that is there already and is used on.
+fn named(job: &mut Job<'_>, at: &At<'_>, key: &str, is_name: fn(&str) -> bool) -> Option<Value> {
+    let name = at.get(key)?.get("name")?;
+    let text = name.text()?;
+    if !is_name(&text) {
+        job.ledger
+            .impossible(&name, "is no name that Azure takes: one is made");
+        return None;
+    }
+    let field = if key == "storageAccount" {
+        "storage"
+    } else {
+        "vault"
+    };
+    job.ledger.taken(
+        &name,
+        format!("spec.azure.{field} of the environment: it is used as it is"),
+    );
+    Some(text.into())
+}
+
+fn is_account(text: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    (3..=24).contains(&text.len()) && text.bytes().all(is_part)
+}
+
+fn is_vault(text: &str) -> bool {
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    (3..=24).contains(&text.len())
+        && text.starts_with(|c: char| c.is_ascii_alphabetic())
+        && text.bytes().all(is_part)
+        && !text.ends_with('-')
+        && !text.contains("--")
+}
+
+fn vault(job: &mut Job<'_>, at: &At<'_>, place: &Place) -> Option<Value> {
+    let config = at.get("keyVaultConfig")?;
+    if let Some(group) = config.get("resourceGroup") {
+        if group
+            .text()
+            .is_some_and(|text| !text.eq_ignore_ascii_case(&place.group))
+        {
+            job.ledger.impossible(
+                &config,
+                "the vault lies in the resource group of the environment: one is made there; copy the secrets",
+            );
+            return None;
+        }
+        job.ledger
+            .taken(&group, "spec.azure.resourceGroup of the environment");
+    }
+    named(job, at, "keyVaultConfig", is_vault)
+}
+
+fn insights(job: &mut Job<'_>, at: &At<'_>, place: &Place) -> Option<Value> {
+    let name = at.get("appInsights")?.get("name")?;
+    let text = name.text()?;
+    job.ledger.taken(
+        &name,
+        "spec.azure.insights.component of the environment: it is used as it is",
+    );
+    let id = place.id("Microsoft.Insights/components", &text);
+    map([("component", Some(id.into()))])
+}
+
+/// API Management itself is kept by people: the one that Serverless made stays.
+fn management(job: &mut Job<'_>, at: &At<'_>, place: &Place) -> Option<Value> {
+    let apim = at.get("apim").filter(|at| !at.is_false())?;
+    let name = apim.get("name");
+    let text = name.as_ref().and_then(At::text).unwrap_or_else(|| {
+        job.ledger.todo(
+            "look at `apiManagement` of each environment: Serverless made that name by itself",
+        );
+        format!("{}-apim", place.group.trim_end_matches("-rg"))
+    });
+    if let Some(name) = &name {
+        job.ledger.taken(
+            name,
+            "spec.azure.apiManagement of the environment: it is used as it is, and must be there",
+        );
+    }
+    Some(place.id("Microsoft.ApiManagement/service", &text).into())
+}
+
+fn tags(job: &mut Job<'_>, at: &At<'_>) -> Option<Value> {
+    let mut tags = Mapping::new();
+    for (name, at) in at.get("tags")?.entries() {
+        let lower = name.to_lowercase();
+        let is_taken = ["verdigris-", "microsoft", "azure", "windows"];
+        let is_bad = name.contains(['<', '>', '%', '&', '\\', '?', '/'])
+            || is_taken.iter().any(|start| lower.starts_with(start));
+        match at.text().filter(|text| !is_bad && text.len() <= 256) {
+            Some(text) => {
+                job.ledger.taken(&at, "spec.azure.tags of the environment");
+                put(&mut tags, &name, Some(text.into()));
+            }
+            None => job
+                .ledger
+                .impossible(&at, "is no tag that Azure takes, or one of its own"),
+        }
+    }
+    filled(tags)
+}
+
+fn subscription(job: &mut Job<'_>, at: &At<'_>) -> String {
     let written = at.get("subscriptionId");
     let text = written.as_ref().and_then(At::text).unwrap_or_default();
     let is_id = text.split('-').map(str::len).eq([8, 4, 4, 4, 12])
@@ -48,7 +217,7 @@ fn subscription(job: &mut Job<'_>, at: &At<'_>) -> Value {
         (Some(at), true) => {
             job.ledger
                 .taken(&at, "spec.azure.subscription of the environment");
-            text.into()
+            text
         }
         (at, _) => {
             if let Some(at) = at {
@@ -59,19 +228,19 @@ fn subscription(job: &mut Job<'_>, at: &At<'_>) -> Value {
             }
             job.ledger
                 .todo("write the id of the subscription as `subscription` of each environment");
-            SUBSCRIPTION.into()
+            SUBSCRIPTION.to_owned()
         }
     }
 }
 
 /// Serverless makes the name of prefix, region, stage and service.
-fn group(job: &mut Job<'_>, at: &At<'_>, location: &str, service: &str) -> Value {
+fn group(job: &mut Job<'_>, at: &At<'_>, location: &str, service: &str) -> String {
     if let Some(at) = at.get("resourceGroup")
         && let Ok(text) = job.stack.text(at.value)
     {
         job.ledger
             .taken(&at, "spec.azure.resourceGroup of the environment");
-        return text.into();
+        return text;
     }
     job.ledger
         .todo("look at `resourceGroup` of each environment: Serverless made that name by itself");
@@ -79,7 +248,7 @@ fn group(job: &mut Job<'_>, at: &At<'_>, location: &str, service: &str) -> Value
         .get("prefix")
         .and_then(|at| at.text())
         .unwrap_or_else(|| "sls".to_owned());
-    format!("{prefix}-{location}-{}-{service}-rg", job.stack.stage).into()
+    format!("{prefix}-{location}-{}-{service}-rg", job.stack.stage)
 }
 
 /// Plans that have slots.
@@ -88,7 +257,7 @@ const SKUS: [&str; 14] = [
     "P3v3",
 ];
 
-fn plan(job: &mut Job<'_>, at: &At<'_>) -> Value {
+fn plan(job: &mut Job<'_>, at: &At<'_>) -> &'static str {
     let sku = at.get("appServicePlan").and_then(|plan| plan.get("sku"));
     let name = sku.as_ref().and_then(|sku| sku.get("name"));
     let known = name
@@ -114,7 +283,7 @@ fn plan(job: &mut Job<'_>, at: &At<'_>) -> Value {
     if let Some(kind) = &kind {
         job.ledger.taken(kind, field);
     }
-    known.map_or(plan, |sku| *sku).into()
+    known.map_or(plan, |sku| *sku)
 }
 
 fn prefix(job: &mut Job<'_>, at: &At<'_>) -> Option<Value> {
@@ -136,33 +305,27 @@ fn prefix(job: &mut Job<'_>, at: &At<'_>) -> Option<Value> {
 
 /// What the provider makes besides apps.
 fn resources(job: &mut Job<'_>, at: &At<'_>) {
-    for key in ["hostingEnvironment", "virtualNetwork", "apim"] {
-        if let Some(at) = at.get(key) {
-            job.ledger.impossible(&at, NOT_MADE);
-        }
+    if let Some(at) = at.get("hostingEnvironment") {
+        job.ledger.impossible(&at, NOT_MADE);
     }
-    for (key, told) in [
-        (
-            "appInsights",
-            "an instance for each environment comes with the plan's apps, or is kept with Bicep or Terraform",
-        ),
-        (
-            "storageAccount",
-            "made where there is none, and reached by the app's own identity",
-        ),
-    ] {
-        if let Some(at) = at.get(key) {
-            job.ledger.changed(&at, told);
-        }
-    }
-    if let Some(at) = at.get("keyVaultConfig") {
-        job.ledger.changed(&at, "secrets are `{ secret: name }`, in the key vault that the daemon's configuration names");
-    }
-    if let Some(tags) = at.get("tags") {
-        job.ledger.impossible(
-            &tags,
-            "no key of manifests says so: tag the resource group itself",
+    if let Some(at) = at.get("appInsights").filter(|at| at.get("name").is_none()) {
+        job.ledger.changed(
+            &at,
+            "write `insights` into the environment's `azure`: a component that is there, or a workspace to have one made on",
         );
+    }
+    if let Some(at) = at
+        .get("storageAccount")
+        .filter(|at| at.get("name").is_none())
+    {
+        job.ledger.changed(
+            &at,
+            "made where there is none, and reached by the app's own identity",
+        );
+    }
+    if at.get("keyVaultConfig").is_some() {
+        job.ledger
+            .todo("`@Microsoft.KeyVault(…)` in variables is `{ secret: name }` here");
     }
     let plan = at.get("appServicePlan");
     for key in ["name", "hostingEnvironment"] {

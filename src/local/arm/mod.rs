@@ -50,6 +50,16 @@ impl ArmEndpoint {
         &self.faults
     }
 
+    /// Takes no more requests than these from now on; every request where none are given.
+    pub fn limit(&self, limits: Option<RateLimits>) {
+        self.disk_is_held_by.state().throttle.limit(limits);
+    }
+
+    /// Requests that were too many since the last [`Self::limit`].
+    pub fn refused(&self) -> u64 {
+        self.disk_is_held_by.state().throttle.refused()
+    }
+
     /// Waits until everything has ended: listeners, requests, processes, and the last save.
     pub async fn stopped(self) {
         self.tasks.wait().await;

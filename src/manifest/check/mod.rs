@@ -22,6 +22,7 @@ use std::ops::RangeInclusive;
 
 pub(super) use self::{
     aws::is_arn,
+    azure::is_address_range,
     environment::environment,
     gate::GateDraft,
     service::{ServiceDraft, service},

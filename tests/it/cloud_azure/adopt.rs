@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 use verdigris::{
-    cloud::{Cloud as _, CloudError},
+    cloud::{Cloud as _, CloudError, azure::AzureCloud},
     import::clouds::clouds,
     manifest::{
         azure::{ApiFront, AzureApp, AzureCors, HeaderRule, Sticky, TokenRule},
@@ -17,6 +17,7 @@ use super::{
     cloud,
     fronts::{APIM, cloud_behind, with_management},
     local::Local,
+    options,
     places::{asking, with_everything},
     release, scope,
 };
@@ -149,6 +150,72 @@ async fn what_an_app_of_others_has_is_what_its_manifest_asks_for() {
     ] {
         assert!(report.contains(told), "{told}: {report}");
     }
+}
+
+#[tokio::test]
+async fn an_api_management_that_nobody_may_read_or_that_is_not_there_is_told() {
+    let local = with_management().await;
+    let cloud = cloud_behind(&local.arm.url);
+    let one = release(1, &[]);
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let theirs = json!({"tags": {"team": "shop"}});
+    local.by_hand("PATCH", "", &theirs).await;
+    let report = async |cloud: &AzureCloud| {
+        let found = cloud.operate().unwrap().found().await.unwrap();
+        clouds(CloudName::Azure, "shop", &found).report.text()
+    };
+    let told = report(&cloud).await;
+    assert!(!told.contains("azure.api"), "{told}");
+
+    let error = json!({"status": 403, "code": "AuthorizationFailed", "message": "no right"});
+    for operation in ["api.list", "api.get"] {
+        let rule = json!({"operation": operation, "error": error});
+        let rule = serde_json::from_value(rule).unwrap();
+        local.arm.faults().set(vec![rule]);
+        let told = report(&cloud).await;
+        let is_told = told.contains("azure.api") && told.contains("AuthorizationFailed");
+        assert_eq!(is_told, operation == "api.list", "{told}");
+    }
+    local.arm.faults().set(vec![]);
+
+    let mut options = options(&local.arm.url);
+    let elsewhere = APIM.replace("/service/shop", "/service/gone");
+    options.target.shared.api_management = Some(elsewhere);
+    let told = report(&AzureCloud::new(options).unwrap()).await;
+    let words: Vec<&str> = told.split_whitespace().collect();
+    let told = words.join(" ");
+    let missing = "service/gone`, which the environment names";
+    assert!(told.contains(missing), "{told}");
+}
+
+#[tokio::test]
+async fn rules_that_nobody_may_read_are_told_with_the_api_that_has_them() {
+    let local = with_management().await;
+    let cloud = cloud_behind(&local.arm.url);
+    let one = asking(1, super::fronts::front(&["203.0.113.7"]));
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let theirs = json!({"tags": {"team": "shop"}});
+    local.by_hand("PATCH", "", &theirs).await;
+    let error = json!({"status": 403, "code": "AuthorizationFailed", "message": "no right"});
+    let rule = json!({"operation": "api.get", "error": error});
+    local
+        .arm
+        .faults()
+        .set(vec![serde_json::from_value(rule).unwrap()]);
+    let found = cloud.operate().unwrap().found().await.unwrap();
+    let imported = clouds(CloudName::Azure, "shop", &found);
+    assert!(
+        imported.manifests.contains("path: shop/stock"),
+        "{}",
+        imported.manifests
+    );
+    let told = imported.report.text();
+    assert!(
+        told.contains("whoever may call is not taken over"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

@@ -145,3 +145,84 @@ async fn a_deleted_service_takes_its_packages_with_it() {
     assert!(!there().await);
     cloud.prune(&scope(&one)).await.unwrap();
 }
+
+#[tokio::test]
+async fn triggers_that_could_not_be_told_of_are_told_of_until_it_worked_whoever_comes() {
+    let local = Local::start().await;
+    let cloud = consumption(&local.arm.url);
+    let one = release(1, &[]);
+    let package = local.package("one");
+    cloud.stage(&one, &package).await.unwrap();
+    let error = json!({"status": 409, "code": "Conflict", "message": "the host is starting"});
+    let rule = json!({"operation": "syncfunctiontriggers", "error": error});
+    let rule = serde_json::from_value(rule).unwrap();
+    local.arm.faults().set(vec![rule]);
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let triggers = async |cloud: &AzureCloud| {
+        let observed = cloud.observe(&scope(&one)).await.unwrap();
+        observed.blue.holding().unwrap().fields["app.triggers"].clone()
+    };
+    assert_eq!(triggers(&cloud).await, "not told to the platform");
+    // Another daemon knows of it, and does not say that it was done while it was not.
+    let fresh = consumption(&local.arm.url);
+    assert_eq!(triggers(&fresh).await, "not told to the platform");
+    let busy = fresh.repair(&one, &package).await.unwrap_err();
+    assert!(matches!(busy, CloudError::Busy { .. }), "{busy}");
+    assert_eq!(triggers(&fresh).await, "not told to the platform");
+    local.arm.faults().set(vec![]);
+    fresh.repair(&one, &package).await.unwrap();
+    let expected = fresh.expected(&one, package.code);
+    let observed = fresh.observe(&scope(&one)).await.unwrap();
+    assert_eq!(observed.blue.holding().unwrap().fields, expected);
+    let before = fresh.writing_calls();
+    fresh.repair(&one, &package).await.unwrap();
+    assert_eq!(fresh.writing_calls(), before);
+}
+
+#[tokio::test]
+async fn packages_that_no_slot_runs_go_and_the_way_back_stays() {
+    let local = Local::start().await;
+    let cloud = consumption(&local.arm.url);
+    let releases = [1, 2, 3].map(|version| release(version, &[]));
+    let packages = ["one", "two", "three"].map(|word| local.package(word));
+    let there = async || {
+        let url = address(&local, "").await;
+        let (container, _) = url.rsplit_once('/').unwrap();
+        let list = format!("{container}?restype=container&comp=list");
+        let asked = reqwest::Client::new().get(list).bearer_auth("x");
+        asked.send().await.unwrap().text().await.unwrap()
+    };
+    let name = |index: usize| format!("{}.zip", packages[index].code.hex());
+    for (release, package) in releases.iter().zip(&packages) {
+        cloud.stage(release, package).await.unwrap();
+        cloud
+            .promote(&scope(release), release.digest)
+            .await
+            .unwrap();
+    }
+    let listed = there().await;
+    let held = [0, 1, 2].map(|index| listed.contains(&name(index)));
+    assert_eq!(held, [false, true, true], "{listed}");
+    // A rollback needs no package sent, and a release from before is sent again.
+    let scope = scope(&releases[1]);
+    cloud.promote(&scope, releases[1].digest).await.unwrap();
+    assert_eq!(cloud.calls()["blobs.put"], 3);
+    cloud.stage(&releases[0], &packages[0]).await.unwrap();
+    cloud.promote(&scope, releases[0].digest).await.unwrap();
+    let listed = there().await;
+    let held = [0, 1, 2].map(|index| listed.contains(&name(index)));
+    assert_eq!(held, [true, true, false], "{listed}");
+}
+
+#[tokio::test]
+async fn who_may_not_look_at_old_packages_still_promotes() {
+    let local = Local::start().await;
+    let cloud = consumption(&local.arm.url);
+    let error = json!({"status": 403, "code": "AuthorizationPermissionMismatch", "message": ""});
+    let rule = json!({"operation": "blobs.list", "error": error});
+    let rule = serde_json::from_value(rule).unwrap();
+    local.arm.faults().set(vec![rule]);
+    let one = release(1, &[]);
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+}

@@ -29,7 +29,7 @@ pub(super) fn cloud_behind(url: &str) -> AzureCloud {
     AzureCloud::new(options).unwrap()
 }
 
-fn front(addresses: &[&str]) -> AzureApp {
+pub(super) fn front(addresses: &[&str]) -> AzureApp {
     AzureApp {
         api: Some(ApiFront {
             path: "shop/stock".to_owned(),

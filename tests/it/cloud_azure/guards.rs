@@ -87,6 +87,7 @@ fn staged(line: &str, settings: &Value) -> Option<Response> {
             Some(reply(200, &json!({ "properties": settings })))
         }
         ("POST", path) if path.ends_with("/config/appsettings/list") => Some(reply(200, &empty)),
+        ("GET", path) if path.ends_with("/config/slotConfigNames") => Some(reply(200, &empty)),
         _ => None,
     }
 }

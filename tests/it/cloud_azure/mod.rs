@@ -12,6 +12,7 @@ mod moments;
 mod places;
 mod policy;
 mod prism;
+mod seldom;
 mod slots;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
@@ -44,6 +45,7 @@ const LIMITS: AzureLimits = AzureLimits {
     start: Duration::from_secs(30),
     swap: Duration::from_secs(30),
     settle: Duration::from_secs(5),
+    details: Duration::from_secs(600),
 };
 
 fn options(endpoint: &str) -> AzureOptions {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, MetricQuestion, azure::AzureCloud},
+    desired::Release,
     manifest::{
         azure::Insights,
         gates::{AzureMonitorQuery, MetricSource},
@@ -38,8 +39,12 @@ const BESIDE: [&str; 5] = [
     "Microsoft.Web/sites/slots/publish/Action",
 ];
 
-/// What the storage account asks for of who puts packages there, which plans of Consumption run from it.
-const DATA: [&str; 1] = ["Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write"];
+/// What the storage account asks for of who puts packages there, which plans of Consumption run from it, and takes old ones away.
+const DATA: [&str; 3] = [
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
+    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
+];
 
 /// Names of providers as Azure's own list of operations writes them; paths may have any case.
 const PROVIDERS: [(&str, &str); 1] = [("microsoft.insights", "Microsoft.Insights")];
@@ -102,7 +107,7 @@ fn a_right_is_named_by_the_path() {
 }
 
 /// The life of a service that asks for everything: secrets, insights, a preview, an API in front, and a release that does not start.
-async fn with_all_around(local: &Local, checker: &Checker) -> AzureCloud {
+async fn with_all_around(local: &Local, checker: &Checker) -> [AzureCloud; 2] {
     let body = json!({"location": "westeurope"});
     let management = format!("{GROUP}/providers/Microsoft.ApiManagement/service/shop");
     local
@@ -112,8 +117,13 @@ async fn with_all_around(local: &Local, checker: &Checker) -> AzureCloud {
     let mut options = options(&checker.address);
     let workspace = format!("{GROUP}/providers/Microsoft.OperationalInsights/workspaces/shop");
     options.target.shared.insights = Some(Insights::Workspace(workspace));
-    options.target.shared.api_management = Some(management);
+    options.target.shared.api_management = Some(management.clone());
     options.limits.start = std::time::Duration::from_secs(10);
+    // Another daemon's API Management lies in another group.
+    let mut elsewhere = options.clone();
+    let other = management.replace("resourceGroups/shop", "resourceGroups/other");
+    elsewhere.target.shared.api_management = Some(other);
+    let elsewhere = AzureCloud::new(elsewhere).unwrap();
     let cloud = AzureCloud::new(options).unwrap();
     let (one, two) = (with_everything(1), with_everything(2));
     let scope = scope(&one);
@@ -138,8 +148,27 @@ async fn with_all_around(local: &Local, checker: &Checker) -> AzureCloud {
     cloud.promote(&scope, two.digest).await.unwrap();
     // Gateways and policies are in no description that the calls are held against: what counts is what was asked.
     drop(cloud.operate().unwrap().found().await);
+    drop(elsewhere.operate().unwrap().found().await);
     cloud.prune(&scope).await.unwrap();
-    cloud
+    [cloud, elsewhere]
+}
+
+/// Three packages that are run from an address, so that the first of them is run by nobody any more.
+async fn on_consumption(
+    local: &Local,
+    checker: &Checker,
+    [one, two, three]: [&Release; 3],
+) -> AzureCloud {
+    let scope = scope(one);
+    let small = consumption(&checker.address);
+    let more = [(one, "first"), (two, "second"), (three, "third")];
+    for (release, word) in more {
+        let package = local.package(word);
+        small.stage(release, &package).await.unwrap();
+        small.promote(&scope, release.digest).await.unwrap();
+    }
+    small.prune(&scope).await.unwrap();
+    small
 }
 
 /// Who did what, what was logged, and a call.
@@ -207,16 +236,14 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     let theirs = theirs.into_iter().collect();
     operate.adopt(&scope, &theirs).await.unwrap();
     cloud.prune(&scope).await.unwrap();
-    let around = with_all_around(&local, &checker).await;
+    let [around, elsewhere] = with_all_around(&local, &checker).await;
     let flex = flex_cloud(&checker.address);
     flex.stage(&one, &second).await.unwrap();
     flex.promote(&scope, one.digest).await.unwrap();
     flex.prune(&scope).await.unwrap();
-    let small = consumption(&checker.address);
-    small.stage(&one, &second).await.unwrap();
-    small.promote(&scope, one.digest).await.unwrap();
-    small.prune(&scope).await.unwrap();
+    let small = on_consumption(&local, &checker, [&one, &two, &three]).await;
     let seen = cloud.calls().into_iter().chain(around.calls());
+    let seen = seen.chain(elsewhere.calls());
     let seen = seen.chain(flex.calls()).chain(small.calls());
     let seen = seen.map(|(it, _)| it.to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);

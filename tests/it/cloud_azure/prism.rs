@@ -38,7 +38,7 @@ use crate::peers::{node_file, python};
 const CHECKED: &str = concat!(
     r"Microsoft\.Web/(serverfarms/\{name\}|sites(/\{name\}(/slots/\{slot\})?",
     r"(/config/(appsettings(/list)?|slotConfigNames|web|authsettingsV2|configreferences/appsettings)|/functions",
-    r"|/slots|/slotsswap|/applySlotConfig|/resetSlotConfig|/hostNameBindings(/\{hostName\})?|/start|/stop)?)?)$",
+    r"|/slots|/slotsswap|/applySlotConfig|/resetSlotConfig|/syncfunctiontriggers|/hostNameBindings(/\{hostName\})?|/start|/stop)?)?)$",
 );
 
 /// Prism, and in front of it what sends it the calls that the document describes.
@@ -274,6 +274,7 @@ async fn prism_finds_no_fault_in_what_we_send_and_what_our_endpoint_answers() {
     let known = [
         "Microsoft.Authorization/roleAssignments/read",
         "Microsoft.Authorization/roleAssignments/write",
+        "Microsoft.KeyVault/vaults/read",
         "Microsoft.Resources/subscriptions/resourceGroups/read",
         "Microsoft.Resources/subscriptions/resourceGroups/write",
         "Microsoft.Storage/storageAccounts/read",
@@ -313,6 +314,28 @@ async fn prism_finds_no_fault_in_two_apps_and_a_pointer() {
     story.cloud.repair(two, &story.packages[1]).await.unwrap();
     story.cloud.prune(&scope).await.unwrap();
     assert_eq!(story.checker.take_faults(), [""; 0]);
+}
+
+#[tokio::test]
+async fn prism_finds_no_fault_in_packages_that_are_run_from_an_address() {
+    let story = Story::plain("Y1").await;
+    let [one, two] = &story.releases;
+    let scope = scope(one);
+    story.cloud.promote(&scope, one.digest).await.unwrap();
+    story.cloud.promote(&scope, two.digest).await.unwrap();
+    story.local.set_on_blue("LOG_LEVEL", "trace").await;
+    story.local.by_hand("POST", "/stop", &json!({})).await;
+    story.cloud.repair(two, &story.packages[1]).await.unwrap();
+    assert_eq!(story.cloud.inventory().await.unwrap().len(), 1);
+    story.cloud.prune(&scope).await.unwrap();
+    let observed = story.cloud.observe(&scope).await.unwrap();
+    assert_eq!(observed.blue, SlotContent::Empty);
+    assert_eq!(story.checker.take_faults(), [""; 0]);
+    let asked = story.checker.asked();
+    let synced = asked
+        .iter()
+        .filter(|(_, path)| path.contains("/syncfunctiontriggers"));
+    assert!(synced.count() >= 4, "{asked:?}");
 }
 
 /// Prism checks nothing, and says nothing, where it cannot make sense of the document: so every kind of fault is planted once.

@@ -57,6 +57,8 @@ pub(super) enum Payload {
     Package(Bytes, &'static str),
     /// A zip for a storage account, which has tokens and headers of its own.
     Blob(Bytes),
+    /// Nothing, for a storage account.
+    Storage,
 }
 
 /// One call, ready to be sent.
@@ -341,7 +343,7 @@ impl Arm {
             ..PipelineStreamOptions::default()
         };
         let pipeline = match &call.payload {
-            Payload::Blob(_) => &self.storage,
+            Payload::Blob(_) | Payload::Storage => &self.storage,
             Payload::Nothing | Payload::Json(_) | Payload::Package(_, _) => &self.pipeline,
         };
         let response = pipeline

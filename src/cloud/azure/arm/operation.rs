@@ -60,6 +60,8 @@ operations! {
     TAGS_PATCH = "tags.patch", Patch, Puts;
     SWAP = "slotsswap", Post, Starts;
     OPERATIONS_GET = "operations.get", Get, Reads;
+    BLOBS_LIST = "blobs.list", Get, Reads;
+    BLOBS_DELETE = "blobs.delete", Delete, Puts;
     BLOBS_PUT = "blobs.put", Put, Puts;
     TRIGGERS_SYNC = "syncfunctiontriggers", Post, Puts;
     ZIPDEPLOY = "zipdeploy", Post, Starts;
@@ -85,6 +87,7 @@ operations! {
     API_PUT = "api.put", Put, Puts;
     API_DELETE = "api.delete", Delete, Puts;
     APIS_LIST = "apis.list", Get, Reads;
+    GATEWAYS_GET = "gateways.get", Get, Reads;
     GATEWAYS_LIST = "gateways.list", Get, Reads;
     API_POLICY = "api.policy", Get, Reads;
     API_OPERATIONS = "api.operations", Get, Reads;

@@ -78,6 +78,10 @@ pub(super) fn request(call: &Call<'_>) -> Request {
             request.insert_header(headers::CONTENT_TYPE, *kind);
             request.set_body(bytes.clone());
         }
+        Payload::Storage => {
+            request.insert_header(headers::ACCEPT, "application/xml");
+            request.insert_header("x-ms-version", STORAGE_API);
+        }
         Payload::Blob(bytes) => {
             request.insert_header(headers::CONTENT_TYPE, "application/zip");
             request.insert_header("x-ms-version", STORAGE_API);

@@ -1,6 +1,6 @@
 //! Application Insights: where apps tell how they are.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::{
     cloud::{
@@ -15,7 +15,7 @@ use crate::{
     name::CloudName,
 };
 
-const INSIGHTS_API: &str = "2020-02-02";
+pub(in crate::cloud::azure) const INSIGHTS_API: &str = "2020-02-02";
 
 impl AzureCloud {
     /// Adds the address of the environment's component to what a slot has, where it is asked for and missing.
@@ -55,12 +55,7 @@ impl AzureCloud {
         {
             return Ok(found);
         }
-        let body = json!({
-            "location": self.names.target.location,
-            "kind": "web",
-            "tags": self.names.shared_tags(),
-            "properties": { "Application_Type": "web", "WorkspaceResourceId": workspace },
-        });
+        let body = self.names.component_body(workspace);
         self.put(operation::INSIGHTS_PUT, &id, INSIGHTS_API, body)
             .await?;
         let found = self

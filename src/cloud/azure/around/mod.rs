@@ -5,6 +5,11 @@ mod insights;
 mod roles;
 mod vault;
 
+pub(super) use self::{
+    insights::INSIGHTS_API,
+    roles::{SECRETS_USER, is_role, role_fields},
+    vault::VAULTS_API,
+};
 use serde_json::Value;
 
 use super::{

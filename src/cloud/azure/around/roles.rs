@@ -1,6 +1,6 @@
 //! What the identity of an app may do: reach its storage, read its secrets, and what the service asks for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
@@ -12,13 +12,14 @@ use crate::{
             AzureCloud,
             arm::{Payload, operation, unreachable},
             duties::Duties,
+            names::Names,
             observe::SlotView,
-            settings,
         },
     },
     desired::Release,
     manifest::azure::RoleGrant,
     name::CloudName,
+    observed::Fields,
 };
 
 const ROLES_API: &str = "2022-04-01";
@@ -26,7 +27,44 @@ const ROLES_API: &str = "2022-04-01";
 /// Roles that Azure itself defines, the same everywhere.
 const BLOB_OWNER: &str = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b";
 const QUEUE_CONTRIBUTOR: &str = "974c5e8b-45b9-4653-ba55-5f855dd0fbe8";
-const SECRETS_USER: &str = "4633458b-17de-408a-b874-0445c86b69e6";
+pub(in crate::cloud::azure) const SECRETS_USER: &str = "4633458b-17de-408a-b874-0445c86b69e6";
+
+/// What the fields of roles start with.
+const ROLE: &str = "app.role.";
+
+/// Whether a field tells of a role.
+pub(in crate::cloud::azure) fn is_role(field: &str) -> bool {
+    field.starts_with(ROLE)
+}
+
+/// The roles that a release needs, by name; none where people give them.
+fn wanted(names: &Names, duties: &Duties) -> BTreeMap<String, RoleGrant> {
+    if names.target.shared.roles_by_people {
+        return BTreeMap::new();
+    }
+    let account = |role: &str| RoleGrant {
+        role: role.to_owned(),
+        scope: names.account_id(),
+    };
+    let mut wanted = duties.roles.clone();
+    wanted.insert("storage blobs".to_owned(), account(BLOB_OWNER));
+    wanted.insert("storage queues".to_owned(), account(QUEUE_CONTRIBUTOR));
+    wanted
+}
+
+/// Roles as fields: as they must be where it is not known which are given.
+pub(in crate::cloud::azure) fn role_fields(
+    names: &Names,
+    duties: &Duties,
+    given: Option<&[Value]>,
+) -> Fields {
+    let one = |(name, grant): (String, RoleGrant)| {
+        let is_given = given.is_none_or(|given| has(given, &grant));
+        let text = if is_given { "given" } else { "not given" };
+        (format!("{ROLE}{name}"), text.to_owned())
+    };
+    wanted(names, duties).into_iter().map(one).collect()
+}
 
 impl AzureCloud {
     /// Gives the identities of both slots the roles that a release needs. One reading call for each identity; a writing call for each
@@ -38,13 +76,13 @@ impl AzureCloud {
     pub(in crate::cloud::azure) async fn grant_roles(
         &self,
         release: &Release,
-        slots: [&SlotView; 2],
+        slots: &[&SlotView],
     ) -> Result<(), CloudError> {
-        if self.names.target.shared.roles_by_people {
+        let duties = Duties::wanted(&self.names, release);
+        let wanted = wanted(&self.names, &duties);
+        if wanted.is_empty() {
             return Ok(());
         }
-        let duties = Duties::wanted(&self.names, release);
-        let wanted = self.roles_of(release);
         let mut principals = BTreeSet::new();
         for slot in slots {
             let Some(principal) = slot.found.principal(&duties) else {
@@ -55,29 +93,33 @@ impl AzureCloud {
         }
         for principal in principals {
             let given = self.roles_given(&principal).await?;
-            for grant in wanted.iter().filter(|grant| !has(&given, grant)) {
+            for grant in wanted.values().filter(|grant| !has(&given, grant)) {
                 self.grant(&principal, grant).await?;
+                self.seldom.given.forget(&principal);
             }
         }
         Ok(())
     }
 
-    fn roles_of(&self, release: &Release) -> BTreeSet<RoleGrant> {
-        let grant = |role: &str, scope: String| RoleGrant {
-            role: role.to_owned(),
-            scope,
+    /// What is given to a place's identity, as it was seen lately; not known where nobody may look, or it has no identity yet.
+    pub(in crate::cloud::azure) async fn roles_seen(
+        &self,
+        place: &SlotView,
+        duties: &Duties,
+    ) -> Result<Option<Vec<Value>>, CloudError> {
+        let Some(principal) = place.found.principal(duties) else {
+            return Ok(None);
         };
-        let account = self.names.account_id();
-        let mut wanted = BTreeSet::from([
-            grant(BLOB_OWNER, account.clone()),
-            grant(QUEUE_CONTRIBUTOR, account),
-        ]);
-        if settings::has_secrets(&self.names, release) {
-            wanted.insert(grant(SECRETS_USER, self.names.vault_id()));
+        if wanted(&self.names, duties).is_empty() {
+            return Ok(None);
         }
-        let app = release.content.azure.as_deref();
-        wanted.extend(app.into_iter().flat_map(|app| app.roles.values().cloned()));
-        wanted
+        if let Some(known) = self.seldom.given.younger(principal, self.stands()) {
+            return Ok(Some(known));
+        }
+        match self.roles_given(principal).await {
+            Err(CloudError::Denied { .. }) => Ok(None),
+            given => given.map(Some),
+        }
     }
 
     async fn roles_given(&self, principal: &str) -> Result<Vec<Value>, CloudError> {
@@ -86,7 +128,9 @@ impl AzureCloud {
         let filter = format!("assignedTo('{principal}')");
         let query = [("api-version", ROLES_API), ("$filter", filter.as_str())];
         let call = self.arm.call(operation::ROLES_LIST, &id, &query, principal);
-        self.arm.list(call).await
+        let given = self.arm.list(call).await?;
+        self.seldom.given.note(principal, given.clone());
+        Ok(given)
     }
 
     async fn grant(&self, principal: &str, grant: &RoleGrant) -> Result<(), CloudError> {

@@ -12,7 +12,7 @@ use crate::{
     name::CloudName,
 };
 
-const VAULTS_API: &str = "2023-07-01";
+pub(in crate::cloud::azure) const VAULTS_API: &str = "2023-07-01";
 
 impl AzureCloud {
     /// The vault is there, where the release has secrets. One that we made and somebody deleted is brought back with its secrets.

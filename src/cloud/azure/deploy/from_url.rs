@@ -1,7 +1,10 @@
 //! Packages that an app runs from an address: Consumption on Linux takes them no other way. A package lies in the environment's storage
 //! account, in a container of its app, by its digest, and so it never changes; the setting that names it moves with the code in a swap.
 
+use std::time::Duration;
+
 use bytes::Bytes;
+use serde_json::json;
 use url::Url;
 
 use crate::{
@@ -10,8 +13,9 @@ use crate::{
         azure::{
             AzureCloud,
             arm::{Call, Payload, link_at, operation, unreachable},
+            duties::SYNC_TAG,
             names::WEB_API,
-            observe::app_in,
+            observe::{SlotView, app_in},
             settings::{self, Settings},
         },
     },
@@ -103,19 +107,74 @@ impl AzureCloud {
     }
 
     /// Tells the platform to look at the triggers of a package: it does so by itself only of packages that it was sent.
-    pub(in crate::cloud::azure) async fn sync_triggers(&self, id: &str) -> Result<(), CloudError> {
+    ///
+    /// The host of a slot that is still starting cannot be asked. Then a tag of the place says that it is due, until it was done.
+    pub(in crate::cloud::azure) async fn sync_triggers(
+        &self,
+        place: &SlotView,
+        runs: &Settings,
+    ) -> Result<(), CloudError> {
         if !self.names.runs_from_url() {
             return Ok(());
         }
+        match self.ask_for_sync(place, runs).await {
+            Err(CloudError::Busy { .. } | CloudError::Unreachable { .. }) => {
+                self.mark_sync(place, true).await
+            }
+            outcome => {
+                outcome?;
+                self.mark_sync(place, false).await
+            }
+        }
+    }
+
+    /// The same of what a place runs already: for whoever cannot know whether it was done after that came there.
+    pub(in crate::cloud::azure) async fn sync_unless_known(
+        &self,
+        place: &SlotView,
+    ) -> Result<(), CloudError> {
+        let known = self.seldom.synced.younger(&place.id, Duration::MAX);
+        let is_known = known == Some(settings::packages(&place.settings));
+        match is_known && !place.found.sync_due {
+            true => Ok(()),
+            false => self.sync_triggers(place, &place.settings).await,
+        }
+    }
+
+    /// Does what is due, if anything is.
+    ///
+    /// # Errors
+    ///
+    /// It is still due: it could not be done.
+    pub(in crate::cloud::azure) async fn make_up_sync(
+        &self,
+        place: &SlotView,
+    ) -> Result<(), CloudError> {
+        if !self.names.runs_from_url() || !place.found.sync_due {
+            return Ok(());
+        }
+        self.ask_for_sync(place, &place.settings).await?;
+        self.mark_sync(place, false).await
+    }
+
+    async fn ask_for_sync(&self, place: &SlotView, runs: &Settings) -> Result<(), CloudError> {
+        let id = &place.id;
         let path = format!("{id}/syncfunctiontriggers");
         let query = [("api-version", WEB_API)];
         let call = self
             .arm
             .call(operation::TRIGGERS_SYNC, &path, &query, app_in(id));
-        match self.arm.ask(call).await {
-            // The host of a slot that is still starting cannot be asked; it looks at its triggers when it has started.
-            Err(CloudError::Busy { .. } | CloudError::Unreachable { .. }) => Ok(()),
-            outcome => outcome.map(|_| ()),
+        self.arm.ask(call).await?;
+        self.seldom.synced.note(id, settings::packages(runs));
+        Ok(())
+    }
+
+    async fn mark_sync(&self, place: &SlotView, is_due: bool) -> Result<(), CloudError> {
+        if place.found.sync_due == is_due {
+            return Ok(());
         }
+        let change = if is_due { "Merge" } else { "Delete" };
+        let tags = json!({ SYNC_TAG: "due" });
+        self.patch_tags(&place.id, change, tags).await
     }
 }

@@ -1,6 +1,7 @@
 //! Sends a package to a slot's own deployment service, and follows it to its end.
 
 mod from_url;
+mod old;
 
 use bytes::Bytes;
 use serde_json::Value;

@@ -14,6 +14,7 @@ const PLAN: &str = "app.plan";
 const HTTPS: &str = "app.https";
 const IMAGE: &str = "app.image";
 const AWAKE: &str = "app.awake";
+const TRIGGERS: &str = "app.triggers";
 
 /// What is said where a place stands on the plan that we gave it.
 const OWN_PLAN: &str = "as asked for";
@@ -37,6 +38,9 @@ pub(in crate::cloud::azure) fn wanted(names: &Names, runtime: &Runtime, https: b
     if names.is_dedicated() {
         fields.insert(AWAKE.to_owned(), true.to_string());
     }
+    if names.runs_from_url() {
+        fields.insert(TRIGGERS.to_owned(), triggers(false));
+    }
     fields
 }
 
@@ -55,6 +59,9 @@ pub(in crate::cloud::azure) fn found(names: &Names, found: &Found) -> Fields {
         };
         fields.insert(PLAN.to_owned(), text);
     }
+    if names.runs_from_url() {
+        fields.insert(TRIGGERS.to_owned(), triggers(found.sync_due));
+    }
     if let Some(https) = found.https_only {
         fields.insert(HTTPS.to_owned(), https_text(https));
     }
@@ -68,6 +75,18 @@ pub(in crate::cloud::azure) fn found(names: &Names, found: &Found) -> Fields {
         }
     }
     fields
+}
+
+/// Whether the field tells of triggers that the platform must be told of.
+pub(in crate::cloud::azure) fn is_triggers(field: &str) -> bool {
+    field == TRIGGERS
+}
+
+fn triggers(is_due: bool) -> String {
+    match is_due {
+        true => "not told to the platform".to_owned(),
+        false => "told to the platform".to_owned(),
+    }
 }
 
 fn https_text(only: bool) -> String {

@@ -1,12 +1,15 @@
 //! What a place has, as far as its release asks for it. Pure.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 
-use super::{Duties, body::auth_body, fixed};
+use super::{Duties, SYNC_TAG, body::auth_body, fixed};
 use crate::{
     cloud::azure::{
         flex::{FlexApp, always_ready, has_container, most_of},
         names::{Tags, tag},
+        observe::tags_of,
     },
     manifest::azure::{AzureCors, Network, Scale},
     name::CodeDigest,
@@ -34,6 +37,10 @@ pub(in crate::cloud::azure) struct Found {
     /// What the site itself tells of its configuration; null where it tells nothing.
     pub(in crate::cloud::azure) config: Value,
     pub(in crate::cloud::azure) host_names: Vec<String>,
+    /// The platform was not told yet to look at its triggers.
+    pub(in crate::cloud::azure) sync_due: bool,
+    /// Names of settings that stay in a swap; not looked at on green, and nothing where there are no slots.
+    pub(in crate::cloud::azure) kept: Option<BTreeSet<String>>,
     /// The API in front of it is as asked for, or nobody asks for one.
     pub(in crate::cloud::azure) has_front: bool,
 }
@@ -48,6 +55,8 @@ impl Found {
             web: None,
             auth: None,
             has_front: true,
+            kept: None,
+            sync_due: tag(&tags_of(site), SYNC_TAG).is_some(),
             plan: text("serverFarmId"),
             https_only: properties["httpsOnly"].as_bool(),
             vault_identity: text("keyVaultReferenceIdentity"),

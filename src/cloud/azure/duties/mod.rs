@@ -17,15 +17,23 @@ pub(super) use self::{
     found::{Found, cors_of},
     settle::Settle,
 };
-use super::{flex::FlexApp, names::Names, settings::Settings};
+use super::{
+    around::SECRETS_USER,
+    flex::FlexApp,
+    names::Names,
+    settings::{self, Settings},
+};
 use crate::{
     desired::Release,
-    manifest::azure::{ApiFront, Auth, AzureApp, AzureCors, Network, Scale},
+    manifest::azure::{ApiFront, Auth, AzureApp, AzureCors, Network, RoleGrant, Scale},
     name::{CodeDigest, Slot},
 };
 
 /// Which duties a place was given last.
 pub(super) const SETTLED_TAG: &str = "verdigris-settled";
+
+/// There while the platform was not yet told to look at the triggers of the package that a place runs.
+pub(super) const SYNC_TAG: &str = "verdigris-sync";
 
 /// Everything that a place has for its release. Equal duties need no call.
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
@@ -52,6 +60,9 @@ pub(super) struct Duties {
     /// Names of settings that look like the platform's, and are the release's.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     pub(super) set: BTreeSet<String>,
+    /// What its identity may do beside reaching its storage.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) roles: BTreeMap<String, RoleGrant>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) api: Option<Api>,
     /// What it is on a plan without slots.
@@ -81,6 +92,19 @@ pub(super) struct Api {
 impl Duties {
     /// What a release asks for.
     pub(super) fn wanted(names: &Names, release: &Release) -> Self {
+        let mut duties = Self::asked(names, release);
+        if settings::has_secrets(names, release) {
+            let grant = RoleGrant {
+                role: SECRETS_USER.to_owned(),
+                scope: names.vault_id(),
+            };
+            duties.roles.insert("vault secrets".to_owned(), grant);
+        }
+        duties
+    }
+
+    /// The same without what follows from it.
+    pub(super) fn asked(names: &Names, release: &Release) -> Self {
         let shared = &names.target.shared;
         let flex = names.is_flex().then(|| FlexApp::wanted(release));
         let Some(app) = release.content.azure.as_deref() else {
@@ -100,7 +124,7 @@ impl Duties {
             scale,
             domains,
             identity,
-            roles: _,
+            roles,
             tags,
             preview: _,
             api,
@@ -120,6 +144,7 @@ impl Duties {
             tags: tags.clone(),
             sticky: sticky.iter().map(pair).collect(),
             set: settings.keys().cloned().collect(),
+            roles: roles.clone(),
             api: api.as_ref().map(|front| Api::of(front, release)),
             flex,
         }
@@ -156,6 +181,7 @@ impl Duties {
             sticky: BTreeMap::new(),
             set: BTreeSet::new(),
             domains: BTreeSet::new(),
+            roles: BTreeMap::new(),
             api: None,
             ..self.clone()
         };

@@ -142,17 +142,29 @@ impl AzureCloud {
             if !app.is_there() || said == Some(word) {
                 continue;
             }
-            let path = format!("{}/providers/Microsoft.Resources/tags/default", app.id);
-            let query = [("api-version", TAGS_API)];
-            let name = app_in(&app.id);
-            let mut call = self.arm.call(operation::TAGS_PATCH, &path, &query, name);
-            call.payload = Payload::Json(json!({
-                "operation": "Merge",
-                "properties": { "tags": { BLUE_TAG: word } },
-            }));
-            self.arm.ask(call).await?;
+            self.patch_tags(&app.id, "Merge", json!({ BLUE_TAG: word }))
+                .await?;
         }
         Ok(())
+    }
+
+    /// Adds tags to a site or slot (`Merge`), or takes them away (`Delete`). Others stay.
+    pub(in crate::cloud::azure) async fn patch_tags(
+        &self,
+        id: &str,
+        change: &str,
+        tags: Value,
+    ) -> Result<(), CloudError> {
+        let path = format!("{id}/providers/Microsoft.Resources/tags/default");
+        let query = [("api-version", TAGS_API)];
+        let mut call = self
+            .arm
+            .call(operation::TAGS_PATCH, &path, &query, app_in(id));
+        call.payload = Payload::Json(json!({
+            "operation": change,
+            "properties": { "tags": tags },
+        }));
+        self.arm.ask(call).await.map(|_| ())
     }
 }
 

@@ -11,10 +11,14 @@ use crate::manifest::azure::{ApiFront, AzureCors, HeaderRule, TokenRule};
 const RULES: [&str; 4] = ["cors", "ip-filter", "check-header", "validate-jwt"];
 
 /// An API, and what was not taken over of it.
-pub(super) type Read = (ApiFront, Vec<(String, String)>);
+pub(in crate::cloud::azure) type Read = (ApiFront, Vec<(String, String)>);
 
 /// An API by its own answer, its operations and its policy.
-pub(super) fn front(api: &Value, operations: &[Value], policy: Option<&str>) -> Read {
+pub(in crate::cloud::azure) fn front(
+    api: &Value,
+    operations: &[Value],
+    policy: Option<&str>,
+) -> Read {
     let properties = &api["properties"];
     let path = properties["path"].as_str().unwrap_or_default();
     let mut left = Vec::new();

@@ -2,7 +2,8 @@
 //! in.
 
 mod app;
-mod front;
+pub(super) mod front;
+mod gateways;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,8 +11,7 @@ use serde_json::Value;
 
 use super::{
     AzureCloud,
-    arm::operation::{self, Operation},
-    front::APIM_API,
+    arm::operation,
     names::WEB_API,
     observe::{SETTINGS, tags_of},
     settings,
@@ -61,12 +61,8 @@ impl AzureCloud {
         };
         let apps: Vec<&Value> = sites.iter().filter(is_app).collect();
         let fronts = match apps.is_empty() {
-            true => Vec::new(),
-            false => match self.apis().await {
-                // Whoever may not look there learns the rest all the same.
-                Err(CloudError::Denied { .. } | CloudError::Invalid { .. }) => Vec::new(),
-                apis => apis?,
-            },
+            true => gateways::Fronts::default(),
+            false => self.fronts().await?,
         };
         let mut all = Vec::new();
         for site in apps {
@@ -74,70 +70,6 @@ impl AzureCloud {
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
-    }
-
-    /// Every API of the resource group's gateways.
-    async fn apis(&self) -> Result<Vec<Value>, CloudError> {
-        let gateways = format!(
-            "{}/providers/Microsoft.ApiManagement/service",
-            self.names.group_id()
-        );
-        let mut all = Vec::new();
-        for gateway in self.apim(operation::GATEWAYS_LIST, &gateways).await? {
-            let id = gateway["id"].as_str().unwrap_or_default();
-            let path = format!("{id}/apis");
-            all.extend(self.apim(operation::APIS_LIST, &path).await?);
-        }
-        Ok(all)
-    }
-
-    async fn apim(&self, operation: Operation, path: &str) -> Result<Vec<Value>, CloudError> {
-        let query = [("api-version", APIM_API)];
-        let call = self.arm.call(operation, path, &query, path);
-        self.arm.list(call).await
-    }
-
-    /// The API whose backend an app is.
-    async fn front_of(
-        &self,
-        site: &Value,
-        apis: &[Value],
-    ) -> Result<Option<(String, front::Read)>, CloudError> {
-        let names = site["properties"]["hostNames"]
-            .as_array()
-            .into_iter()
-            .flatten();
-        let names: BTreeSet<&str> = names.filter_map(Value::as_str).collect();
-        let is_before = |api: &&Value| {
-            let service = api["properties"]["serviceUrl"].as_str().unwrap_or_default();
-            let host = service.split("://").nth(1).unwrap_or_default();
-            names.contains(host.split('/').next().unwrap_or_default())
-        };
-        let mut before = apis.iter().filter(is_before);
-        let Some(api) = before.next() else {
-            return Ok(None);
-        };
-        let others: Vec<&str> = before.filter_map(|api| api["name"].as_str()).collect();
-        let id = api["id"].as_str().unwrap_or_default();
-        let path = format!("{id}/operations");
-        let operations = self.apim(operation::API_OPERATIONS, &path).await?;
-        let path = format!("{id}/policies/policy");
-        let query = [("api-version", APIM_API), ("format", "rawxml")];
-        let call = self.arm.call(operation::API_POLICY, &path, &query, id);
-        let policy = self.arm.find(call).await?;
-        let text = policy
-            .as_ref()
-            .and_then(|it| it["properties"]["value"].as_str());
-        let gateway = id.rsplit_once("/apis/").map_or(id, |(gateway, _)| gateway);
-        let (front, mut left) = front::front(api, &operations, text);
-        if !others.is_empty() {
-            let why = format!(
-                "a manifest has one API before an app: {} not taken over",
-                others.join(", ")
-            );
-            left.push(("azure.api".to_owned(), why));
-        }
-        Ok(Some((gateway.to_owned(), (front, left))))
     }
 
     /// The names of settings that stay with production.
@@ -166,7 +98,11 @@ impl AzureCloud {
         Ok(found.and_then(|plan| plan["sku"]["name"].as_str().map(str::to_owned)))
     }
 
-    async fn found_one(&self, site: &Value, apis: &[Value]) -> Result<Found, CloudError> {
+    async fn found_one(
+        &self,
+        site: &Value,
+        fronts: &gateways::Fronts,
+    ) -> Result<Found, CloudError> {
         let name = site["name"].as_str().unwrap_or_default();
         let id = self.names.site_id(name);
         let read = self.get(operation::SETTINGS_LIST, &id, SETTINGS);
@@ -191,7 +127,7 @@ impl AzureCloud {
             self.get(operation::AUTH_GET, &id, "/config/authsettingsV2"),
             self.sticky_of(&id),
             self.plan_of_app(site),
-            self.front_of(site, apis),
+            self.front_of(site, fronts),
         )?;
         if plan.is_none() {
             left.push((
@@ -209,6 +145,7 @@ impl AzureCloud {
         };
         let mut app = app::app(told, &mut left);
         let mut gateway = None;
+        left.extend(fronts.left.clone());
         if let Some((id, (api, more))) = before {
             gateway = Some(id);
             app.api = Some(api);

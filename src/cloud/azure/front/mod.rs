@@ -15,6 +15,7 @@ use super::{
         operation::{self, Operation},
     },
     duties::{Api, Duties},
+    found::front as read,
     names::Names,
     observe::SlotView,
 };
@@ -75,7 +76,8 @@ impl AzureCloud {
         Some(format!("{management}/apis/{}", self.names.app(service)))
     }
 
-    /// Whether the API in front of blue is as its release asks for: one call, and none where nobody asks.
+    /// Whether the API in front of blue is as its release asks for: one call, and none where nobody asks. Its operations and its rules take
+    /// a call each, and are looked at now and then.
     pub(super) async fn front_is_right(
         &self,
         service: &ServiceName,
@@ -87,11 +89,74 @@ impl AzureCloud {
             return Ok(true);
         };
         let found = self.api_part(operation::API_GET, &id, service).await?;
-        let said = found.map(|found| Said::of(&found.json(), &self.names, service));
-        Ok(match said {
-            Some(Said::Ours { mark: Some(given) }) => given == mark(api, host),
-            Some(Said::Ours { mark: None } | Said::Foreign) | None => false,
-        })
+        let Some(found) = found.map(|found| found.json()) else {
+            return Ok(false);
+        };
+        let wanted = mark(api, host);
+        match Said::of(&found, &self.names, service) {
+            Said::Ours { mark: Some(given) } if given == wanted => {}
+            Said::Ours { mark: _ } | Said::Foreign => return Ok(false),
+        }
+        let body = self.api_body(service, api, host, String::new());
+        let differs = |part: &str| found["properties"][part] != body["properties"][part];
+        let parts = ["path", "serviceUrl", "subscriptionRequired"];
+        if parts.into_iter().any(differs) {
+            return Ok(false);
+        }
+        let key = format!("{id}@{wanted}");
+        if let Some(known) = self.seldom.fronts.younger(&key, self.stands()) {
+            return Ok(known);
+        }
+        let is_right = self.rules_are_right(&id, api, &found).await?;
+        self.seldom.fronts.note(&key, is_right);
+        Ok(is_right)
+    }
+
+    async fn rules_are_right(
+        &self,
+        id: &str,
+        api: &Api,
+        found: &Value,
+    ) -> Result<bool, CloudError> {
+        let (operations, policy) = self.parts_of_api(id).await?;
+        let text = policy.as_ref();
+        let text = text.and_then(|it| it["properties"]["value"].as_str());
+        let rules = |text| read::front(found, &[], text);
+        if rules(text) != rules(Some(&policy::xml(&api.front))) {
+            return Ok(false);
+        }
+        let wanted = policy::operations(api);
+        let is_wanted = |one: &Value| {
+            let name = one["name"].as_str().unwrap_or_default();
+            wanted.get(name).is_some_and(|body| is_same(one, body))
+        };
+        Ok(operations.len() == wanted.len() && operations.iter().all(is_wanted))
+    }
+
+    /// The operations of an API, and its rules.
+    pub(super) async fn parts_of_api(
+        &self,
+        id: &str,
+    ) -> Result<(Vec<Value>, Option<Value>), CloudError> {
+        let path = format!("{id}/operations");
+        let query = [("api-version", APIM_API)];
+        let call = self.arm.call(operation::API_OPERATIONS, &path, &query, id);
+        let operations = self.arm.list(call).await?;
+        let path = format!("{id}/policies/policy");
+        let query = [("api-version", APIM_API), ("format", "rawxml")];
+        let call = self.arm.call(operation::API_POLICY, &path, &query, id);
+        Ok((operations, self.arm.find(call).await?))
+    }
+
+    fn api_body(&self, service: &ServiceName, api: &Api, host: &Url, description: String) -> Value {
+        json!({ "properties": {
+            "displayName": self.names.app(service),
+            "description": description,
+            "path": api.front.path,
+            "protocols": ["https"],
+            "serviceUrl": host.as_str().trim_end_matches('/'),
+            "subscriptionRequired": api.front.subscription,
+        }})
     }
 
     /// Refuses what is somebody else's before anything moves.
@@ -122,7 +187,10 @@ impl AzureCloud {
             return Ok(());
         };
         match (&new.api, &blue.host) {
-            (Some(api), Some(host)) => self.write_front(service, &id, api, host).await,
+            (Some(api), Some(host)) => {
+                self.write_front(service, &id, (api, host), blue.found.has_front)
+                    .await
+            }
             (None, _) if old.api.is_some() => self.remove_front(service).await,
             (Some(_) | None, _) => Ok(()),
         }
@@ -132,8 +200,8 @@ impl AzureCloud {
         &self,
         service: &ServiceName,
         id: &str,
-        api: &Api,
-        host: &Url,
+        (api, host): (&Api, &Url),
+        is_right: bool,
     ) -> Result<(), CloudError> {
         let wanted = mark(api, host);
         let found = self.api_part(operation::API_GET, id, service).await?;
@@ -141,20 +209,14 @@ impl AzureCloud {
             None => None,
             Some(found) => match Said::of(&found.json(), &self.names, service) {
                 Said::Foreign => return Err(not_ours(id)),
-                Said::Ours { mark } if mark.as_ref() == Some(&wanted) => return Ok(()),
+                Said::Ours { mark } if is_right && mark.as_ref() == Some(&wanted) => {
+                    return Ok(());
+                }
                 Said::Ours { mark: _ } => found.etag.clone().or_else(|| Some(ANY.to_owned())),
             },
         };
-        let body = |description: String| {
-            json!({ "properties": {
-                "displayName": self.names.app(service),
-                "description": description,
-                "path": api.front.path,
-                "protocols": ["https"],
-                "serviceUrl": host.as_str().trim_end_matches('/'),
-                "subscriptionRequired": api.front.subscription,
-            }})
-        };
+        self.seldom.fronts.forget(&format!("{id}@{wanted}"));
+        let body = |description: String| self.api_body(service, api, host, description);
         let owner = owner(&self.names, service);
         self.put_api(id, body(owner.clone()), etag, service).await?;
         // Rules before operations: an operation without its rules would be open to everybody.
@@ -185,12 +247,7 @@ impl AzureCloud {
         let wanted = policy::operations(api);
         let name = |one: &Value| one["name"].as_str().map(str::to_owned);
         for (operation, body) in &wanted {
-            let same = |one: &&Value| {
-                name(one).as_ref() == Some(operation)
-                    && ["method", "urlTemplate"]
-                        .iter()
-                        .all(|part| one["properties"][part] == body["properties"][part])
-            };
+            let same = |one: &&Value| name(one).as_ref() == Some(operation) && is_same(one, body);
             if !known.iter().any(|one| same(&one)) {
                 let any = Some(ANY.to_owned());
                 self.put_api(&format!("{part}/{operation}"), body.clone(), any, service)
@@ -251,6 +308,13 @@ impl AzureCloud {
         call.if_match = Some(ANY.to_owned());
         self.arm.look(call).await.map(|_| ())
     }
+}
+
+/// Whether two operations answer the same requests.
+fn is_same(one: &Value, other: &Value) -> bool {
+    ["method", "urlTemplate"]
+        .iter()
+        .all(|part| one["properties"][part] == other["properties"][part])
 }
 
 fn not_ours(id: &str) -> CloudError {

@@ -66,7 +66,7 @@ pub(in crate::cloud::azure) fn fields(settings: &Settings, slot: Slot) -> Fields
     fields
 }
 
-fn field(name: &str, value: &str, duties: &Duties) -> Option<(String, String)> {
+pub(super) fn field(name: &str, value: &str, duties: &Duties) -> Option<(String, String)> {
     let digest = || CodeDigest::of(value.as_bytes()).short();
     let is_ours = name.starts_with(STORAGE_START) || is_fixed(name);
     match name {

@@ -6,6 +6,7 @@
 //! slot, so that queues and schedules reach blue alone, and what the service itself wants to stay.
 
 mod fields;
+mod kept;
 mod triggers;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +19,7 @@ use self::{
 };
 pub(super) use self::{
     fields::{elsewhere, fields, is_same, is_sealed},
+    kept::{stays_and_goes, tell_kept},
     triggers::{Trigger, Triggers, disabled, exclusive, triggers},
 };
 use super::{duties::Duties, names::Names};
@@ -125,7 +127,7 @@ pub(super) fn fault(release: &Release) -> Option<String> {
 /// Whether any setting of a release is a reference to the vault.
 pub(super) fn has_secrets(names: &Names, release: &Release) -> bool {
     let is_secret = |value: &String| value.starts_with("@Microsoft.KeyVault(");
-    let duties = Duties::wanted(names, release);
+    let duties = Duties::asked(names, release);
     let sticky = [Slot::Blue, Slot::Green].map(|slot| duties.sticky_on(slot));
     let all = sticky.iter().flat_map(|settings| settings.values());
     variables(names, release).values().chain(all).any(is_secret)
@@ -186,6 +188,15 @@ pub(super) fn moving(names: &Names, release: &Release, code: CodeDigest) -> Sett
 /// A package by its container and its digest.
 pub(super) fn package_name(app: &str, code: CodeDigest) -> String {
     format!("{app}/{}.zip", code.hex())
+}
+
+/// The packages that a slot's settings name, as blobs are called: the one that it runs, and the one of its release.
+pub(super) fn packages(settings: &Settings) -> BTreeSet<String> {
+    let address = settings.get(RUN_FROM);
+    let address = address.and_then(|address| address.split('?').next()?.rsplit('/').next());
+    let code = marks(settings).and_then(|marks| marks.code);
+    let own = code.map(|code| format!("{}.zip", code.hex()));
+    address.map(str::to_owned).into_iter().chain(own).collect()
 }
 
 /// Settings whose package is at the storage account of this address.

@@ -1,10 +1,11 @@
 //! Packages in the containers of storage accounts: just enough of a blob service for apps that run a package from its address.
+//! They are put there, listed and deleted.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     body::{Body, to_bytes},
-    extract::{Path, State},
+    extract::{Path, Query, State},
 };
 use http::{HeaderMap, Response, StatusCode, header};
 
@@ -69,6 +70,72 @@ async fn taken(cloud: &Arc<Cloud>, name: &str, headers: &HeaderMap, body: Body) 
         cloud.changed();
     }
     told(StatusCode::CREATED, "")
+}
+
+/// List Blobs, on one page.
+pub(in crate::local::arm) async fn list(
+    State(cloud): State<Arc<Cloud>>,
+    Path(name): Path<String>,
+    Query(query): Query<BTreeMap<String, String>>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    if let Some(refused) = refused(&cloud, "blobs.list", &headers).await {
+        return refused;
+    }
+    if query.get("comp").map(String::as_str) != Some("list") {
+        return told(StatusCode::NOT_FOUND, "BlobNotFound");
+    }
+    let state = cloud.state();
+    let address = format!("http://127.0.0.1{ROOT}/{name}/");
+    if containers::account_of(&state, &address).is_none() {
+        return told(StatusCode::NOT_FOUND, "ContainerNotFound");
+    }
+    let within = format!("{}/", name.trim_matches('/').to_ascii_lowercase());
+    let blobs = state.world.blobs.keys();
+    let blobs: String = blobs
+        .filter_map(|blob| blob.strip_prefix(&within))
+        .map(|blob| format!("<Blob><Name>{blob}</Name></Blob>"))
+        .collect();
+    let text = format!(
+        "\u{feff}<?xml version=\"1.0\" encoding=\"utf-8\"?><EnumerationResults><Blobs>{blobs}</Blobs><NextMarker /></EnumerationResults>"
+    );
+    Response::new(Body::from(text))
+}
+
+/// Delete Blob.
+pub(in crate::local::arm) async fn delete(
+    State(cloud): State<Arc<Cloud>>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    if let Some(refused) = refused(&cloud, "blobs.delete", &headers).await {
+        return refused;
+    }
+    let gone = cloud.state().world.blobs.remove(&name.to_ascii_lowercase());
+    cloud.changed();
+    match gone {
+        Some(_) => told(StatusCode::ACCEPTED, ""),
+        None => told(StatusCode::NOT_FOUND, "BlobNotFound"),
+    }
+}
+
+/// Why nothing is told of a container.
+async fn refused(cloud: &Cloud, operation: &str, headers: &HeaderMap) -> Option<Response<Body>> {
+    match cloud.options.faults.before(operation).await {
+        Verdict::Proceed => {}
+        Verdict::LoseReply => return Some(listen::lost_reply()),
+        Verdict::Throttle => return Some(told(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy")),
+        Verdict::Fail { status, code, .. } => return Some(told(status, &code)),
+    }
+    let token = headers.get(header::AUTHORIZATION);
+    let token = token.and_then(|value| value.to_str().ok());
+    match token.is_some_and(|token| token.starts_with("Bearer ")) {
+        true => None,
+        false => Some(told(
+            StatusCode::UNAUTHORIZED,
+            "NoAuthenticationInformation",
+        )),
+    }
 }
 
 fn told(status: StatusCode, code: &str) -> Response<Body> {

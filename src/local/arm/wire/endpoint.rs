@@ -38,7 +38,10 @@ pub(in crate::local::arm) fn router(cloud: Arc<Cloud>) -> Router {
     let logs = Arc::clone(&cloud);
     let faults = cloud.options.faults.clone();
     let router = Router::new()
-        .route(&format!("{}/{{*blob}}", blobs::ROOT), put(blobs::put))
+        .route(
+            &format!("{}/{{*blob}}", blobs::ROOT),
+            put(blobs::put).get(blobs::list).delete(blobs::delete),
+        )
         .fallback(answer)
         .with_state(cloud)
         .merge(faults::admin_routes(

@@ -42,9 +42,27 @@ impl Kind {
 
 /// What is left in each bucket.
 #[derive(Default)]
-pub(in crate::local::arm) struct Throttle(BTreeMap<(String, Kind), Level>);
+pub(in crate::local::arm) struct Throttle {
+    levels: BTreeMap<(String, Kind), Level>,
+    /// In the place of the limits that the endpoint was started with.
+    instead: Option<Option<RateLimits>>,
+    refused: u64,
+}
 
 impl Throttle {
+    /// Buckets that are full, from now on.
+    pub(in crate::local::arm) fn limit(&mut self, limits: Option<RateLimits>) {
+        *self = Self {
+            instead: Some(limits),
+            ..Self::default()
+        };
+    }
+
+    /// Requests that were too many since the limits were set.
+    pub(in crate::local::arm) fn refused(&self) -> u64 {
+        self.refused
+    }
+
     /// Takes one token; tells how many are left, or after how many seconds to come again.
     pub(in crate::local::arm) fn take(
         &mut self,
@@ -53,6 +71,7 @@ impl Throttle {
         kind: Kind,
         now: Timestamp,
     ) -> Result<u32, u64> {
+        let limits = self.instead.as_ref().map_or(limits, Option::as_ref);
         let Some(limits) = limits else {
             return Ok(UNLIMITED);
         };
@@ -62,7 +81,9 @@ impl Throttle {
             Kind::Deletes => limits.deletes,
         };
         let key = (subscription.to_ascii_lowercase(), kind);
-        let level = self.0.entry(key).or_insert_with(|| bucket.full(now));
-        level.take(bucket, now)
+        let level = self.levels.entry(key).or_insert_with(|| bucket.full(now));
+        let taken = level.take(bucket, now);
+        self.refused += u64::from(taken.is_err());
+        taken
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn api(written: &At<ApiText>, report: &mut Report) -> Option<ApiFront
         token: token.as_ref().and_then(|at| token_of(at, report)),
         addresses: words(
             addresses,
-            is_range,
+            is_address_range,
             "is no IPv4 address and no range",
             "such as `203.0.113.7` or `203.0.113.1-203.0.113.9`",
             report,
@@ -80,7 +80,7 @@ fn is_plain(text: &str) -> bool {
         && text.chars().all(|c| c.is_ascii_graphic() || c == ' ')
 }
 
-fn is_range(text: &str) -> bool {
+pub(in crate::manifest) fn is_address_range(text: &str) -> bool {
     let ends: Vec<Option<[u8; 4]>> = text.split('-').map(ipv4).collect();
     match ends[..] {
         [Some(_)] => true,

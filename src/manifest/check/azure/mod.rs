@@ -8,6 +8,7 @@ mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(in crate::manifest) use self::front::is_address_range;
 pub(super) use self::{limits::app_limits, target::azure_target};
 use super::{
     super::{
