@@ -168,7 +168,11 @@ impl Work {
         let plans: BTreeSet<&str> = theirs().filter_map(|one| one.plan.as_deref()).collect();
         let plan = plans.first().copied().unwrap_or("Y1");
         match plans.len() {
-            0 | 1 => self.tell("plan", Verdict::Taken, "spec.azure.plan of the environment"),
+            0 => {
+                let told = "no plan was seen: `Y1` stands there, write the one that is meant";
+                self.tell("plan", Verdict::Changed, told);
+            }
+            1 => self.tell("plan", Verdict::Taken, "spec.azure.plan of the environment"),
             _ => {
                 let all = plans.iter().copied().collect::<Vec<_>>().join(", ");
                 let told = format!(
@@ -364,6 +368,22 @@ pub(crate) fn is_secret(name: &str, value: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_plan_that_nobody_saw_is_not_told_to_be_taken_over() {
+        let verdict = |plan: Option<&str>| {
+            let app = Found {
+                location: Some("westeurope".to_owned()),
+                plan: plan.map(str::to_owned),
+                ..Found::default()
+            };
+            let entries = clouds(CloudName::Azure, "sub/shop", &[app]).report.entries;
+            let told = entries.into_iter().find(|entry| entry.path == "plan");
+            told.map(|entry| entry.verdict)
+        };
+        assert_eq!(verdict(Some("EP1")), Some(Verdict::Taken));
+        assert_eq!(verdict(None), Some(Verdict::Changed));
+    }
 
     #[test]
     fn what_reads_like_a_secret_is_none_of_git() {

@@ -61,6 +61,8 @@ pub(super) struct SlotView {
     pub(super) found: Found,
     /// What is asked of its place, as fields: as found on blue, as it was given on green.
     pub(super) place: Fields,
+    /// The field of a package that is not at our storage account.
+    pub(super) elsewhere: Option<(String, String)>,
     pub(super) is_ours: bool,
 }
 
@@ -83,6 +85,7 @@ impl AzureCloud {
         let Some(site) = site else {
             return Ok(View::Missing);
         };
+        self.learn_blobs().await;
         let (slot, blue, green) = try_join!(
             self.get(operation::SLOTS_GET, &green_id, ""),
             self.get(operation::SETTINGS_LIST, &site_id, SETTINGS),
@@ -197,6 +200,7 @@ impl AzureCloud {
                 None => self.names.slot_id(&app, slot),
             },
             place,
+            elsewhere: self.elsewhere(&given),
             settings: given,
             found,
             preview,
@@ -261,7 +265,9 @@ impl SiteView {
         let is_sealed = |slot| settings::is_sealed(&green.settings, slot);
         // Two apps change their parts one after the other: green may have blue's already.
         let is_half_way = || green.found.flex.is_some() && is_sealed(Slot::Blue);
-        let is_untouched = green.state == RUNNING && (is_sealed(Slot::Green) || is_half_way());
+        let is_ours = green.elsewhere.is_none();
+        let is_sealed = is_sealed(Slot::Green) || is_half_way();
+        let is_untouched = green.state == RUNNING && is_ours && is_sealed;
         let holds = green.content().holds(release);
         if holds && !is_untouched {
             tracing::warn!(slot = %green.id, "green was changed since it was staged, so it is not promoted");
@@ -311,6 +317,7 @@ impl SlotView {
         let mut fields = settings::fields(&self.settings, self.slot);
         fields.insert(STATE.to_owned(), self.state.clone());
         fields.extend(self.place.clone());
+        fields.extend(self.elsewhere.clone());
         fields
     }
 

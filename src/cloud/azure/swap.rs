@@ -240,14 +240,17 @@ impl AzureCloud {
             let duties = Duties::wanted(&self.names, release);
             let place = self.place_of(release, &duties);
             let has_place = blue.place == place && duties.is_given(&blue.tags);
-            return match is_right(Slot::Blue, &blue.settings) && has_place {
+            let is_there = blue.elsewhere.is_none();
+            return match is_right(Slot::Blue, &blue.settings) && has_place && is_there {
                 true => Remedy::Nothing,
                 false => Remedy::Settings,
             };
         }
         let green = site.green.as_ref();
         let green_is_right = green.is_some_and(|green| {
-            green.content().holds(release.digest) && is_right(Slot::Green, &green.settings)
+            green.content().holds(release.digest)
+                && is_right(Slot::Green, &green.settings)
+                && green.elsewhere.is_none()
         });
         match green_is_right && !blue.content().holds(release.digest) {
             true => Remedy::Swap,

@@ -7,7 +7,7 @@ use verdigris::{
     cloud::{Cloud as _, CloudError},
     import::clouds::clouds,
     manifest::{
-        azure::{AzureCors, HeaderRule, Sticky, TokenRule},
+        azure::{ApiFront, AzureApp, AzureCors, HeaderRule, Sticky, TokenRule},
         spec::EnvValue,
     },
     name::CloudName,
@@ -15,7 +15,7 @@ use verdigris::{
 
 use super::{
     cloud,
-    fronts::{cloud_behind, with_management},
+    fronts::{APIM, cloud_behind, with_management},
     local::Local,
     places::{asking, with_everything},
     release, scope,
@@ -146,6 +146,47 @@ async fn what_an_app_of_others_has_is_what_its_manifest_asks_for() {
         "certificates",
         "azure.sticky.MODE.green",
         "connection strings",
+    ] {
+        assert!(report.contains(told), "{told}: {report}");
+    }
+}
+
+#[tokio::test]
+async fn a_plan_that_may_not_be_read_and_a_second_api_are_told_and_end_nothing() {
+    let local = with_management().await;
+    let cloud = cloud_behind(&local.arm.url);
+    let api = ApiFront {
+        path: "shop".to_owned(),
+        ..ApiFront::default()
+    };
+    let app = AzureApp {
+        api: Some(api),
+        ..AzureApp::default()
+    };
+    let one = asking(1, app);
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
+    let (apis, version) = (format!("{APIM}/apis"), "2024-05-01");
+    let listed = local.to("GET", &apis, version, &json!({})).await.unwrap();
+    let mut second = listed["value"][0].clone();
+    second["properties"]["path"] = json!("second");
+    let path = format!("{apis}/zz-second");
+    local.to("PUT", &path, version, &second).await.unwrap();
+    let error = json!({ "status": 403, "code": "AuthorizationFailed", "message": "no" });
+    let denied = json!({ "operation": "plans.get", "error": error });
+    let rule = serde_json::from_value(denied).unwrap();
+    local.arm.faults().set(vec![rule]);
+
+    let found = cloud.operate().unwrap().found().await.unwrap();
+    let imported = clouds(CloudName::Azure, "sub/shop", &found);
+    let report = imported.report.text();
+    let words: Vec<_> = report.split_whitespace().collect();
+    let report = words.join(" ");
+    for told in [
+        "plan could not be read: say its size in the environment",
+        "no plan was seen: `Y1` stands there",
+        "one API before an app: zz-second not taken over",
     ] {
         assert!(report.contains(told), "{told}: {report}");
     }

@@ -69,14 +69,42 @@ async fn another_package_on_blue_is_seen_and_the_right_one_comes_back_without_be
     cloud.stage(&one, &package).await.unwrap();
     cloud.promote(&scope(&one), one.digest).await.unwrap();
     let expected = cloud.expected(&one, package.code);
-    let other = address(&local, "").await.replace(".zip", "-other.zip");
-    local.set_on_blue("WEBSITE_RUN_FROM_PACKAGE", &other).await;
-    let observed = cloud.observe(&scope(&one)).await.unwrap();
-    assert_ne!(observed.blue.holding().unwrap().fields, expected);
-    cloud.repair(&one, &package).await.unwrap();
-    let observed = cloud.observe(&scope(&one)).await.unwrap();
-    assert_eq!(observed.blue.holding().unwrap().fields, expected);
+    let own = address(&local, "").await;
+    let package_is = "WEBSITE_RUN_FROM_PACKAGE";
+    let read_by = "WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID";
+    for (name, value) in [
+        (package_is, own.replace(".zip", "-other.zip")),
+        // The same container and name, of somebody else.
+        (package_is, own.replace("127.0.0.1", "localhost")),
+        (read_by, "/subscriptions/theirs".to_owned()),
+    ] {
+        local.set_on_blue(name, &value).await;
+        // Whoever starts anew sees it, too.
+        let anew = consumption(&local.arm.url);
+        for cloud in [&anew, &cloud] {
+            let observed = cloud.observe(&scope(&one)).await.unwrap();
+            let fields = &observed.blue.holding().unwrap().fields;
+            assert_ne!(*fields, expected, "{name}: {value}");
+        }
+        cloud.repair(&one, &package).await.unwrap();
+        let observed = cloud.observe(&scope(&one)).await.unwrap();
+        assert_eq!(observed.blue.holding().unwrap().fields, expected);
+    }
     assert_eq!(cloud.calls()["blobs.put"], 1);
+}
+
+#[tokio::test]
+async fn a_release_whose_package_is_elsewhere_by_now_is_not_promoted() {
+    let local = Local::start().await;
+    let cloud = consumption(&local.arm.url);
+    let one = release(1, &[]);
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    let own = address(&local, "/slots/green").await;
+    let theirs = own.replace("127.0.0.1", "localhost");
+    let name = "WEBSITE_RUN_FROM_PACKAGE";
+    local.set_on("/slots/green", name, &theirs).await;
+    let refused = cloud.promote(&scope(&one), one.digest).await.unwrap_err();
+    assert!(matches!(refused, CloudError::NotStaged { .. }), "{refused}");
 }
 
 #[tokio::test]

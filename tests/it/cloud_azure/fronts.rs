@@ -13,7 +13,7 @@ use super::{
     release, scope,
 };
 
-const APIM: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop/providers/Microsoft.ApiManagement/service/shop";
+pub(super) const APIM: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop/providers/Microsoft.ApiManagement/service/shop";
 
 pub(super) async fn with_management() -> Local {
     let local = Local::start().await;

@@ -87,6 +87,21 @@ impl AzureCloud {
         Ok(settings::at(settings, self.blobs().await?))
     }
 
+    /// Asks where packages are, once. While that is not told, their place is not compared.
+    pub(in crate::cloud::azure) async fn learn_blobs(&self) {
+        if self.names.runs_from_url() {
+            drop(self.blobs().await);
+        }
+    }
+
+    /// The field of a package that is not at our storage account, as far as we know where that is.
+    pub(in crate::cloud::azure) fn elsewhere(
+        &self,
+        settings: &Settings,
+    ) -> Option<(String, String)> {
+        settings::elsewhere(settings, self.blobs.get()?)
+    }
+
     /// Tells the platform to look at the triggers of a package: it does so by itself only of packages that it was sent.
     pub(in crate::cloud::azure) async fn sync_triggers(&self, id: &str) -> Result<(), CloudError> {
         if !self.names.runs_from_url() {

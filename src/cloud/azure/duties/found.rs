@@ -241,7 +241,8 @@ enum Field<'a> {
     Domain(&'a str),
 }
 
-fn cors_of(web: &Value) -> AzureCors {
+/// Which pages may ask, by `config/web`.
+pub(in crate::cloud::azure) fn cors_of(web: &Value) -> AzureCors {
     let cors = &web["cors"];
     let origins = cors["allowedOrigins"].as_array().into_iter().flatten();
     AzureCors {

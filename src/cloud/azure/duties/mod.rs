@@ -13,7 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub(super) use self::{found::Found, settle::Settle};
+pub(super) use self::{
+    found::{Found, cors_of},
+    settle::Settle,
+};
 use super::{flex::FlexApp, names::Names, settings::Settings};
 use crate::{
     desired::Release,

@@ -185,6 +185,7 @@ fn absent(id: &str) -> SlotView {
         state: RUNNING.to_owned(),
         preview: None,
         found: Found::default(),
+        elsewhere: None,
         place: Fields::new(),
         is_ours: true,
     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::{
+    cloud::azure::duties::cors_of,
     import::clouds::is_secret,
     manifest::{
         azure::{Auth, AzureApp, AzureCors, Network, Scale, Sticky, Unauthenticated},
@@ -37,9 +38,11 @@ const ISSUERS: [&str; 2] = [
     "https://sts.windows.net/",
 ];
 
-/// What is told of an app, each as the `properties` of its answer.
+/// What is told of an app.
 pub(super) struct Told<'a> {
+    /// The whole answer.
     pub(super) site: &'a Value,
+    /// The `properties` of the answers.
     pub(super) web: &'a Value,
     pub(super) auth: &'a Value,
     pub(super) sticky: BTreeSet<String>,
@@ -119,14 +122,20 @@ fn kept(
 }
 
 fn cors(web: &Value) -> Option<AzureCors> {
-    let cors = &web["cors"];
-    let origins = texts(&cors["allowedOrigins"]).filter(|one| !PORTAL.contains(one));
-    let origins: BTreeSet<String> = origins.map(str::to_owned).collect();
-    let credentials = cors["supportCredentials"].as_bool().unwrap_or_default();
-    (!origins.is_empty()).then_some(AzureCors {
-        origins,
-        credentials,
-    })
+    let mut cors = cors_of(web);
+    cors.origins.retain(|one| !PORTAL.contains(&one.as_str()));
+    (!cors.origins.is_empty()).then_some(cors)
+}
+
+/// Whether anything is said at all: the platform writes what is empty, too.
+fn says(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Bool(_) | Value::Number(_) => true,
+        Value::String(text) => !text.is_empty(),
+        Value::Array(all) => all.iter().any(says),
+        Value::Object(all) => all.values().any(says),
+    }
 }
 
 fn tokens(auth: &Value, left: &mut Left) -> Option<Auth> {
@@ -151,6 +160,12 @@ fn tokens(auth: &Value, left: &mut Left) -> Option<Auth> {
         left.push(("azure.auth".to_owned(), why.to_owned()));
         return None;
     };
+    for (name, value) in entra["validation"].as_object().into_iter().flatten() {
+        if name != "allowedAudiences" && says(value) {
+            let why = "lets in fewer than every application of the tenant, and no key says so: check it in the function";
+            left.push((format!("azure.auth.{name}"), why.to_owned()));
+        }
+    }
     let validation = &auth["globalValidation"];
     let action = validation["unauthenticatedClientAction"].as_str();
     if action == Some("RedirectToLoginPage") {
@@ -253,4 +268,41 @@ fn rest(site: &Value, web: &Value, left: &mut Left) {
         "mounts",
         "no share is mounted: reach files by an SDK",
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn whom_entra_lets_in_beside_the_audience_is_told_since_no_key_says_it() {
+        let told = |validation: Value| {
+            let registration =
+                json!({ "clientId": "shop", "openIdIssuer": "https://sts.windows.net/tenant/" });
+            let entra =
+                json!({ "enabled": true, "registration": registration, "validation": validation });
+            let auth = json!({ "platform": { "enabled": true }, "identityProviders": { "azureActiveDirectory": entra } });
+            let mut left = Left::new();
+            let taken = tokens(&auth, &mut left).map(|auth| auth.tenant);
+            assert_eq!(taken.as_deref(), Some("tenant"));
+            left.into_iter().map(|(path, _)| path).collect::<Vec<_>>()
+        };
+        let nothing = json!({
+            "allowedAudiences": ["api://shop"],
+            "defaultAuthorizationPolicy": { "allowedPrincipals": {}, "allowedApplications": null },
+            "jwtClaimChecks": { "allowedGroups": [] },
+        });
+        assert!(told(nothing).is_empty());
+        let less = json!({
+            "defaultAuthorizationPolicy": { "allowedApplications": ["one"] },
+            "jwtClaimChecks": { "allowedGroups": ["staff"] },
+        });
+        let paths = [
+            "azure.auth.defaultAuthorizationPolicy",
+            "azure.auth.jwtClaimChecks",
+        ];
+        assert_eq!(told(less), paths);
+    }
 }

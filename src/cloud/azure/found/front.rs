@@ -7,6 +7,9 @@ use serde_json::Value;
 
 use crate::manifest::azure::{ApiFront, AzureCors, HeaderRule, TokenRule};
 
+/// Rules that a manifest can ask for.
+const RULES: [&str; 4] = ["cors", "ip-filter", "check-header", "validate-jwt"];
+
 /// An API, and what was not taken over of it.
 pub(super) type Read = (ApiFront, Vec<(String, String)>);
 
@@ -58,61 +61,129 @@ fn rules(text: &str, front: &mut ApiFront, left: &mut Vec<(String, String)>) {
         for rule in section.children().filter(Node::is_element) {
             let name = rule.tag_name().name();
             if name != "base" && !(place == "inbound" && take(rule, front)) {
-                left.push((
-                    format!("azure.api.policy.{place}.{name}"),
-                    "no key says so: do it in the function".to_owned(),
-                ));
+                let why = match RULES.contains(&name) {
+                    true => {
+                        "no key says all of it, and none of it was taken over: write what a key says, and check the rest in the function"
+                    }
+                    false => "no key says so: do it in the function",
+                };
+                left.push((format!("azure.api.policy.{place}.{name}"), why.to_owned()));
             }
         }
     }
 }
 
-/// Takes a rule over; false where a manifest cannot ask for it, or not for all that it says.
+/// Takes a rule over; false where a manifest cannot ask for it, or not for all that it says of who may call. The words of a refusal are ours.
 fn take(rule: Node<'_, '_>, front: &mut ApiFront) -> bool {
     // An expression is not what it stands for.
     if rule.descendants().any(is_expression) {
         return false;
     }
     match rule.tag_name().name() {
-        "cors" => {
-            let credentials = rule.attribute("allow-credentials") == Some("true");
-            let origins = texts(rule, "allowed-origins", "origin");
-            front.cors = Some(AzureCors {
-                origins,
-                credentials,
-            });
-            true
-        }
-        "ip-filter" if rule.attribute("action") == Some("allow") => {
-            front.addresses.extend(addresses(rule));
-            true
-        }
-        "check-header" => match rule.attribute("name") {
-            Some(name) => {
-                let status = rule.attribute("failed-check-httpcode");
-                let values = inner(rule, "value");
-                let status = status.and_then(|status| status.parse().ok());
-                let header = HeaderRule { values, status };
-                front.headers.insert(name.to_owned(), header);
-                true
-            }
-            None => false,
-        },
+        "cors" => cors(rule, front),
+        "ip-filter" => filter(rule, front),
+        "check-header" => header(rule, front),
         "validate-jwt" => token(rule, front),
         _ => false,
     }
 }
 
+/// What a rule may say: attributes, with the value that ours have where there is only one, and elements.
+type Known<'a> = (&'a [(&'a str, Option<&'a str>)], &'a [&'a str]);
+
+fn says_only(rule: Node<'_, '_>, (attributes, elements): Known<'_>) -> bool {
+    let is_known = |name: &str, told: &str| {
+        let known = attributes.iter().find(|(known, _)| *known == name);
+        known.is_some_and(|(_, value)| value.is_none_or(|it| it.eq_ignore_ascii_case(told)))
+    };
+    let mut children = rule.children().filter(Node::is_element);
+    rule.attributes().all(|it| is_known(it.name(), it.value()))
+        && children.all(|it| elements.contains(&it.tag_name().name()))
+}
+
+/// Ours let pages use every method and every header; one that lets them use less is another rule.
+fn cors(rule: Node<'_, '_>, front: &mut ApiFront) -> bool {
+    let known: Known<'_> = (
+        &[
+            ("allow-credentials", None),
+            ("terminate-unmatched-request", Some("true")),
+        ],
+        &["allowed-origins", "allowed-methods", "allowed-headers"],
+    );
+    let every = BTreeSet::from(["*".to_owned()]);
+    let lets_all = texts(rule, "allowed-methods", "method") == every
+        && texts(rule, "allowed-headers", "header") == every;
+    if front.cors.is_some() || !lets_all || !says_only(rule, known) {
+        return false;
+    }
+    let credentials = rule.attribute("allow-credentials");
+    front.cors = Some(AzureCors {
+        origins: texts(rule, "allowed-origins", "origin"),
+        credentials: credentials.is_some_and(|it| it.eq_ignore_ascii_case("true")),
+    });
+    true
+}
+
+/// Of two filters a caller must pass both, so that they are not one list.
+fn filter(rule: Node<'_, '_>, front: &mut ApiFront) -> bool {
+    let known: Known<'_> = (&[("action", Some("allow"))], &["address", "address-range"]);
+    let all = addresses(rule);
+    let is_ours = rule.has_attribute("action") && says_only(rule, known);
+    if !is_ours || all.is_empty() || !front.addresses.is_empty() {
+        return false;
+    }
+    front.addresses = all;
+    true
+}
+
+fn header(rule: Node<'_, '_>, front: &mut ApiFront) -> bool {
+    let known: Known<'_> = (
+        &[
+            ("name", None),
+            ("failed-check-httpcode", None),
+            ("failed-check-error-message", None),
+            ("ignore-case", Some("false")),
+        ],
+        &["value"],
+    );
+    let status = rule.attribute("failed-check-httpcode");
+    let status: Option<u32> = status.and_then(|status| status.parse().ok());
+    let name = rule.attribute("name").filter(|name| {
+        let mut taken = front.headers.keys();
+        !taken.any(|taken| taken.eq_ignore_ascii_case(name))
+    });
+    let Some(name) = name.filter(|_| says_only(rule, known)) else {
+        return false;
+    };
+    let values = inner(rule, "value");
+    let header = HeaderRule { values, status };
+    front.headers.insert(name.to_owned(), header);
+    true
+}
+
 fn token(rule: Node<'_, '_>, front: &mut ApiFront) -> bool {
-    let openid = rule
+    let known: Known<'_> = (
+        &[
+            ("header-name", Some("Authorization")),
+            ("require-scheme", Some("Bearer")),
+            ("require-expiration-time", Some("true")),
+            ("require-signed-tokens", Some("true")),
+            ("failed-validation-httpcode", Some("401")),
+            ("failed-validation-error-message", None),
+        ],
+        &["openid-config", "audiences", "issuers"],
+    );
+    let is_ours = rule.has_attribute("header-name") && says_only(rule, known);
+    let mut openid = rule
         .children()
-        .find(|it| it.has_tag_name("openid-config"))
-        .and_then(|it| it.attribute("url"));
-    let known = ["openid-config", "audiences", "issuers"];
-    let more = rule
-        .children()
-        .any(|it| it.is_element() && !known.contains(&it.tag_name().name()));
-    let Some(openid) = openid.filter(|_| !more) else {
+        .filter(|it| it.has_tag_name("openid-config"));
+    let (Some(only), None) = (openid.next(), openid.next()) else {
+        return false;
+    };
+    let Some(openid) = only
+        .attribute("url")
+        .filter(|_| is_ours && front.token.is_none())
+    else {
         return false;
     };
     front.token = Some(TokenRule {
@@ -154,36 +225,16 @@ fn inner(node: Node<'_, '_>, name: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use serde_json::json;
 
     use super::*;
-    use crate::cloud::azure::front::policy;
+    use crate::cloud::azure::front::policy::{self, tests::shop};
 
     #[test]
     fn rules_that_we_write_are_read_again() {
-        let all = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
         let written = ApiFront {
-            path: "shop".to_owned(),
-            cors: Some(AzureCors {
-                origins: all(&["https://shop.example"]),
-                credentials: true,
-            }),
-            token: Some(TokenRule {
-                openid: "https://login.example/a?b=1&c=2".to_owned(),
-                audiences: all(&["api://stock"]),
-                issuers: all(&["https://login.example/a"]),
-            }),
-            addresses: all(&["203.0.113.1-203.0.113.9", "203.0.113.77"]),
-            headers: BTreeMap::from([(
-                "x-tenant".to_owned(),
-                HeaderRule {
-                    values: all(&["a<b"]),
-                    status: Some(403),
-                },
-            )]),
             subscription: true,
+            ..shop()
         };
         let api = json!({"properties": {"path": "/shop/", "subscriptionRequired": true}});
         let text = policy::xml(&written);
@@ -209,5 +260,40 @@ mod tests {
         );
         let (_, left) = front(&api, &[], Some("<policies><inbound"));
         assert_eq!(left[0].0, "azure.api.policy");
+    }
+    /// A rule that lets in fewer than ours would, or others, is not taken for ours.
+    #[test]
+    fn no_rule_is_taken_over_that_would_let_in_more() {
+        let pages = "<allowed-origins><origin>https://shop.example</origin></allowed-origins>";
+        let methods = "<allowed-methods><method>*</method></allowed-methods>";
+        let headers = "<allowed-headers><header>*</header></allowed-headers>";
+        let openid = "<openid-config url='https://login.example' />";
+        let jwt = "validate-jwt header-name='Authorization'";
+        for rule in [
+            format!("<cors>{pages}{headers}</cors>"),
+            format!("<cors>{pages}{methods}</cors>"),
+            format!("<cors>{pages}{headers}<allowed-methods><method>GET</method></allowed-methods></cors>"),
+            format!("<cors>{pages}{methods}{headers}<expose-headers><header>x</header></expose-headers></cors>"),
+            format!("<cors terminate-unmatched-request='false'>{pages}{methods}{headers}</cors>"),
+            "<ip-filter action='allow' />".to_owned(),
+            "<ip-filter action='allow'><address>10.0.0.1</address></ip-filter>".repeat(2),
+            "<check-header name='x' failed-check-httpcode='401' ignore-case='true'><value>a</value></check-header>".to_owned(),
+            "<check-header name='x' ignore-case='false'><value>a</value></check-header>".repeat(2),
+            format!("<validate-jwt header-name='x-token'>{openid}</validate-jwt>"),
+            format!("<validate-jwt query-parameter-name='token'>{openid}</validate-jwt>"),
+            format!("<{jwt} require-scheme='DPoP'>{openid}</validate-jwt>"),
+            format!("<{jwt}>{openid}{openid}</validate-jwt>"),
+            format!("<{jwt}>{openid}<required-claims><claim name='a' /></required-claims></validate-jwt>"),
+        ] {
+            let text = format!("<policies><inbound>{rule}</inbound></policies>");
+            let (_, left) = front(&json!({}), &[], Some(&text));
+            assert_eq!(left.len(), 1, "{rule}");
+        }
+        let said = format!(
+            "<policies><inbound><cors allow-credentials='True'>{pages}{methods}{headers}</cors><{jwt} failed-validation-error-message='no'>{openid}</validate-jwt></inbound></policies>"
+        );
+        let (read, left) = front(&json!({}), &[], Some(&said));
+        assert!(left.is_empty() && read.token.is_some());
+        assert!(read.cors.is_some_and(|cors| cors.credentials));
     }
 }

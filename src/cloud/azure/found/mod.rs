@@ -1,4 +1,5 @@
-//! What the resource group holds already, for those who bring it in.
+//! What the resource group holds already: what is ours, for those who look for what Git no longer names, and all of it, for those who bring it
+//! in.
 
 mod app;
 mod front;
@@ -112,9 +113,11 @@ impl AzureCloud {
             let host = service.split("://").nth(1).unwrap_or_default();
             names.contains(host.split('/').next().unwrap_or_default())
         };
-        let Some(api) = apis.iter().find(is_before) else {
+        let mut before = apis.iter().filter(is_before);
+        let Some(api) = before.next() else {
             return Ok(None);
         };
+        let others: Vec<&str> = before.filter_map(|api| api["name"].as_str()).collect();
         let id = api["id"].as_str().unwrap_or_default();
         let path = format!("{id}/operations");
         let operations = self.apim(operation::API_OPERATIONS, &path).await?;
@@ -126,10 +129,15 @@ impl AzureCloud {
             .as_ref()
             .and_then(|it| it["properties"]["value"].as_str());
         let gateway = id.rsplit_once("/apis/").map_or(id, |(gateway, _)| gateway);
-        Ok(Some((
-            gateway.to_owned(),
-            front::front(api, &operations, text),
-        )))
+        let (front, mut left) = front::front(api, &operations, text);
+        if !others.is_empty() {
+            let why = format!(
+                "a manifest has one API before an app: {} not taken over",
+                others.join(", ")
+            );
+            left.push(("azure.api".to_owned(), why));
+        }
+        Ok(Some((gateway.to_owned(), (front, left))))
     }
 
     /// The names of settings that stay with production.
@@ -150,7 +158,11 @@ impl AzureCloud {
         };
         let query = [("api-version", WEB_API)];
         let call = self.arm.call(operation::PLANS_GET, plan, &query, plan);
-        let found = self.arm.find(call).await?;
+        let found = match self.arm.find(call).await {
+            // It may be in a group where we may not look.
+            Err(CloudError::Denied { .. }) => None,
+            found => found?,
+        };
         Ok(found.and_then(|plan| plan["sku"]["name"].as_str().map(str::to_owned)))
     }
 
@@ -181,6 +193,12 @@ impl AzureCloud {
             self.plan_of_app(site),
             self.front_of(site, apis),
         )?;
+        if plan.is_none() {
+            left.push((
+                "plan".to_owned(),
+                "could not be read: say its size in the environment".to_owned(),
+            ));
+        }
         let runtime = runtime.or_else(|| worker.cloned()).unwrap_or_default();
         let told = app::Told {
             site,

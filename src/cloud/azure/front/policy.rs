@@ -143,22 +143,22 @@ fn operation(function: &str, method: &str, path: &str) -> Value {
 }
 
 #[cfg(test)]
-mod tests {
+pub(in crate::cloud::azure) mod tests {
     use super::*;
 
-    #[test]
-    fn rules_stand_in_the_order_in_which_they_are_checked() {
+    /// An API with a rule of each kind.
+    pub(in crate::cloud::azure) fn shop() -> ApiFront {
         let all = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        let front = ApiFront {
+        ApiFront {
             path: "shop".to_owned(),
             cors: Some(AzureCors {
                 origins: all(&["https://shop.example"]),
-                credentials: false,
+                credentials: true,
             }),
             token: Some(TokenRule {
                 openid: "https://login.example/a?b=1&c=2".to_owned(),
                 audiences: all(&["api://stock"]),
-                issuers: all(&[]),
+                issuers: all(&["https://login.example/a"]),
             }),
             addresses: all(&["203.0.113.1-203.0.113.9", "203.0.113.77"]),
             headers: BTreeMap::from([(
@@ -169,13 +169,17 @@ mod tests {
                 },
             )]),
             subscription: false,
-        };
-        let written = xml(&front);
+        }
+    }
+
+    #[test]
+    fn rules_stand_in_the_order_in_which_they_are_checked() {
+        let written = xml(&shop());
         let rules = [
-            "<cors allow-credentials=\"false\"><allowed-origins><origin>https://shop.example</origin></allowed-origins>",
+            "<cors allow-credentials=\"true\"><allowed-origins><origin>https://shop.example</origin></allowed-origins>",
             "<ip-filter action=\"allow\"><address-range from=\"203.0.113.1\" to=\"203.0.113.9\" /><address>203.0.113.77</address></ip-filter>",
             "<check-header name=\"x-tenant\" failed-check-httpcode=\"403\" failed-check-error-message=\"header x-tenant is missing or wrong\" ignore-case=\"false\"><value>a&lt;b</value></check-header>",
-            "<openid-config url=\"https://login.example/a?b=1&amp;c=2\" /><audiences><audience>api://stock</audience></audiences></validate-jwt></inbound>",
+            "<openid-config url=\"https://login.example/a?b=1&amp;c=2\" /><audiences><audience>api://stock</audience></audiences><issuers><issuer>https://login.example/a</issuer></issuers></validate-jwt></inbound>",
         ];
         let places = rules.map(|rule| {
             let place = written.find(rule);

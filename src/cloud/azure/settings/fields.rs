@@ -1,8 +1,10 @@
 //! Settings in a form that can be compared, and the seal that tells whether somebody changed them. Pure.
 
+use url::Url;
+
 use super::{
-    CODE, DUTIES, FIXED, FUNCTIONS, RELEASE, REVISION, RUN_FROM, SETTINGS, STORAGE_START, Settings,
-    Trigger, disabled, is_platform, marks,
+    CODE, DUTIES, FUNCTIONS, RELEASE, REVISION, RUN_FROM, SETTINGS, STORAGE_START, Settings,
+    Trigger, disabled, is_fixed, is_platform, marks,
 };
 use crate::{
     cloud::azure::duties::Duties,
@@ -66,7 +68,7 @@ pub(in crate::cloud::azure) fn fields(settings: &Settings, slot: Slot) -> Fields
 
 fn field(name: &str, value: &str, duties: &Duties) -> Option<(String, String)> {
     let digest = || CodeDigest::of(value.as_bytes()).short();
-    let is_ours = name.starts_with(STORAGE_START) || FIXED.iter().any(|(fixed, _)| *fixed == name);
+    let is_ours = name.starts_with(STORAGE_START) || is_fixed(name);
     match name {
         RELEASE | REVISION => None,
         CODE => Some(("package".to_owned(), value.to_owned())),
@@ -75,18 +77,39 @@ fn field(name: &str, value: &str, duties: &Duties) -> Option<(String, String)> {
         DUTIES => Some(("duties".to_owned(), digest())),
         _ if duties.sticky.contains_key(name) => None,
         _ if duties.set.contains(name) => Some((format!("setting.{name}"), digest())),
-        RUN_FROM => Some((format!("setting.{name}"), package(value).to_owned())),
+        RUN_FROM => Some((format!("setting.{name}"), package(value))),
         _ if is_ours => Some((format!("setting.{name}"), value.to_owned())),
         _ if is_platform(name) => None,
         _ => Some((format!("env.{name}"), digest())),
     }
 }
 
-/// A package's container and name: the address before them is the storage account's.
-fn package(address: &str) -> &str {
+/// A package's container and name: the address before them is the storage account's. A query may hold a signature, which is nobody's
+/// business.
+fn package(address: &str) -> String {
+    let (address, query) = match address.split_once('?') {
+        Some((address, _)) => (address, "?…"),
+        None => (address, ""),
+    };
     let mut ends = address.rmatch_indices('/').map(|(at, _)| at + 1);
     let from = ends.nth(1).filter(|_| address.contains("://"));
-    from.map_or(address, |from| &address[from..])
+    let name = from.map_or(address, |from| &address[from..]);
+    format!("{name}{query}")
+}
+
+/// The field of a package that is not at our storage account, whose blobs are at `blobs`.
+pub(in crate::cloud::azure) fn elsewhere(
+    settings: &Settings,
+    blobs: &str,
+) -> Option<(String, String)> {
+    let address = settings.get(RUN_FROM)?;
+    let is_elsewhere = address.contains("://") && !address.starts_with(blobs);
+    is_elsewhere.then(|| {
+        let url = Url::parse(address).ok();
+        let host = url.as_ref().and_then(Url::host_str).unwrap_or("nowhere");
+        let told = format!("{} at {host}", package(address));
+        (format!("setting.{RUN_FROM}"), told)
+    })
 }
 
 /// Where a function runs, as far as one slot can tell. In order, both slots tell the same.

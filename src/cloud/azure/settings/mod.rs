@@ -17,7 +17,7 @@ use self::{
     triggers::{folder_of, read, written},
 };
 pub(super) use self::{
-    fields::{fields, is_same, is_sealed},
+    fields::{elsewhere, fields, is_same, is_sealed},
     triggers::{Trigger, Triggers, disabled, exclusive, triggers},
 };
 use super::{duties::Duties, names::Names};
@@ -138,9 +138,12 @@ pub(super) fn shared_share(blue: &Settings, green: &Settings) -> Option<String> 
 }
 
 fn is_reserved(name: &str) -> bool {
-    name.starts_with(RESERVED)
-        || name.starts_with("AzureWebJobs")
-        || FIXED.iter().any(|(fixed, _)| *fixed == name)
+    name.starts_with(RESERVED) || name.starts_with("AzureWebJobs") || is_fixed(name)
+}
+
+/// Whether the name is one that nobody but us gives a value.
+fn is_fixed(name: &str) -> bool {
+    name == RUN_AS || FIXED.iter().any(|(fixed, _)| *fixed == name)
 }
 
 /// What a slot has before any release.
@@ -307,8 +310,7 @@ fn kept(existing: &Settings) -> Settings {
         .unwrap_or_default();
     let platform = existing.iter().filter(|(name, _)| {
         let is_asked = duties.set.contains(*name) || duties.sticky.contains_key(*name);
-        let is_fixed = FIXED.iter().any(|(fixed, _)| fixed == name);
-        let is_ours = is_asked || is_fixed || name.starts_with(STORAGE_START);
+        let is_ours = is_asked || is_fixed(name) || name.starts_with(STORAGE_START);
         is_platform(name) && folder_of(name).is_none() && !is_ours
     });
     platform

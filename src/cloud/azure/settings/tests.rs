@@ -141,6 +141,10 @@ fn what_people_change_is_drift_and_what_the_platform_adds_is_not() {
         drift("AzureWebJobs.stock.Disabled", "true").as_deref(),
         Some("stock.http")
     );
+    assert_eq!(
+        drift(RUN_AS, "SystemAssigned").as_deref(),
+        Some("setting.WEBSITE_RUN_FROM_PACKAGE_BLOB_MI_RESOURCE_ID")
+    );
     assert_eq!(drift("WEBSITE_HTTPLOGGING_RETENTION_DAYS", "3"), None);
     assert_eq!(drift("APPLICATIONINSIGHTS_CONNECTION_STRING", "x"), None);
     assert_eq!(drift("VERDIGRIS_REVISION", "other"), None);
@@ -210,12 +214,11 @@ fn what_one_app_cannot_hold_is_told() {
         told.starts_with("variable `MODE` of function `b`"),
         "{told}"
     );
-    let reserved = release(Vec::new(), &[("VERDIGRIS_RELEASE", "x")]);
-    let told = fault(&reserved).unwrap();
-    assert!(
-        told.starts_with("variable `VERDIGRIS_RELEASE` is set"),
-        "{told}"
-    );
+    for name in ["VERDIGRIS_RELEASE", RUN_FROM, RUN_AS] {
+        let told = fault(&release(Vec::new(), &[(name, "x")])).unwrap();
+        let start = format!("variable `{name}` is set");
+        assert!(told.starts_with(&start), "{told}");
+    }
     assert_eq!(fault(&inventory()), None);
 }
 
@@ -232,4 +235,16 @@ fn a_slot_without_the_package_mark_is_in_the_middle_of_something() {
     both.extend(settings);
     assert_eq!(marks(&both).and_then(|marks| marks.code), None);
     assert_eq!(marks(&bare(&names(), None)), None);
+}
+
+#[test]
+fn a_package_elsewhere_is_told_without_what_gives_access_to_it() {
+    let settings = |address: &str| Settings::from([(RUN_FROM.to_owned(), address.to_owned())]);
+    let told = |address| elsewhere(&settings(address), "https://ours.blob.example/");
+    for address in ["1", "https://ours.blob.example/app/one.zip"] {
+        assert_eq!(told(address), None, "{address}");
+    }
+    let (path, text) = told("https://me:pass@theirs.example/app/one.zip?sig=a/b").unwrap();
+    assert_eq!(path, "setting.WEBSITE_RUN_FROM_PACKAGE");
+    assert_eq!(text, "app/one.zip?… at theirs.example");
 }
