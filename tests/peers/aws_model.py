@@ -6,8 +6,8 @@ Listens on a free port of loopback and prints its address. Then prints one line 
 what it is about, the status, and what the model does not allow. Needs botocore. It checks shapes, not behaviour. With a file of an IAM
 policy, what that does not allow goes no further, and is refused as AWS would; that needs moto.
 
-Knows Lambda, the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs, and IAM and SNS, which
-take forms. Of S3 and CloudWatch it knows which operation is asked for, and no more.
+Knows Lambda, the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs, and IAM, SNS and
+CloudFormation, which take forms. Of S3 and CloudWatch it knows which operation is asked for, and no more.
 """
 
 import base64
@@ -325,7 +325,7 @@ class Models:
     def __init__(self):
         load = Loader().load_service_model
         self.models = {name: Model(load(where, "service-2")) for name, where in SERVICES.items()}
-        self.forms = {name: Forms(load(name, "service-2")) for name in ("iam", "sns")}
+        self.forms = {name: Forms(load(name, "service-2")) for name in ("iam", "sns", "cloudformation")}
 
     def check(self, method, target, headers, sent, status, answered, body):
         """The service, the operation, its faults, and what it is about."""
