@@ -9,3 +9,4 @@ pub mod faults;
 pub mod lambda;
 pub mod listen;
 pub mod process;
+pub mod stacks;

@@ -76,7 +76,8 @@ impl OnAws {
         Self::with(aws(endpoint, Duration::ZERO), endpoint).await
     }
 
-    async fn with(options: AwsOptions, endpoint: &Url) -> Self {
+    /// The hand needs nobody between itself and the endpoint.
+    pub(crate) async fn with(options: AwsOptions, endpoint: &Url) -> Self {
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(REGION))

@@ -1,10 +1,21 @@
 //! Topics and buckets call blue and nothing else: on our endpoint and on servers that are not ours.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::Method,
+    response::Response,
+};
+use tokio::{net::TcpListener, task::JoinHandle};
 use url::{Url, form_urlencoded};
 use verdigris::{
-    cloud::{Cloud as _, aws::AwsCloud},
+    cloud::{Cloud as _, CloudError, aws::AwsCloud},
     manifest::aws::{AwsFunction, Bucket, EventSource, Topic},
 };
 
@@ -14,7 +25,8 @@ use crate::{
     cloud_contract::{
         patient::Patient,
         peers::{self, authorization},
-        release::{Fixture, Made, reorder},
+        proxy::forward,
+        release::{Fixture, Made, reorder, stock},
     },
 };
 
@@ -278,4 +290,181 @@ async fn nothing_that_is_told_is_lost_or_told_twice_while_releases_come_and_go()
         }
     }
     each_once_from_both(&letters, 40, 1_000).await;
+}
+
+/// What somebody else writes right after us.
+#[derive(Clone, Copy, Debug)]
+enum Meddling {
+    /// They had read before we wrote.
+    Blind,
+    /// They had read what we wrote.
+    Seeing,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    meddlings: Vec<Meddling>,
+    writes: usize,
+}
+
+/// Stands before a server, and writes what a bucket tells right after us.
+struct Meddler {
+    endpoint: Url,
+    seen: Arc<Mutex<Seen>>,
+    server: JoinHandle<()>,
+}
+
+type Shared = (Url, reqwest::Client, Arc<Mutex<Seen>>);
+
+impl Meddler {
+    async fn before(upstream: &Url, meddlings: &[Meddling]) -> Self {
+        let seen = Arc::new(Mutex::new(Seen {
+            meddlings: meddlings.to_vec(),
+            writes: 0,
+        }));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let shared = (upstream.clone(), reqwest::Client::new(), Arc::clone(&seen));
+        let router = Router::new().fallback(meddle).with_state(shared);
+        let server = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self {
+            endpoint: Url::parse(&format!("http://{address}/")).unwrap(),
+            seen,
+            server,
+        }
+    }
+
+    fn writes(&self) -> usize {
+        self.seen.lock().unwrap().writes
+    }
+}
+
+impl Drop for Meddler {
+    fn drop(&mut self) {
+        self.server.abort();
+    }
+}
+
+async fn meddle(State((upstream, client, seen)): State<Shared>, request: Request) -> Response {
+    let is_ours = request.method() == Method::PUT && request.uri().query() == Some("notification");
+    if !is_ours {
+        return forward(&upstream, &client, request).await;
+    }
+    let next = {
+        let mut seen = seen.lock().unwrap();
+        seen.writes += 1;
+        seen.meddlings.pop()
+    };
+    let before = notifications(&upstream, None).await;
+    let number = before.matches("<Id>late").count() + 1;
+    let answer = forward(&upstream, &client, request).await;
+    let read = match next {
+        None => return answer,
+        Some(Meddling::Blind) => before,
+        Some(Meddling::Seeing) => notifications(&upstream, None).await,
+    };
+    let end = "</NotificationConfiguration>";
+    let late = format!(
+        "<QueueConfiguration><Id>late{number}</Id><Queue>arn:aws:sqs:eu-west-1:123456789012:orders</Queue>\
+         <Event>s3:ObjectRemoved:Delete</Event></QueueConfiguration>{end}"
+    );
+    notifications(&upstream, Some(read.replace(end, &late))).await;
+    answer
+}
+
+/// Somebody else's notifications come in the same moment as ours: both are there, and nothing that was there is lost.
+async fn nobody_is_overwritten(endpoint: &Url) {
+    prepare(endpoint).await;
+    for (index, (meddling, writes)) in [(Meddling::Blind, 2), (Meddling::Seeing, 1)]
+        .into_iter()
+        .enumerate()
+    {
+        let meddler = Meddler::before(endpoint, &[meddling]).await;
+        let cloud = Patient(AwsCloud::new(aws(&meddler.endpoint, Duration::ZERO)).await);
+        let fixture = Fixture::new(index);
+        let mut scope = fixture.scope();
+        scope.functions = [reorder()].into();
+        let made = told(&fixture, "one", None, &format!("in{index}/"));
+        cloud.stage(&made.release, &made.package).await.unwrap();
+        let release = made.release.digest;
+        cloud.promote(&scope, release).await.unwrap();
+        assert_eq!(meddler.writes(), writes, "{meddling:?}");
+        let now = notifications(endpoint, None).await;
+        let late = format!("<Id>late{}</Id>", index + 1);
+        for part in [THEIRS, &late, &blue_arn(&fixture)] {
+            assert!(now.contains(part), "{meddling:?}: no {part} in {now}");
+        }
+        cloud.prune(&scope).await.unwrap();
+        let now = notifications(endpoint, None).await;
+        assert!(!now.contains(&blue_arn(&fixture)), "{now}");
+        assert!(now.contains(THEIRS) && now.contains(&late), "{now}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_is_overwritten_who_writes_in_the_same_moment() {
+    nobody_is_overwritten(&Local::at_once().await.endpoint.url).await;
+}
+
+#[tokio::test]
+async fn nobody_is_overwritten_who_writes_in_the_same_moment_on_moto() {
+    nobody_is_overwritten(&peers::moto().await.endpoint).await;
+}
+
+#[tokio::test]
+async fn nobody_is_overwritten_who_writes_in_the_same_moment_on_ministack() {
+    nobody_is_overwritten(&peers::ministack().await.endpoint).await;
+}
+
+#[tokio::test]
+async fn somebody_who_writes_again_and_again_is_waited_for() {
+    let local = Local::at_once().await;
+    let endpoint = &local.endpoint.url;
+    prepare(endpoint).await;
+    let meddler = Meddler::before(endpoint, &[Meddling::Blind; 9]).await;
+    let cloud = AwsCloud::new(aws(&meddler.endpoint, Duration::ZERO)).await;
+    let fixture = Fixture::new(0);
+    let mut scope = fixture.scope();
+    scope.functions = [reorder()].into();
+    let made = told(&fixture, "one", None, "in/");
+    cloud.stage(&made.release, &made.package).await.unwrap();
+    let promoted = cloud.promote(&scope, made.release.digest).await;
+    assert!(
+        matches!(promoted, Err(CloudError::Busy { .. })),
+        "{promoted:?}"
+    );
+    let now = notifications(endpoint, None).await;
+    assert!(now.contains(THEIRS) && now.contains("late3"), "{now}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn functions_that_share_a_bucket_do_not_overwrite_one_another() {
+    let local = Local::at_once().await;
+    let endpoint = &local.endpoint.url;
+    prepare(endpoint).await;
+    let cloud = AwsCloud::new(aws(endpoint, Duration::ZERO)).await;
+    let services = (0..6).map(async |index| {
+        let fixture = Fixture::new(index);
+        let made = fixture.release_with("one", &[stock(), reorder()], |name, function| {
+            let bucket = Bucket {
+                name: BUCKET.to_owned(),
+                on: ["s3:ObjectCreated:*".to_owned()].into(),
+                prefix: Some(format!("{index}/{name}/")),
+                suffix: None,
+            };
+            function.queue = None;
+            function.aws = Some(Box::new(AwsFunction {
+                events: [("uploads".to_owned(), EventSource::Bucket(bucket))].into(),
+                ..AwsFunction::default()
+            }));
+        });
+        cloud.stage(&made.release, &made.package).await.unwrap();
+        let release = made.release.digest;
+        cloud.promote(&fixture.scope(), release).await.unwrap();
+    });
+    futures_util::future::join_all(services).await;
+    let now = notifications(endpoint, None).await;
+    let ours = now.matches("<CloudFunctionConfiguration>").count();
+    assert_eq!(ours, 12, "{now}");
+    assert!(now.contains(THEIRS), "{now}");
 }

@@ -3,12 +3,16 @@
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
+use insta::assert_snapshot;
 use verdigris::{
     cloud::{
         Cloud as _, CloudError,
         aws::{AccountLimits, AwsCloud, AwsOptions, Quotas},
     },
-    local::lambda::{CallQuotas, each_second},
+    local::{
+        faults::{Rule, RuleError},
+        lambda::{CallQuotas, each_second},
+    },
 };
 
 use crate::{
@@ -78,4 +82,75 @@ async fn an_account_that_asks_too_much_is_told_to_wait() {
     let throttled = answers.iter().filter(|answer| told(answer)).count();
     assert_eq!(throttled as u64, local.endpoint.refused());
     assert!(throttled > 0);
+}
+
+/// Status, code and message, as AWS words them.
+const REFUSALS: [(u16, &str, &str); 9] = [
+    (
+        400,
+        "CodeStorageExceededException",
+        "Code storage limit exceeded.",
+    ),
+    (
+        400,
+        "InvalidParameterValueException",
+        "The role defined for the function cannot be assumed by Lambda.",
+    ),
+    (
+        400,
+        "InvalidParameterValueException",
+        "Unzipped size must be smaller than 262144000 bytes",
+    ),
+    (502, "ENILimitReachedException", "no interface"),
+    (502, "EC2ThrottledException", "slow"),
+    (
+        403,
+        "AccessDeniedException",
+        "User: arn:aws:iam::1:user/v is not authorized to perform: lambda:GetLayerVersion on resource: x",
+    ),
+    (
+        403,
+        "UnrecognizedClientException",
+        "The security token included in the request is invalid.",
+    ),
+    (
+        400,
+        "ValidationException",
+        "Value '4096' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 3008",
+    ),
+    (429, "TooManyRequestsException", "Rate exceeded"),
+];
+
+/// What is used up, and what nobody may: as AWS words it, and what people are told.
+#[tokio::test]
+async fn a_refusal_says_what_helps() {
+    let local = Local::at_once().await;
+    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let mut told = Vec::new();
+    for (index, (status, code, message)) in REFUSALS.into_iter().enumerate() {
+        local.endpoint.faults().set(vec![Rule {
+            error: Some(RuleError {
+                status,
+                code: code.to_owned(),
+                message: Some(message.to_owned()),
+            }),
+            ..Rule::of("CreateFunction")
+        }]);
+        let fixture = Fixture::new(index);
+        let made = fixture.release_of("one", &[reorder()]);
+        let refused = cloud.stage(&made.release, &made.package).await;
+        let refused = refused.unwrap_err();
+        told.push(format!("{}: {refused}", refused.reason()));
+    }
+    assert_snapshot!(told.join("\n"), @r"
+    AccessDenied: aws refused CreateFunction of `prod-shop0-reorder`: CodeStorageExceededException: Code storage limit exceeded; the account's code storage is full: delete old versions of functions that are not Verdigris's, keep fewer of its own, or ask AWS for more
+    AccessDenied: aws refused CreateFunction of `prod-shop1-reorder`: InvalidParameterValueException: The role defined for the function cannot be assumed by Lambda; let lambda.amazonaws.com assume the role; a new role takes a few seconds
+    UnsupportedSpec: aws does not accept CreateFunction of `prod-shop2-reorder`: InvalidParameterValueException: Unzipped size must be smaller than 262144000 bytes; leave files out of the package, or run an image
+    AccessDenied: aws refused CreateFunction of `prod-shop3-reorder`: ENILimitReachedException: no interface; the network has no interface left: ask AWS for more, or share subnets and security groups between functions
+    Busy: aws is busy with `prod-shop4-reorder`: EC2ThrottledException: slow
+    AccessDenied: aws refused CreateFunction of `prod-shop5-reorder`: AccessDeniedException: User: arn:aws:iam::1:user/v is not authorized to perform: lambda:GetLayerVersion on resource: x; let the daemon do `lambda:GetLayerVersion`: `deploy/aws-policy-extras.json` has it
+    AccessDenied: aws refused CreateFunction of `prod-shop6-reorder`: UnrecognizedClientException: The security token included in the request is invalid; AWS does not know the access key: give the daemon another one, or another profile or role
+    AccessDenied: aws refused CreateFunction of `prod-shop7-reorder`: ValidationException: Value '4096' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 3008; new accounts get 3008 MB for a function: ask AWS for more, or ask for less memory
+    Throttled: aws asked us to slow down for 1s
+    ");
 }

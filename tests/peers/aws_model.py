@@ -1,12 +1,13 @@
 """Stands between a client and an endpoint of AWS, and holds both against the models that AWS ships with its own client.
 
-usage: python aws_model.py UPSTREAM
+usage: python aws_model.py UPSTREAM [POLICY]
 
 Listens on a free port of loopback and prints its address. Then prints one line of JSON for each call: the service, the operation,
-what it is about, the status, and what the model does not allow. Needs botocore. It checks shapes, not behaviour.
+what it is about, the status, and what the model does not allow. Needs botocore. It checks shapes, not behaviour. With a file of an IAM
+policy, what that does not allow goes no further, and is refused as AWS would; that needs moto.
 
-Knows Lambda, the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs, and IAM and SNS, which
-take forms. Of S3 and CloudWatch it knows which operation is asked for, and no more.
+Knows Lambda, the services that speak JSON with the operation in a header: SQS, EventBridge, CloudWatch Logs, and IAM, SNS and
+CloudFormation, which take forms. Of S3 and CloudWatch it knows which operation is asked for, and no more.
 """
 
 import base64
@@ -284,6 +285,8 @@ class Forms:
         members = {key.partition(".")[0] for key in asked} - {"Version"}
         faults = [f"request.{it}: the model knows no such member" for it in sorted(members - set(shape.members))]
         faults += [f"request.{it}: is missing" for it in shape.required_members if it not in members]
+        if status == 599:
+            return name, [], asked
         told = {"body": body.encode(), "headers": answered, "status_code": status}
         parsed = self.parser.parse(told, operation.output_shape)
         if status >= 300:
@@ -322,7 +325,7 @@ class Models:
     def __init__(self):
         load = Loader().load_service_model
         self.models = {name: Model(load(where, "service-2")) for name, where in SERVICES.items()}
-        self.forms = {name: Forms(load(name, "service-2")) for name in ("iam", "sns")}
+        self.forms = {name: Forms(load(name, "service-2")) for name in ("iam", "sns", "cloudformation")}
 
     def check(self, method, target, headers, sent, status, answered, body):
         """The service, the operation, its faults, and what it is about."""
@@ -400,13 +403,19 @@ class Handler(BaseHTTPRequestHandler):
     # Head and body in one write, and no waiting for more: a proxy must not make calls slow.
     wbufsize = 1 << 16
     disable_nagle_algorithm = True
-    models, upstream, printing = None, None, threading.Lock()
+    models, upstream, guard, refusal_of, printing = None, None, None, None, threading.Lock()
 
     def log_message(self, *_):
         pass
 
     def pass_on(self):
         sent = self.rfile.read(int(self.headers.get("content-length") or 0))
+        service = operation = None
+        if self.guard:
+            service, operation, refusal = self.judged(sent)
+            if refusal:
+                self.refuse(*refusal)
+                return
         way = http.client.HTTPConnection(self.upstream.hostname, self.upstream.port, timeout=120)
         hop = ("connection", "expect", "content-length", "host")
         headers = {name: value for name, value in self.headers.items() if name.lower() not in hop}
@@ -414,6 +423,8 @@ class Handler(BaseHTTPRequestHandler):
         answer = way.getresponse()
         body = answer.read()
         way.close()
+        if self.guard:
+            self.guard.learn(service, operation, sent, answer.status, body)
         self.report(sent, answer, body)
         self.send_response_only(answer.status)
         for name, value in answer.getheaders():
@@ -423,6 +434,23 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
+        self.wfile.flush()
+
+    def judged(self, sent):
+        """The service, the operation, and the answer where the policy does not allow the call."""
+        asked = {name.lower(): value for name, value in self.headers.items()}
+        # As if it had been refused already: then no answer is held against the model.
+        service, operation, _, about = self.models.check(self.command, self.path, asked, sent, 599, {}, b"")
+        found = self.guard.refusal(service, operation, sent, self.path, about)
+        return service, operation, found and self.refusal_of(service, *found)
+
+    def refuse(self, status, headers, body):
+        self.send_response_only(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode() if self.command != "HEAD" else b"")
         self.wfile.flush()
 
     def report(self, sent, answer, body):
@@ -444,9 +472,16 @@ class Server(ThreadingHTTPServer):
 
 
 def main():
-    (upstream,) = sys.argv[1:]
+    upstream, *policy = sys.argv[1:]
     Handler.upstream = urlsplit(upstream)
     Handler.models = Models()
+    for path in policy:
+        # Only who asks for it waits for moto.
+        import iam_guard
+
+        Handler.refusal_of = staticmethod(iam_guard.answer)
+        with open(path) as file:
+            Handler.guard = iam_guard.Guard(json.load(file)["Statement"])
     server = Server(("127.0.0.1", 0), Handler)
     print(f"http://127.0.0.1:{server.server_port}/", flush=True)
     server.serve_forever()

@@ -755,6 +755,142 @@ def logging(g):
         g.call("delete_function")
 
 
+@group(8)
+def snapshots_published(g):
+    off = {"SnapStart": {"ApplyOn": "None", "OptimizationStatus": "Off"}}
+    for runtime in ("java11", "java17", "java21", "java25", "python3.12", "python3.13", "dotnet8", "dotnet10"):
+        g.revisions = {}
+        g.yes(f"{runtime}: create", 201, "create_function", {**off, "State": "Pending"}, PENDING, "1", **g.make(Runtime=runtime, MemorySize=1024, Timeout=5))
+        g.settle()
+        g.call("publish_version", Description="version1")
+        g.yes(f"{runtime}: get latest", 200, "get_function", {**off, "State": "Active"}, SETTLED, "2")
+        g.yes(f"{runtime}: get version", 200, "get_function", {**off, "Version": "1", "Description": "version1", "State": "Active", "FunctionArn": g.arn(":1")},
+              SETTLED, "3", Qualifier="1")
+        g.call("delete_function")
+
+
+TAGGED = (r"arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?"
+          r"|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}"
+          r"|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)")
+
+
+@group(4)
+def tag_refusals(g):
+    whole = (*WRONG, "Tags on function aliases and versions are not supported. Please specify a function ARN.")
+    named = lambda arn: {"FunctionName": None, "Resource": arn}  # noqa: E731
+    g.no("a malformed ARN", pattern("arn:aws:something", "resource", TAGGED), "tag_resource", **named("arn:aws:something"), Tags={"A": "a"})
+    g.no("no function", (*GONE, f"Function not found: {g.other('doesnotexist')}"), "tag_resource", **named(g.other("doesnotexist")), Tags={"A": "a"})
+    g.ready(Tags={"key_a": "value_a"})
+    g.call("publish_version")
+    for rest in (":1", ":$LATEST", ":doesnotexist"):
+        g.no(f"of {rest}", whole, "tag_resource", **named(g.arn(rest)), Tags={"A": "a"})
+    # Tags are of no version, and yet another revision follows them.
+    g.yes("get", 200, "get_function", None, SETTLED, "1")
+    more = {f"key_{letter}": f"value_{letter}" for letter in "bcde"}
+    g.yes("tag", 204, "tag_resource", **named(g.arn()), Tags=more)
+    g.yes("list", 200, "list_tags", {"Tags": {"key_a": "value_a", **more}}, {"Tags"}, **named(g.arn()))
+    g.yes("get tagged", 200, "get_function", None, SETTLED, "2")
+    g.yes("overwrite", 204, "tag_resource", **named(g.arn()), Tags={"key_c": "value_x"})
+    g.yes("list other", 200, "list_tags", {"Tags": {"key_a": "value_a", **more, "key_c": "value_x"}}, {"Tags"}, **named(g.arn()))
+    g.yes("get other", 200, "get_function", None, SETTLED, "3")
+    g.yes("untag", 204, "untag_resource", **named(g.arn()), TagKeys=["key_c", "key_d"])
+    g.yes("list fewer", 200, "list_tags", {"Tags": {"key_a": "value_a", "key_b": "value_b", "key_e": "value_e"}}, {"Tags"}, **named(g.arn()))
+    g.yes("get untagged", 200, "get_function", None, SETTLED, "4")
+    g.yes("untag all", 204, "untag_resource", **named(g.arn()), TagKeys=["key_a", "key_b", "key_e"])
+    got = g.yes("get bare", 200, "get_function", None, SETTLED, "5")
+    if "Tags" in got:
+        g.say("get bare", got["Tags"], None)
+    g.yes("list none", 200, "list_tags", {"Tags": {}}, {"Tags"}, **named(g.arn()))
+    g.yes("untag what is not there", 204, "untag_resource", **named(g.arn()), TagKeys=["nothing"])
+    g.no("no keys", (*MALFORMED, "1 validation error detected: Value null at 'tagKeys' failed to satisfy constraint: Member must not be null"),
+         "untag_resource", **named(g.arn()), TagKeys=[])
+    g.no("no tags", (*WRONG, "An error occurred and the request cannot be processed."), "tag_resource", **named(g.arn()), Tags={})
+    many = {f"{number}_key": f"{number}_value" for number in range(51)}
+    g.no("too many", (*WRONG, "Number of tags exceeds resource tag limit."), "tag_resource", **named(g.arn()), Tags=many)
+    many.popitem()
+    g.yes("as many as there may be", 204, "tag_resource", **named(g.arn()), Tags=many)
+    g.yes("list all", 200, "list_tags", {"Tags": many}, {"Tags"}, **named(g.arn()))
+    g.no("one more", (*WRONG, "Number of tags exceeds resource tag limit."), "tag_resource", **named(g.arn()), Tags={"more": "x"})
+
+
+@group(3)
+def too_large(g):
+    # Recorded twice: once with one large file, once with many.
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("index.py"), "def handler(event, context):\n    pass\n")
+        archive.writestr("large", b"\0" * 262144000, zipfile.ZIP_DEFLATED)
+    g.no("unzipped", (*WRONG, "Unzipped size must be smaller than 262144000 bytes"), "create_function", **g.make(Code={"ZipFile": buffer.getvalue()}))
+    g.no("the request", (413, "RequestEntityTooLargeException", "Request must be smaller than 70167211 bytes for the CreateFunction operation"),
+         "create_function", **g.make(Code={"ZipFile": b"x" * 52700000}))
+
+
+@group(1)
+def listed(g):
+    g.yes("create published", 201, "create_function", {"Version": "1", "State": "Pending"}, PENDING, **g.make(Publish=True))
+    g.settle()
+    g.settle("1")
+    second = g.name + "-two"
+    g.yes("create another", 201, "create_function", {"Version": "$LATEST", "State": "Pending"}, PENDING, **g.make(FunctionName=second))
+    g.no("of a strange version", (*MALFORMED, "1 validation error detected: Value 'invalid' at 'functionVersion' failed to satisfy constraint: Member must "
+         "satisfy enum value set: [ALL]"), "list_functions", FunctionName=None, FunctionVersion="invalid")
+    for what, params, wanted in (
+        ("all", {"FunctionVersion": "ALL"}, [(g.arn(":$LATEST"), "$LATEST"), (g.arn(":1"), "1"), (g.arn("-two:$LATEST"), "$LATEST")]),
+        ("each", {}, [(g.arn(), "$LATEST"), (g.arn("-two"), "$LATEST")]),
+    ):
+        told = g.yes(what, 200, "list_functions", FunctionName=None, **params).get("Functions", [])
+        told = [one for one in told if one["FunctionName"].startswith(g.name)]
+        if [(one["FunctionArn"], one["Version"]) for one in told] != wanted or any(set(one) != FUNCTION for one in told):
+            extra = sorted({name for one in told for name in set(one) ^ FUNCTION})
+            g.say(what, [[(one["FunctionArn"], one["Version"]) for one in told], extra], wanted)
+
+
+@group(1)
+def addresses(g):
+    g.no("of no function", (*GONE, "Function does not exist"), "list_function_url_configs", FunctionName="doesnotexist")
+    g.ready(Runtime="nodejs20.x")
+    g.yes("publish", 201, "publish_version", {"Version": "1"}, SETTLED)
+    g.yes("alias", 201, "create_alias", {"FunctionVersion": "1"}, ALIAS, Name="urlalias", FunctionVersion="1")
+    g.yes("none", 200, "list_function_url_configs", {"FunctionUrlConfigs": []}, {"FunctionUrlConfigs"})
+    g.yes("make", 201, "create_function_url_config", {"FunctionArn": g.arn()}, URL_MADE, AuthType="NONE")
+    g.yes("make the alias's", 201, "create_function_url_config", {"FunctionArn": g.arn(":urlalias")}, URL_MADE, AuthType="NONE", Qualifier="urlalias")
+    told = g.yes("both", 200, "list_function_url_configs", None, {"FunctionUrlConfigs"}).get("FunctionUrlConfigs", [])
+    if [one["FunctionArn"] for one in told] != [g.arn(), g.arn(":urlalias")] or any(set(one) != URL for one in told):
+        g.say("both", told, [g.arn(), g.arn(":urlalias")])
+
+
+@group(1)
+def account(g):
+    told = g.yes("settings", 200, "get_account_settings", None, {"AccountLimit", "AccountUsage"}, FunctionName=None)
+    parts = {name: sorted(value) for name, value in told.items()}
+    wanted = {"AccountLimit": ["CodeSizeUnzipped", "CodeSizeZipped", "ConcurrentExecutions", "TotalCodeSize", "UnreservedConcurrentExecutions"],
+              "AccountUsage": ["FunctionCount", "TotalCodeSize"]}
+    if parts != wanted:
+        g.say("settings", parts, wanted)
+
+
+@group(1)
+def reserved_too_much(g):
+    g.ready()
+    limits = g.call("get_account_settings", FunctionName=None)["AccountLimit"]
+    whole = (*WRONG, "Specified ReservedConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value of [100].")
+    put = "put_function_concurrency"
+    g.no("more than all", whole, put, ReservedConcurrentExecutions=limits["ConcurrentExecutions"] + 1)
+    g.no("more than may be", whole, put, ReservedConcurrentExecutions=limits["UnreservedConcurrentExecutions"] - 99)
+
+
+@group(1)
+def warm_too_much(g):
+    g.ready()
+    g.call("publish_version")
+    free = g.call("get_account_settings", FunctionName=None)["AccountLimit"]["UnreservedConcurrentExecutions"]
+    put = "put_provisioned_concurrency_config"
+    g.no("more than all", (*WRONG, f"Specified ConcurrentExecutions for function is greater than account's unreserved concurrency [{free}]."), put,
+         Qualifier="1", ProvisionedConcurrentExecutions=free + 1)
+    g.no("more than may be", (*WRONG, "Specified ConcurrentExecutions for function decreases account's UnreservedConcurrentExecution below its minimum value "
+         "of [100]."), put, Qualifier="1", ProvisionedConcurrentExecutions=free - 99)
+
+
 def main():
     endpoint, account, region = sys.argv[1:]
     # What is malformed must reach the endpoint.

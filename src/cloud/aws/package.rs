@@ -119,7 +119,7 @@ fn sorted(object: &Object<'_>, status: u16, text: &str) -> CloudError {
             cloud,
             operation,
             message: format!(
-                "{message}; name a bucket that is there and that the daemon may read and write"
+                "{message}; name a bucket that is there and that the daemon may read and write (`deploy/aws-policy.json` has it)"
             ),
         },
         429 | 503 => CloudError::Throttled {

@@ -2,12 +2,15 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use aws_sdk_lambda::types::{FunctionConfiguration, LastUpdateStatus, PackageType, State};
+use aws_sdk_lambda::types::{
+    FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode, PackageType, State,
+    StateReasonCode,
+};
 use tokio::time::{Instant, sleep};
 
 use super::{
     AwsCloud,
-    lambda::{Change, Function},
+    lambda::{Change, Function, of_states, with_help},
     memory::{Details, Memory, Versions},
     own_roles,
     settings::Settings,
@@ -189,7 +192,11 @@ impl AwsCloud {
     ) -> Result<String, CloudError> {
         let mut latest = match progress(&seen) {
             Progress::Done => seen,
-            Progress::Waiting | Progress::Failed(_) => self.settled(work.name, None).await?,
+            Progress::Waiting
+            | Progress::Failed {
+                code: _,
+                message: _,
+            } => self.settled(work.name, None).await?,
         };
         work.check_kind(&latest)?;
         if !Settings::read(&latest).configured_as(work.wanted) {
@@ -241,11 +248,8 @@ impl AwsCloud {
             {
                 match progress(&config) {
                     Progress::Done => return Ok(config),
-                    Progress::Failed(message) => {
-                        return Err(CloudError::Unhealthy {
-                            cloud: CloudName::Aws,
-                            message: format!("function `{name}`: {message}"),
-                        });
+                    Progress::Failed { code, message } => {
+                        return Err(failed(name, &code, message));
                     }
                     Progress::Waiting => {}
                 }
@@ -279,17 +283,42 @@ fn newest_serving(versions: &Versions, wanted: &Settings) -> Option<String> {
 enum Progress {
     Done,
     Waiting,
-    Failed(String),
+    Failed { code: String, message: String },
+}
+
+/// The release is not at fault where a quota or a right is missing.
+fn failed(name: &str, code: &str, message: String) -> CloudError {
+    let cloud = CloudName::Aws;
+    match of_states(code) {
+        Some(help) => CloudError::Denied {
+            cloud,
+            operation: format!("to start function `{name}`"),
+            message: with_help(format!("{code}: {message}"), Some(help)),
+        },
+        None => CloudError::Unhealthy {
+            cloud,
+            message: format!("function `{name}`: {message}"),
+        },
+    }
 }
 
 /// `Inactive` is a function that AWS put to sleep: it wakes at the next call. A state that is not told is a settled one.
 fn progress(config: &FunctionConfiguration) -> Progress {
     let reason = |told: Option<&str>| told.unwrap_or("no reason was given").to_owned();
     if config.state() == Some(&State::Failed) {
-        return Progress::Failed(reason(config.state_reason()));
+        let code = config.state_reason_code().map(StateReasonCode::as_str);
+        return Progress::Failed {
+            code: code.unwrap_or_default().to_owned(),
+            message: reason(config.state_reason()),
+        };
     }
     if config.last_update_status() == Some(&LastUpdateStatus::Failed) {
-        return Progress::Failed(reason(config.last_update_status_reason()));
+        let code = config.last_update_status_reason_code();
+        let code = code.map(LastUpdateStatusReasonCode::as_str);
+        return Progress::Failed {
+            code: code.unwrap_or_default().to_owned(),
+            message: reason(config.last_update_status_reason()),
+        };
     }
     let waiting = config.state() == Some(&State::Pending)
         || config.last_update_status() == Some(&LastUpdateStatus::InProgress);

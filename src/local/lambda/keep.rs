@@ -13,6 +13,7 @@ use super::{
     around::{Buckets, Roles, Rules, Topics},
     record::{Function, Mapping},
 };
+use crate::local::stacks::record::Stacks;
 
 /// The folder of records.
 pub(super) struct Keep {
@@ -61,6 +62,14 @@ impl Keep {
 
     pub(super) fn buckets(&self) -> io::Result<Buckets> {
         Ok(read(&self.folder.join("buckets.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn stacks(&self) -> io::Result<Stacks> {
+        Ok(read(&self.folder.join("stacks.json"))?.unwrap_or_default())
+    }
+
+    pub(super) fn save_stacks(&self, stacks: &Stacks) -> io::Result<()> {
+        self.write(&self.folder.join("stacks.json"), stacks)
     }
 
     pub(super) fn save_topics(&self, topics: &Topics) -> io::Result<()> {

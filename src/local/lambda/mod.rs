@@ -7,7 +7,7 @@
 //!
 //! # Caveats
 //!
-//! Signatures are not checked. Images, layers' content and code in S3 are refused or shown only. Queues, topics, buckets and schedules
+//! Signatures are not checked. Images and layers' content are refused or shown only. Queues, topics, buckets and schedules
 //! call functions; mappings of streams are kept but deliver nothing, and filters are not applied. A failed asynchronous call is not
 //! tried again.
 
@@ -19,6 +19,7 @@ mod package;
 mod quota;
 mod record;
 mod run;
+mod stacks;
 mod url;
 mod wire;
 
@@ -37,7 +38,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::quota::{CallQuotas, each_second};
 use self::{
-    around::{Around, Kept, Rules},
+    around::{Around, Contents, Kept, Rules},
     keep::Keep,
     package::Packages,
     quota::Quota,
@@ -45,7 +46,7 @@ use self::{
     run::Runner,
     wire::{ApiError, Place},
 };
-use super::{faults::Faults, listen};
+use super::{faults::Faults, listen, stacks::record::Stacks};
 use crate::{clock::Clock, name::Timestamp};
 
 /// How long calls in hand may go on after the endpoint was told to stop.
@@ -170,6 +171,9 @@ struct Lambda {
     mappings: Mutex<BTreeMap<String, Mapping>>,
     around: Around,
     packages: Packages,
+    /// What the buckets hold.
+    contents: Contents,
+    stacks: Mutex<Stacks>,
     keep: Option<Keep>,
     runner: Arc<Runner>,
     urls: url::Listeners,
@@ -196,8 +200,14 @@ impl Lambda {
             .then(|| Keep::open(&folder))
             .transpose()?;
         let packages = Packages::open(&folder.join("packages"))?;
-        let (functions, mappings, around) = match &keep {
-            Some(keep) => (keep.functions()?, keep.mappings()?, Kept::read(keep)?),
+        let contents = Contents::open(&folder.join("objects"))?;
+        let (functions, mappings, around, stacks) = match &keep {
+            Some(keep) => (
+                keep.functions()?,
+                keep.mappings()?,
+                Kept::read(keep)?,
+                keep.stacks()?.interrupted(),
+            ),
             None => Default::default(),
         };
         let wanted: BTreeSet<_> = functions.values().flat_map(Function::packages).collect();
@@ -218,6 +228,8 @@ impl Lambda {
             mappings: Mutex::new(mappings),
             around: Around::new(around),
             packages,
+            contents,
+            stacks: Mutex::new(stacks),
             keep,
             runner: Arc::new(runner),
             urls: url::Listeners::default(),

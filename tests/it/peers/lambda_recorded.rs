@@ -12,6 +12,16 @@ use super::{
 
 /// What was recorded, and how much of it is about something that we ask of Lambda. The rest is about publishing layers (8), signed code (4), loops
 /// (3), and sources and resources that we know nothing of (2).
+///
+/// Of ours these are not asked, and why:
+///
+/// - images (4): there is no registry here, and an image cannot run without a container;
+/// - networks (3): whether subnets and groups exist is EC2's to know, which is not here;
+/// - packages from a bucket (2), and how much code an account holds with its layers (2): objects and layers are not kept here;
+/// - layers that a function names (2): they would have to be published first;
+/// - mappings of brokers of one's own, their tags, and how their filters are refused: we make none of them, and filters are taken as
+///   they are;
+/// - stories of names and permissions whose every answer another group has asked already.
 const RECORDED: usize = 239;
 const OURS: usize = 222;
 
@@ -78,5 +88,5 @@ async fn our_lambda_answers_as_the_real_one_was_recorded() {
         "{cases} of {OURS} recorded cases that concern our operations, {RECORDED} in all; {asked} answers"
     );
     // Lower where somebody takes questions away.
-    assert_eq!((cases, asked), (168, 392));
+    assert_eq!((cases, asked), (188, 460));
 }

@@ -99,11 +99,20 @@ pub(crate) fn python_of_localstack() -> PathBuf {
 
 /// SAM's command line.
 fn sam() -> PathBuf {
+    program_of_sam("sam")
+}
+
+/// A script of ours in the environment of SAM.
+fn python_of_sam(name: &str) -> Command {
+    python_of(program_of_sam("python"), name)
+}
+
+fn program_of_sam(name: &str) -> PathBuf {
     let venv = named(
         "VERDIGRIS_TEST_SAM",
         "a Python virtual environment with tests/peers/sam.txt installed",
     );
-    installed(venv.join("bin/sam"))
+    installed(venv.join("bin").join(name))
 }
 
 /// A Python with Azure's own worker.

@@ -31,12 +31,26 @@ pub(crate) struct Checker {
     process: Child,
     /// Whoever does not read what it says stops it once the pipe is full.
     reading: JoinHandle<Vec<Call>>,
+    /// What it lets through, where it is told.
+    _policy: Option<tempfile::NamedTempFile>,
 }
 
 impl Checker {
     pub(crate) async fn before(upstream: &Url) -> Self {
+        Self::start(upstream, None).await
+    }
+
+    /// What an IAM policy does not allow goes no further.
+    pub(crate) async fn guarding(upstream: &Url, policy: &str) -> Self {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), policy).unwrap();
+        Self::start(upstream, Some(file)).await
+    }
+
+    async fn start(upstream: &Url, policy: Option<tempfile::NamedTempFile>) -> Self {
         let mut command = python("aws_model.py");
         command.arg(upstream.as_str());
+        command.args(policy.as_ref().map(|it| it.path()));
         command.stdout(Stdio::piped());
         let mut process = command.spawn().unwrap();
         let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
@@ -54,6 +68,7 @@ impl Checker {
             address: Url::parse(&address).unwrap(),
             process,
             reading,
+            _policy: policy,
         }
     }
 

@@ -1,5 +1,5 @@
-//! The Serverless Framework drives our Lambda endpoint: the commands that speak with Lambda itself. Its whole deployments go through
-//! CloudFormation, which is not here; `stacks` has them on a server that knows it.
+//! The Serverless Framework drives our Lambda endpoint: the commands that speak with Lambda itself, for a function that no stack made. `stacks`
+//! has its whole deployments.
 
 use std::{path::Path, process::Stdio, time::Duration};
 

@@ -1,5 +1,5 @@
-//! SAM and the Serverless Framework take a function through its whole life. They deploy by CloudFormation, which MiniStack knows; what SAM asks of
-//! Lambda itself it asks of our endpoint too.
+//! SAM and the Serverless Framework take a function through its whole life. They deploy by CloudFormation, which MiniStack and our endpoint
+//! know: the same story is told on both.
 
 use std::{
     path::{Path, PathBuf},
@@ -12,13 +12,16 @@ use tempfile::TempDir;
 use tokio::{process::Command, time::timeout};
 use url::Url;
 
+use verdigris::local::lambda::LambdaOptions;
+
 use super::{
-    lambda_clients::options,
-    node_folder, program, sam,
+    lambda_clients::{Ours, options},
+    model::{Checker, is_clean},
+    node_folder, program, python, python_of_sam, sam,
     serverless::{manifest, serverless, serverless_ends},
+    succeeds,
 };
-use crate::cloud_contract::peers::{ACCOUNT, Peer, create_bucket, ministack};
-use crate::local_lambda::{Cloud, Package};
+use crate::cloud_contract::peers::{ACCOUNT, create_bucket, ministack};
 
 const REGION: &str = "eu-west-1";
 
@@ -149,24 +152,32 @@ impl Project {
     }
 }
 
-async fn sam_project(server: &Peer) -> Project {
-    create_bucket(&server.endpoint, "packages").await;
+/// Our endpoint, where MiniStack stands, too.
+async fn ours() -> Ours {
+    Ours::start(LambdaOptions {
+        region: REGION.to_owned(),
+        account: ACCOUNT.to_owned(),
+        ..options()
+    })
+    .await
+}
+
+async fn sam_project(endpoint: &Url) -> Project {
+    create_bucket(endpoint, "packages").await;
     let folder = TempDir::new().unwrap();
     std::fs::create_dir(folder.path().join("code")).unwrap();
     std::fs::write(folder.path().join("code/app.py"), CODE).unwrap();
     std::fs::write(folder.path().join("template.yaml"), TEMPLATE).unwrap();
     Project {
         folder,
-        endpoint: server.endpoint.clone(),
+        endpoint: endpoint.clone(),
     }
 }
 
 // --- SAM ---
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sam_takes_a_function_through_its_whole_life() {
-    let server = ministack().await;
-    let project = sam_project(&server).await;
+/// Everything but the end.
+async fn sam_keeps_a_function(project: &Project) {
     let stock = ["--stack-name", "shop", "Stock"];
     project.deploy().await;
     let answer = |release: u32, mode: &str, version: &str| json!({"release": release, "mode": mode, "version": version, "n": 5});
@@ -178,16 +189,15 @@ async fn sam_takes_a_function_through_its_whole_life() {
     project.change("template.yaml", "MODE: one", "MODE: two");
     project.deploy().await;
     assert_eq!(project.invoke(&stock).await, answer(2, "two", "2"));
-    let listed = project
-        .sam(&[
-            "list",
-            "resources",
-            "--stack-name",
-            "shop",
-            "--output",
-            "json",
-        ])
-        .await;
+    let listed = [
+        "list",
+        "resources",
+        "--stack-name",
+        "shop",
+        "--output",
+        "json",
+    ];
+    let listed = project.sam(&listed).await;
     let listed: Vec<Value> = serde_json::from_str(&listed.out).unwrap();
     let alias = format!("arn:aws:lambda:{REGION}:{ACCOUNT}:function:sam-stock:live");
     assert!(
@@ -209,26 +219,13 @@ async fn sam_takes_a_function_through_its_whole_life() {
         .sam(&["remote", "invoke", "--stack-name", "shop", "Nothing"])
         .await;
     assert!(!missing.succeeded, "{}", missing.all);
-    // `sam delete` sends an empty list of what to keep, which MiniStack takes for a list.
-    let arguments = ["cloudformation", "delete-stack", "--stack-name", "shop"];
-    let deleted = run(program("aws"), project.path(), &server.endpoint, &arguments).await;
-    assert!(deleted.succeeded, "{}", deleted.all);
-    let arguments = [
-        "cloudformation",
-        "wait",
-        "stack-delete-complete",
-        "--stack-name",
-        "shop",
-    ];
-    let deleted = run(program("aws"), project.path(), &server.endpoint, &arguments).await;
-    assert!(deleted.succeeded, "{}", deleted.all);
-    let gone = run(
-        program("aws"),
-        project.path(),
-        &server.endpoint,
-        &["lambda", "list-functions"],
-    )
-    .await;
+    let logs = project.sam(&["logs", "--stack-name", "shop"]).await;
+    assert!(logs.out.contains("said on the way"), "{}", logs.all);
+}
+
+async fn is_gone(project: &Project) {
+    let listed = ["lambda", "list-functions"];
+    let gone = run(program("aws"), project.path(), &project.endpoint, &listed).await;
     assert!(
         gone.succeeded && !gone.out.contains("sam-stock"),
         "{}",
@@ -236,49 +233,56 @@ async fn sam_takes_a_function_through_its_whole_life() {
     );
 }
 
-/// The one thing that SAM asks of Lambda itself.
 #[tokio::test(flavor = "multi_thread")]
-async fn sam_calls_functions_of_our_endpoint() {
-    let cloud = Cloud::start(options()).await;
-    let mut package = Package::python(CODE);
-    package.variables.insert("MODE".into(), "one".into());
-    cloud.create("stock", &package).await;
-    let version = cloud.publish("stock").await;
-    cloud.alias("stock", "live", &version).await;
-    let project = Project {
-        folder: TempDir::new().unwrap(),
-        endpoint: cloud.endpoint.url.clone(),
-    };
-    let arn = "arn:aws:lambda:us-east-1:111122223333:function:stock";
-    let told = project.invoke(&["--region", "us-east-1", arn]).await;
-    assert_eq!(
-        told,
-        json!({"release": 1, "mode": "one", "version": "1", "n": 5})
-    );
-    let arguments = [
-        "remote",
-        "invoke",
-        "--region",
-        "us-east-1",
-        arn,
-        "--event",
-        r#"{"raise": 1}"#,
-    ];
-    let raised = project.sam(&arguments).await;
-    assert!(
-        raised.all.contains("ValueError") && raised.all.contains("said on the way"),
-        "{}",
-        raised.all
-    );
-    let missing = arn.replace("stock", "nothing");
-    let missing = project
-        .sam(&["remote", "invoke", "--region", "us-east-1", &missing])
-        .await;
-    assert!(
-        !missing.succeeded && missing.all.contains("Function not found"),
-        "{}",
-        missing.all
-    );
+async fn sam_takes_a_function_through_its_whole_life_on_ministack() {
+    let server = ministack().await;
+    let project = sam_project(&server.endpoint).await;
+    sam_keeps_a_function(&project).await;
+    // `sam delete` sends an empty list of what to keep, which MiniStack takes for a list.
+    for arguments in [
+        ["cloudformation", "delete-stack", "--stack-name", "shop"].as_slice(),
+        &[
+            "cloudformation",
+            "wait",
+            "stack-delete-complete",
+            "--stack-name",
+            "shop",
+        ],
+    ] {
+        let deleted = run(program("aws"), project.path(), &server.endpoint, arguments).await;
+        assert!(deleted.succeeded, "{}", deleted.all);
+    }
+    is_gone(&project).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sam_takes_a_function_through_its_whole_life_on_our_endpoint() {
+    let server = ours().await;
+    let project = sam_project(&server.endpoint.url).await;
+    sam_keeps_a_function(&project).await;
+    let deleted = ["delete", "--stack-name", "shop", "--no-prompts"];
+    let deleted = project.sam(&deleted).await;
+    assert!(deleted.succeeded, "{}", deleted.all);
+    is_gone(&project).await;
+}
+
+/// SAM's own translator says what a template becomes.
+#[tokio::test(flavor = "multi_thread")]
+async fn templates_of_sam_become_what_its_own_translator_makes_of_them() {
+    let server = ours().await;
+    let mut translate = python_of_sam("sam_translate.py");
+    translate.arg(server.endpoint.url.as_str());
+    succeeds(translate).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn boto3_finds_cloudformation_as_aws_describes_it() {
+    let server = ours().await;
+    let checker = Checker::before(&server.endpoint.url).await;
+    let mut client = python("cloudformation_client.py");
+    client.arg(checker.address.as_str());
+    succeeds(client).await;
+    is_clean(&checker.end().await, 22);
 }
 
 // --- Serverless ---
@@ -293,11 +297,9 @@ async fn answers(folder: &Path, release: u32, mode: &str) {
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn serverless_takes_a_function_through_its_whole_life() {
-    let server = ministack().await;
+async fn serverless_keeps_a_function(endpoint: &Url) {
     let folder = TempDir::new().unwrap();
-    let manifest = manifest(server.endpoint.port().unwrap());
+    let manifest = manifest(endpoint.port().unwrap());
     let manifest = manifest
         .replace("us-east-1", REGION)
         .replace("http://127.0.0.1", "http://localhost");
@@ -312,10 +314,12 @@ async fn serverless_takes_a_function_through_its_whole_life() {
     .unwrap();
     let project = Project {
         folder,
-        endpoint: server.endpoint.clone(),
+        endpoint: endpoint.clone(),
     };
     serverless(project.path(), &["deploy"]).await;
     answers(project.path(), 1, "one").await;
+    let told = serverless(project.path(), &["info"]).await;
+    assert!(told.contains("stock: shop-dev-stock"), "{told}");
     let first = serverless(project.path(), &["deploy", "list"]).await;
     let first = first
         .lines()
@@ -329,9 +333,24 @@ async fn serverless_takes_a_function_through_its_whole_life() {
     assert!(listed.contains("All versions: $LATEST, 1, 2"), "{listed}");
     serverless(project.path(), &["rollback", "--timestamp", &first]).await;
     answers(project.path(), 1, "one").await;
+    // Past the stack, as the framework does it.
+    serverless(project.path(), &["deploy", "function", "-f", "stock"]).await;
+    answers(project.path(), 2, "two").await;
     let logs = serverless(project.path(), &["logs", "-f", "stock"]).await;
     assert!(logs.contains("said on the way"), "{logs}");
     serverless(project.path(), &["remove"]).await;
     let (succeeded, told) = serverless_ends(project.path(), &["invoke", "-f", "stock"]).await;
     assert!(!succeeded && told.contains("not found"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serverless_takes_a_function_through_its_whole_life_on_ministack() {
+    let server = ministack().await;
+    serverless_keeps_a_function(&server.endpoint).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn serverless_takes_a_function_through_its_whole_life_on_our_endpoint() {
+    let server = ours().await;
+    serverless_keeps_a_function(&server.endpoint.url).await;
 }

@@ -43,10 +43,11 @@ use crate::{
 /// Everything that our code may ask of AWS, by the names that it gives to the calls. What a colon follows is a member of a request.
 const OPERATIONS: &str = r#""((?:Add|Create|Delete|Describe|Filter|Get|Head|Invoke|List|Lookup|Publish|Put|Remove|Set|Start|Subscribe|Tag|Unsubscribe|Untag|Update)(?:[A-Z][A-Za-z]+)?)"[^:]"#;
 
-/// Members of requests, and a refusal, that read like operations.
-const MEMBERS: [&str; 5] = [
+/// Members of requests, and refusals, that read like operations.
+const MEMBERS: [&str; 6] = [
     "DeleteConflict",
     "FilterPolicy",
+    "FilterPolicyLimitExceeded",
     "FilterRule",
     "LookupAttributes",
     "StartTime",
@@ -216,7 +217,7 @@ fn cases(calls: &[Call]) -> String {
 }
 
 /// The policy as somebody would fill it in.
-fn filled(policy: &Value) -> String {
+pub(super) fn filled(policy: &Value) -> String {
     let mut text = policy.to_string();
     for (blank, value) in [
         ("\"ROLE\"", "\"arn:aws:iam::123456789012:role/functions\""),
@@ -378,7 +379,7 @@ async fn live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
 }
 
 /// A service gets all that can be asked for, loses it again, and goes.
-async fn life(endpoint: &url::Url, hand: &url::Url) {
+pub(super) async fn life(endpoint: &url::Url, hand: &url::Url) {
     let options = AwsOptions {
         keep_versions: 0,
         ..aws(endpoint, Duration::ZERO)
@@ -468,7 +469,7 @@ async fn talk(cloud: &impl Cloud, fixture: &Fixture) {
 }
 
 /// What our own endpoint does not have, on a server that is not ours.
-async fn around(endpoint: &url::Url) {
+pub(super) async fn around(endpoint: &url::Url) {
     let options = AwsOptions {
         bucket: Some("packages".to_owned()),
         ..aws(endpoint, Duration::ZERO)

@@ -4,6 +4,7 @@
 //! `VERDIGRIS_WRITE_POLICIES=1 cargo test --test it polic` writes them.
 
 mod aws;
+mod enforced;
 
 use std::{collections::BTreeSet, fs, path::Path};
 

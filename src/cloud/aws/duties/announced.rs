@@ -8,8 +8,10 @@
 //!
 //! # Caveats
 //!
-//! S3 has no guard against others who change the same bucket in the same moment: one of this process waits for another, but for a
-//! person's change in the second between reading and writing nobody can.
+//! S3 takes all that a bucket tells at once, and refuses nobody who was slower. So one of this process waits for another; nothing is
+//! waited for between reading and writing; and what stands there afterwards is read until it is what was there before, with ours. Where
+//! somebody else wrote after us and had not seen ours, theirs stays and ours is added to it again. What nobody can see is a change that
+//! arrives in the milliseconds between our reading and our writing: it is gone, and only CloudTrail's `PutBucketNotification` tells of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -30,6 +32,9 @@ use crate::{
     manifest::aws::{Bucket, Permission},
     name::CloudName,
 };
+
+/// So often others may be faster.
+const WRITES: usize = 3;
 
 /// What S3 tells follows what it was given, if not at once.
 const LOOKS: u32 = 6;
@@ -117,15 +122,8 @@ impl AwsCloud {
     }
 
     async fn notices(&self, bucket: &str) -> Result<Option<Notices>, CloudError> {
-        let Some(text) = self.buckets.notifications(bucket).await? else {
-            return Ok(None);
-        };
-        let told = Notices::read(bucket, &text);
-        told.map(Some).ok_or_else(|| CloudError::Unreachable {
-            cloud: CloudName::Aws,
-            operation: format!("what bucket `{bucket}` tells"),
-            message: "the answer is none of S3's".to_owned(),
-        })
+        let told = self.buckets.notifications(bucket).await?;
+        told.map(|text| read(bucket, &text)).transpose()
     }
 
     pub(super) async fn settle_topics(
@@ -181,35 +179,65 @@ impl AwsCloud {
         Ok(())
     }
 
-    /// Reads what a bucket tells, and writes it with ours as wanted. Whoever comes next waits until S3 tells it so, too.
+    /// Has a bucket tell ours as wanted, and all else as before. Whoever comes next waits until S3 tells it so, too.
     async fn tell(
         &self,
         bucket: &str,
         mine: Mine<'_>,
         wanted: &BTreeMap<&str, &Bucket>,
     ) -> Result<(), CloudError> {
-        let missing = || CloudError::Denied {
-            cloud: CloudName::Aws,
-            operation: format!("notifications of bucket `{bucket}`"),
-            message: "there is no such bucket: make it, or name another one".to_owned(),
-        };
         let _alone = self.options.limits.notifications().await;
-        let is_so = |told: &Notices| {
-            let own = told.of(mine);
-            own.iter()
-                .map(|(name, it)| (name.as_str(), it))
-                .eq(wanted.iter().map(|(name, it)| (*name, *it)))
-        };
-        let told = match self.notices(bucket).await? {
-            None if wanted.is_empty() => return Ok(()),
-            None => return Err(missing()),
-            Some(told) if is_so(&told) => return Ok(()),
-            Some(told) => told,
-        };
-        self.buckets.notify(bucket, told.with(mine, wanted)).await?;
-        for look in 0..LOOKS {
-            if self.notices(bucket).await?.is_some_and(|it| is_so(&it)) {
+        for _ in 0..WRITES {
+            let before = self.buckets.exchange(bucket, |text| match text {
+                None if wanted.is_empty() => Ok((None, None)),
+                None => Err(no_bucket(bucket)),
+                Some(text) => {
+                    let told = read(bucket, &text)?;
+                    match told.is_as(mine, wanted) {
+                        true => Ok((None, None)),
+                        false => {
+                            let all = told.with(mine, wanted);
+                            Ok((Some(told), Some(all)))
+                        }
+                    }
+                }
+            });
+            let Some(before) = before.await? else {
                 return Ok(());
+            };
+            if self.is_told(bucket, mine, wanted, &before).await? {
+                return Ok(());
+            }
+            tracing::warn!(
+                bucket,
+                function = mine.lambda,
+                "somebody else changed in the same moment what the bucket tells: theirs stays, and ours is added again"
+            );
+        }
+        Err(CloudError::Busy {
+            cloud: CloudName::Aws,
+            resource: bucket.to_owned(),
+            message: "somebody else changes what it tells again and again".to_owned(),
+        })
+    }
+
+    /// Reads what a bucket tells until it is ours as wanted. False where somebody wrote after us without it.
+    async fn is_told(
+        &self,
+        bucket: &str,
+        mine: Mine<'_>,
+        wanted: &BTreeMap<&str, &Bucket>,
+        before: &Notices,
+    ) -> Result<bool, CloudError> {
+        for look in 0..LOOKS {
+            let Some(now) = self.notices(bucket).await? else {
+                return Err(no_bucket(bucket));
+            };
+            if now.is_as(mine, wanted) {
+                return Ok(true);
+            }
+            if now.others(mine) != before.others(mine) {
+                return Ok(false);
             }
             sleep(LOOK_AGAIN * 2_u32.pow(look)).await;
         }
@@ -218,5 +246,21 @@ impl AwsCloud {
             resource: bucket.to_owned(),
             message: "S3 does not tell yet what it was given".to_owned(),
         })
+    }
+}
+
+fn read(bucket: &str, text: &str) -> Result<Notices, CloudError> {
+    Notices::read(bucket, text).ok_or_else(|| CloudError::Unreachable {
+        cloud: CloudName::Aws,
+        operation: format!("what bucket `{bucket}` tells"),
+        message: "the answer is none of S3's".to_owned(),
+    })
+}
+
+fn no_bucket(bucket: &str) -> CloudError {
+    CloudError::Denied {
+        cloud: CloudName::Aws,
+        operation: format!("notifications of bucket `{bucket}`"),
+        message: "there is no such bucket: make it, or name another one".to_owned(),
     }
 }

@@ -1,6 +1,9 @@
 //! What a bucket tells others, as S3 writes it. Only what is ours is changed; all else stays as it was written. Pure.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 use roxmltree::{Document, Node};
 
@@ -32,6 +35,8 @@ pub(super) struct Notices {
     /// Before the end of the root element. None where it is empty.
     end: Option<usize>,
     calls: Vec<Call>,
+    /// Everything, by its name and whether it calls a function.
+    all: Vec<(String, bool, String)>,
 }
 
 /// Of a function.
@@ -52,10 +57,15 @@ impl Notices {
             return None;
         }
         let calls = root.children().filter(|it| it.tag_name().name() == CALL);
+        let all = root.children().filter(Node::is_element).map(|it| {
+            let is_call = it.tag_name().name() == CALL;
+            (text_of(it, "Id"), is_call, plain(it))
+        });
         Some(Self {
             text: text.to_owned(),
             end: root.last_child().map(|it| it.range().end),
             calls: calls.map(|it| call(bucket, it)).collect(),
+            all: all.collect(),
         })
     }
 
@@ -71,6 +81,21 @@ impl Notices {
             Some((name, call.bucket.clone()))
         });
         own.collect()
+    }
+
+    /// Whether ours are exactly these.
+    pub(super) fn is_as(&self, mine: Mine<'_>, wanted: &BTreeMap<&str, &Bucket>) -> bool {
+        let own = self.of(mine);
+        let own = own.iter().map(|(name, it)| (name.as_str(), it));
+        own.eq(wanted.iter().map(|(name, it)| (*name, *it)))
+    }
+
+    /// What is not ours, in a form that can be compared: S3 may tell it in another order than before.
+    pub(super) fn others(&self, mine: Mine<'_>) -> BTreeSet<&str> {
+        let start = mine.start();
+        let all = self.all.iter();
+        let others = all.filter(|(id, is_call, _)| !(*is_call && id.starts_with(&start)));
+        others.map(|(_, _, plain)| plain.as_str()).collect()
     }
 
     /// The same with exactly these as ours.
@@ -91,6 +116,20 @@ impl Notices {
             at = call.place.end;
         }
         format!("{text}{}{fresh}{}", &self.text[at..end], &self.text[end..])
+    }
+}
+
+/// An element without spaces between its parts, and with them in order.
+fn plain(node: Node<'_, '_>) -> String {
+    let parts: BTreeSet<_> = node
+        .children()
+        .filter(Node::is_element)
+        .map(plain)
+        .collect();
+    let name = node.tag_name().name();
+    match parts.is_empty() {
+        true => format!("{name}={:?}", node.text().unwrap_or_default().trim()),
+        false => format!("{name}{parts:?}"),
     }
 }
 
@@ -188,6 +227,32 @@ mod tests {
         assert_eq!(read(&second).of(MINE), [("in".to_owned(), two)].into());
         assert!(second.contains(theirs));
         assert_eq!(read(&second).with(MINE, &BTreeMap::new()), given);
+    }
+
+    #[test]
+    fn what_others_have_there_is_the_same_in_any_order() {
+        let queue =
+            "<QueueConfiguration><Id>q</Id><Event>a</Event><Event>b</Event></QueueConfiguration>";
+        let turned = "<QueueConfiguration> <Event>b</Event>\n<Event>a</Event><Id>q</Id></QueueConfiguration>";
+        let topic =
+            "<TopicConfiguration><Id>verdigris-on-prod-shop-stock.a</Id></TopicConfiguration>";
+        let others = |theirs: &str| {
+            let given = format!("<{ROOT}>{theirs}</{ROOT}>");
+            let read = Notices::read("uploads", &given).expect("a document");
+            let one = uploads("a/");
+            let text = read.with(MINE, &[("in", &one)].into());
+            let read = Notices::read("uploads", &text).expect("a document");
+            read.others(MINE)
+                .into_iter()
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            others(&[queue, topic].concat()),
+            others(&[topic, turned].concat())
+        );
+        assert_ne!(others(&[queue, topic].concat()), others(queue));
+        assert_eq!(others("").len(), 0, "ours are not theirs");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketNotificationConfiguration.html>
 
+use std::time::Duration;
+
 use reqwest::Method;
 
 use super::{
@@ -9,6 +11,9 @@ use super::{
     signed::{Asking, Said, Signed},
 };
 use crate::cloud::CloudError;
+
+/// How long a document may be on its way to S3: one that came later would undo what others did meanwhile.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// S3.
 #[derive(Clone, Debug)]
@@ -20,9 +25,40 @@ impl Buckets {
         &self,
         bucket: &str,
     ) -> Result<Option<String>, CloudError> {
+        self.0.turn().await;
+        self.read(bucket).await
+    }
+
+    /// Reads what a bucket tells, and writes at once what becomes of it, if anything; gives what was there.
+    ///
+    /// S3 has no call for a part, and none that is refused where somebody else was faster. So nothing is waited for between reading and
+    /// writing, and what was sent and not answered soon does not arrive later.
+    ///
+    /// # Errors
+    ///
+    /// As `change`; else as the two calls.
+    pub(in crate::cloud::aws) async fn exchange<T>(
+        &self,
+        bucket: &str,
+        change: impl FnOnce(Option<String>) -> Result<(T, Option<String>), CloudError>,
+    ) -> Result<T, CloudError> {
+        const OPERATION: &str = "PutBucketNotificationConfiguration";
+        self.0.turn().await;
+        self.0.turn().await;
+        let (was, all) = change(self.read(bucket).await?)?;
+        let Some(all) = all else { return Ok(was) };
+        let asking = asking(OPERATION, Method::PUT, bucket, all);
+        let Said { status, text } = self.0.within(PATIENCE).ask_at_once(asking).await?;
+        match status {
+            200 => Ok(was),
+            status => Err(Refusal::in_xml(status, &text).sorted(OPERATION, bucket)),
+        }
+    }
+
+    async fn read(&self, bucket: &str) -> Result<Option<String>, CloudError> {
         const OPERATION: &str = "GetBucketNotificationConfiguration";
         let asking = asking(OPERATION, Method::GET, bucket, String::new());
-        let Said { status, text } = self.0.ask(asking).await?;
+        let Said { status, text } = self.0.ask_at_once(asking).await?;
         if status == 200 {
             return Ok(Some(text));
         }
@@ -30,21 +66,6 @@ impl Buckets {
         match refusal.kind.as_str() {
             "NoSuchBucket" => Ok(None),
             _ => Err(refusal.sorted(OPERATION, bucket)),
-        }
-    }
-
-    /// All of it at once: S3 has no call for a part, and none that is refused where somebody else was faster.
-    pub(in crate::cloud::aws) async fn notify(
-        &self,
-        bucket: &str,
-        all: String,
-    ) -> Result<(), CloudError> {
-        const OPERATION: &str = "PutBucketNotificationConfiguration";
-        let asking = asking(OPERATION, Method::PUT, bucket, all);
-        let Said { status, text } = self.0.ask(asking).await?;
-        match status {
-            200 => Ok(()),
-            status => Err(Refusal::in_xml(status, &text).sorted(OPERATION, bucket)),
         }
     }
 }

@@ -7,6 +7,7 @@ use aws_sdk_lambda::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
+use super::ways_out::{of_manifests, of_people, with_help};
 use crate::{cloud::CloudError, name::CloudName};
 
 /// What a call concerns, for its error.
@@ -87,30 +88,35 @@ fn refused<E: ProvideErrorMetadata>(
             resource,
             message,
         },
-        401 | 403 => CloudError::Denied {
-            cloud,
-            operation,
-            message,
-        },
         // A mapping that is being made or changed.
         400 if code == "ResourceInUseException" => CloudError::Busy {
             cloud,
             resource,
             message,
         },
-        400 if way_out(code, &message).is_some() => CloudError::Denied {
+        // EC2 was asked too much, by whomever of the account.
+        _ if code == "EC2ThrottledException" => CloudError::Busy {
             cloud,
-            operation,
-            message: match way_out(code, &message) {
-                Some(help) => format!("{message}; {help}"),
-                None => message,
-            },
-        },
-        500.. => unreachable(asked, message),
-        _ => CloudError::Invalid {
-            cloud,
-            operation,
+            resource,
             message,
+        },
+        status => match of_people(code, &message) {
+            Some(help) => CloudError::Denied {
+                cloud,
+                operation,
+                message: with_help(message, Some(&help)),
+            },
+            None if matches!(status, 401 | 403) => CloudError::Denied {
+                cloud,
+                operation,
+                message,
+            },
+            None if status >= 500 => unreachable(asked, message),
+            None => CloudError::Invalid {
+                cloud,
+                operation,
+                message: with_help(message.clone(), of_manifests(code, &message)),
+            },
         },
     }
 }
@@ -126,38 +132,6 @@ pub(in crate::cloud::aws) fn run_out(resource: &str, message: &str) -> CloudErro
         cloud: CloudName::Aws,
         resource: resource.to_owned(),
         message: format!("{message}; new credentials are asked for"),
-    }
-}
-
-/// Refusals that Lambda words as a bad request, though a change of quota or permission is what helps: what helps, for those.
-fn way_out(code: &str, message: &str) -> Option<&'static str> {
-    match code {
-        "CodeStorageExceededException" => Some(
-            "the account's code storage is full: delete old versions of functions that are not Verdigris's, keep fewer of its own, or ask AWS for more",
-        ),
-        "PolicyLengthExceededException" => Some(
-            "the policy of one alias holds 20 KB: ask for fewer permissions, or for wider ones",
-        ),
-        "ENILimitReachedException" | "EC2ThrottledException" => Some(
-            "the network has no interface left: ask AWS for more, or share subnets and security groups between functions",
-        ),
-        "SubnetIPAddressLimitReachedException" => {
-            Some("a subnet has no address left: name another one, or a larger one")
-        }
-        "InvalidParameterValueException" if message.contains("UnreservedConcurrentExecution") => {
-            Some(
-                "the account must keep 100 for functions without a reservation: reserve less, or ask AWS for more",
-            )
-        }
-        "InvalidParameterValueException"
-            if message.contains("role") && message.contains("assume") =>
-        {
-            Some("let lambda.amazonaws.com assume the role; a new role takes a few seconds")
-        }
-        "InvalidParameterValueException" if message.contains("permissions to call") => {
-            Some("give the role of the function the permission that the message names")
-        }
-        _ => None,
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::{
     errors::{has_run_out, run_out},
     signed::{Asking, Said, Signed},
+    ways_out::{of_people, with_help},
 };
 use crate::{cloud::CloudError, name::CloudName};
 
@@ -84,6 +85,7 @@ impl Refusal {
         let cloud = CloudName::Aws;
         let operation = format!("{operation} of `{resource}`");
         let message = format!("{kind}: {message}");
+        let help = of_people(&kind, &message);
         match (status, kind.as_str()) {
             (_, kind) if has_run_out(kind) => run_out(resource, &message),
             (
@@ -109,14 +111,19 @@ impl Refusal {
                 resource: resource.to_owned(),
                 message,
             },
-            (401 | 403, _)
-            | (_, "AccessDeniedException" | "LimitExceededException" | "LimitExceeded") => {
-                CloudError::Denied {
+            // S3 asks Lambda whether it may call, and a permission that was just given takes a moment.
+            (_, "InvalidArgument") if message.contains("destination configurations") => {
+                CloudError::Busy {
                     cloud,
-                    operation,
+                    resource: resource.to_owned(),
                     message,
                 }
             }
+            (status, _) if help.is_some() || matches!(status, 401 | 403) => CloudError::Denied {
+                cloud,
+                operation,
+                message: with_help(message, help.as_deref()),
+            },
             (500.., _) | (_, "") => CloudError::Unreachable {
                 cloud,
                 operation,

@@ -40,6 +40,7 @@ mod sources;
 mod topics;
 mod trail;
 mod urls;
+mod ways_out;
 
 use std::{
     collections::BTreeMap,
@@ -83,6 +84,7 @@ pub(super) use self::{
     topics::{Subscribed, Topics},
     trail::Trail,
     urls::Address,
+    ways_out::{of_states, with_help},
 };
 use super::deeds::AGENT;
 use crate::manifest::spec::Assume;

@@ -245,6 +245,12 @@ fn decoded(policy: &str) -> String {
     policy.unwrap_or_default()
 }
 
+/// Of a role that is not there IAM knows no path, so whoever may only ask below one is refused, and no ARN is named.
 fn is_missing(refusal: &Refusal) -> bool {
-    refusal.kind == "NoSuchEntity"
+    let is_nameless = || refusal.message.contains(" on resource: role ");
+    match refusal.kind.as_str() {
+        "NoSuchEntity" => true,
+        "AccessDenied" => is_nameless(),
+        _ => false,
+    }
 }

@@ -43,6 +43,7 @@ pub(in crate::cloud::aws) struct Signed {
     endpoint: Option<Url>,
     calls: Calls,
     limits: Arc<AccountLimits>,
+    patience: Duration,
 }
 
 /// One request.
@@ -101,6 +102,15 @@ impl Signed {
             endpoint,
             calls,
             limits,
+            patience: PATIENCE,
+        }
+    }
+
+    /// The same, and no request is under way for longer.
+    pub(super) fn within(&self, patience: Duration) -> Self {
+        Self {
+            patience,
+            ..self.clone()
         }
     }
 
@@ -139,10 +149,28 @@ impl Signed {
         (root, region)
     }
 
+    /// Waits until the account's quota has room for one more call.
+    pub(in crate::cloud::aws) async fn turn(&self) {
+        self.limits.wait_for_others().await;
+    }
+
+    /// # Errors
+    ///
+    /// As [`Self::ask_at_once`].
+    pub(in crate::cloud::aws) async fn ask(&self, asking: Asking<'_>) -> Result<Said, CloudError> {
+        self.turn().await;
+        self.ask_at_once(asking).await
+    }
+
+    /// For who waited for the turn before.
+    ///
     /// # Errors
     ///
     /// `Unreachable` where nothing came back, and `Denied` where there are no credentials. What the service refuses is an answer.
-    pub(in crate::cloud::aws) async fn ask(&self, asking: Asking<'_>) -> Result<Said, CloudError> {
+    pub(in crate::cloud::aws) async fn ask_at_once(
+        &self,
+        asking: Asking<'_>,
+    ) -> Result<Said, CloudError> {
         let Asking {
             service,
             operation,
@@ -152,7 +180,6 @@ impl Signed {
             mut headers,
             body,
         } = asking;
-        self.limits.wait_for_others().await;
         self.calls.count(operation);
         let lost = |message: String| CloudError::Unreachable {
             cloud: CloudName::Aws,
@@ -169,7 +196,7 @@ impl Signed {
             body: &body,
         };
         let signed = self.sign(signing, &mut headers, operation).await?;
-        let mut request = self.http.request(method, &url).timeout(PATIENCE);
+        let mut request = self.http.request(method, &url).timeout(self.patience);
         for (name, value) in headers {
             request = request.header(name, value);
         }

@@ -1,6 +1,6 @@
-//! Buckets of S3 that call functions: what they tell whom, and what comes and goes in them. The objects themselves are not kept.
+//! Buckets of S3: what they hold, what they tell whom, and the functions they call when something comes or goes.
 //!
-//! A bucket comes into being when it is first named.
+//! A bucket comes into being when it is first named. Its policy is kept and not enforced.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -18,25 +18,75 @@ use super::{
     Lambda,
     deliver::{invoke, permits},
     forms::{Refusal, element, in_xml},
+    objects::{self, Object},
 };
 
 const EMPTY: &str =
     "<NotificationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>";
 const CALLER: &str = "s3.amazonaws.com";
 
-/// What each bucket tells, as it was written, by its name.
+/// All buckets, by name.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(transparent)]
-pub(in crate::local::lambda) struct Buckets(BTreeMap<String, String>);
+pub(in crate::local::lambda) struct Buckets(pub(super) BTreeMap<String, Bucket>);
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(from = "Written")]
+pub(super) struct Bucket {
+    /// Whom it tells what, as it was written.
+    told: String,
+    policy: Option<String>,
+    /// By their keys.
+    pub(super) objects: BTreeMap<String, Object>,
+}
+
+/// How a bucket may stand on the disk: once it had nothing but what it tells.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Written {
+    Told(String),
+    Whole {
+        told: String,
+        #[serde(default)]
+        policy: Option<String>,
+        #[serde(default)]
+        objects: BTreeMap<String, Object>,
+    },
+}
+
+impl From<Written> for Bucket {
+    fn from(written: Written) -> Self {
+        let (told, policy, objects) = match written {
+            Written::Told(told) => (told, None, BTreeMap::new()),
+            Written::Whole {
+                told,
+                policy,
+                objects,
+            } => (told, policy, objects),
+        };
+        Self {
+            told,
+            policy,
+            objects,
+        }
+    }
+}
+
+impl Bucket {
+    fn empty() -> Self {
+        Written::Told(EMPTY.to_owned()).into()
+    }
+}
 
 /// One request to S3.
 #[derive(Debug)]
 pub(in crate::local::lambda) struct Asked {
     method: Method,
-    bucket: String,
+    pub(super) bucket: String,
     /// None for the bucket itself.
-    key: Option<String>,
-    of_notifications: bool,
+    pub(super) key: Option<String>,
+    pub(super) query: BTreeMap<String, String>,
+    is_chunked: bool,
 }
 
 impl Asked {
@@ -49,23 +99,45 @@ impl Asked {
         let path = percent_decode_str(path).decode_utf8_lossy().into_owned();
         let (bucket, key) = path.split_once('/').unwrap_or((&path, ""));
         let query = parts.uri.query().unwrap_or_default();
-        let mut query = url::form_urlencoded::parse(query.as_bytes());
+        let query = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+        let is_chunked = parts.headers.get("x-amz-content-sha256");
+        let is_chunked = is_chunked.is_some_and(|it| it.as_bytes().starts_with(b"STREAMING-"));
         Some(Self {
             method: parts.method.clone(),
             bucket: bucket.to_owned(),
             key: Some(key.to_owned()).filter(|key| !key.is_empty()),
-            of_notifications: query.any(|(name, _)| name == "notification"),
+            query: query.collect(),
+            is_chunked,
         })
     }
 
     /// By S3's own names.
     pub(in crate::local::lambda) fn operation(&self) -> &'static str {
-        match (self.method.as_str(), &self.key, self.of_notifications) {
-            ("GET", None, true) => "GetBucketNotificationConfiguration",
-            ("PUT", None, true) => "PutBucketNotificationConfiguration",
-            ("PUT", None, false) => "CreateBucket",
-            ("PUT", Some(_), _) => "PutObject",
-            ("DELETE", Some(_), _) => "DeleteObject",
+        let of = [
+            "notification",
+            "policy",
+            "delete",
+            "uploads",
+            "uploadId",
+            "location",
+        ];
+        let of = of.into_iter().find(|name| self.query.contains_key(*name));
+        match (self.method.as_str(), &self.key, of) {
+            ("GET", None, Some("notification")) => "GetBucketNotificationConfiguration",
+            ("PUT", None, Some("notification")) => "PutBucketNotificationConfiguration",
+            ("GET", None, Some("policy")) => "GetBucketPolicy",
+            ("PUT", None, Some("policy")) => "PutBucketPolicy",
+            ("DELETE", None, Some("policy")) => "DeleteBucketPolicy",
+            ("POST", None, Some("delete")) => "DeleteObjects",
+            ("GET", None, Some("location")) => "GetBucketLocation",
+            ("GET", None, None) if self.query.contains_key("list-type") => "ListObjectsV2",
+            ("HEAD", None, None) => "HeadBucket",
+            ("PUT", None, None) => "CreateBucket",
+            ("DELETE", None, None) => "DeleteBucket",
+            ("GET", Some(_), None) => "GetObject",
+            ("HEAD", Some(_), None) => "HeadObject",
+            ("PUT", Some(_), None) => "PutObject",
+            ("DELETE", Some(_), None) => "DeleteObject",
             _ => "Unknown",
         }
     }
@@ -82,74 +154,133 @@ pub(in crate::local::lambda) fn carry_out(
     asked: &Asked,
     body: &[u8],
 ) -> Response {
-    let Asked {
-        method: _,
-        bucket,
-        key,
-        of_notifications: _,
-    } = asked;
-    let key = key.as_deref().unwrap_or_default();
+    let bucket = asked.bucket.as_str();
+    let key = asked.key.as_deref().unwrap_or_default();
     let done = match asked.operation() {
-        "GetBucketNotificationConfiguration" => Ok(told(lambda, bucket)),
+        "GetBucketNotificationConfiguration" => Ok(xml(told(lambda, bucket))),
         "PutBucketNotificationConfiguration" => put(lambda, bucket, body),
+        "GetBucketPolicy" => policy(lambda, bucket),
+        "PutBucketPolicy" => {
+            let policy = String::from_utf8_lossy(body).into_owned();
+            save(lambda, bucket, |it| it.policy = Some(policy))
+        }
+        "DeleteBucketPolicy" => save(lambda, bucket, |it| it.policy = None).map(|_| no_content()),
         "CreateBucket" => save(lambda, bucket, |_| {}),
+        "HeadBucket" => there(&lambda.around.buckets(), bucket).map(|_| nothing()),
+        "GetBucketLocation" => Ok(xml(element("LocationConstraint", &lambda.place.region))),
+        "DeleteBucket" => delete(lambda, bucket),
+        "ListObjectsV2" => objects::list(lambda, asked),
+        "GetObject" | "HeadObject" => objects::get(lambda, bucket, key),
         "PutObject" => {
-            call(lambda, bucket, key, ("ObjectCreated:Put", body.len()));
-            Ok(String::new())
+            let body = match asked.is_chunked {
+                true => objects::unchunked(body),
+                false => body.to_owned(),
+            };
+            let size = body.len();
+            let done = objects::put(lambda, bucket, key, &body);
+            call(lambda, bucket, key, ("ObjectCreated:Put", size));
+            done
         }
         "DeleteObject" => {
+            let done = objects::delete(lambda, bucket, &[key.to_owned()]);
             call(lambda, bucket, key, ("ObjectRemoved:Delete", 0));
-            Ok(String::new())
+            done.map(|()| no_content())
         }
+        "DeleteObjects" => objects::delete_many(lambda, bucket, body),
         _ => {
-            let message = "this endpoint knows notifications of S3, and keeps no objects";
-            Err((
-                StatusCode::NOT_IMPLEMENTED,
-                "NotImplemented",
-                message.to_owned(),
-            ))
+            let message = "this endpoint knows whole objects, policies and notifications of S3";
+            let status = StatusCode::NOT_IMPLEMENTED;
+            Err((status, "NotImplemented", message.to_owned()))
         }
     };
-    match done {
-        Ok(text) if text.is_empty() => Response::new(Body::empty()),
-        Ok(text) => in_xml(StatusCode::OK, text),
-        Err((status, code, message)) => {
-            let parts = [element("Code", code), element("Message", &message)];
-            in_xml(status, format!("<Error>{}</Error>", parts.concat()))
-        }
-    }
+    done.unwrap_or_else(|(status, code, message)| {
+        let parts = [element("Code", code), element("Message", &message)];
+        in_xml(status, format!("<Error>{}</Error>", parts.concat()))
+    })
+}
+
+pub(super) fn xml(text: String) -> Response {
+    in_xml(StatusCode::OK, text)
+}
+
+fn nothing() -> Response {
+    Response::new(Body::empty())
+}
+
+fn no_content() -> Response {
+    let mut response = nothing();
+    *response.status_mut() = StatusCode::NO_CONTENT;
+    response
 }
 
 fn told(lambda: &Lambda, bucket: &str) -> String {
     let buckets = lambda.around.buckets();
-    let told = buckets.0.get(bucket).cloned();
+    let told = buckets.0.get(bucket).map(|it| it.told.clone());
     told.unwrap_or_else(|| EMPTY.to_owned())
 }
 
-/// Written down before the answer is given.
+/// A bucket that somebody named before.
+pub(super) fn there<'b>(buckets: &'b Buckets, name: &str) -> Result<&'b Bucket, Refusal> {
+    let missing = || {
+        let message = "The specified bucket does not exist".to_owned();
+        (StatusCode::NOT_FOUND, "NoSuchBucket", message)
+    };
+    buckets.0.get(name).ok_or_else(missing)
+}
+
+fn policy(lambda: &Lambda, bucket: &str) -> Result<Response, Refusal> {
+    let buckets = lambda.around.buckets();
+    let Some(policy) = there(&buckets, bucket)?.policy.clone() else {
+        let message = "The bucket policy does not exist".to_owned();
+        return Err((StatusCode::NOT_FOUND, "NoSuchBucketPolicy", message));
+    };
+    Ok(Response::new(Body::from(policy)))
+}
+
+fn delete(lambda: &Lambda, bucket: &str) -> Result<Response, Refusal> {
+    changed(lambda, |buckets| {
+        if !there(buckets, bucket)?.objects.is_empty() {
+            let message = "The bucket you tried to delete is not empty".to_owned();
+            return Err((StatusCode::CONFLICT, "BucketNotEmpty", message));
+        }
+        buckets.0.remove(bucket);
+        Ok(no_content())
+    })
+}
+
 fn save(
     lambda: &Lambda,
     bucket: &str,
-    change: impl FnOnce(&mut String),
-) -> Result<String, Refusal> {
+    change: impl FnOnce(&mut Bucket),
+) -> Result<Response, Refusal> {
+    changed(lambda, |buckets| {
+        change(open(buckets, bucket));
+        Ok(nothing())
+    })
+}
+
+pub(super) fn open<'b>(buckets: &'b mut Buckets, name: &str) -> &'b mut Bucket {
+    let entry = buckets.0.entry(name.to_owned());
+    entry.or_insert_with(Bucket::empty)
+}
+
+/// Changes the buckets, and writes them down before the answer is given. A refusal changes nothing.
+pub(super) fn changed<T>(
+    lambda: &Lambda,
+    change: impl FnOnce(&mut Buckets) -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
     let mut buckets = lambda.around.buckets();
     let mut fresh = buckets.clone();
-    change(
-        fresh
-            .0
-            .entry(bucket.to_owned())
-            .or_insert_with(|| EMPTY.to_owned()),
-    );
+    let told = change(&mut fresh)?;
     if let Some(Err(fault)) = lambda.keep.as_ref().map(|keep| keep.save_buckets(&fresh)) {
-        let status = StatusCode::INTERNAL_SERVER_ERROR;
-        return Err((status, "InternalError", fault.to_string()));
+        return Err(objects::unkept(&fault));
     }
     *buckets = fresh;
-    Ok(String::new())
+    Ok(told)
 }
 
 /// Like S3, only whom a bucket may call can be told.
-fn put(lambda: &Lambda, bucket: &str, body: &[u8]) -> Result<String, Refusal> {
+fn put(lambda: &Lambda, bucket: &str, body: &[u8]) -> Result<Response, Refusal> {
     let refused = |code, message: &str| Err((StatusCode::BAD_REQUEST, code, message.to_owned()));
     let text = std::str::from_utf8(body).unwrap_or_default();
     let Ok(document) = Document::parse(text) else {
@@ -164,7 +295,7 @@ fn put(lambda: &Lambda, bucket: &str, body: &[u8]) -> Result<String, Refusal> {
             );
         }
     }
-    save(lambda, bucket, |told| text.clone_into(told))
+    save(lambda, bucket, |it| text.clone_into(&mut it.told))
 }
 
 /// A function that is called.

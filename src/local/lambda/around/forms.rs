@@ -9,17 +9,17 @@ use axum::{
 };
 
 /// Why not: status, code and words.
-pub(super) type Refusal = (StatusCode, &'static str, String);
+pub(in crate::local::lambda) type Refusal = (StatusCode, &'static str, String);
 
 /// What was asked for, by name.
-pub(super) type Form = BTreeMap<String, String>;
+pub(in crate::local::lambda) type Form = BTreeMap<String, String>;
 
-pub(super) fn read(body: &[u8]) -> Form {
+pub(in crate::local::lambda) fn read(body: &[u8]) -> Form {
     url::form_urlencoded::parse(body).into_owned().collect()
 }
 
 /// `namespace` is the service's own.
-pub(super) fn answered(
+pub(in crate::local::lambda) fn answered(
     operation: &str,
     namespace: &str,
     done: Result<String, Refusal>,
@@ -43,7 +43,7 @@ pub(super) fn answered(
     in_xml(status, text)
 }
 
-pub(super) fn in_xml(status: StatusCode, text: String) -> Response {
+pub(in crate::local::lambda) fn in_xml(status: StatusCode, text: String) -> Response {
     let mut response = Response::new(Body::from(text));
     *response.status_mut() = status;
     let kind = HeaderValue::from_static("text/xml");
@@ -51,22 +51,22 @@ pub(super) fn in_xml(status: StatusCode, text: String) -> Response {
     response
 }
 
-pub(super) fn needed<'f>(form: &'f Form, name: &str) -> Result<&'f str, Refusal> {
+pub(in crate::local::lambda) fn needed<'f>(form: &'f Form, name: &str) -> Result<&'f str, Refusal> {
     form.get(name).map(String::as_str).ok_or_else(|| {
         let message = format!("The request must contain the parameter {name}.");
         (StatusCode::BAD_REQUEST, "ValidationError", message)
     })
 }
 
-pub(super) fn result(operation: &str, inner: &str) -> String {
+pub(in crate::local::lambda) fn result(operation: &str, inner: &str) -> String {
     format!("<{operation}Result>{inner}</{operation}Result>")
 }
 
-pub(super) fn element(name: &str, text: &str) -> String {
+pub(in crate::local::lambda) fn element(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>", escaped(text))
 }
 
-pub(super) fn escaped(text: &str) -> String {
+pub(in crate::local::lambda) fn escaped(text: &str) -> String {
     text.replace('&', "&amp;")
         .replace('<', "&lt;")
         .replace('>', "&gt;")

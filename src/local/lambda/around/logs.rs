@@ -57,6 +57,10 @@ pub(super) fn carry_out(
             *days = None;
             Ok(json!({}))
         }
+        "DeleteLogGroup" => match groups.remove(needed(request, "logGroupName")?) {
+            Some(_) => Ok(json!({})),
+            None => no_group(),
+        },
         "DescribeLogGroups" => {
             let prefix = request["logGroupNamePrefix"].as_str().unwrap_or_default();
             let limit = request["limit"].as_u64();

@@ -6,15 +6,16 @@
 //!
 //! # Caveats
 //!
-//! Queues, topics and buckets come into being when they are first named. Queues keep their messages in memory, buckets keep no objects.
+//! Queues, topics and buckets come into being when they are first named. Queues keep their messages in memory.
 //! Rules know schedules, not event patterns.
 
 mod buckets;
 mod cron;
 mod deliver;
-mod forms;
+pub(super) mod forms;
 mod logs;
 mod messages;
+mod objects;
 mod queues;
 mod roles;
 mod rules;
@@ -38,12 +39,13 @@ pub(super) use self::{
     buckets::{Asked, Buckets, carry_out as carry_out_on_bucket},
     deliver::deliver,
     messages::Queues,
+    objects::{Contents, content},
     roles::Roles,
     rules::Rules,
     topics::Topics,
     trail::{Trail, of_call},
 };
-use super::{Lambda, keep::Keep};
+use super::{Lambda, keep::Keep, stacks};
 
 /// What of it outlives the endpoint.
 #[derive(Debug, Default)]
@@ -142,6 +144,8 @@ enum Service {
     Roles,
     Topics,
     Trail,
+    Registry,
+    Stacks,
 }
 
 /// Whether a request is to a service that takes forms.
@@ -162,6 +166,7 @@ impl Target {
             "CloudTrail_20131101" | "com.amazonaws.cloudtrail.v20131101.CloudTrail_20131101" => {
                 Service::Trail
             }
+            "AmazonEC2ContainerRegistry_V20150921" => Service::Registry,
             _ => return None,
         };
         Some(Self {
@@ -170,16 +175,19 @@ impl Target {
         })
     }
 
-    /// Of the services that take forms, IAM and SNS are here, and they share no operation.
-    pub(super) fn of_form(body: &[u8]) -> Self {
-        let mut pairs = url::form_urlencoded::parse(body);
-        let action = pairs.find(|(name, _)| name == "Action");
-        let operation = action.map(|(_, it)| it.into_owned()).unwrap_or_default();
+    /// Of the services that take forms, CloudFormation is known by the version of its interface; IAM and SNS share no operation. None for
+    /// the one question to STS.
+    pub(super) fn of_form(body: &[u8]) -> Option<Self> {
+        let form = forms::read(body);
+        let operation = form.get("Action").cloned().unwrap_or_default();
+        let is_stacks = form.get("Version").is_some_and(|it| it == stacks::VERSION);
         let service = match topics::is_known(&operation) {
+            _ if is_stacks => Service::Stacks,
+            _ if operation == "GetCallerIdentity" => return None,
             true => Service::Topics,
             false => Service::Roles,
         };
-        Self { service, operation }
+        Some(Self { service, operation })
     }
 }
 
@@ -245,6 +253,12 @@ pub(super) async fn carry_out(
             return response;
         }
         Service::Topics => return topics::carry_out(lambda, &operation, body),
+        Service::Stacks => return stacks::carry_out(lambda, &operation, body),
+        // There are no images here, and so no repositories of them.
+        Service::Registry => refused(
+            "RepositoryNotFoundException",
+            "The repository does not exist in the registry",
+        ),
     };
     let (status, body, kind) = match done {
         Ok(body) => (StatusCode::OK, body, None),
@@ -261,9 +275,13 @@ pub(super) async fn carry_out(
     *response.status_mut() = status;
     let version = match service {
         Service::Queues => "application/x-amz-json-1.0",
-        Service::Rules | Service::LogGroups | Service::Roles | Service::Topics | Service::Trail => {
-            "application/x-amz-json-1.1"
-        }
+        Service::Rules
+        | Service::LogGroups
+        | Service::Roles
+        | Service::Topics
+        | Service::Trail
+        | Service::Registry
+        | Service::Stacks => "application/x-amz-json-1.1",
     };
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(version));

@@ -16,7 +16,7 @@ use crate::local::lambda::{
 
 /// What an account may run at once, and what must stay for functions without a reservation.
 const CONCURRENCY: u32 = 1_000;
-const UNRESERVED_MIN: u32 = 100;
+pub(super) const UNRESERVED_MIN: u32 = 100;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -42,6 +42,11 @@ pub(super) fn put_concurrency(lambda: &Lambda, call: &Call) -> Result<Response, 
         Ok(json!({"ReservedConcurrentExecutions": reserved}))
     })?;
     Ok(answer(StatusCode::OK, &body))
+}
+
+/// What nobody has reserved.
+pub(super) fn unreserved(lambda: &Lambda) -> u32 {
+    CONCURRENCY.saturating_sub(reserved_by_others(lambda, ""))
 }
 
 fn reserved_by_others(lambda: &Lambda, name: &str) -> u32 {
@@ -80,7 +85,7 @@ fn unqualified(call: &Call) -> Result<Reference, ApiError> {
 }
 
 pub(super) fn settings(lambda: &Lambda) -> Response {
-    let reserved = reserved_by_others(lambda, "");
+    let unreserved = unreserved(lambda);
     let functions = lambda.functions();
     let versions = functions
         .values()
@@ -92,7 +97,7 @@ pub(super) fn settings(lambda: &Lambda) -> Response {
             "CodeSizeUnzipped": 262_144_000,
             "CodeSizeZipped": 52_428_800,
             "ConcurrentExecutions": CONCURRENCY,
-            "UnreservedConcurrentExecutions": CONCURRENCY.saturating_sub(reserved),
+            "UnreservedConcurrentExecutions": unreserved,
         },
         "AccountUsage": {"TotalCodeSize": size, "FunctionCount": functions.len()},
     });

@@ -4,6 +4,7 @@ use axum::{http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::account::{UNRESERVED_MIN, unreserved};
 use crate::local::lambda::{
     Lambda,
     record::{Function, LATEST, Provisioned, moment},
@@ -33,8 +34,12 @@ pub(super) fn put(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
         ));
     }
     let key = reference.qualifier.clone().unwrap_or_default();
+    let free = unreserved(lambda);
     let body = lambda.change(&reference, |function| {
         check(lambda, function, &reference)?;
+        if function.reserved.is_none() {
+            check_free(asked, free)?;
+        }
         if function.reserved.is_some_and(|reserved| asked > reserved) {
             return Err(ApiError::invalid(format!(
                 "Requested Provisioned Concurrency should not be greater than the reservedConcurrentExecution for function {}",
@@ -51,6 +56,19 @@ pub(super) fn put(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
         Ok(body)
     })?;
     Ok(answer(StatusCode::ACCEPTED, &body))
+}
+
+/// What is kept warm without a reservation is taken from what nobody has reserved.
+fn check_free(asked: u32, free: u32) -> Result<(), ApiError> {
+    let why = match free.checked_sub(asked) {
+        None => format!("is greater than account's unreserved concurrency [{free}]"),
+        Some(left) if left < UNRESERVED_MIN => format!(
+            "decreases account's UnreservedConcurrentExecution below its minimum value of [{UNRESERVED_MIN}]"
+        ),
+        Some(_) => return Ok(()),
+    };
+    let what = "Specified ConcurrentExecutions for function";
+    Err(ApiError::invalid(format!("{what} {why}.")))
 }
 
 pub(super) fn get(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::tags::check_tags;
 use crate::local::lambda::{
-    Lambda,
+    Lambda, around,
     record::{
         Code, Config, ConfigRequest, Content, Function, LATEST, Phase, Version, listed, shown,
     },
@@ -38,21 +38,26 @@ struct CreateRequest {
 pub(super) struct CodeRequest {
     zip_file: Option<String>,
     s3_bucket: Option<String>,
+    s3_key: Option<String>,
     image_uri: Option<String>,
 }
 
 impl CodeRequest {
     /// The bytes of the zip; the only kind of code that this endpoint takes.
-    pub(super) fn zip(self) -> Result<Bytes, ApiError> {
+    pub(super) fn zip(self, lambda: &Lambda) -> Result<Bytes, ApiError> {
         let Self {
             zip_file,
             s3_bucket,
+            s3_key,
             image_uri,
         } = self;
-        if s3_bucket.is_some() {
-            return Err(ApiError::invalid(
-                "Error occurred while GetObject. S3 Error Code: NoSuchBucket. S3 Error Message: The specified bucket does not exist",
-            ));
+        if let Some(bucket) = s3_bucket {
+            let content = around::content(lambda, &bucket, &s3_key.unwrap_or_default());
+            return content.map_err(|(_, code, message)| {
+                ApiError::invalid(format!(
+                    "Error occurred while GetObject. S3 Error Code: {code}. S3 Error Message: {message}"
+                ))
+            });
         }
         if image_uri.is_some() {
             return Err(ApiError::invalid(
@@ -89,7 +94,7 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
     let config = config.create()?;
     check_role(lambda, &config)?;
     refuse_twin(&lambda.functions(), &reference.name)?;
-    let code = lambda.packages.keep(code.zip()?).await?;
+    let code = lambda.packages.keep(code.zip(lambda)?).await?;
     let mut function = fresh(lambda, reference.name, config, code, tags);
     let phase = function.latest.phase.clone();
     let version = publish.then(|| function.publish(None, phase, lambda.clock.now()));

@@ -64,14 +64,14 @@ async fn package(State(lambda): State<Arc<Lambda>>, Path(digest): Path<String>) 
     }
 }
 
-async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response {
+pub(super) async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let target = parts.headers.get("x-amz-target");
     if let Some(target) = target.and_then(|it| Target::parse(it.to_str().ok()?)) {
         return serve_target(&lambda, target, &parts.headers, body).await;
     }
     if around::is_form(&parts) {
-        return serve_form(&lambda, &parts.headers, body).await;
+        return serve_form(&lambda, parts.headers, body).await;
     }
     if let Some(asked) = around::Asked::parse(&parts) {
         return serve_bucket(&lambda, &asked, body).await;
@@ -96,8 +96,12 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
         headers: parts.headers,
         body,
     };
+    serve_call(&lambda, operation, call).await
+}
+
+async fn serve_call(lambda: &Arc<Lambda>, operation: Operation, call: Call) -> Response {
     match lambda.faults.before(operation.as_str()).await {
-        Verdict::Proceed => answer(&lambda, operation, call).await,
+        Verdict::Proceed => answer(lambda, operation, call).await,
         Verdict::Fail {
             status,
             code,
@@ -105,19 +109,29 @@ async fn serve(State(lambda): State<Arc<Lambda>>, request: Request) -> Response 
         } => ApiError::injected(status, &code, &message).into_response(),
         Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
         Verdict::LoseReply => {
-            drop(answer(&lambda, operation, call).await);
+            drop(answer(lambda, operation, call).await);
             listen::lost_reply()
         }
     }
 }
 
 /// A service that takes the operation and its parameters as a form.
-async fn serve_form(lambda: &Arc<Lambda>, headers: &HeaderMap, body: Body) -> Response {
+async fn serve_form(lambda: &Arc<Lambda>, headers: HeaderMap, body: Body) -> Response {
     let Ok(body) = to_bytes(body, REQUEST_MAX).await else {
         return ApiError::too_large("the request is too large").into_response();
     };
-    let target = Target::of_form(&body);
-    serve_target(lambda, target, headers, Body::from(body)).await
+    match Target::of_form(&body) {
+        Some(target) => serve_target(lambda, target, &headers, Body::from(body)).await,
+        None => {
+            let call = Call {
+                path: Vec::new(),
+                query: Vec::new(),
+                headers,
+                body,
+            };
+            serve_call(lambda, Operation::GetCallerIdentity, call).await
+        }
+    }
 }
 
 /// S3, which names operations by method, path and query.
@@ -247,7 +261,7 @@ async fn carry_out(
 
 impl Lambda {
     /// Looks at a function as it is now.
-    fn see<T>(
+    pub(super) fn see<T>(
         &self,
         reference: &Reference,
         look: impl FnOnce(&Function) -> Result<T, ApiError>,

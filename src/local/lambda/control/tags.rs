@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use axum::{http::StatusCode, response::Response};
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use crate::local::lambda::{
     Lambda,
@@ -91,7 +92,7 @@ fn with_tags<T>(
     }
     let is_function = arn.starts_with("arn:aws") && arn.contains(":function:");
     let reference = Reference::parse(arn, None).ok().filter(|_| is_function).ok_or_else(|| {
-        let rule = r"Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|event-source-mapping:[a-z0-9-]+)";
+        let rule = r"Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*):lambda:(eusc-)?[a-z]{2}((-gov)|(-iso([a-z]?)))?-[a-z]+-\d{1}:\d{12}:(function:[a-zA-Z0-9-_]+(:(\$LATEST|[a-zA-Z0-9-_]+))?|layer:([a-zA-Z0-9-_]+)|code-signing-config:csc-[a-z0-9]{17}|event-source-mapping:[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}|capacity-provider:[a-zA-Z0-9-_]+)";
         ApiError::validation(arn, "resource", rule)
     })?;
     if reference.qualifier.is_some() {
@@ -99,7 +100,15 @@ fn with_tags<T>(
             "Tags on function aliases and versions are not supported. Please specify a function ARN.",
         ));
     }
-    lambda.change(&reference, |function| change(&mut function.tags))
+    lambda.change(&reference, |function| {
+        let before = function.tags.clone();
+        let told = change(&mut function.tags)?;
+        // No version has tags, and yet AWS tells another revision after them.
+        if function.tags != before {
+            function.latest.revision = Uuid::new_v4();
+        }
+        Ok(told)
+    })
 }
 
 fn with_mapping_tags<T>(

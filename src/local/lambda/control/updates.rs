@@ -36,7 +36,7 @@ pub(super) async fn code(lambda: &Lambda, call: &Call) -> Result<Response, ApiEr
     let architecture = architecture(architectures)?;
     let check = |function: &Function| check_change(lambda, function, revision_id.as_deref());
     lambda.see(&reference, check)?;
-    let code = lambda.packages.keep(code.zip()?).await?;
+    let code = lambda.packages.keep(code.zip(lambda)?).await?;
     let change = |function: &mut Function| {
         check(function)?;
         let mut content = Content {

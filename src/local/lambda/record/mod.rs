@@ -66,6 +66,16 @@ pub(super) enum Phase {
     },
 }
 
+impl Phase {
+    /// Whether nothing is on its way.
+    pub(super) fn is_settled(&self) -> bool {
+        match self {
+            Self::Active => true,
+            Self::Pending { .. } | Self::Updating { .. } => false,
+        }
+    }
+}
+
 /// `$LATEST` or a published, immutable version.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(super) struct Version {
