@@ -7,6 +7,7 @@ Exits non-zero at the first thing that is not as it should be.
 
 import json
 import sys
+import time
 
 import boto3
 from botocore.config import Config
@@ -174,7 +175,7 @@ def failed(client, functions):
     except WaiterError:
         pass
     while stack(client, "broken")["StackStatus"] != "ROLLBACK_COMPLETE":
-        pass
+        time.sleep(0.1)
     why = [reason for logical, status, reason in events(client, "broken") if status == "CREATE_FAILED"]
     assert "FifoTopic of AWS::SNS::Topic (Topic)" in why[0], why
     assert not client.describe_stack_resources(StackName="broken")["StackResources"]

@@ -51,11 +51,18 @@ impl Refused {
     }
 }
 
-/// Sends a step, again where the service is busy, and waits for what must be so afterwards.
+/// Sends a step, again where the service is busy or what was deleted still there, and waits for what must be so afterwards.
 pub(super) async fn send(lambda: &Arc<Lambda>, step: &Step) -> Result<Answer, Fault> {
     let mut tries = 0;
     let answer = loop {
         match once(lambda, &step.request).await {
+            Ok(_) if step.until_gone && tries == TRIES_MAX => {
+                return fault("what was deleted is still there");
+            }
+            Ok(_) if step.until_gone => {
+                tries += 1;
+                pause(lambda).await?;
+            }
             Ok(answer) => break answer,
             Err(refused) if step.may_be_gone && refused.is_of_missing() => {
                 return Ok(Answer(String::new()));

@@ -67,7 +67,12 @@ pub(super) fn update_mapping(asked: &Asked<'_>, live: &Live) -> Result<Vec<Step>
 
 pub(super) fn delete_mapping(live: &Live) -> Vec<Step> {
     let path = format!("{MAPPINGS}/{}", segment(&live.made.physical));
-    vec![Step::lambda("DELETE", path, &Value::Null)]
+    let look = Step::lambda("GET", path.clone(), &Value::Null);
+    // It is Deleting for a while, and reads on.
+    vec![
+        Step::lambda("DELETE", path, &Value::Null),
+        look.until_gone(),
+    ]
 }
 
 // --- queues ---

@@ -36,6 +36,8 @@ pub struct Step {
     pub settled: Option<String>,
     /// An answer that there is no such thing counts as success.
     pub may_be_gone: bool,
+    /// Asked again until there is no such thing.
+    pub until_gone: bool,
 }
 
 impl Step {
@@ -49,6 +51,7 @@ impl Step {
             },
             settled: None,
             may_be_gone: false,
+            until_gone: false,
         }
     }
 
@@ -83,6 +86,11 @@ impl Step {
     pub(super) fn may_be_gone(mut self) -> Self {
         self.may_be_gone = true;
         self
+    }
+
+    pub(super) fn until_gone(mut self) -> Self {
+        self.until_gone = true;
+        self.may_be_gone()
     }
 }
 
