@@ -220,9 +220,12 @@ async fn deployed(endpoint: &str, name: &str, runtime: &str, zip: Vec<u8>) -> Ur
         told.json::<serde_json::Value>().await.unwrap()
     };
     put("", json!({"location": "westeurope"})).await;
+    let plan =
+        json!({"location": "westeurope", "sku": {"name": "EP1"}, "properties": {"reserved": true}});
+    let plan = put("/providers/Microsoft.Web/serverfarms/bench", plan).await;
     let site = format!("/providers/Microsoft.Web/sites/{name}");
     let settings = json!([{"name": "FUNCTIONS_WORKER_RUNTIME", "value": runtime}]);
-    let properties = json!({"siteConfig": {"appSettings": settings}});
+    let properties = json!({"serverFarmId": plan["id"], "siteConfig": {"appSettings": settings}});
     let made = json!({"location": "westeurope", "kind": "functionapp", "properties": properties});
     let made = put(&site, made).await;
     let hosts = made["properties"]["hostNameSslStates"].as_array().unwrap();
