@@ -25,11 +25,7 @@ pub(super) fn environment(job: &mut Job<'_>, root: &At<'_>) -> Mapping {
     }
     resources(job, &at);
     let location = location(job);
-    let service = job.stack.service.clone();
-    let place = Place {
-        subscription: subscription(job, &at),
-        group: group(job, &at, &location, &service),
-    };
+    let place = Place::of(job, &at);
     let azure = map([
         ("subscription", Some(place.subscription.clone().into())),
         ("resourceGroup", Some(place.group.clone().into())),
@@ -54,6 +50,15 @@ struct Place {
 }
 
 impl Place {
+    fn of(job: &mut Job<'_>, at: &At<'_>) -> Self {
+        let location = location(job);
+        let service = job.stack.service.clone();
+        Self {
+            subscription: subscription(job, at),
+            group: group(job, at, &location, &service),
+        }
+    }
+
     fn id(&self, kind: &str, name: &str) -> String {
         let Self {
             subscription,
@@ -86,12 +91,7 @@ pub(super) fn network(job: &mut Job<'_>, root: &At<'_>) -> Option<Value> {
         );
         return None;
     }
-    let location = location(job);
-    let service = job.stack.service.clone();
-    let place = Place {
-        subscription: subscription(job, &at),
-        group: group(job, &at, &location, &service),
-    };
+    let place = Place::of(job, &at);
     let subnet = format!(
         "{}/subnets/default",
         place.id("Microsoft.Network/virtualNetworks", &name)

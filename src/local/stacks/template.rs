@@ -156,48 +156,29 @@ impl Template {
         Ok(template)
     }
 
-    /// What a resource refers to, other resources only.
-    pub fn needs(&self, name: &str) -> BTreeSet<String> {
-        let Some(resource) = self.resources.get(name) else {
-            return BTreeSet::new();
-        };
-        let mut needs = references(&resource.properties);
-        needs.extend(resource.depends_on.iter().cloned());
-        needs.retain(|it| self.resources.contains_key(it));
-        needs
-    }
-
     fn check(&self) -> Result<(), Fault> {
         let known = |name: &String| {
             name.starts_with("AWS::")
                 || self.parameters.contains_key(name)
                 || self.resources.contains_key(name)
         };
-        for resource in self.resources.values() {
-            let named = references(&resource.properties);
-            let unknown: Vec<_> = named
-                .into_iter()
-                .chain(resource.depends_on.clone())
-                .filter(|it| !known(it))
-                .collect();
-            if !unknown.is_empty() {
-                let unknown = unknown.join(", ");
-                return fault(format!(
-                    "Template format error: Unresolved resource dependencies [{unknown}] in the Resources block of the template"
-                ));
+        let check = |named: BTreeSet<String>, block: &str| {
+            let unknown: Vec<_> = named.into_iter().filter(|it| !known(it)).collect();
+            if unknown.is_empty() {
+                return Ok(());
             }
+            let unknown = unknown.join(", ");
+            fault(format!(
+                "Template format error: Unresolved resource dependencies [{unknown}] in the {block} block of the template"
+            ))
+        };
+        for resource in self.resources.values() {
+            let mut named = references(&resource.properties);
+            named.extend(resource.depends_on.iter().cloned());
+            check(named, "Resources")?;
         }
         for output in self.outputs.values() {
-            let unknown: Vec<_> = references(&output.value)
-                .into_iter()
-                .filter(|it| !known(it))
-                .collect();
-            if !unknown.is_empty() {
-                let unknown = unknown.join(", ");
-                return fault(format!(
-                    "Template format error: Unresolved resource dependencies [{unknown}] in the Outputs block of the template"
-                ));
-            }
+            check(references(&output.value), "Outputs")?;
         }
         let of_resources = self
             .resources
@@ -218,7 +199,12 @@ impl Template {
 
 /// The transforms that a template asks for.
 pub fn transforms(tree: &Value) -> Vec<String> {
-    match &tree["Transform"] {
+    names(&tree["Transform"])
+}
+
+/// One name, or a list of them.
+fn names(value: &Value) -> Vec<String> {
+    match value {
         Value::String(one) => vec![one.clone()],
         Value::Array(all) => all
             .iter()
@@ -286,14 +272,6 @@ fn resource(name: &str, tree: &Value) -> Result<Resource, Fault> {
             "Template format error: [/Resources/{name}] Every Resources object must contain a Type member."
         ));
     };
-    let depends_on = match &tree["DependsOn"] {
-        Value::String(one) => vec![one.clone()],
-        Value::Array(all) => all
-            .iter()
-            .filter_map(|it| Some(it.as_str()?.to_owned()))
-            .collect(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Object(_) => Vec::new(),
-    };
     let properties = match tree["Properties"].is_null() {
         true => Value::Object(Map::new()),
         false => tree["Properties"].clone(),
@@ -301,7 +279,7 @@ fn resource(name: &str, tree: &Value) -> Result<Resource, Fault> {
     Ok(Resource {
         kind,
         properties,
-        depends_on,
+        depends_on: names(&tree["DependsOn"]),
         condition: text(tree, "Condition"),
         is_retained: tree["DeletionPolicy"] == "Retain",
     })

@@ -9,6 +9,8 @@ const NO_KEY: &str = "the KMS key must be enabled, and the role of the function 
 const NO_FILES: &str = "the function must reach a mount target of the file system: its subnets and security groups must let it, over port 2049";
 const NO_SUCH_KEY: &str =
     "AWS does not know the access key: give the daemon another one, or another profile or role";
+const WRONG_SECRET: &str = "the secret key is not that of the access key";
+const MISSING_RIGHT: &str = "give the role of the function the permission that the message names";
 const CLOCK: &str = "this machine's clock is wrong: set it";
 const QUOTA: &str = "a quota of the account is used up: delete what nobody needs, or ask AWS for more in Service Quotas";
 
@@ -55,7 +57,7 @@ const OF_PEOPLE: [Way; 35] = [
     (
         "InvalidParameterValueException",
         "permissions to call",
-        "give the role of the function the permission that the message names",
+        MISSING_RIGHT,
     ),
     (
         "InvalidParameterValueException",
@@ -102,16 +104,8 @@ const OF_PEOPLE: [Way; 35] = [
     ("RequestTimeTooSkewed", "", CLOCK),
     ("InvalidSignatureException", "Signature expired", CLOCK),
     ("InvalidSignatureException", "not yet current", CLOCK),
-    (
-        "InvalidSignatureException",
-        "",
-        "the secret key is not that of the access key",
-    ),
-    (
-        "SignatureDoesNotMatch",
-        "",
-        "the secret key is not that of the access key",
-    ),
+    ("InvalidSignatureException", "", WRONG_SECRET),
+    ("SignatureDoesNotMatch", "", WRONG_SECRET),
     (
         "OptInRequired",
         "",
@@ -152,10 +146,7 @@ const OF_MANIFESTS: [Way; 5] = [
 const OF_STATES: [(&str, &str); 11] = [
     ("EniLimitExceeded", NO_INTERFACE),
     ("SubnetOutOfIPAddresses", NO_ADDRESS),
-    (
-        "InsufficientRolePermissions",
-        "give the role of the function the permission that the message names",
-    ),
+    ("InsufficientRolePermissions", MISSING_RIGHT),
     (
         "ImageAccessDenied",
         "let lambda.amazonaws.com read the repository, by its policy",

@@ -12,7 +12,11 @@ use crate::{
         CloudError, Package,
         azure::{
             AzureCloud,
-            arm::{Call, Payload, link_at, operation, unreachable},
+            arm::{
+                Answer, Call, Payload, link_at,
+                operation::{self, Operation},
+                unreachable,
+            },
             duties::SYNC_TAG,
             names::WEB_API,
             observe::{SlotView, app_in},
@@ -39,25 +43,33 @@ impl AzureCloud {
             let path = package.path.display();
             unreachable(operation::BLOBS_PUT, format!("package `{path}`: {error}"))
         })?;
-        let blobs = self.blobs().await?;
-        let root = Url::parse(blobs).map_err(|error| {
-            unreachable(
-                operation::BLOBS_PUT,
-                format!("`{blobs}` is no address: {error}"),
-            )
-        })?;
         let name = settings::package_name(&app, package.code);
-        let call = Call {
-            operation: operation::BLOBS_PUT,
-            url: link_at(&root, operation::BLOBS_PUT, &format!("{blobs}{name}"))?,
-            origin: &root,
-            resource: &app,
-            payload: Payload::Blob(Bytes::from(bytes)),
-            if_match: None,
-            deadline: self.arm.limits.deploy,
-        };
-        let sent = self.arm.ask(call).await;
+        let payload = Payload::Blob(Bytes::from(bytes));
+        let asked = (operation::BLOBS_PUT, name.as_str(), payload);
+        let sent = self.ask_blobs(&app, asked, self.arm.limits.deploy).await;
         sent.map(|_| ()).map_err(|error| self.may_not_write(error))
+    }
+
+    /// Asks the storage account about what is below the address of its blobs.
+    pub(super) async fn ask_blobs(
+        &self,
+        app: &str,
+        (operation, below, payload): (Operation, &str, Payload),
+        deadline: Duration,
+    ) -> Result<Answer, CloudError> {
+        let blobs = self.blobs().await?;
+        let root = Url::parse(blobs)
+            .map_err(|error| unreachable(operation, format!("`{blobs}` is no address: {error}")))?;
+        let call = Call {
+            operation,
+            url: link_at(&root, operation, &format!("{blobs}{below}"))?,
+            origin: &root,
+            resource: app,
+            payload,
+            if_match: None,
+            deadline,
+        };
+        self.arm.ask(call).await
     }
 
     /// The right to a container's blobs is none of the resource manager's: a role of its own gives it.

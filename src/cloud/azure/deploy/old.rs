@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 
 use roxmltree::Document;
-use url::Url;
 
 use crate::{
     cloud::{
@@ -11,9 +10,8 @@ use crate::{
         azure::{
             AzureCloud,
             arm::{
-                Call, Payload, link_at,
+                Payload,
                 operation::{self, Operation},
-                unreachable,
             },
             observe::SiteView,
             settings,
@@ -90,19 +88,8 @@ impl AzureCloud {
         app: &str,
         address: &str,
     ) -> Result<String, CloudError> {
-        let blobs = self.blobs().await?;
-        let root = Url::parse(blobs)
-            .map_err(|error| unreachable(operation, format!("`{blobs}` is no address: {error}")))?;
-        let call = Call {
-            operation,
-            url: link_at(&root, operation, &format!("{blobs}{address}"))?,
-            origin: &root,
-            resource: app,
-            payload: Payload::Storage,
-            if_match: None,
-            deadline: self.arm.limits.call,
-        };
-        let answer = self.arm.ask(call).await?;
+        let asked = (operation, address, Payload::Storage);
+        let answer = self.ask_blobs(app, asked, self.arm.limits.call).await?;
         Ok(String::from_utf8_lossy(&answer.body).into_owned())
     }
 }

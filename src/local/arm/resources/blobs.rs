@@ -31,23 +31,12 @@ pub(in crate::local::arm) async fn put(
     headers: HeaderMap,
     body: Body,
 ) -> Response<Body> {
-    match cloud.options.faults.before("blobs.put").await {
-        Verdict::Proceed => taken(&cloud, &name, &headers, body).await,
-        Verdict::LoseReply => {
-            drop(taken(&cloud, &name, &headers, body).await);
-            listen::lost_reply()
-        }
-        Verdict::Throttle => told(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy"),
-        Verdict::Fail { status, code, .. } => told(status, &code),
-    }
+    let work = taken(&cloud, &name, &headers, body);
+    answered(&cloud, "blobs.put", &headers, work).await
 }
 
 async fn taken(cloud: &Arc<Cloud>, name: &str, headers: &HeaderMap, body: Body) -> Response<Body> {
     let said = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let token = said(header::AUTHORIZATION.as_str());
-    if !token.is_some_and(|token| token.starts_with("Bearer ")) {
-        return told(StatusCode::UNAUTHORIZED, "NoAuthenticationInformation");
-    }
     // Without a version a token is not understood.
     if said("x-ms-version").is_none() || said("x-ms-blob-type") != Some("BlockBlob") {
         return told(StatusCode::BAD_REQUEST, "MissingRequiredHeader");
@@ -79,9 +68,11 @@ pub(in crate::local::arm) async fn list(
     Query(query): Query<BTreeMap<String, String>>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if let Some(refused) = refused(&cloud, "blobs.list", &headers).await {
-        return refused;
-    }
+    let work = async { listed(&cloud, &name, &query) };
+    answered(&cloud, "blobs.list", &headers, work).await
+}
+
+fn listed(cloud: &Cloud, name: &str, query: &BTreeMap<String, String>) -> Response<Body> {
     if query.get("comp").map(String::as_str) != Some("list") {
         return told(StatusCode::NOT_FOUND, "BlobNotFound");
     }
@@ -108,9 +99,11 @@ pub(in crate::local::arm) async fn delete(
     Path(name): Path<String>,
     headers: HeaderMap,
 ) -> Response<Body> {
-    if let Some(refused) = refused(&cloud, "blobs.delete", &headers).await {
-        return refused;
-    }
+    let work = async { deleted(&cloud, &name) };
+    answered(&cloud, "blobs.delete", &headers, work).await
+}
+
+fn deleted(cloud: &Cloud, name: &str) -> Response<Body> {
     let gone = cloud.state().world.blobs.remove(&name.to_ascii_lowercase());
     cloud.changed();
     match gone {
@@ -119,22 +112,29 @@ pub(in crate::local::arm) async fn delete(
     }
 }
 
-/// Why nothing is told of a container.
-async fn refused(cloud: &Cloud, operation: &str, headers: &HeaderMap) -> Option<Response<Body>> {
-    match cloud.options.faults.before(operation).await {
-        Verdict::Proceed => {}
-        Verdict::LoseReply => return Some(listen::lost_reply()),
-        Verdict::Throttle => return Some(told(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy")),
-        Verdict::Fail { status, code, .. } => return Some(told(status, &code)),
-    }
+/// Does it for who shows a token, and under the faults that are set: a reply that is lost is lost when the work is done.
+async fn answered(
+    cloud: &Cloud,
+    operation: &str,
+    headers: &HeaderMap,
+    work: impl Future<Output = Response<Body>>,
+) -> Response<Body> {
     let token = headers.get(header::AUTHORIZATION);
     let token = token.and_then(|value| value.to_str().ok());
-    match token.is_some_and(|token| token.starts_with("Bearer ")) {
-        true => None,
-        false => Some(told(
-            StatusCode::UNAUTHORIZED,
-            "NoAuthenticationInformation",
-        )),
+    let work = async {
+        match token.is_some_and(|token| token.starts_with("Bearer ")) {
+            true => work.await,
+            false => told(StatusCode::UNAUTHORIZED, "NoAuthenticationInformation"),
+        }
+    };
+    match cloud.options.faults.before(operation).await {
+        Verdict::Proceed => work.await,
+        Verdict::LoseReply => {
+            drop(work.await);
+            listen::lost_reply()
+        }
+        Verdict::Throttle => told(StatusCode::SERVICE_UNAVAILABLE, "ServerBusy"),
+        Verdict::Fail { status, code, .. } => told(status, &code),
     }
 }
 

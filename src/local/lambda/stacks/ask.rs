@@ -59,7 +59,7 @@ pub(super) fn wish(lambda: &Lambda, form: &Form, before: Option<&Wish>) -> Resul
     let tags: BTreeMap<_, _> = tags
         .filter_map(|(key, value)| Some((key, value?)))
         .collect();
-    let tree = processed(&read(&text).map_err(refusal)?, &given).map_err(refusal)?;
+    let tree = sam::expanded(&read(&text).map_err(refusal)?, &given).map_err(refusal)?;
     let old_tags = before.map(|it| it.tags.clone()).unwrap_or_default();
     Ok(Wish {
         text,
@@ -94,11 +94,6 @@ fn text(lambda: &Lambda, form: &Form) -> Result<String, Refusal> {
         .map_err(|(_, code, message)| refusal(Fault(format!("S3 error: {message} ({code})"))))?;
     String::from_utf8(content.to_vec())
         .map_err(|_| refusal(Fault("Template format error: not UTF-8".to_owned())))
-}
-
-/// With transforms carried out.
-fn processed(tree: &Value, given: &BTreeMap<String, String>) -> Result<Value, Fault> {
-    sam::expanded(tree, given)
 }
 
 /// A wish with its template taken apart.

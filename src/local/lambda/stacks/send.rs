@@ -7,7 +7,6 @@ use axum::{
     extract::{Request as Incoming, State},
     http::{HeaderMap, StatusCode, header},
 };
-use roxmltree::Document;
 use serde_json::Value;
 
 use super::Lambda;
@@ -171,15 +170,11 @@ fn refused(status: StatusCode, headers: &HeaderMap, text: &str) -> Refused {
             message: message.unwrap_or_default().to_owned(),
         };
     }
-    let document = Document::parse(text);
-    let find = |name: &str| {
-        let document = document.as_ref().ok()?;
-        let mut all = document.descendants();
-        let found = all.find(|it| it.tag_name().name() == name)?;
-        found.text().map(str::to_owned)
-    };
+    let answer = Answer(text.to_owned());
+    let code = answer.element("Code");
+    let message = answer.element("Message");
     Refused {
-        code: find("Code").unwrap_or_else(|| status.as_u16().to_string()),
-        message: find("Message").unwrap_or_else(|| text.to_owned()),
+        code: code.unwrap_or_else(|_| status.as_u16().to_string()),
+        message: message.unwrap_or(answer.0),
     }
 }

@@ -114,7 +114,11 @@ impl Answer {
     }
 
     /// An element of an answer in XML.
-    pub(super) fn element(&self, name: &str) -> Result<String, Fault> {
+    ///
+    /// # Errors
+    ///
+    /// Fails where the answer is no XML, or has no such element with a text.
+    pub fn element(&self, name: &str) -> Result<String, Fault> {
         let document = Document::parse(&self.0);
         let text = document.ok().and_then(|document| {
             let mut all = document.descendants();

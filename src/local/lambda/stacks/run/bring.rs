@@ -8,7 +8,7 @@ use crate::local::stacks::{
     Fault,
     changes::{Desired, outputs},
     fault,
-    record::Status,
+    record::{Stack, Status},
     resource::{Asked, Change, Kind, Live},
     template::Resource,
 };
@@ -38,7 +38,7 @@ impl Run {
                 return fault(failed(&logical));
             }
         }
-        let made = self.change(|stack| stack.made())?;
+        let made = self.look(Stack::made)?;
         let shown = outputs(wanted, &wanted.scope(&self.place, Some(&made)))?;
         self.change(|stack| stack.outputs = shown)
     }
@@ -51,7 +51,7 @@ impl Run {
         done: &mut Vec<Done>,
     ) -> Result<(), Fault> {
         let kind = Kind::known(&resource.kind, logical)?;
-        let made = self.change(|stack| stack.made())?;
+        let made = self.look(Stack::made)?;
         let scope = wanted.scope(&self.place, Some(&made));
         let properties = scope.resolve(&resource.properties)?.unwrap_or_default();
         kind.check(logical, &properties)?;

@@ -10,17 +10,20 @@ mod bring;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::http::StatusCode;
 use uuid::Uuid;
 
-use super::{Lambda, ask::desired, send::send};
+use super::{Lambda, ask::desired, invalid, send::send};
 use crate::local::stacks::{
     Fault,
     changes::Desired,
+    fault,
     record::{Event, Held, Stack, Status, Wish},
     resource::Live,
     value::Place,
 };
+
+/// Nobody removes a stack that is worked on.
+const GONE: &str = "the stack is gone";
 
 /// What is to become of a stack.
 pub(super) enum Work {
@@ -78,16 +81,20 @@ impl Run {
 
     // --- what is remembered ---
 
+    fn look<T>(&self, look: impl FnOnce(&Stack) -> T) -> Result<T, Fault> {
+        let stacks = self.lambda.stacks();
+        stacks
+            .0
+            .get(&self.id)
+            .map_or_else(|| fault(GONE), |stack| Ok(look(stack)))
+    }
+
     fn change<T>(&self, change: impl FnOnce(&mut Stack) -> T) -> Result<T, Fault> {
         let changed = self
             .lambda
             .change_stacks(|stacks| match stacks.0.get_mut(&self.id) {
                 Some(stack) => Ok(change(stack)),
-                None => Err((
-                    StatusCode::BAD_REQUEST,
-                    "ValidationError",
-                    "the stack is gone".to_owned(),
-                )),
+                None => invalid(GONE),
             });
         changed.map_err(|(_, _, message)| Fault(message))
     }
@@ -139,8 +146,8 @@ impl Run {
     }
 
     fn live(&self, logical: &str) -> Option<Live> {
-        let stacks = self.lambda.stacks();
-        Some(stacks.0.get(&self.id)?.resources.get(logical)?.live.clone())
+        let held = |stack: &Stack| Some(stack.resources.get(logical)?.live.clone());
+        self.look(held).ok()?
     }
 
     // --- the three works ---
@@ -195,7 +202,7 @@ impl Run {
 
     async fn delete(&self) -> Result<(), Fault> {
         let mut failed = Vec::new();
-        let wish = self.change(|stack| stack.wish.clone())?;
+        let wish = self.look(|stack| stack.wish.clone())?;
         for logical in self.backwards(&wish)? {
             if let Some(live) = self.live(&logical)
                 && self.remove(&logical, &live, true).await.is_err()
@@ -213,7 +220,7 @@ impl Run {
 
     /// All resources, each before those that it needs, as far as the wish knows them; the others first.
     fn backwards(&self, wish: &Wish) -> Result<Vec<String>, Fault> {
-        let mut all = self.change(|stack| stack.resources.keys().cloned().collect::<Vec<_>>())?;
+        let mut all = self.look(|stack| stack.resources.keys().cloned().collect::<Vec<_>>())?;
         let wanted = desired(wish).unwrap_or_default();
         let order = wanted.order(&self.place).unwrap_or_default();
         let rank = |name: &String| order.iter().position(|it| it == name);
