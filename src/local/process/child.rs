@@ -320,8 +320,19 @@ mod tests {
         }
         let grandchild = logs.lines()[0].text.clone();
         assert_eq!(child.stop(Duration::from_millis(100)).await, Exit::Stopped);
-        let state = std::fs::read_to_string(format!("/proc/{grandchild}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        // Its signal was sent: the kernel ends it when it would next run.
+        let is_running = || {
+            let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
+            let stat = stat.unwrap_or_default();
+            let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
+            state.is_some_and(|state| !state.starts_with(['Z', 'X']))
+        };
+        let gone = async {
+            while is_running() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        assert!(timeout(Duration::from_secs(20), gone).await.is_ok());
     }
 
     #[tokio::test]
