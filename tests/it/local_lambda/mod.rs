@@ -203,7 +203,7 @@ impl Package {
         Self::new("nodejs22.x", "app.handler", &[("app.mjs", code)])
     }
 
-    fn shell(script: &str) -> Self {
+    pub(crate) fn shell(script: &str) -> Self {
         Self::new("provided.al2023", "bootstrap", &[("bootstrap", script)])
     }
 

@@ -1,7 +1,11 @@
 //! AWS's own runtime clients run what we build: our shims under them on the local Lambda, and under our small clients as well.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
+use lambda_runtime::{Error, LambdaEvent, service_fn};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use verdigris::{
@@ -206,4 +210,51 @@ async fn our_own_clients_run_the_same_packages() {
     };
     runs(ours.clone(), python().await, "ours").await;
     runs(ours, node().await, "ours").await;
+}
+
+/// Lambda gives a program this and nothing else.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "the program that `a_bootstrap_on_lambda_runtime_answers` runs"]
+async fn bootstrap() {
+    let calls = AtomicU32::new(0);
+    let answer = async |event: LambdaEvent<Value>| {
+        let calls = calls.fetch_add(1, Ordering::Relaxed) + 1;
+        match event.payload["sku"].as_str() {
+            Some(sku) => Ok(json!({
+                "sku": sku,
+                "calls": calls,
+                "request": event.context.request_id,
+                "function": event.context.invoked_function_arn,
+            })),
+            None => Err(Error::from("an article has a number")),
+        }
+    };
+    lambda_runtime::run(service_fn(answer)).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bootstrap_on_lambda_runtime_answers() {
+    let ourselves = std::env::current_exe().unwrap();
+    let script = format!(
+        "#!/bin/sh\nexec {} --exact {}::bootstrap --ignored --nocapture\n",
+        ourselves.display(),
+        module_path!().trim_start_matches("it::"),
+    );
+    let cloud = Cloud::start(options()).await;
+    cloud.create("stock", &Package::shell(&script)).await;
+    let mut requests = BTreeSet::new();
+    for call in 1..=3 {
+        let (answer, error) = cloud.invoke("stock", r#"{"sku": "a-1"}"#).await;
+        assert_eq!(error, None, "{answer}");
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        assert_eq!(answer["sku"], "a-1");
+        assert_eq!(answer["calls"], call, "the process is used again");
+        let function = answer["function"].as_str().unwrap();
+        assert!(function.ends_with(":function:stock"), "{function}");
+        requests.insert(answer["request"].to_string());
+    }
+    assert_eq!(requests.len(), 3);
+    let (answer, error) = cloud.invoke("stock", "{}").await;
+    assert_eq!(error.as_deref(), Some("Unhandled"), "{answer}");
+    assert!(answer.contains("an article has a number"), "{answer}");
 }
