@@ -131,8 +131,16 @@ def look(az):
     expect([it["name"] for it in functions] == [f"{APP}/ping"], "the functions are listed", functions)
     keys = az("functionapp", "keys", "list", "-g", GROUP, "-n", APP)
     expect(bool(keys["masterKey"]), "the keys are listed", keys)
+    others = [f"{APP}-{number}" for number in range(2)]
+    for other in others:
+        az(
+            "functionapp", "create", "-g", GROUP, "-n", other, "--plan", PLAN, "--storage-account", ACCOUNT,
+            "--os-type", "Linux", "--runtime", "custom", "--functions-version", "4", "--disable-app-insights",
+        )
     apps = az("functionapp", "list", "-g", GROUP)
-    expect([it["name"] for it in apps] == [APP], "the apps of the group are listed", apps)
+    expect(sorted(it["name"] for it in apps) == [APP, *others], "the apps of the group are listed over two pages", apps)
+    for other in others:
+        az("functionapp", "delete", "-g", GROUP, "-n", other)
     said = az.refused("functionapp", "deployment", "slot", "swap", "-g", GROUP, "-n", "nobody", "--slot", SLOT)
     expect("ResourceNotFound" in said, "what is not there is told as that", said)
 

@@ -69,8 +69,14 @@ def make(resources, web):
     slot = web.web_apps.begin_create_or_update_slot(GROUP, SITE, SLOT, body).result()
     assert slot.name == f"{SITE}/{SLOT}", slot
     assert [one.name for one in web.web_apps.list_slots(GROUP, SITE)] == [slot.name]
-    assert SITE in [one.name for one in web.web_apps.list()]
-    assert SITE in [one.name for one in web.web_apps.list_by_resource_group(GROUP)]
+    others = [f"{SITE}-{number}" for number in range(3)]
+    for other in others:
+        web.web_apps.begin_create_or_update(GROUP, other, models.Site(location=PLACE, server_farm_id=plan.id)).result()
+    # A page holds two of them.
+    for listed in (web.web_apps.list(), web.web_apps.list_by_resource_group(GROUP)):
+        assert sorted(one.name for one in listed) == [SITE, *others]
+    for other in others:
+        web.web_apps.delete(GROUP, other)
     print(f"made {GROUP}/{PLAN}/{SITE} with slot {SLOT}")
 
 

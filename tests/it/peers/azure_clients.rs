@@ -18,7 +18,10 @@ async fn is_driven_by(mut client: Command) {
     let endpoint = arm::start(
         any,
         Some(any),
-        ArmOptions::default(),
+        ArmOptions {
+            page_size: 2,
+            ..ArmOptions::default()
+        },
         Arc::new(SystemClock),
         stop,
     );
