@@ -6,7 +6,7 @@ use super::taken;
 use crate::{
     cloud::{
         CloudError,
-        azure::{AzureCloud, arm::operation, observe::tags_of, settings},
+        azure::{AzureCloud, arm::operation, duties::Duties, observe::tags_of},
     },
     desired::Release,
     name::CloudName,
@@ -25,7 +25,7 @@ impl AzureCloud {
         release: &Release,
         tenant: Option<&str>,
     ) -> Result<(), CloudError> {
-        if !settings::has_secrets(&self.names, release) {
+        if !Duties::asked(&self.names, release).has_secrets(&self.names, release) {
             return Ok(());
         }
         let id = self.names.vault_id();

@@ -124,15 +124,6 @@ pub(super) fn fault(release: &Release) -> Option<String> {
     reserved.map(|name| format!("variable `{name}` is set by the platform or by us: rename it"))
 }
 
-/// Whether any setting of a release is a reference to the vault.
-pub(super) fn has_secrets(names: &Names, release: &Release) -> bool {
-    let is_secret = |value: &String| value.starts_with("@Microsoft.KeyVault(");
-    let duties = Duties::asked(names, release);
-    let sticky = [Slot::Blue, Slot::Green].map(|slot| duties.sticky_on(slot));
-    let all = sticky.iter().flat_map(|settings| settings.values());
-    variables(names, release).values().chain(all).any(is_secret)
-}
-
 /// Why two slots would be one app: both say that their files lie in one share, and the last package of either would be both's.
 pub(super) fn shared_share(blue: &Settings, green: &Settings) -> Option<String> {
     let (one, other) = (blue.get(CONTENT_SHARE)?, green.get(CONTENT_SHARE)?);
@@ -236,7 +227,7 @@ fn common(names: &Names, release: &Release) -> Settings {
 }
 
 /// The service's variables, then each function's. A secret becomes a reference that the platform resolves.
-fn variables(names: &Names, release: &Release) -> Settings {
+pub(super) fn variables(names: &Names, release: &Release) -> Settings {
     let content = &release.content;
     let mut env = content.env.clone();
     for function in content.functions.values() {
