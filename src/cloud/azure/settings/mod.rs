@@ -19,7 +19,7 @@ use self::{
 };
 pub(super) use self::{
     fields::{elsewhere, fields, is_same, is_sealed},
-    kept::{stays_and_goes, tell_kept},
+    kept::{stays_and_goes, tell_kept, with_own},
     triggers::{Trigger, Triggers, disabled, exclusive, triggers},
 };
 use super::{duties::Duties, names::Names};
