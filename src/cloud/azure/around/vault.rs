@@ -36,6 +36,19 @@ impl AzureCloud {
         {
             return Ok(());
         }
+        self.make_vault(tenant).await
+    }
+
+    /// Makes the vault, or brings back what was deleted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ensure_vault`].
+    pub(in crate::cloud::azure) async fn make_vault(
+        &self,
+        tenant: Option<&str>,
+    ) -> Result<(), CloudError> {
+        let id = self.names.vault_id();
         let mut body = json!({
             "location": self.names.target.location,
             "tags": self.names.shared_tags(),
