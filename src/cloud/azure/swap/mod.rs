@@ -22,7 +22,8 @@ use crate::{
 // === impl AzureCloud ===
 
 impl AzureCloud {
-    /// Quietly done where blue holds the release, unless a swap is under way: what blue holds then says nothing of what it will hold.
+    /// Quietly done where blue holds the release and answers, unless a swap is under way: what blue holds then says nothing of what it will
+    /// hold.
     pub(super) async fn put_on_blue(
         &self,
         service: &ServiceName,
@@ -49,9 +50,10 @@ impl AzureCloud {
                 .as_ref()
                 .map(SlotView::duties)
                 .unwrap_or_default();
-            return self
-                .settle_front(service, &green, &duties, &site.blue)
-                .await;
+            self.settle_front(service, &green, &duties, &site.blue)
+                .await?;
+            // Whoever was here before may have been stopped while it waited for an answer.
+            return self.until_blue_answers(&site.blue, release).await;
         }
         let Some(green) = site
             .green
