@@ -21,6 +21,7 @@ mod cloud_aws_faults;
 mod cloud_aws_limits;
 mod cloud_aws_memory;
 mod cloud_aws_roles;
+mod cloud_aws_updates;
 mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;

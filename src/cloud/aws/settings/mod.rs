@@ -2,6 +2,7 @@
 
 mod access;
 mod extras;
+mod parts;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
