@@ -7,7 +7,7 @@ use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, CloudError, aws::AwsCloud},
     local::faults::{Failure, Rule},
-    manifest::aws::AwsFunction,
+    manifest::aws::{Architecture, AwsFunction},
     name::Slot,
 };
 
@@ -173,4 +173,23 @@ async fn a_state_says_what_helps() {
     AccessDenied: aws refused to start function `prod-shop10-reorder`: EFSMountTimeout: it could not be done; the function must reach a mount target of the file system: its subnets and security groups must let it, over port 2049
     HealthCheckFailed: release does not start on aws: function `prod-shop11-reorder`: it could not be done.
     ");
+}
+
+/// The same package, made for another processor, is sent again: only the call that brings code tells Lambda for which.
+#[tokio::test]
+async fn another_architecture_alone_is_applied() {
+    let scene = Scene::new().await;
+    let on = |architecture: Architecture| {
+        scene
+            .fixture
+            .release_with("same", &[reorder()], |_, function| {
+                function.aws = Some(Box::new(AwsFunction {
+                    architecture: Some(architecture),
+                    ..AwsFunction::default()
+                }));
+            })
+    };
+    for architecture in [Architecture::X86, Architecture::Arm64, Architecture::X86] {
+        scene.assert_goes_live(&on(architecture)).await;
+    }
 }

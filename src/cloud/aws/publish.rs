@@ -235,7 +235,7 @@ impl AwsCloud {
             latest = self.settled(work.name, latest).await?;
         }
         let change = work.change(&latest);
-        if !has_failed && latest.code_sha256() == Some(work.wanted.code.as_str()) {
+        if !has_failed && Settings::read(&latest).runs_as(work.wanted) {
             return self.lambda.publish(change).await;
         }
         let code = self.code(work.package, work.image).await?;

@@ -129,6 +129,11 @@ impl Settings {
         same_code == *wanted
     }
 
+    /// Whether the code is the same, and made for the same processor: Lambda takes both in one call, and neither with the configuration.
+    pub(super) fn runs_as(&self, wanted: &Self) -> bool {
+        self.code == wanted.code && self.architectures == wanted.architectures
+    }
+
     /// Our marks in the variables.
     pub(super) fn marks(&self) -> Marks {
         let mark = |name: &str| self.env.get(name);
