@@ -52,6 +52,7 @@ mod plans;
 mod policies;
 mod quarantine;
 mod reading;
+mod real_clouds;
 mod short_tokens;
 mod simulation;
 mod stage;
