@@ -10,6 +10,7 @@ pub mod fake;
 pub mod line;
 pub mod operate;
 mod turns;
+pub(crate) mod xml;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
