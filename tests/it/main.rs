@@ -7,6 +7,7 @@
 mod actions;
 mod api;
 mod azure_identity;
+mod blue_watched;
 mod bring;
 mod build;
 mod canary;
@@ -21,6 +22,7 @@ mod cloud_aws_faults;
 mod cloud_aws_limits;
 mod cloud_aws_memory;
 mod cloud_aws_roles;
+mod cloud_aws_updates;
 mod cloud_azure;
 mod cloud_contract;
 mod cloud_fake;
