@@ -286,7 +286,7 @@ pub(crate) fn hand(endpoint: &Url) -> Client {
     Client::from_conf(config.build())
 }
 
-fn lambda_name(fixture: &Fixture, function: &FunctionName) -> String {
+pub(crate) fn lambda_name(fixture: &Fixture, function: &FunctionName) -> String {
     let service = &fixture.service;
     format!("{}-{}-{function}", service.environment, service.service)
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, CloudError, aws::AwsCloud},
     local::faults::{Failure, Rule},
-    manifest::aws::{Architecture, AwsFunction},
+    manifest::aws::{Architecture, AwsFunction, Concurrency},
     name::Slot,
 };
 
@@ -173,6 +173,39 @@ async fn a_state_says_what_helps() {
     AccessDenied: aws refused to start function `prod-shop10-reorder`: EFSMountTimeout: it could not be done; the function must reach a mount target of the file system: its subnets and security groups must let it, over port 2049
     HealthCheckFailed: release does not start on aws: function `prod-shop11-reorder`: it could not be done.
     ");
+}
+
+/// AWS takes it in, and gives it up later: only its status tells.
+#[tokio::test]
+async fn what_cannot_be_kept_warm_is_told_and_asked_for_again() {
+    let scene = Scene::new().await;
+    let warm = scene
+        .fixture
+        .release_with("warm", &[reorder()], |_, function| {
+            function.aws = Some(Box::new(AwsFunction {
+                concurrency: Some(Concurrency {
+                    reserved: None,
+                    provisioned: Some(2),
+                }),
+                ..AwsFunction::default()
+            }));
+        });
+    scene.fail("PutProvisionedConcurrencyConfig", "");
+    go_live(&scene.cloud, &scene.fixture, &warm).await;
+    let path = "reorder.concurrency.provisioned";
+    let failed =
+        "failed (it could not be done): keep less warm, or see in its logs why it does not start";
+    // It is in progress for a while.
+    while fields(&scene.cloud, &scene.fixture, Slot::Blue).await[path] != failed {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    let repair = scene.cloud.repair(&warm.release, &warm.package);
+    repair.await.unwrap();
+    let expected = scene.cloud.expected(&warm.release, warm.package.code);
+    assert_eq!(
+        fields(&scene.cloud, &scene.fixture, Slot::Blue).await,
+        expected
+    );
 }
 
 /// The same package, made for another processor, is sent again: only the call that brings code tells Lambda for which.

@@ -14,6 +14,7 @@ mod canary;
 mod canary_end_to_end;
 mod cli;
 mod cloud_aws;
+mod cloud_aws_added;
 mod cloud_aws_calls;
 mod cloud_aws_deeds;
 mod cloud_aws_duties;

@@ -1,6 +1,6 @@
 //! Reads what is attached to an alias: its address, its policy, and on blue all that calls it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use aws_sdk_lambda::types::AliasConfiguration;
 use tokio::time::Instant;
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     AwsCloud,
     duties::{Duties, Known},
-    lambda::{Function, permit_url},
+    lambda::{Function, Policy, permit_url},
     memory::Details,
     roles::name_in,
     settings::{Settings, alias},
@@ -16,6 +16,7 @@ use super::{
 };
 use crate::{
     cloud::CloudError,
+    manifest::aws::{UrlAuth, UrlOptions},
     name::{Percent, ServiceKey, Slot},
 };
 
@@ -23,7 +24,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Asking<'a> {
     pub(super) name: &'a str,
-    pub(super) has_url: bool,
+    pub(super) url: Option<&'a UrlOptions>,
     /// Of blue: what the releases in the slots want.
     pub(super) asked: Option<&'a Duties>,
     /// On blue: the name of the role that the function has of its own.
@@ -38,12 +39,12 @@ const PRICE_OF_A_ROLE: u64 = 4;
 
 impl Asking<'_> {
     fn needs_policy(&self) -> bool {
-        self.has_url || self.asked.is_some_and(Duties::permits)
+        self.url.is_some() || self.asked.is_some_and(Duties::permits)
     }
 
     /// Calls that it takes to know.
     fn price(&self) -> u64 {
-        let own = [self.needs_policy(), self.has_url];
+        let own = [self.needs_policy(), self.url.is_some()];
         let own: u64 = own.into_iter().map(u64::from).sum();
         let role = self.own_role.map_or(0, |_| PRICE_OF_A_ROLE);
         own + role + self.asked.map_or(0, Duties::price)
@@ -97,9 +98,10 @@ impl AwsCloud {
                 let mut detail = found.map(detail).unwrap_or_default();
                 let settings = settings(version);
                 let is_blue = *slot == Slot::Blue;
+                let marks = settings.marks();
                 let asking = Asking {
                     name,
-                    has_url: settings.marks().http.is_some(),
+                    url: marks.http.as_ref(),
                     asked: is_blue.then_some(&asked),
                     own_role: name_in(&settings.role, service).filter(|_| is_blue),
                     reserved,
@@ -111,6 +113,10 @@ impl AwsCloud {
                 }
                 self.read_attached((service, asking), *slot, &mut detail)
                     .await?;
+                if let Some(found) = &detail.found {
+                    let callers = found.callers(name, &asked);
+                    self.memory.note_callers(name, callers);
+                }
                 aliases.insert(*slot, detail);
             }
         }
@@ -140,20 +146,20 @@ impl AwsCloud {
         let needs_policy = asking.needs_policy();
         let Asking {
             name,
-            has_url,
+            url,
             asked,
             own_role,
             reserved,
             tags,
         } = asking;
         let alias = alias(slot);
-        let mut statements = BTreeSet::new();
+        let mut policy = Policy::new();
         if needs_policy {
-            statements = self.lambda.statements(name, alias).await?;
+            policy = self.lambda.policy(name, alias).await?;
         }
-        if has_url {
+        if url.is_some() {
             detail.address = self.lambda.url(name, alias).await?;
-            detail.is_permitted = permit_url(&statements, alias);
+            detail.is_permitted = permit_url(&policy, alias);
         }
         if let Some(asked) = asked {
             let known = Known {
@@ -161,7 +167,8 @@ impl AwsCloud {
                 asked,
                 reserved,
                 tags,
-                statements: &statements,
+                policy: &policy,
+                is_public: url.is_some_and(|it| it.auth == UrlAuth::None),
             };
             detail.found = Some(self.found(known).await?);
         }

@@ -40,6 +40,9 @@ pub(super) type Versions = BTreeMap<u64, CodeDigest>;
 /// Longest time from a question to where its answer is noted: a shared list stands for a minute, and no look takes ten.
 const IN_HAND_MAX: Duration = Duration::from_secs(600);
 
+/// Callers come and go with releases, each with another id; nobody has so many at once.
+const CALLERS_MAX: usize = 256;
+
 /// By the names of functions.
 #[derive(Debug, Default)]
 pub(super) struct Memory(Mutex<BTreeMap<String, Known>>);
@@ -56,6 +59,8 @@ struct Known {
     green: Option<Option<Pointer>>,
     /// The name of the role of its own that blue runs as.
     role: Option<String>,
+    /// Names of what calls it, which its own name is no part of; kept after it is gone, for those who ask who took it.
+    callers: BTreeSet<String>,
     /// By us; or when we asked for a look at all of it.
     changed_at: Option<Instant>,
 }
@@ -117,6 +122,7 @@ impl Known {
             versions,
             green,
             role,
+            callers: _,
             changed_at,
         } = self;
         let is_there = |it: &Details| it.standing != Standing::Missing;
@@ -181,6 +187,21 @@ impl Memory {
 
     pub(super) fn role(&self, name: &str) -> Option<String> {
         self.of(name, |known| known.role.clone())
+    }
+
+    /// What was seen to call it, besides what was seen before.
+    pub(super) fn note_callers(&self, name: &str, callers: BTreeSet<String>) {
+        self.with(name, |known| {
+            if known.callers.len() > CALLERS_MAX {
+                known.callers.clear();
+            }
+            known.callers.extend(callers);
+        });
+    }
+
+    pub(super) fn callers(&self, name: &str) -> BTreeSet<String> {
+        let known = self.of(name, |known| Some(known.callers.clone()));
+        known.unwrap_or_default()
     }
 
     /// After an alias was moved, and nothing but the alias.
@@ -288,9 +309,11 @@ impl Memory {
         self.with(name, |known| {
             let price = known.price;
             let role = known.role.take();
+            let callers = std::mem::take(&mut known.callers);
             *known = Known {
                 price,
                 role,
+                callers,
                 ..Known::default()
             };
             known.changed();

@@ -113,9 +113,13 @@ impl AwsCloud {
         let address = place.now.and_then(|it| it.address.as_ref());
         let is_permitted = place.now.is_some_and(|it| it.is_permitted);
         let Some(wanted) = &place.marks.http else {
-            return match address {
-                Some(_) => self.lambda.delete_url(name, alias).await,
-                None => Ok(()),
+            if address.is_some() {
+                self.lambda.delete_url(name, alias).await?;
+            }
+            // Else a URL that somebody makes later would be open to everyone at once.
+            return match is_permitted {
+                true => self.lambda.forbid_url(name, alias).await,
+                false => Ok(()),
             };
         };
         if wanted.auth == UrlAuth::None && !is_permitted {

@@ -1,5 +1,7 @@
 //! Moves blue: promotion, rollback, the way back from a first promotion, and repair.
 
+use std::collections::BTreeSet;
+
 use super::{
     AwsCloud,
     place::Place,
@@ -71,7 +73,24 @@ impl AwsCloud {
             let greens = holders.iter().map(|it| self.settle_green(it, release));
             all(greens.collect()).await?;
         }
+        let way_back = way_back(&seen, release);
+        for leaver in leavers.iter().filter(|it| is_left_over(it, &way_back)) {
+            Box::pin(self.drop_left_over(leaver)).await;
+        }
         Ok(())
+    }
+
+    /// Failing here costs storage and nothing else, so it is told in the log and tried again at the next promotion.
+    async fn drop_left_over(&self, seen: &Seen) {
+        match self.prune_one(&seen.service, &seen.function).await {
+            Ok(()) => tracing::info!(
+                function = seen.name,
+                "deleted: neither what serves nor the way back has it"
+            ),
+            Err(error) => {
+                tracing::warn!(function = seen.name, %error, "what no release needs could not be deleted");
+            }
+        }
     }
 
     /// All functions or none: where one fails, the others are moved back as well as can be.
@@ -253,6 +272,25 @@ impl AwsCloud {
         };
         self.place(place).await
     }
+}
+
+/// What blue would go back to from this release, and what blue still holds of another: both slots, but for the release itself. Nothing is
+/// known where there is no other.
+fn way_back(seen: &[Seen], release: ReleaseDigest) -> BTreeSet<Option<ReleaseDigest>> {
+    let holders = seen.iter().filter(|seen| held(seen, release).is_some());
+    let slots = holders.flat_map(|seen| [&seen.blue, &seen.green].into_iter().flatten());
+    let releases = slots.map(|pointer| pointer.marks.release);
+    releases.filter(|it| *it != Some(release)).collect()
+}
+
+/// A function that left blue with an earlier promotion, and that the release which blue would go back to does not have either.
+fn is_left_over(seen: &Seen, way_back: &BTreeSet<Option<ReleaseDigest>>) -> bool {
+    let is_kept = |green: &Pointer| way_back.contains(&green.marks.release);
+    let is_ours = seen.standing.is_of(&seen.service);
+    is_ours
+        && seen.blue.is_none()
+        && !way_back.is_empty()
+        && !seen.green.as_ref().is_some_and(is_kept)
 }
 
 /// The pointer of a function that holds the release. Blue first: what serves already needs no move.

@@ -144,7 +144,7 @@ impl AwsCloud {
     }
 
     /// The tags are read right before anything is deleted. What is not ours stays.
-    async fn prune_one(
+    pub(super) async fn prune_one(
         &self,
         service: &ServiceKey,
         function: &FunctionName,

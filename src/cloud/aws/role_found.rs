@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{
     duties::short_digest,
+    lambda::texts,
     roles::{OwnRole, RunsAs, TRUST, name_in},
     survey::{Pointer, Seen},
 };
@@ -100,15 +101,6 @@ fn plain(value: Value) -> Value {
             Value::Object(plain.collect())
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value,
-    }
-}
-
-fn texts(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text) => drop(found.insert(text.clone())),
-        Value::Array(all) => all.iter().for_each(|it| texts(it, found)),
-        Value::Object(all) => all.values().for_each(|it| texts(it, found)),
-        Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 

@@ -125,8 +125,8 @@ fn whole(placed: &[Placed<'_>], release: ReleaseDigest, canary: Option<Canary>) 
         holding.fields.extend(pointer.settings.fields(name));
         holding.fields.extend(alias);
         // On green nothing is attached: what stands there is what the release will have on blue.
-        let duties = detail.found.as_ref().map(|found| &found.duties);
-        let duties = duties.unwrap_or(&pointer.marks.blue).fields(name);
+        let found = detail.found.as_ref().map(|found| found.fields(name));
+        let duties = found.unwrap_or_else(|| pointer.marks.blue.fields(name));
         holding.fields.extend(duties);
         holding.fields.extend(role_found::fields(seen, pointer));
         if let Some(address) = &detail.address {

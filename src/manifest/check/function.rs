@@ -292,7 +292,7 @@ pub(super) fn check_env_sizes(
             .chain(kept)
             .map(|(key, value)| key.len() + len(value))
             .sum();
-        let bytes = bytes + function.aws.as_deref().map_or(0, mark_len);
+        let bytes = bytes + callers_len(function) + function.aws.as_deref().map_or(0, mark_len);
         if bytes > ENV_MAX {
             let message = format!("its variables take {bytes} bytes; Lambda leaves {ENV_MAX}");
             report.fault(
@@ -312,8 +312,20 @@ pub(super) fn check_env_sizes(
     }
 }
 
+/// Bytes of what a version remembers of its queue, by its ARN, and of its schedule, which may become two expressions.
+fn callers_len(function: &Function) -> usize {
+    const QUEUE: usize =
+        r#""sources":{"arn:aws-us-gov:sqs:us-gov-west-1:123456789012:":{"batch":10}},"#.len();
+    const SCHEDULE: usize = r#""schedules":["cron()","cron()"],"#.len();
+    let queue = function.queue.as_ref().map_or(0, |it| QUEUE + it.len());
+    let schedule = function.schedule.as_ref();
+    queue + schedule.map_or(0, |it| SCHEDULE + 2 * it.len())
+}
+
+/// A secret's variable gets a longer name, for it holds a name and no value.
 fn len(value: &EnvValue) -> usize {
     match value {
-        EnvValue::Plain(text) | EnvValue::Secret(text) => text.len(),
+        EnvValue::Plain(text) => text.len(),
+        EnvValue::Secret(name) => "_SECRET".len() + name.len(),
     }
 }

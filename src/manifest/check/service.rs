@@ -11,7 +11,7 @@ use super::{
         spec::{Across, Drift, Functions, Gate, RolloutSpec, Runtime, Service},
         yaml::Place,
     },
-    aws::{Written, check_events},
+    aws::{Written, check_events, check_logs},
     azure::azure,
     filled,
     function::{self, Defaults},
@@ -85,6 +85,7 @@ pub(in crate::manifest) fn service(
         functions: named?,
     };
     check_events(&functions, &written, report);
+    check_logs(&functions, &written, report);
     let (gates, rollout) = rollout?;
     let service = Service {
         name: name.value.clone(),

@@ -320,6 +320,47 @@ fn two_events_that_a_cloud_would_take_for_one_are_refused() {
 }
 
 #[test]
+fn a_log_group_is_kept_for_one_time() {
+    let with = |group: &str, days: u32| {
+        format!(
+            "\n  functions:\n    api: {{ handler: app:app, http: /a, aws: {{ logs: {{ group: shared, retention: 14 }} }} }}\n    other: {{ handler: app:app, http: /b, aws: {{ logs: {{ group: {group}, retention: {days} }} }} }}\n"
+        )
+    };
+    let clash = "spec.functions.other: keeps log group `shared` for 30 days, and `api` keeps it for 14 (help: a group has one retention: write the same for both, or give one of them another group)";
+    for (spec, expected) in [
+        (with("shared", 30), clash),
+        (with("shared", 14), ""),
+        (with("other", 30), ""),
+    ] {
+        assert_eq!(faults(&spec), expected, "{spec}");
+    }
+}
+
+/// What a version must remember of its tags, its logs and its queue stands in its variables, too.
+#[test]
+fn what_a_version_remembers_counts_among_its_variables() {
+    let with = |rest: &str| {
+        let value = "x".repeat(3700);
+        format!(
+            "\n  env: {{ LONG: {value} }}\n  functions:\n    api: {{ handler: app:app, {rest} }}\n"
+        )
+    };
+    let tags: Vec<_> = (0..10).map(|it| format!("tag{it}: somebody{it}")).collect();
+    let tags = format!("aws: {{ tags: {{ {} }} }}", tags.join(", "));
+    for (rest, fits) in [
+        ("http: /", true),
+        (tags.as_str(), false),
+        (
+            "queue: a-queue-with-a-name-of-some-length-and-some-more-of-it-again",
+            false,
+        ),
+    ] {
+        let told = faults(&with(rest));
+        assert_eq!(told.contains("its variables take"), !fits, "{rest}: {told}");
+    }
+}
+
+#[test]
 fn an_environment_names_the_role_that_the_daemon_assumes() {
     let with = |assume: &str| {
         let assumed = format!("role/functions', assume: {assume} }}");

@@ -21,7 +21,10 @@ use std::{
 use tokio::time::sleep;
 
 use super::{
-    super::{AwsCloud, lambda::Subscribed},
+    super::{
+        AwsCloud,
+        lambda::{Policy, Subscribed},
+    },
     Account, Duties, Found, Known,
     notices::{Mine, Notices},
     source::pattern,
@@ -60,8 +63,9 @@ fn of_bucket(bucket: &Bucket, account: &Account) -> (String, Permission) {
     ("bucket".to_owned(), calls("s3", arn, Some(&account.id)))
 }
 
-fn is_named((name, permission): &(String, Permission), statements: &BTreeSet<String>) -> bool {
-    statements.contains(&statement_name(name, permission))
+fn is_let((name, permission): &(String, Permission), policy: &Policy) -> bool {
+    let statement = policy.get(&statement_name(name, permission));
+    statement.is_some_and(|it| it.is(permission))
 }
 
 impl Duties {
@@ -85,7 +89,7 @@ impl AwsCloud {
             let Some(subscribed) = self.topics.subscription(topic, &blue).await? else {
                 continue;
             };
-            if is_named(&of_topic(topic), known.statements) {
+            if is_let(&of_topic(topic), known.policy) {
                 let filter = subscribed.filter.as_deref().map(pattern);
                 found.duties.topics.insert(topic.clone(), filter);
             }
@@ -112,7 +116,7 @@ impl AwsCloud {
                 continue;
             };
             for (event, bucket) in told.of(mine) {
-                if is_named(&of_bucket(&bucket, &account), known.statements) {
+                if is_let(&of_bucket(&bucket, &account), known.policy) {
                     found.duties.buckets.insert(event.clone(), bucket.clone());
                 }
                 found.notices.insert((name.clone(), event), bucket);

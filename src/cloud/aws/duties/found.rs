@@ -2,20 +2,35 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{
-    super::{AwsCloud, lambda::Subscribed},
-    Account, Duties, Source, rule_name, statement_name,
-};
-use crate::{cloud::CloudError, manifest::aws::Bucket};
+use aws_sdk_lambda::types::EventSourceMappingConfiguration as Mapping;
 
-/// What was found, of what any release known to us asks for; and what it takes to change it.
+use super::{
+    super::{
+        AwsCloud,
+        lambda::{Policy, Subscribed, is_of_url},
+    },
+    Account, Duties, Source, rule_name, statement_name, told,
+};
+use crate::{
+    cloud::CloudError,
+    manifest::aws::{Bucket, Permission},
+    name::FunctionName,
+    observed::Fields,
+};
+
+/// What was found, of what any release known to us asks for, and of what nobody asks for where it was told with it; and what it takes to
+/// change it.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cloud::aws) struct Found {
     pub(in crate::cloud::aws) duties: Duties,
     /// Ids of mappings, by the ARN of their source.
     pub(super) mappings: BTreeMap<String, String>,
     /// Our statements in the policy of `blue`.
-    pub(super) statements: BTreeSet<String>,
+    pub(super) statements: Policy,
+    /// Why nothing is kept warm, where it should be.
+    pub(super) cold: Option<String>,
+    /// Statements of others that let everyone in, by their names.
+    pub(super) open: BTreeMap<String, Permission>,
     /// Expressions of our rules that are there at all, whole or not.
     pub(super) rules: BTreeSet<String>,
     /// Subscriptions of `blue` that are there at all, by topic.
@@ -36,12 +51,84 @@ impl Found {
             wanted.sources.get(arn).is_some_and(|it| source.serves(it))
         };
         bare(&self.duties) == bare(wanted)
+            && self.open.is_empty()
+            && self.cold.is_none()
             && self.rules == wanted.schedules
             && self.subscriptions.keys().eq(wanted.topics.keys())
             && self.notices.len() == wanted.buckets.len()
             && sources.len() == wanted.sources.len()
             && sources.iter().all(same)
     }
+
+    /// Names by which CloudTrail tells of what calls `blue`, where they do not hold the function's own.
+    pub(in crate::cloud::aws) fn callers(&self, name: &str, asked: &Duties) -> BTreeSet<String> {
+        let rules = asked.schedules.iter().map(|it| rule_name(name, it));
+        let buckets = asked.buckets.values().map(|it| caller_bucket(&it.name));
+        let subscriptions = self.subscriptions.values().map(|it| it.arn.clone());
+        let ids = self.mappings.values().cloned();
+        ids.chain(subscriptions)
+            .chain(rules)
+            .chain(buckets)
+            .collect()
+    }
+
+    /// In a form that can be compared and shown, below the function's name.
+    pub(in crate::cloud::aws) fn fields(&self, function: &FunctionName) -> Fields {
+        let mut fields = self.duties.fields(function);
+        if let Some(why) = &self.cold {
+            let why = why.trim_end_matches('.');
+            fields.insert(
+                format!("{function}.concurrency.provisioned"),
+                format!("failed ({why}): keep less warm, or see in its logs why it does not start"),
+            );
+        }
+        for (id, permission) in &self.open {
+            fields.insert(format!("{function}.policy.{id}"), told(permission));
+        }
+        fields
+    }
+}
+
+impl Found {
+    /// What is asked for, and what else feeds `blue`; whoever was switched off feeds nobody.
+    fn note_mapping(&mut self, mapping: &Mapping, asked: &Duties, blue: &str) {
+        let (Some(arn), Some(id)) = (mapping.event_source_arn(), mapping.uuid()) else {
+            return;
+        };
+        let source = Source::read(mapping);
+        // Some servers list mappings of other aliases, too.
+        let is_further = mapping.function_arn() == Some(blue) && source.is_on();
+        let counts = asked.sources.contains_key(arn) || is_further;
+        if counts && mapping.state() != Some("Deleting") {
+            self.mappings.insert(arn.to_owned(), id.to_owned());
+            self.duties.sources.insert(arn.to_owned(), source);
+        }
+    }
+
+    /// Statements of others are theirs, but for those that let everyone in.
+    fn note_policy(&mut self, policy: &Policy, asked: &Duties, is_public: bool) {
+        for (id, statement) in policy {
+            if id.starts_with(super::STATEMENT) {
+                self.statements.insert(id.clone(), statement.clone());
+            } else if statement.is_open(is_public) && !is_of_url(id) {
+                self.open.insert(id.clone(), statement.permission());
+            }
+        }
+        for (own, permission) in &asked.permissions {
+            let statement = self.statements.get(&statement_name(own, permission));
+            let said = statement.map(|it| match it.is(permission) {
+                true => permission.clone(),
+                false => it.permission(),
+            });
+            let said = said.map(|it| (own.clone(), it));
+            self.duties.permissions.extend(said);
+        }
+    }
+}
+
+/// Apart from other names: only what a bucket tells concerns the function.
+pub(in crate::cloud::aws) fn caller_bucket(name: &str) -> String {
+    format!("bucket {name}")
 }
 
 /// What is known of a function before it is asked for its duties.
@@ -53,8 +140,10 @@ pub(in crate::cloud::aws) struct Known<'a> {
     pub(in crate::cloud::aws) reserved: Option<i32>,
     /// All tags of the function.
     pub(in crate::cloud::aws) tags: &'a BTreeMap<String, String>,
-    /// All statements of the policy of `blue`.
-    pub(in crate::cloud::aws) statements: &'a BTreeSet<String>,
+    /// Of `blue`.
+    pub(in crate::cloud::aws) policy: &'a Policy,
+    /// Everyone may call it by its URL, as asked for.
+    pub(in crate::cloud::aws) is_public: bool,
 }
 
 impl Duties {
@@ -155,63 +244,48 @@ impl AwsCloud {
             asked,
             reserved,
             tags,
-            statements,
+            policy,
+            is_public,
         } = known;
         let account = self.account();
         let mut found = Found::default();
         if !asked.sources.is_empty() {
-            for mapping in self.mappings_of(name, &account.blue(name)).await? {
-                let (Some(arn), Some(id)) = (mapping.event_source_arn(), mapping.uuid()) else {
-                    continue;
-                };
-                if asked.sources.contains_key(arn) && mapping.state() != Some("Deleting") {
-                    found.mappings.insert(arn.to_owned(), id.to_owned());
-                    let source = Source::read(&mapping);
-                    found.duties.sources.insert(arn.to_owned(), source);
-                }
+            let blue = account.blue(name);
+            for mapping in self.mappings_of(name, &blue).await? {
+                found.note_mapping(&mapping, asked, &blue);
             }
         }
         if !asked.schedules.is_empty() {
-            self.find_rules(name, &account, asked, statements, &mut found)
-                .await?;
+            self.find_rules(known, &account, &mut found).await?;
         }
         self.find_topics(known, &mut found).await?;
         self.find_notices(known, &mut found).await?;
         if asked.asynchronous.is_some() {
             found.duties.asynchronous = self.lambda.asynchronous(name).await?;
         }
-        if asked.reserved.is_some() {
-            found.duties.reserved = reserved.and_then(|it| u32::try_from(it).ok());
-        }
+        // Zero, which somebody may set in a hurry, switches the function off.
+        found.duties.reserved = reserved.and_then(|it| u32::try_from(it).ok());
         if asked.provisioned.is_some() {
-            found.duties.provisioned = self.lambda.provisioned(name).await?;
+            let warm = self.lambda.provisioned(name).await?;
+            found.duties.provisioned = warm.as_ref().and_then(|it| it.asked);
+            found.cold = warm.and_then(|it| it.failure);
         }
         self.find_labels(name, tags, asked, &mut found.duties)
             .await?;
-        let own = statements
-            .iter()
-            .filter(|it| it.starts_with(super::STATEMENT));
-        found.statements = own.cloned().collect();
-        for (own, permission) in &asked.permissions {
-            if found.statements.contains(&statement_name(own, permission)) {
-                let (own, permission) = (own.clone(), permission.clone());
-                found.duties.permissions.insert(own, permission);
-            }
-        }
+        found.note_policy(policy, asked, is_public);
         Ok(found)
     }
 
     /// A rule counts where it is enabled, has `blue` as its target, and may call it.
     async fn find_rules(
         &self,
-        name: &str,
+        known: Known<'_>,
         account: &Account,
-        asked: &Duties,
-        statements: &BTreeSet<String>,
         found: &mut Found,
     ) -> Result<(), CloudError> {
+        let name = known.name;
         let blue = account.blue(name);
-        for expression in &asked.schedules {
+        for expression in &known.asked.schedules {
             let rule = rule_name(name, expression);
             let Some(seen) = self.events.rule(&rule).await? else {
                 continue;
@@ -222,7 +296,11 @@ impl AwsCloud {
                 ..Duties::default()
             };
             let permitted = only.statements(name, account);
-            let is_permitted = permitted.keys().all(|it| statements.contains(it));
+            let is_said = |(id, wanted): (&String, &Permission)| {
+                let statement = known.policy.get(id);
+                statement.is_some_and(|it| it.is(wanted))
+            };
+            let is_permitted = permitted.iter().all(is_said);
             let is_whole = seen.is_enabled
                 && seen.expression == *expression
                 && self.events.targets(&rule).await?.contains(&blue);

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 pub(super) use self::{
-    found::{Found, Known},
+    found::{Found, Known, caller_bucket},
     labels::Kept,
     settle::Settlement,
     shared::SharedList,

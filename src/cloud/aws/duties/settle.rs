@@ -1,7 +1,12 @@
 //! Gives `blue` what it should have, and takes away what only another release asked for.
 
-use super::{super::AwsCloud, Account, Duties, Found, rule_name};
-use crate::cloud::CloudError;
+use super::{
+    super::{AwsCloud, settings::alias},
+    Account, Duties, Found, rule_name,
+};
+use crate::{cloud::CloudError, name::Slot};
+
+const BLUE: &str = alias(Slot::Blue);
 
 /// What a function has, and what it should have.
 #[derive(Debug)]
@@ -27,12 +32,18 @@ impl AwsCloud {
         let account = self.account();
         let statements = wanted.statements(name, &account);
         for (id, permission) in &statements {
-            if !found.statements.contains(id) {
-                self.lambda.permit(name, id, permission).await?;
+            match found.statements.get(id) {
+                Some(said) if said.is(permission) => {}
+                // Somebody put another one under our name, and no statement can be changed.
+                Some(_) => {
+                    self.lambda.forbid(name, BLUE, id).await?;
+                    self.lambda.permit(name, id, permission).await?;
+                }
+                None => self.lambda.permit(name, id, permission).await?,
             }
         }
         self.settle_labels(name, &found.duties, wanted).await?;
-        self.settle_concurrency(name, &found.duties, wanted).await?;
+        self.settle_concurrency(name, found, wanted).await?;
         if found.duties.asynchronous != wanted.asynchronous {
             let asked = wanted.asynchronous.as_ref();
             self.lambda.set_asynchronous(name, asked).await?;
@@ -41,10 +52,12 @@ impl AwsCloud {
         self.settle_topics(name, found, wanted, &account).await?;
         self.settle_notices(name, found, wanted, &account).await?;
         self.settle_rules(name, found, wanted, &account).await?;
-        for id in &found.statements {
-            if !statements.contains_key(id) {
-                self.lambda.forbid(name, id).await?;
-            }
+        let old = found
+            .statements
+            .keys()
+            .filter(|id| !statements.contains_key(*id));
+        for id in old.chain(found.open.keys()) {
+            self.lambda.forbid(name, BLUE, id).await?;
         }
         Ok(())
     }
@@ -53,9 +66,11 @@ impl AwsCloud {
     async fn settle_concurrency(
         &self,
         name: &str,
-        found: &Duties,
+        found: &Found,
         wanted: &Duties,
     ) -> Result<(), CloudError> {
+        let is_cold = found.cold.is_some();
+        let found = &found.duties;
         if let (Some(_), None) = (found.provisioned, wanted.provisioned) {
             self.lambda.unprovision(name).await?;
         }
@@ -66,7 +81,7 @@ impl AwsCloud {
             }
         }
         match wanted.provisioned {
-            Some(provisioned) if found.provisioned != wanted.provisioned => {
+            Some(provisioned) if is_cold || found.provisioned != wanted.provisioned => {
                 self.lambda.provision(name, provisioned).await
             }
             Some(_) | None => Ok(()),

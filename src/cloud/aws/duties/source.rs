@@ -154,6 +154,10 @@ impl Source {
         }
     }
 
+    pub(super) fn is_on(&self) -> bool {
+        !self.off
+    }
+
     /// Whether what is there need not be changed. Where a stream was begun is past.
     pub(super) fn serves(&self, wanted: &Self) -> bool {
         let later = |it: &Self| {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use aws_sdk_lambda::types::{DestinationConfig, OnFailure, OnSuccess};
+use aws_sdk_lambda::types::{
+    DestinationConfig, OnFailure, OnSuccess, ProvisionedConcurrencyStatusEnum,
+};
 
 use super::{
     Class, Lambda,
@@ -19,17 +21,31 @@ const BLUE: &str = alias(Slot::Blue);
 const RETRIES: i32 = 2;
 const MAX_AGE: i32 = 6 * 60 * 60;
 
+/// What is kept warm.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(in crate::cloud::aws) struct Warm {
+    pub(in crate::cloud::aws) asked: Option<u32>,
+    /// Why AWS gave it up.
+    pub(in crate::cloud::aws) failure: Option<String>,
+}
+
 impl Lambda {
     pub(in crate::cloud::aws) async fn provisioned(
         &self,
         name: &str,
-    ) -> Result<Option<u32>, CloudError> {
+    ) -> Result<Option<Warm>, CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.get_provisioned_concurrency_config();
         match call.function_name(name).qualifier(BLUE).send().await {
-            Ok(answer) => Ok(answer
-                .requested_provisioned_concurrent_executions()
-                .and_then(|it| u32::try_from(it).ok())),
+            Ok(answer) => {
+                let asked = answer.requested_provisioned_concurrent_executions();
+                let has_failed = answer.status() == Some(&ProvisionedConcurrencyStatusEnum::Failed);
+                let reason = answer.status_reason().unwrap_or("no reason was given");
+                Ok(Some(Warm {
+                    asked: asked.and_then(|it| u32::try_from(it).ok()),
+                    failure: has_failed.then(|| reason.to_owned()),
+                }))
+            }
             Err(error) if is_missing(&error) || is_nothing_provisioned(&error) => Ok(None),
             Err(error) => Err(sorted(
                 asked("GetProvisionedConcurrencyConfig", name),

@@ -77,7 +77,7 @@ pub(super) use self::{
     limits::Looker,
     log_groups::LogGroups,
     monitoring::Monitoring,
-    policies::permit_url,
+    policies::{Policy, is_of_url, permit_url, texts},
     roles::{Role, Roles},
     signed::{Asking, Said, Signed},
     topics::{Subscribed, Topics},

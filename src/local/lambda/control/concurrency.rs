@@ -5,10 +5,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::account::{UNRESERVED_MIN, unreserved};
-use crate::local::lambda::{
-    Lambda,
-    record::{Function, LATEST, Provisioned, moment},
-    wire::{ApiError, Call, Reference, answer, no_content, page},
+use crate::local::{
+    faults::Failure,
+    lambda::{
+        Lambda,
+        record::{Function, LATEST, Provisioned, moment},
+        wire::{ApiError, Call, Reference, answer, no_content, page},
+    },
 };
 
 const UNFIT: &str = "The function resource provided must be an alias or a published version.";
@@ -50,6 +53,7 @@ pub(super) fn put(lambda: &Lambda, call: &Call) -> Result<Response, ApiError> {
             asked,
             modified: lambda.clock.now(),
             until: lambda.until(),
+            end: lambda.faults.later("PutProvisionedConcurrencyConfig"),
         };
         let body = shown(lambda, &fresh);
         function.provisioned.insert(key, fresh);
@@ -168,14 +172,24 @@ fn shown(lambda: &Lambda, provisioned: &Provisioned) -> Value {
         asked,
         modified,
         until,
+        end,
     } = provisioned;
-    let is_ready = *until <= lambda.clock.now();
-    let there = if is_ready { *asked } else { 0 };
-    json!({
+    let is_over = *until <= lambda.clock.now();
+    let status = match end {
+        _ if !is_over => "IN_PROGRESS",
+        Some(_) => "FAILED",
+        None => "READY",
+    };
+    let there = if status == "READY" { *asked } else { 0 };
+    let mut told = json!({
         "RequestedProvisionedConcurrentExecutions": asked,
         "AvailableProvisionedConcurrentExecutions": there,
         "AllocatedProvisionedConcurrentExecutions": there,
-        "Status": if is_ready { "READY" } else { "IN_PROGRESS" },
+        "Status": status,
         "LastModified": moment(*modified),
-    })
+    });
+    if let Some(Failure { code: _, message }) = end.as_ref().filter(|_| is_over) {
+        told["StatusReason"] = json!(message);
+    }
+    told
 }

@@ -206,6 +206,9 @@ pub(super) struct Provisioned {
     pub(super) modified: Timestamp,
     /// It is in progress before that.
     pub(super) until: Timestamp,
+    /// It is not kept warm afterwards.
+    #[serde(default)]
+    pub(super) end: Option<Failure>,
 }
 
 /// Error handling of asynchronous calls, as it was asked for.

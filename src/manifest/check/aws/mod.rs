@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 pub(in crate::manifest) use self::arn::is_arn;
 pub(super) use self::{
-    twice::{Written, check_events},
+    twice::{Written, check_events, check_logs},
     whole::{Around, mark_len, whole},
 };
 use super::{

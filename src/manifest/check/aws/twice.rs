@@ -1,6 +1,9 @@
 //! Events that a cloud would take for one: where a function asks for the same thing twice, the last would win and nobody would be told.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use super::super::super::{
     aws::{Bucket, EventSource},
@@ -50,6 +53,30 @@ pub(in crate::manifest::check) fn check_events(
         let place = written.place(later);
         if told.insert((place.steps(), message.clone())) {
             report.fault(&place.key(), message, help);
+        }
+    }
+}
+
+/// A log group keeps all that is in it for one time: functions that share one must ask for the same.
+pub(in crate::manifest::check) fn check_logs(
+    functions: &Functions,
+    written: &Written<'_>,
+    report: &mut Report,
+) {
+    let mut known: BTreeMap<&str, (u32, &FunctionName)> = BTreeMap::new();
+    for (name, function) in functions {
+        let logs = function.aws.as_ref().and_then(|aws| aws.logs.as_ref());
+        let asked = logs.and_then(|logs| Some((logs.group.as_deref()?, logs.retention?)));
+        let Some((group, days)) = asked else {
+            continue;
+        };
+        let (before, first) = *known.entry(group).or_insert((days, name));
+        if before != days {
+            let message = format!(
+                "keeps log group `{group}` for {days} days, and `{first}` keeps it for {before}"
+            );
+            let help = "a group has one retention: write the same for both, or give one of them another group";
+            report.fault(&written.place_of(name).key(), message, help);
         }
     }
 }
@@ -111,13 +138,22 @@ fn is_one(a: &str, b: &str) -> bool {
 impl Written<'_> {
     /// At the function, else at the service, which asks it for all functions.
     fn place(&self, claim: &Claim<'_>) -> Place {
-        let mut named = self.functions.value.0.iter();
-        let spec = named.find(|(name, _)| name.value == *claim.function);
-        let spec = spec.map(|(_, spec)| spec);
+        let spec = self.spec(claim.function);
         let own = spec.and_then(|spec| event_in(&spec.value.aws, claim.event));
         let place = own.or_else(|| event_in(self.service, claim.event));
         let place = place.or_else(|| Some(spec?.place.clone()));
         place.unwrap_or_else(|| self.functions.place.clone())
+    }
+
+    fn place_of(&self, function: &FunctionName) -> Place {
+        let spec = self.spec(function).map(|it| it.place.clone());
+        spec.unwrap_or_else(|| self.functions.place.clone())
+    }
+
+    fn spec(&self, function: &FunctionName) -> Option<&At<FunctionSpec>> {
+        let mut named = self.functions.value.0.iter();
+        let spec = named.find(|(name, _)| name.value == *function);
+        spec.map(|(_, spec)| spec)
     }
 }
 

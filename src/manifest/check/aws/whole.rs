@@ -54,7 +54,7 @@ pub(in crate::manifest::check) fn whole(
     if let Some(message) = snap_start_fault(aws, around.runtime) {
         told(&message, "remove `snapStart`");
     }
-    if mark_len(aws) > MARK_MAX {
+    if callers_len(aws) > MARK_MAX {
         let message = "its permissions, events and URL take more than 2048 bytes: they are kept in a variable of each version";
         told(message, "use shorter filters, or fewer of them");
     }
@@ -82,9 +82,18 @@ fn snap_start_fault(aws: &AwsFunction, runtime: Option<&Runtime>) -> Option<Stri
     Some(format!("Lambda takes no snapshots with {what}"))
 }
 
-/// Bytes of what a version must remember for its alias.
+/// Bytes of what a version must remember for its alias: who calls it and how, and what the function and its logs are marked with.
 pub(in crate::manifest::check) fn mark_len(aws: &AwsFunction) -> usize {
-    let remembered = AwsFunction {
+    let labels = AwsFunction {
+        tags: aws.tags.clone(),
+        logs: aws.logs.clone().filter(|it| it.retention.is_some()),
+        ..AwsFunction::default()
+    };
+    callers_len(aws) + json_len(&labels)
+}
+
+fn callers_len(aws: &AwsFunction) -> usize {
+    json_len(&AwsFunction {
         asynchronous: aws.asynchronous.clone(),
         concurrency: aws.concurrency.clone(),
         url: aws.url.clone(),
@@ -92,8 +101,11 @@ pub(in crate::manifest::check) fn mark_len(aws: &AwsFunction) -> usize {
         queue: aws.queue.clone(),
         events: aws.events.clone(),
         ..AwsFunction::default()
-    };
+    })
+}
+
+fn json_len(remembered: &AwsFunction) -> usize {
     // Cannot fail: every key is a string and every value has a JSON form.
-    let json = serde_json::to_string(&remembered).unwrap_or_default();
-    json.len() - "{}".len()
+    let json = serde_json::to_string(remembered).unwrap_or_default();
+    json.len().saturating_sub("{}".len())
 }
