@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use insta::assert_snapshot;
+use tokio::time::Instant;
 use verdigris::{
     cloud::{
         Cloud as _, CloudError,
@@ -82,6 +83,38 @@ async fn an_account_that_asks_too_much_is_told_to_wait() {
     let throttled = answers.iter().filter(|answer| told(answer)).count();
     assert_eq!(throttled as u64, local.endpoint.refused());
     assert!(throttled > 0);
+}
+
+/// Every other call of the same bucket waits as long as the one that was refused; those of another bucket do not have to.
+#[tokio::test]
+async fn a_refusal_quiets_the_whole_bucket_of_the_account() {
+    let local = Local::at_once().await;
+    let limits = Arc::new(AccountLimits::new(Quotas {
+        get_function: NonZeroU32::new(1_000).unwrap(),
+        other: NonZeroU32::new(1_000).unwrap(),
+    }));
+    let shared = async || {
+        let options = AwsOptions {
+            limits: Arc::clone(&limits),
+            ..aws(&local.endpoint.url, Duration::ZERO)
+        };
+        AwsCloud::new(options).await
+    };
+    let (one, other) = (shared().await, shared().await);
+    local.endpoint.faults().set(vec![Rule {
+        throttle: true,
+        times: Some(1),
+        ..Rule::of("ListFunctions")
+    }]);
+    let start = Instant::now();
+    let refused = one.inventory().await.unwrap_err();
+    assert!(
+        matches!(refused, CloudError::Throttled { .. }),
+        "{refused:?}"
+    );
+    other.inventory().await.unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(other.calls()["ListFunctions"], 1);
 }
 
 /// Status, code and message, as AWS words them.

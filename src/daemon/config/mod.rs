@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -75,6 +76,22 @@ pub struct AwsAccess {
     pub profile: Option<String>,
     /// Where packages go that are too large for a request; in the region of the functions.
     pub bucket: Option<String>,
+    /// Calls a second; what the cloud publishes where unsaid.
+    pub calls: AwsCalls,
+}
+
+/// How often an account of AWS is called.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AwsCalls {
+    pub get_function: Option<NonZeroU32>,
+    pub other: Option<NonZeroU32>,
+}
+
+/// How often a subscription of Azure is called.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AzureCalls {
+    pub reads: Option<NonZeroU32>,
+    pub writes: Option<NonZeroU32>,
 }
 
 /// How Azure is reached. Without an endpoint it is the public cloud.
@@ -87,6 +104,8 @@ pub struct AzureAccess {
     pub identity: Option<AzureSource>,
     /// The same for environments that have their own; `None` is the vendor's chain.
     pub identities: BTreeMap<EnvironmentName, Option<AzureSource>>,
+    /// Calls a second; what the cloud publishes where unsaid.
+    pub calls: AzureCalls,
 }
 
 /// How a Prometheus server is reached.
@@ -269,6 +288,10 @@ mod tests {
             (
                 "resync: 10",
                 "configuration `verdigris.yaml`: resync: has no unit: write `10s` for seconds",
+            ),
+            (
+                "clouds: { azure: { callsPerSecond: { reads: 0 } } }",
+                "configuration `verdigris.yaml`: clouds.azure.callsPerSecond.reads: 0 must be between 1 and 1000",
             ),
             (
                 "listen: everywhere",

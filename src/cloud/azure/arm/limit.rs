@@ -4,14 +4,16 @@ use std::num::NonZeroU32;
 
 use azure_core::http::Method;
 
-use super::operation::Operation;
-use crate::cloud::turns::Turns;
+use super::{answer::Answer, operation::Operation};
+use crate::cloud::turns::{Heard, Turns};
 
 /// A token bucket per class of call, shared by all that use one subscription.
 #[derive(Debug)]
 pub struct AzureLimiter {
     reads: Turns,
     writes: Turns,
+    /// As many as of writes.
+    deletes: Turns,
 }
 
 /// Calls a second and calls at once. The defaults are what Azure grants one principal in one subscription and region; at once a tenth
@@ -52,17 +54,35 @@ impl AzureLimiter {
             writes_at_once,
         } = rates;
         Self {
-            reads: Turns::new(reads_per_second, reads_at_once),
-            writes: Turns::new(writes_per_second, writes_at_once),
+            reads: Turns::new("azure reads", reads_per_second, reads_at_once),
+            writes: Turns::new("azure writes", writes_per_second, writes_at_once),
+            deletes: Turns::new("azure deletes", writes_per_second, writes_at_once),
         }
     }
 
     pub(super) async fn ready(&self, operation: Operation) {
-        // Azure is not known to tell a POST that reads from one that writes, so that it counts as a write here.
-        if operation.method == Method::Get {
-            self.reads.turn().await;
-        } else {
-            self.writes.turn().await;
+        self.of(operation).turn().await;
+    }
+
+    /// Learns from an answer: what is left of the subscription's bucket, and whether the call was one too many.
+    pub(super) fn heard(&self, operation: Operation, answer: &Answer) {
+        let turns = self.of(operation);
+        if let Some(calls) = answer.calls_left {
+            turns.left(calls);
+        }
+        if answer.status == 429 {
+            turns.heard(Heard::TooMany(answer.retry_after));
+        } else if answer.is_success() {
+            turns.heard(Heard::Taken);
+        }
+    }
+
+    fn of(&self, operation: Operation) -> &Turns {
+        match operation.method {
+            Method::Get => &self.reads,
+            Method::Delete => &self.deletes,
+            // Azure is not known to tell a POST that reads from one that writes, so that it counts as a write here.
+            Method::Post | Method::Put | Method::Patch | Method::Head | _ => &self.writes,
         }
     }
 }

@@ -328,11 +328,15 @@ impl Arm {
         }
     }
 
-    /// Waits for its turn. Deployment services have no part in the subscription's limit.
     async fn turn(&self, call: &Call<'_>) {
-        if is_same_origin(&self.endpoint, &call.url) {
+        if self.is_limited(call) {
             self.limiter.ready(call.operation).await;
         }
+    }
+
+    /// Deployment services have no part in the subscription's limit.
+    fn is_limited(&self, call: &Call<'_>) -> bool {
+        is_same_origin(&self.endpoint, &call.url)
     }
 
     async fn once(&self, call: &Call<'_>) -> Result<Answer, Lost> {
@@ -360,7 +364,11 @@ impl Arm {
                 )));
             }
         }
-        Ok(answer_of(u16::from(status), &headers, body.freeze()))
+        let answer = answer_of(u16::from(status), &headers, body.freeze());
+        if self.is_limited(call) {
+            self.limiter.heard(call.operation, &answer);
+        }
+        Ok(answer)
     }
 
     pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {
