@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use serde_json::json;
 use tokio::time::Instant;
 use verdigris::{
     cloud::{
@@ -15,7 +16,7 @@ use verdigris::{
     },
 };
 
-use super::{cloud, local::Local, options, release, scope};
+use super::{SUBSCRIPTION, TOKEN, cloud, local::Local, options, release, scope};
 
 /// Others have left a few calls only, which the answers tell; we alone would have sent 225 at once.
 #[tokio::test]
@@ -30,6 +31,13 @@ async fn who_is_told_how_few_calls_are_left_never_asks_for_more() {
         ..RateLimits::AZURE
     }));
     let cloud = cloud(&local.arm.url);
+    let group = format!(
+        "{}/subscriptions/{SUBSCRIPTION}/resourceGroups/shop?api-version=2024-11-01",
+        local.arm.url
+    );
+    let made = reqwest::Client::new().put(group).bearer_auth(TOKEN);
+    let made = made.json(&json!({"location": "westeurope"})).send().await;
+    assert!(made.unwrap().status().is_success());
     for _ in 0..80 {
         cloud.inventory().await.unwrap();
     }

@@ -341,6 +341,8 @@ impl Arm {
 
     async fn once(&self, call: &Call<'_>) -> Result<Answer, Lost> {
         self.calls.count(call.operation);
+        let is_limited = self.is_limited(call);
+        let under_way = is_limited.then(|| self.limiter.under_way(call.operation));
         let mut request = request(call);
         let unchecked = PipelineStreamOptions {
             skip_checks: true,
@@ -365,8 +367,8 @@ impl Arm {
             }
         }
         let answer = answer_of(u16::from(status), &headers, body.freeze());
-        if self.is_limited(call) {
-            self.limiter.heard(call.operation, &answer);
+        if let Some(under_way) = under_way {
+            under_way.heard(&answer);
         }
         Ok(answer)
     }
