@@ -14,6 +14,8 @@ use verdigris::{
         faults::{Rule, RuleError},
         lambda::{CallQuotas, each_second},
     },
+    name::Slot,
+    observed::talk::{Input, Invocation},
 };
 
 use crate::{
@@ -115,6 +117,29 @@ async fn a_refusal_quiets_the_whole_bucket_of_the_account() {
     other.inventory().await.unwrap();
     assert!(start.elapsed() >= Duration::from_secs(1));
     assert_eq!(other.calls()["ListFunctions"], 1);
+}
+
+/// Whether it was done is not known, and twice may be wrong.
+#[tokio::test]
+async fn a_call_whose_answer_is_lost_is_not_sent_again() {
+    let local = Local::at_once().await;
+    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let fixture = Fixture::new(0);
+    let made = fixture.release_of("one", &[reorder()]);
+    cloud.stage(&made.release, &made.package).await.unwrap();
+    local.endpoint.faults().set(vec![Rule {
+        lose_reply: true,
+        ..Rule::of("Invoke")
+    }]);
+    let call = Invocation {
+        service: fixture.service.clone(),
+        function: reorder(),
+        slot: Slot::Green,
+        input: Input::Message("hello".to_owned()),
+    };
+    let lost = cloud.operate().unwrap().invoke(&call).await.unwrap_err();
+    assert!(matches!(lost, CloudError::Unreachable { .. }), "{lost:?}");
+    assert_eq!(local.endpoint.faults().calls()["Invoke"], 1);
 }
 
 /// Status, code and message, as AWS words them.
