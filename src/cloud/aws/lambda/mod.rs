@@ -32,6 +32,7 @@ mod json;
 mod limits;
 mod log_groups;
 mod monitoring;
+mod newest;
 mod policies;
 mod query;
 mod roles;
