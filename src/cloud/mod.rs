@@ -11,6 +11,7 @@ pub mod line;
 pub mod operate;
 mod pace;
 mod turns;
+pub(crate) mod xml;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
