@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tokio::{sync::Mutex, time::Instant};
 use url::{Host, Url};
 
-use super::config::{AwsAccess, AwsCalls, AzureAccess, AzureCalls};
+use super::config::{AwsAccess, AwsCalls, AwsOwn, AzureAccess, AzureCalls};
 use crate::{
     cloud::{
         SharedCloud,
@@ -115,12 +115,8 @@ impl Clouds {
     }
 
     async fn new_aws(&self, environment: EnvironmentName, target: AwsTarget) -> SharedCloud {
-        let AwsAccess {
-            endpoint,
-            profile,
-            bucket,
-            calls: _,
-        } = self.aws.clone();
+        let AwsOwn { profile, bucket } = self.aws.of(&environment);
+        let endpoint = self.aws.endpoint.clone();
         let account = account_of(&target, profile.as_deref());
         let limits = self.account(account, &target.region, endpoint.as_ref());
         let mut options = AwsOptions::new(environment, target, limits);

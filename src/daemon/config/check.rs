@@ -9,12 +9,15 @@ use std::{
 use secrecy::SecretString;
 
 use super::{
-    AwsAccess, AwsCalls, AzureAccess, AzureCalls, Config, LISTEN, PrometheusAccess,
+    AwsAccess, AwsCalls, AwsOwn, AzureAccess, AzureCalls, Config, LISTEN, PrometheusAccess,
     identity::{identities, identity},
-    raw::{Raw, RawAws, RawAwsCalls, RawAzure, RawAzureCalls, RawClouds, RawPrometheus, RawSecret},
+    raw::{
+        Raw, RawAws, RawAwsCalls, RawAwsEnvironment, RawAzure, RawAzureCalls, RawClouds,
+        RawPrometheus, RawSecret,
+    },
     repository::repository,
 };
-use crate::{gates::metric::prometheus::Access, manifest};
+use crate::{gates::metric::prometheus::Access, manifest, name::EnvironmentName};
 
 /// No cloud publishes more, and no local endpoint needs more.
 const RATE_MAX: u32 = 1000;
@@ -89,8 +92,16 @@ fn aws_access(raw: RawAws) -> Result<AwsAccess, String> {
         endpoint,
         profile,
         bucket,
+        environments,
         calls_per_second,
     } = raw;
+    let mut own = BTreeMap::new();
+    for (name, RawAwsEnvironment { profile, bucket }) in environments {
+        let environment = EnvironmentName::new(name.clone());
+        let environment =
+            environment.map_err(|error| format!("clouds.aws.environments: `{name}`: {error}"))?;
+        own.insert(environment, AwsOwn { profile, bucket });
+    }
     let RawAwsCalls {
         get_function,
         other,
@@ -99,6 +110,7 @@ fn aws_access(raw: RawAws) -> Result<AwsAccess, String> {
         endpoint,
         profile,
         bucket,
+        environments: own,
         calls: AwsCalls {
             get_function: rate("clouds.aws.callsPerSecond.getFunction", get_function)?,
             other: rate("clouds.aws.callsPerSecond.other", other)?,

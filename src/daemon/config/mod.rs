@@ -76,8 +76,17 @@ pub struct AwsAccess {
     pub profile: Option<String>,
     /// Where packages go that are too large for a request; in the region of the functions.
     pub bucket: Option<String>,
+    /// What environments have of their own.
+    pub environments: BTreeMap<EnvironmentName, AwsOwn>,
     /// Calls a second; what the cloud publishes where unsaid.
     pub calls: AwsCalls,
+}
+
+/// What one environment has in the place of what all have.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AwsOwn {
+    pub profile: Option<String>,
+    pub bucket: Option<String>,
 }
 
 /// How often an account of AWS is called.
@@ -161,6 +170,18 @@ impl Default for Config {
             azure: AzureAccess::default(),
             load_requests: 256,
             prometheus: BTreeMap::new(),
+        }
+    }
+}
+
+impl AwsAccess {
+    /// What counts in an environment: its own, else what all have.
+    pub fn of(&self, environment: &EnvironmentName) -> AwsOwn {
+        let own = self.environments.get(environment);
+        let AwsOwn { profile, bucket } = own.cloned().unwrap_or_default();
+        AwsOwn {
+            profile: profile.or_else(|| self.profile.clone()),
+            bucket: bucket.or_else(|| self.bucket.clone()),
         }
     }
 }
@@ -270,6 +291,26 @@ mod tests {
         let config = parse("").unwrap();
         assert_eq!(config.listen.to_string(), LISTEN);
         assert!(config.repositories.is_empty());
+    }
+
+    #[test]
+    fn each_environment_may_have_a_profile_and_a_bucket_of_its_own() {
+        let text = "clouds: { aws: { profile: shop, bucket: all, environments: { prod: { profile: shop-prod }, us: { bucket: in-the-us } } } }";
+        let aws = parse(text).unwrap().aws;
+        for (environment, profile, bucket) in [
+            ("prod", "shop-prod", "all"),
+            ("us", "shop", "in-the-us"),
+            ("dev", "shop", "all"),
+        ] {
+            let own = aws.of(&EnvironmentName::new(environment).unwrap());
+            assert_eq!(own.profile.as_deref(), Some(profile), "{environment}");
+            assert_eq!(own.bucket.as_deref(), Some(bucket), "{environment}");
+        }
+        let wrong = parse("clouds: { aws: { environments: { 'a/b': {} } } }").unwrap_err();
+        assert!(
+            wrong.contains("clouds.aws.environments: `a/b`: "),
+            "{wrong}"
+        );
     }
 
     #[test]

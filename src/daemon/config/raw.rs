@@ -98,7 +98,15 @@ pub(super) struct RawAws {
     pub(super) endpoint: Option<Url>,
     pub(super) profile: Option<String>,
     pub(super) bucket: Option<String>,
+    pub(super) environments: BTreeMap<String, RawAwsEnvironment>,
     pub(super) calls_per_second: RawAwsCalls,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawAwsEnvironment {
+    pub(super) profile: Option<String>,
+    pub(super) bucket: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
