@@ -7,6 +7,7 @@
 mod actions;
 mod api;
 mod azure_identity;
+mod blue_watched;
 mod bring;
 mod build;
 mod canary;
