@@ -11,7 +11,7 @@ use super::{Ran, finish, program};
 use crate::stage::real::{ENVIRONMENT, SERVICE};
 
 /// A started program that is told to stop, and must then end well.
-pub(super) struct Running {
+struct Running {
     child: Child,
     /// What it printed until it was ready.
     told: String,
@@ -19,7 +19,7 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts it, and reads what it says up to a line that begins so.
-    pub(super) fn start(command: &mut Command, ready: &str) -> Self {
+    fn start(command: &mut Command, ready: &str) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -41,12 +41,12 @@ impl Running {
     }
 
     /// The word after these ones.
-    pub(super) fn word_after(&self, words: &str) -> String {
+    fn word_after(&self, words: &str) -> String {
         let (_, rest) = self.told.split_once(words).unwrap();
         rest.split_whitespace().next().unwrap().to_owned()
     }
 
-    pub(super) fn stop(mut self) -> Option<i32> {
+    fn stop(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -67,19 +67,19 @@ impl Drop for Running {
     }
 }
 
-pub(super) struct Stage {
+struct Stage {
     folder: tempfile::TempDir,
-    pub(super) aws: String,
-    pub(super) azure: String,
-    pub(super) server: String,
+    aws: String,
+    azure: String,
+    server: String,
 }
 
 impl Stage {
-    pub(super) fn path(&self, name: &str) -> PathBuf {
+    fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    pub(super) fn program(&self) -> Command {
+    fn program(&self) -> Command {
         let mut command = program(self.folder.path());
         command
             .env("VERDIGRIS_SERVER", &self.server)
@@ -87,7 +87,7 @@ impl Stage {
         command
     }
 
-    pub(super) fn run(&self, args: &[&str]) -> Ran {
+    fn run(&self, args: &[&str]) -> Ran {
         finish(self.program().args(args))
     }
 
@@ -131,7 +131,7 @@ impl Stage {
         self.run(&[&own, names].concat())
     }
 
-    pub(super) fn commit(&self, message: &str) {
+    fn commit(&self, message: &str) {
         for args in [
             &["init", "--quiet", "--initial-branch=main"][..],
             &["add", "--all"],
@@ -154,7 +154,7 @@ impl Stage {
         }
     }
 
-    pub(super) fn write(&self, path: &str, text: &str) {
+    fn write(&self, path: &str, text: &str) {
         let path: &Path = &self.path("repo").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -198,7 +198,7 @@ fn word(word: &str) -> String {
 }
 
 /// An ASGI application that answers with this status.
-pub(super) fn app(status: u16) -> String {
+fn app(status: u16) -> String {
     format!(
         "async def app(scope, receive, send):\n    \
          await send({{'type': 'http.response.start', 'status': {status}, 'headers': []}})\n    \
@@ -207,7 +207,7 @@ pub(super) fn app(status: u16) -> String {
 }
 
 /// Both local clouds, and an empty folder for a repository.
-pub(super) fn clouds() -> (Running, Stage) {
+fn clouds() -> (Running, Stage) {
     let folder = tempfile::tempdir().unwrap();
     let clouds = Running::start(
         program(folder.path()).args([

@@ -3,7 +3,6 @@
 mod daemon;
 mod hostile;
 mod offline;
-mod talk;
 mod validate;
 
 use std::{
