@@ -9,6 +9,7 @@ mod fronts;
 mod guards;
 mod limits;
 mod local;
+mod missing;
 mod moments;
 mod places;
 mod policy;
