@@ -313,8 +313,7 @@ mod tests {
         assert_eq!(pace.share, LEAST);
         pace.good(now);
         pace.refused(None, now);
-        let ticket = pace.take(now);
-        assert_eq!((pace.turn_of(ticket, now) - now).as_secs(), 1);
+        assert_eq!(pace.paused_until, Some(now + seconds(1)));
     }
 
     #[test]
