@@ -15,6 +15,20 @@ use super::{Site, act::tokens, problem::Problem};
 /// Longest time until an answer begins; a stream may go on for longer.
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
+/// The same where a function is called, which may take fifteen minutes itself: whoever gave up earlier would call it twice.
+const CALL_MAX: Duration = Duration::from_secs(15 * 60 + 45);
+
+/// Where functions are called.
+pub(super) const CALLS: &str = "/api/v1/services/{environment}/{name}/invoke";
+
+/// How long an answer of a route may take, and what is said when it takes longer.
+fn bound(route: &str) -> (Duration, fn() -> Problem) {
+    match route {
+        CALLS => (CALL_MAX, Problem::too_slow_a_call),
+        _ => (ANSWER_MAX, Problem::too_slow),
+    }
+}
+
 /// Which hosts are served, and whether reading takes a token.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Doors {
@@ -58,10 +72,11 @@ pub(super) async fn guard(State(site): State<Site>, request: Request, next: Next
     // Paths that lead nowhere share one label, since there is no end to them.
     let route = route.map_or("none", |route| route.as_str()).to_owned();
     let span = tracing::debug_span!("request", id, %method, route);
+    let (answer_max, too_slow) = bound(&route);
     let mut response = match check(&site, &request) {
-        Ok(()) => tokio::time::timeout(ANSWER_MAX, next.run(request).instrument(span))
+        Ok(()) => tokio::time::timeout(answer_max, next.run(request).instrument(span))
             .await
-            .unwrap_or_else(|_| Problem::too_slow().into_response()),
+            .unwrap_or_else(|_| too_slow().into_response()),
         Err(problem) => problem.into_response(),
     };
     count(&method, route, &response);
@@ -163,6 +178,14 @@ fn mark(headers: &mut HeaderMap, id: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The longest function that a manifest may ask for is waited for, and by the command line for longer still.
+    #[test]
+    fn a_call_may_take_as_long_as_the_longest_function() {
+        let longest = Duration::from_secs(900);
+        assert!(bound(CALLS).0 > longest);
+        assert_eq!(bound("/api/v1/services").0, ANSWER_MAX);
+    }
 
     #[test]
     fn only_names_of_this_machine_are_served_on_loopback() {

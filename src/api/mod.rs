@@ -87,10 +87,7 @@ fn routes() -> Vec<(&'static str, MethodRouter<Site>)> {
             "/api/v1/services/{environment}/{name}/logs",
             get(talk::logs),
         ),
-        (
-            "/api/v1/services/{environment}/{name}/invoke",
-            post(talk::invoke),
-        ),
+        (door::CALLS, post(talk::invoke)),
         (
             "/api/v1/services/{environment}/{name}/adopt",
             get(adopt::look).post(adopt::adopt),

@@ -125,6 +125,16 @@ impl Problem {
         )
     }
 
+    /// A function was called, and nothing is known of what became of it.
+    pub(super) fn too_slow_a_call() -> Self {
+        Self::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "timed-out",
+            "The answer took too long",
+            "the function may be running still, or have done its work: look at its logs before you call it again",
+        )
+    }
+
     pub(super) fn too_slow() -> Self {
         Self::new(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -9,6 +9,7 @@ pub mod azure;
 pub mod fake;
 pub mod line;
 pub mod operate;
+mod pace;
 mod turns;
 pub(crate) mod xml;
 

@@ -10,7 +10,7 @@ use crate::{
     name::Timestamp,
     observed::{
         Deed, Scope,
-        talk::{Invocation, Invoked, LogLine, LogsWanted},
+        talk::{Invocation, Invoked, LogsTold, LogsWanted},
     },
 };
 
@@ -35,8 +35,8 @@ pub trait Operate: Send + Sync {
     /// `Invalid` where one belongs to another service of ours.
     async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError>;
 
-    /// What a function wrote, oldest first. No writing call.
-    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError>;
+    /// What a function wrote. No writing call.
+    async fn logs(&self, wanted: &LogsWanted) -> Result<LogsTold, CloudError>;
 
     /// Calls a function once, as a user or its queue would; whatever it does is done.
     async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError>;

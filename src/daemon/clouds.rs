@@ -11,7 +11,7 @@ use secrecy::SecretString;
 use tokio::{sync::Mutex, time::Instant};
 use url::{Host, Url};
 
-use super::config::{AwsAccess, AzureAccess};
+use super::config::{AwsAccess, AwsCalls, AwsOwn, AzureAccess, AzureCalls};
 use crate::{
     cloud::{
         SharedCloud,
@@ -115,11 +115,8 @@ impl Clouds {
     }
 
     async fn new_aws(&self, environment: EnvironmentName, target: AwsTarget) -> SharedCloud {
-        let AwsAccess {
-            endpoint,
-            profile,
-            bucket,
-        } = self.aws.clone();
+        let AwsOwn { profile, bucket } = self.aws.of(&environment);
+        let endpoint = self.aws.endpoint.clone();
         let account = account_of(&target, profile.as_deref());
         let limits = self.account(account, &target.region, endpoint.as_ref());
         let mut options = AwsOptions::new(environment, target, limits);
@@ -150,6 +147,7 @@ impl Clouds {
             ca_file,
             identity: _,
             identities: _,
+            calls: _,
         } = self.azure.clone();
         let is_local_http = endpoint
             .as_ref()
@@ -178,12 +176,22 @@ impl Clouds {
 
     fn account(&self, account: &str, region: &str, endpoint: Option<&Url>) -> Arc<AccountLimits> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let quotas = || match (endpoint, NonZeroU32::new(LOCAL_RATE)) {
-            (Some(endpoint), Some(rate)) if is_local(endpoint) => Quotas {
-                get_function: rate,
-                other: rate,
-            },
-            (_, _) => Quotas::default(),
+        let quotas = || {
+            let published = match (endpoint, NonZeroU32::new(LOCAL_RATE)) {
+                (Some(endpoint), Some(rate)) if is_local(endpoint) => Quotas {
+                    get_function: rate,
+                    other: rate,
+                },
+                (_, _) => Quotas::default(),
+            };
+            let AwsCalls {
+                get_function,
+                other,
+            } = self.aws.calls;
+            Quotas {
+                get_function: get_function.unwrap_or(published.get_function),
+                other: other.unwrap_or(published.other),
+            }
         };
         accounts
             .entry(format!("{account}/{region}"))
@@ -205,10 +213,34 @@ impl Clouds {
             },
             (_, _) => AzureRates::default(),
         };
+        let rates = || chosen(rates(), self.azure.calls);
         subscriptions
             .entry(subscription.to_owned())
             .or_insert_with(|| Arc::new(AzureLimiter::new(rates())))
             .clone()
+    }
+}
+
+/// Who may call less often may call less often at once, too.
+fn chosen(published: AzureRates, calls: AzureCalls) -> AzureRates {
+    let AzureRates {
+        reads_per_second,
+        reads_at_once,
+        writes_per_second,
+        writes_at_once,
+    } = published;
+    let share = |at_once: NonZeroU32, rate: NonZeroU32, of: NonZeroU32| {
+        let part = u64::from(at_once.get()) * u64::from(rate.get()) / u64::from(of.get());
+        let part = u32::try_from(part).ok().and_then(NonZeroU32::new);
+        part.unwrap_or(NonZeroU32::MIN).min(at_once)
+    };
+    let reads = calls.reads.unwrap_or(reads_per_second);
+    let writes = calls.writes.unwrap_or(writes_per_second);
+    AzureRates {
+        reads_per_second: reads,
+        reads_at_once: share(reads_at_once, reads, reads_per_second),
+        writes_per_second: writes,
+        writes_at_once: share(writes_at_once, writes, writes_per_second),
     }
 }
 
@@ -291,6 +323,24 @@ mod tests {
             accounts,
             ["111111111111/eu-west-1", "222222222222/eu-west-1"]
         );
+    }
+
+    #[test]
+    fn who_leaves_calls_to_others_leaves_them_of_a_burst_too() {
+        let calls = AzureCalls {
+            reads: NonZeroU32::new(5),
+            writes: None,
+        };
+        let standard = AzureRates::default();
+        let AzureRates {
+            reads_per_second,
+            reads_at_once,
+            writes_per_second,
+            writes_at_once,
+        } = chosen(standard, calls);
+        assert_eq!((reads_per_second.get(), reads_at_once.get()), (5, 45));
+        assert_eq!(writes_per_second, standard.writes_per_second);
+        assert_eq!(writes_at_once, standard.writes_at_once);
     }
 
     #[tokio::test(start_paused = true)]

@@ -145,10 +145,8 @@ impl ReleaseContent {
     /// The function that answers a request, by method and path without query.
     pub fn route(&self, method: &str, path: &str) -> Option<&FunctionName> {
         let answers = |function: &Function| {
-            function.http.as_ref().is_some_and(|route| {
-                (route.methods.is_empty() || route.methods.iter().any(|known| known == method))
-                    && route.path.matches(path)
-            })
+            let route = function.http.as_ref();
+            route.is_some_and(|route| route.answers(method, path))
         };
         self.functions
             .iter()

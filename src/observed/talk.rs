@@ -17,6 +17,15 @@ pub struct LogsWanted {
     pub lines_max: usize,
 }
 
+/// What a log told.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct LogsTold {
+    /// The newest of those that were wanted, oldest first.
+    pub lines: Vec<LogLine>,
+    /// There was too much to read: of what was written before, lines may be missing.
+    pub missing_before: Option<Timestamp>,
+}
+
 /// A line that a function, or its platform, wrote.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize)]
 pub struct LogLine {

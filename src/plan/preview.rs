@@ -226,9 +226,11 @@ fn rollout(
 
 /// What only one of the clouds can do, and the nearest that the other can.
 fn unequal(state: &ServiceState, release: ReleaseDigest, targets: &[CloudName]) -> Vec<String> {
-    let record = state.releases.get(&release);
-    let functions = record.map(|record| &record.release.content.functions);
-    let gaps = functions.map_or_else(Vec::new, |functions| gaps(functions, targets));
+    let Some(record) = state.releases.get(&release) else {
+        return Vec::new();
+    };
+    let content = &record.release.content;
+    let gaps = gaps(&content.functions, content.azure.as_deref(), targets);
     gaps.iter()
         .map(|gap| format!("{}: {}", gap.told(), gap.nearest))
         .collect()

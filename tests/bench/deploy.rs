@@ -301,8 +301,7 @@ async fn started(server: &Server, origin: &Path, data: &Path) -> Daemon {
     let config = config.as_mut().unwrap();
     config.aws = AwsAccess {
         endpoint: Some(server.endpoint.clone()),
-        profile: None,
-        bucket: None,
+        ..AwsAccess::default()
     };
     let daemon = run::start(run::Options {
         config: config.clone(),

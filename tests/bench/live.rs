@@ -62,8 +62,7 @@ async fn main() {
     let config = config.as_mut().unwrap();
     config.aws = AwsAccess {
         endpoint: Some(aws.url.clone()),
-        profile: None,
-        bucket: None,
+        ..AwsAccess::default()
     };
     config.azure = AzureAccess {
         endpoint: Some(azure.url.parse().unwrap()),

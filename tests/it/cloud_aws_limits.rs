@@ -4,6 +4,7 @@ use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use insta::assert_snapshot;
+use tokio::time::Instant;
 use verdigris::{
     cloud::{
         Cloud as _, CloudError,
@@ -13,6 +14,8 @@ use verdigris::{
         faults::{Rule, RuleError},
         lambda::{CallQuotas, each_second},
     },
+    name::Slot,
+    observed::talk::{Input, Invocation},
 };
 
 use crate::{
@@ -82,6 +85,61 @@ async fn an_account_that_asks_too_much_is_told_to_wait() {
     let throttled = answers.iter().filter(|answer| told(answer)).count();
     assert_eq!(throttled as u64, local.endpoint.refused());
     assert!(throttled > 0);
+}
+
+/// Every other call of the same bucket waits as long as the one that was refused; those of another bucket do not have to.
+#[tokio::test]
+async fn a_refusal_quiets_the_whole_bucket_of_the_account() {
+    let local = Local::at_once().await;
+    let limits = Arc::new(AccountLimits::new(Quotas {
+        get_function: NonZeroU32::new(1_000).unwrap(),
+        other: NonZeroU32::new(1_000).unwrap(),
+    }));
+    let shared = async || {
+        let options = AwsOptions {
+            limits: Arc::clone(&limits),
+            ..aws(&local.endpoint.url, Duration::ZERO)
+        };
+        AwsCloud::new(options).await
+    };
+    let (one, other) = (shared().await, shared().await);
+    local.endpoint.faults().set(vec![Rule {
+        throttle: true,
+        times: Some(1),
+        ..Rule::of("ListFunctions")
+    }]);
+    let start = Instant::now();
+    let refused = one.inventory().await.unwrap_err();
+    assert!(
+        matches!(refused, CloudError::Throttled { .. }),
+        "{refused:?}"
+    );
+    other.inventory().await.unwrap();
+    assert!(start.elapsed() >= Duration::from_secs(1));
+    assert_eq!(other.calls()["ListFunctions"], 1);
+}
+
+/// Whether it was done is not known, and twice may be wrong.
+#[tokio::test]
+async fn a_call_whose_answer_is_lost_is_not_sent_again() {
+    let local = Local::at_once().await;
+    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let fixture = Fixture::new(0);
+    let made = fixture.release_of("one", &[reorder()]);
+    cloud.stage(&made.release, &made.package).await.unwrap();
+    local.endpoint.faults().set(vec![Rule {
+        lose_reply: true,
+        ..Rule::of("Invoke")
+    }]);
+    let call = Invocation {
+        service: fixture.service.clone(),
+        function: reorder(),
+        slot: Slot::Green,
+        input: Input::Message("hello".to_owned()),
+    };
+    let lost = cloud.operate().unwrap().invoke(&call).await.unwrap_err();
+    assert!(matches!(lost, CloudError::Unreachable { .. }), "{lost:?}");
+    assert_eq!(local.endpoint.faults().calls()["Invoke"], 1);
 }
 
 /// Status, code and message, as AWS words them.

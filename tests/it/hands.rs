@@ -99,7 +99,7 @@ async fn logs_are_told(daemon: &Daemon) {
         };
         let ask = async |wanted: LogsWanted| {
             let operate = target.operate().unwrap();
-            operate.logs(&wanted).await.unwrap()
+            operate.logs(&wanted).await.unwrap().lines
         };
         let all = ask(wanted(None, 1000)).await;
         if cloud == CloudName::Aws {

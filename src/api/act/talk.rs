@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use axum::{Json, extract::State};
+use futures_util::future::join_all;
 use serde::{Deserialize, Serialize};
+use tokio::time::timeout;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::{
@@ -14,7 +16,7 @@ use crate::{
     },
     cloud::{CloudError, SharedCloud},
     name::{CloudName, EnvironmentName, FunctionName, ServiceKey, ServiceName, Slot, Timestamp},
-    observed::talk::{Input, Invocation, Invoked, LogsWanted},
+    observed::talk::{Input, Invocation, Invoked, LogsTold, LogsWanted},
     reconcile::reach::Reached,
     rollout::intent::Failure,
 };
@@ -23,6 +25,9 @@ use crate::{
 const LINES_MAX: usize = 10_000;
 
 const LINES: usize = 200;
+
+/// Longest time for one log: the others are told in any case.
+const LOG_MAX: Duration = Duration::from_secs(25);
 
 /// How far back is looked where nobody says.
 const BACK: Duration = Duration::from_secs(15 * 60);
@@ -47,7 +52,7 @@ pub(in crate::api) struct LogsQuery {
 #[derive(Serialize, ToSchema)]
 pub(in crate::api) struct Logs {
     lines: Vec<Line>,
-    /// Clouds that did not tell, and why.
+    /// Clouds and functions that did not tell, or not all, and why.
     problems: Vec<String>,
 }
 
@@ -90,13 +95,14 @@ pub(in crate::api) async fn logs(
     let functions: Vec<&FunctionName> = functions
         .filter(|name| query.function.as_ref().is_none_or(|only| only == *name))
         .collect();
-    for (cloud, reached) in clouds {
-        if query.cloud.is_some_and(|only| only != cloud) {
+    let mut asked = Vec::new();
+    for (cloud, reached) in &clouds {
+        if query.cloud.is_some_and(|only| only != *cloud) {
             continue;
         }
-        let shared = cloud == CloudName::Azure;
-        let asked = if shared { 1 } else { functions.len() };
-        for function in functions.iter().take(asked) {
+        let is_shared = *cloud == CloudName::Azure;
+        let logs = if is_shared { 1 } else { functions.len() };
+        for function in functions.iter().take(logs) {
             let wanted = LogsWanted {
                 service: key.clone(),
                 function: (*function).clone(),
@@ -104,31 +110,67 @@ pub(in crate::api) async fn logs(
                 containing: query.containing.clone(),
                 lines_max: query.limit.unwrap_or(LINES).min(LINES_MAX),
             };
-            match lines(reached.as_ref(), &wanted).await {
-                Ok(lines) => told.lines.extend(lines.into_iter().map(|line| Line {
-                    at: line.at,
-                    cloud,
-                    function: (!shared).then(|| wanted.function.clone()),
-                    text: line.text,
-                })),
-                Err(message) => told.problems.push(format!("{cloud}: {message}")),
-            }
+            asked.push(async move {
+                let lines = lines(reached.as_ref(), &wanted).await;
+                let place = (*cloud, (!is_shared).then_some(wanted.function));
+                (place, lines)
+            });
         }
+    }
+    for (place, answer) in join_all(asked).await {
+        told.take(place, answer);
     }
     told.lines.sort();
     Ok(Json(told))
 }
 
+impl Logs {
+    fn take(
+        &mut self,
+        (cloud, function): (CloudName, Option<FunctionName>),
+        answer: Result<LogsTold, String>,
+    ) {
+        let place = match &function {
+            Some(function) => format!("{cloud}/{function}"),
+            None => cloud.to_string(),
+        };
+        let LogsTold {
+            lines,
+            missing_before,
+        } = match answer {
+            Ok(told) => told,
+            Err(message) => return self.problems.push(format!("{place}: {message}")),
+        };
+        if let Some(at) = missing_before {
+            self.problems.push(format!(
+                "{place}: there is too much to read all of it: lines from before {at} are missing; ask for less with `since` or `containing`"
+            ));
+        }
+        self.lines.extend(lines.into_iter().map(|line| Line {
+            at: line.at,
+            cloud,
+            function: function.clone(),
+            text: line.text,
+        }));
+    }
+}
+
+/// One log that takes long keeps nobody from reading the others.
 async fn lines(
     reached: Result<&SharedCloud, &Failure>,
     wanted: &LogsWanted,
-) -> Result<Vec<crate::observed::talk::LogLine>, String> {
+) -> Result<LogsTold, String> {
     let cloud = reached.map_err(|failure| failure.message.clone())?;
     let Some(operate) = cloud.operate() else {
         return Err("this cloud keeps no logs".to_owned());
     };
-    let told = operate.logs(wanted).await;
-    told.map_err(|error| error.to_string())
+    match timeout(LOG_MAX, operate.logs(wanted)).await {
+        Ok(told) => told.map_err(|error| error.to_string()),
+        Err(_) => Err(format!(
+            "no answer within {}s: ask for less with `since`, `function` or `containing`",
+            LOG_MAX.as_secs()
+        )),
+    }
 }
 
 #[derive(Default, Deserialize, ToSchema)]
@@ -207,8 +249,24 @@ pub(in crate::api) async fn invoke(
         return Err(Problem::refused("functions of this cloud cannot be called"));
     };
     let invoked = operate.invoke(&call).await;
-    let invoked = invoked.map_err(|error: CloudError| Problem::refused(error.to_string()))?;
+    let invoked = invoked.map_err(|error| Problem::refused(uncertain(&error)))?;
     Ok(Json(InvokeAnswer { cloud, invoked }))
+}
+
+/// An answer that did not come says nothing about the call.
+fn uncertain(error: &CloudError) -> String {
+    match error {
+        CloudError::Unreachable { .. } => format!(
+            "{error}; the function may have been called: look at its logs before you call it again"
+        ),
+        CloudError::Throttled { .. }
+        | CloudError::Denied { .. }
+        | CloudError::Busy { .. }
+        | CloudError::Invalid { .. }
+        | CloudError::NotOurs { .. }
+        | CloudError::NotStaged { .. }
+        | CloudError::Unhealthy { .. } => error.to_string(),
+    }
 }
 
 fn call_of(

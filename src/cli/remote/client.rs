@@ -19,6 +19,9 @@ use crate::{
 /// Longest time until an answer begins; the server gives up after 30 s.
 const ANSWER_MAX: Duration = Duration::from_secs(40);
 
+/// The same of a call of a function, for which the server waits fifteen minutes and a little.
+const CALL_MAX: Duration = Duration::from_secs(16 * 60);
+
 /// Longest time for a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
 
@@ -139,6 +142,12 @@ impl Client {
     pub(super) async fn post(&self, path: &str, body: &Value) -> Result<Value> {
         let request = self.request(Method::POST, path, &[]).json(body);
         self.json(request.timeout(ANSWER_MAX)).await
+    }
+
+    /// The same where it may take as long as the longest function.
+    pub(super) async fn call(&self, path: &str, body: &Value) -> Result<Value> {
+        let request = self.request(Method::POST, path, &[]).json(body);
+        self.json(request.timeout(CALL_MAX)).await
     }
 
     /// An answer that goes on.

@@ -1,6 +1,6 @@
 //! `verdigris logs` and `verdigris invoke`: what functions wrote, and one call of a function.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,13 +20,17 @@ use crate::{
 /// How often is looked for new lines.
 const FOLLOW: Duration = Duration::from_secs(2);
 
-/// Clouds tell lines late; so far back is looked again for those that were not told yet.
+/// Lines of one further look: the API gives no more.
+const LIMIT_MAX: usize = 10_000;
+
+/// Clouds tell lines late; so far before the last look is looked again for those that were not told yet.
 const LATE: Duration = Duration::from_secs(30);
 
 /// Shows what the functions of a service wrote, on both clouds
 #[derive(Args, Debug)]
 #[command(after_help = "\
-AWS is asked by CloudWatch Logs, Azure by the Application Insights component that has the Function App's name.")]
+AWS is asked by CloudWatch Logs, Azure by Application Insights: the component that `insights` of the environment's `azure` names or has made, and
+without it one with the Function App's name.")]
 pub(in crate::cli) struct Logs {
     /// `service`, or `environment/service`
     name: String,
@@ -59,10 +63,11 @@ impl Logs {
         let client = self.server.connect()?;
         let key = client.key(&self.name).await?;
         let path = format!("/api/v1/services/{key}/logs");
-        let limit = self.limit.to_string();
+        let mut limit = self.limit.to_string();
         let mut since = SystemClock.now().before(self.since);
-        let mut told: Vec<Value> = Vec::new();
+        let mut told = BTreeSet::new();
         loop {
+            let looked_at = SystemClock.now();
             let from = since.to_string();
             let mut query = vec![("since", from.as_str()), ("limit", limit.as_str())];
             let given = [
@@ -79,9 +84,12 @@ impl Logs {
             if !self.follow && self.output != Output::Table {
                 return self.whole(screen, &answer);
             }
-            let lines = answer["lines"].as_array().cloned().unwrap_or_default();
-            for line in lines.iter().filter(|line| !told.contains(line)) {
-                tell(screen, line);
+            let mut seen = BTreeSet::new();
+            for line in answer["lines"].as_array().into_iter().flatten() {
+                if !told.contains(&line.to_string()) {
+                    tell(screen, line);
+                }
+                seen.insert(line.to_string());
             }
             for problem in answer["problems"].as_array().into_iter().flatten() {
                 screen.remark(problem.as_str().unwrap_or_default());
@@ -89,8 +97,10 @@ impl Logs {
             if !self.follow {
                 return Ok(Exit::Done);
             }
-            told = lines;
-            since = SystemClock.now().before(LATE).max(since);
+            told = seen;
+            // From the last look on, whatever the time that it took, and all of it.
+            since = looked_at.before(LATE).max(since);
+            limit = LIMIT_MAX.to_string();
             tokio::time::sleep(FOLLOW).await;
         }
     }
@@ -128,7 +138,8 @@ fn tell(screen: &Screen, line: &Value) {
 /// Calls a function of a slot once, as a user or its queue would
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Exit code 1 where the function failed, or answered with 400 or more.")]
+The answer is waited for as long as the function may take, and the call is sent once. Exit code 1 where the function failed, or
+answered with 400 or more.")]
 pub(in crate::cli) struct Invoke {
     /// `service`, or `environment/service`
     name: String,
@@ -168,7 +179,7 @@ impl Invoke {
             "message": self.message,
         });
         let path = format!("/api/v1/services/{key}/invoke");
-        let answer = client.post(&path, &body).await?;
+        let answer = client.call(&path, &body).await?;
         match self.output {
             Output::Json => screen.json(&answer)?,
             Output::Yaml => screen.yaml(&answer)?,

@@ -75,7 +75,7 @@ use crate::{
     name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
     observed::{
         Deed, Fields, Observed, Owned, Scope,
-        talk::{Invocation, Invoked, LogLine, LogsWanted},
+        talk::{Invocation, Invoked, LogsTold, LogsWanted},
     },
 };
 
@@ -278,7 +278,7 @@ impl Operate for AwsCloud {
         self.adopt_all(scope, resources).await
     }
 
-    async fn logs(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+    async fn logs(&self, wanted: &LogsWanted) -> Result<LogsTold, CloudError> {
         self.logs_of(wanted).await
     }
 

@@ -5,23 +5,22 @@ use serde_json::{Value, json};
 
 use super::{AwsCloud, duties::Account, lambda::Answered, settings::alias};
 use crate::{
+    clock::{Clock as _, SystemClock},
     cloud::CloudError,
     name::CloudName,
-    observed::talk::{Input, Invocation, Invoked, LogLine, LogsWanted},
+    observed::talk::{Input, Invocation, Invoked, LogsTold, LogsWanted},
 };
 
 impl AwsCloud {
     /// `FilterLogEvents`, page by page; before it one `GetFunction`, which says where the function logs.
-    pub(super) async fn logs_of(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+    pub(super) async fn logs_of(&self, wanted: &LogsWanted) -> Result<LogsTold, CloudError> {
         let name = self.lambda_name(&wanted.service, &wanted.function)?;
         let latest = self.lambda.function(&name, None).await?;
         let config = latest.as_ref().and_then(|it| it.config.logging_config());
         let own = format!("/aws/lambda/{name}");
         let group = config.and_then(|it| it.log_group()).unwrap_or(&own);
-        let mut lines = self.log_groups.lines(group, wanted).await?;
-        lines.sort();
-        let beyond = lines.len().saturating_sub(wanted.lines_max);
-        Ok(lines.split_off(beyond))
+        let now = SystemClock.now();
+        self.log_groups.lines(group, wanted, now).await
     }
 
     /// One call of `Invoke`, through the alias, with the end of the log.

@@ -1,5 +1,7 @@
 //! Logs of a Function App, and one call of a function.
 
+use std::time::Duration;
+
 use reqwest::Method;
 use serde_json::{Value, json};
 use url::Url;
@@ -18,15 +20,18 @@ use super::{
 use crate::{
     cloud::CloudError,
     name::{CloudName, Slot},
-    observed::talk::{Input, Invocation, Invoked, LogLine, LogsWanted},
+    observed::talk::{Input, Invocation, Invoked, LogLine, LogsTold, LogsWanted},
 };
 
 const QUERY_API: &str = "2018-04-20";
 const KEY: &str = "x-functions-key";
 
+/// Longer than any function may take to answer: what stands before it gives up after 230 s.
+const CALL_MAX: Duration = Duration::from_secs(240);
+
 impl AzureCloud {
     /// One query of the Application Insights component that the app's slots tell how they are. It tells of all functions of the app.
-    pub(super) async fn logs_of(&self, wanted: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
+    pub(super) async fn logs_of(&self, wanted: &LogsWanted) -> Result<LogsTold, CloudError> {
         let service = &wanted.service.service;
         let app = self.names.app(service);
         let roles = self.names.roles_of(service);
@@ -47,7 +52,11 @@ impl AzureCloud {
         let rows = answer["tables"][0]["rows"].as_array();
         let mut lines: Vec<LogLine> = rows.into_iter().flatten().filter_map(line).collect();
         lines.sort();
-        Ok(lines)
+        // The newest come first there, and no more than are wanted.
+        Ok(LogsTold {
+            lines,
+            missing_before: None,
+        })
     }
 
     /// HTTP functions are called at their address, with the host's key where that is asked for; the others through the host's own
@@ -120,7 +129,7 @@ impl AzureCloud {
             .filter(|url| url.host() == host.host() && url.port() == host.port())
             .ok_or_else(|| invalid("invoke", format!("`{path}` is no path")))?;
         let mut request = self.arm.http.request(method, url);
-        request = request.timeout(self.arm.limits.call);
+        request = request.timeout(CALL_MAX);
         if let Some(key) = key {
             request = request.header(KEY, key);
         }

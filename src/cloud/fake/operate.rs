@@ -11,7 +11,7 @@ use crate::{
     name::Timestamp,
     observed::{
         Deed, Scope,
-        talk::{Invocation, Invoked, LogLine, LogsWanted},
+        talk::{Invocation, Invoked, LogsTold, LogsWanted},
     },
 };
 
@@ -37,8 +37,8 @@ impl Operate for FakeCloud {
         Ok(())
     }
 
-    async fn logs(&self, _: &LogsWanted) -> Result<Vec<LogLine>, CloudError> {
-        Ok(Vec::new())
+    async fn logs(&self, _: &LogsWanted) -> Result<LogsTold, CloudError> {
+        Ok(LogsTold::default())
     }
 
     async fn invoke(&self, _: &Invocation) -> Result<Invoked, CloudError> {

@@ -2,18 +2,25 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    num::NonZeroU32,
     time::Duration,
 };
 
 use secrecy::SecretString;
 
 use super::{
-    AwsAccess, AzureAccess, Config, LISTEN, PrometheusAccess,
+    AwsAccess, AwsCalls, AwsOwn, AzureAccess, AzureCalls, Config, LISTEN, PrometheusAccess,
     identity::{identities, identity},
-    raw::{Raw, RawAzure, RawClouds, RawPrometheus, RawSecret},
+    raw::{
+        Raw, RawAws, RawAwsCalls, RawAwsEnvironment, RawAzure, RawAzureCalls, RawClouds,
+        RawPrometheus, RawSecret,
+    },
     repository::repository,
 };
-use crate::{gates::metric::prometheus::Access, manifest};
+use crate::{gates::metric::prometheus::Access, manifest, name::EnvironmentName};
+
+/// No cloud publishes more, and no local endpoint needs more.
+const RATE_MAX: u32 = 1000;
 
 pub(super) fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, String> {
     let Raw {
@@ -73,15 +80,51 @@ pub(super) fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Co
             standard.build_timeout,
             Duration::from_secs(1),
         )?,
-        aws: AwsAccess {
-            endpoint: aws.endpoint,
-            profile: aws.profile,
-            bucket: aws.bucket,
-        },
+        aws: aws_access(aws)?,
         azure: azure_access(azure, env)?,
         load_requests: load_requests(gates.load_requests, standard.load_requests)?,
         prometheus: prometheus(gates.prometheus, env)?,
     })
+}
+
+fn aws_access(raw: RawAws) -> Result<AwsAccess, String> {
+    let RawAws {
+        endpoint,
+        profile,
+        bucket,
+        environments,
+        calls_per_second,
+    } = raw;
+    let mut own = BTreeMap::new();
+    for (name, RawAwsEnvironment { profile, bucket }) in environments {
+        let environment = EnvironmentName::new(name.clone());
+        let environment =
+            environment.map_err(|error| format!("clouds.aws.environments: `{name}`: {error}"))?;
+        own.insert(environment, AwsOwn { profile, bucket });
+    }
+    let RawAwsCalls {
+        get_function,
+        other,
+    } = calls_per_second;
+    Ok(AwsAccess {
+        endpoint,
+        profile,
+        bucket,
+        environments: own,
+        calls: AwsCalls {
+            get_function: rate("clouds.aws.callsPerSecond.getFunction", get_function)?,
+            other: rate("clouds.aws.callsPerSecond.other", other)?,
+        },
+    })
+}
+
+fn rate(field: &str, written: Option<u32>) -> Result<Option<NonZeroU32>, String> {
+    let Some(number) = written else {
+        return Ok(None);
+    };
+    let rate = NonZeroU32::new(number).filter(|it| it.get() <= RATE_MAX);
+    let wrong = || format!("{field}: {number} must be between 1 and {RATE_MAX}");
+    rate.map(Some).ok_or_else(wrong)
 }
 
 fn azure_access(
@@ -94,6 +137,7 @@ fn azure_access(
         ca_file,
         identity: shared,
         identities: own,
+        calls_per_second: RawAzureCalls { reads, writes },
     } = raw;
     let shared = shared.map(|raw| identity(raw, env)).transpose();
     let shared = shared.map_err(|message| format!("clouds.azure.identity: {message}"))?;
@@ -103,6 +147,10 @@ fn azure_access(
         ca_file,
         identity: shared.flatten(),
         identities: identities(own, env)?,
+        calls: AzureCalls {
+            reads: rate("clouds.azure.callsPerSecond.reads", reads)?,
+            writes: rate("clouds.azure.callsPerSecond.writes", writes)?,
+        },
     })
 }
 

@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     fmt,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -75,6 +76,31 @@ pub struct AwsAccess {
     pub profile: Option<String>,
     /// Where packages go that are too large for a request; in the region of the functions.
     pub bucket: Option<String>,
+    /// What environments have of their own.
+    pub environments: BTreeMap<EnvironmentName, AwsOwn>,
+    /// Calls a second; what the cloud publishes where unsaid.
+    pub calls: AwsCalls,
+}
+
+/// What one environment has in the place of what all have.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AwsOwn {
+    pub profile: Option<String>,
+    pub bucket: Option<String>,
+}
+
+/// How often an account of AWS is called.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AwsCalls {
+    pub get_function: Option<NonZeroU32>,
+    pub other: Option<NonZeroU32>,
+}
+
+/// How often a subscription of Azure is called.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct AzureCalls {
+    pub reads: Option<NonZeroU32>,
+    pub writes: Option<NonZeroU32>,
 }
 
 /// How Azure is reached. Without an endpoint it is the public cloud.
@@ -87,6 +113,8 @@ pub struct AzureAccess {
     pub identity: Option<AzureSource>,
     /// The same for environments that have their own; `None` is the vendor's chain.
     pub identities: BTreeMap<EnvironmentName, Option<AzureSource>>,
+    /// Calls a second; what the cloud publishes where unsaid.
+    pub calls: AzureCalls,
 }
 
 /// How a Prometheus server is reached.
@@ -142,6 +170,18 @@ impl Default for Config {
             azure: AzureAccess::default(),
             load_requests: 256,
             prometheus: BTreeMap::new(),
+        }
+    }
+}
+
+impl AwsAccess {
+    /// What counts in an environment: its own, else what all have.
+    pub fn of(&self, environment: &EnvironmentName) -> AwsOwn {
+        let own = self.environments.get(environment);
+        let AwsOwn { profile, bucket } = own.cloned().unwrap_or_default();
+        AwsOwn {
+            profile: profile.or_else(|| self.profile.clone()),
+            bucket: bucket.or_else(|| self.bucket.clone()),
         }
     }
 }
@@ -254,6 +294,26 @@ mod tests {
     }
 
     #[test]
+    fn each_environment_may_have_a_profile_and_a_bucket_of_its_own() {
+        let text = "clouds: { aws: { profile: shop, bucket: all, environments: { prod: { profile: shop-prod }, us: { bucket: in-the-us } } } }";
+        let aws = parse(text).unwrap().aws;
+        for (environment, profile, bucket) in [
+            ("prod", "shop-prod", "all"),
+            ("us", "shop", "in-the-us"),
+            ("dev", "shop", "all"),
+        ] {
+            let own = aws.of(&EnvironmentName::new(environment).unwrap());
+            assert_eq!(own.profile.as_deref(), Some(profile), "{environment}");
+            assert_eq!(own.bucket.as_deref(), Some(bucket), "{environment}");
+        }
+        let wrong = parse("clouds: { aws: { environments: { 'a/b': {} } } }").unwrap_err();
+        assert!(
+            wrong.contains("clouds.aws.environments: `a/b`: "),
+            "{wrong}"
+        );
+    }
+
+    #[test]
     fn a_repository_needs_no_more_than_its_address() {
         let config = parse("repositories:\n  - url: https://example.com/acme/Shop.git\n").unwrap();
         assert_eq!(config.repositories[0].name.as_str(), "shop");
@@ -269,6 +329,10 @@ mod tests {
             (
                 "resync: 10",
                 "configuration `verdigris.yaml`: resync: has no unit: write `10s` for seconds",
+            ),
+            (
+                "clouds: { azure: { callsPerSecond: { reads: 0 } } }",
+                "configuration `verdigris.yaml`: clouds.azure.callsPerSecond.reads: 0 must be between 1 and 1000",
             ),
             (
                 "listen: everywhere",

@@ -98,6 +98,29 @@ pub(super) struct RawAws {
     pub(super) endpoint: Option<Url>,
     pub(super) profile: Option<String>,
     pub(super) bucket: Option<String>,
+    pub(super) environments: BTreeMap<String, RawAwsEnvironment>,
+    pub(super) calls_per_second: RawAwsCalls,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawAwsEnvironment {
+    pub(super) profile: Option<String>,
+    pub(super) bucket: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawAwsCalls {
+    pub(super) get_function: Option<u32>,
+    pub(super) other: Option<u32>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub(super) struct RawAzureCalls {
+    pub(super) reads: Option<u32>,
+    pub(super) writes: Option<u32>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,6 +131,7 @@ pub(super) struct RawAzure {
     pub(super) ca_file: Option<PathBuf>,
     pub(super) identity: Option<RawIdentity>,
     pub(super) identities: BTreeMap<String, RawIdentity>,
+    pub(super) calls_per_second: RawAzureCalls,
 }
 
 /// Who we are to Azure.

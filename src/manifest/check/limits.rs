@@ -1,8 +1,8 @@
 //! What a cloud would refuse once service and environment meet: names that are too long, memory and time that a plan does not have.
 
-use super::super::parity::{Gap, gaps};
+use super::super::parity::{Asker, Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
-use super::azure::app_limits;
+use super::{azure::app_limits, unsigned::unsigned};
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
 
 const LAMBDA_NAME_MAX: usize = 64;
@@ -48,6 +48,7 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     limits.extend(unequal(service, environment));
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
+        limits.extend(unsigned(service, environment));
     }
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));
@@ -59,11 +60,15 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
 
 /// What only one of the clouds can do is told with the nearest that the other can.
 fn unequal(service: &Service, environment: &Environment) -> Vec<Limit> {
-    let gaps = gaps(&service.functions, &environment.targets()).into_iter();
+    let app = service.azure.as_deref();
+    let gaps = gaps(&service.functions, app, &environment.targets()).into_iter();
     let told = |gap: Gap| Limit {
         message: gap.told(),
         help: gap.nearest.to_owned(),
-        of: Subject::Function(gap.function),
+        of: match gap.asker {
+            Asker::Function(name) => Subject::Function(name),
+            Asker::Service => Subject::App,
+        },
         is_error: false,
     };
     gaps.map(told).collect()

@@ -16,6 +16,7 @@ mod service;
 mod shared;
 mod strategy;
 mod timing;
+mod unsigned;
 mod window;
 
 use std::ops::RangeInclusive;

@@ -168,6 +168,17 @@ pub struct HttpRoute {
     pub path: PathPattern,
 }
 
+impl HttpRoute {
+    /// Whether it answers a request, by method and path without query.
+    pub fn answers(&self, method: &str, path: &str) -> bool {
+        let Self {
+            methods,
+            path: pattern,
+        } = self;
+        (methods.is_empty() || methods.iter().any(|known| known == method)) && pattern.matches(path)
+    }
+}
+
 /// A path with `{name}` for one segment and `{name+}` for the rest. Starts with `/`.
 #[derive(Clone, Debug, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -7,6 +7,7 @@ mod deeds;
 mod flex;
 mod fronts;
 mod guards;
+mod limits;
 mod local;
 mod missing;
 mod moments;

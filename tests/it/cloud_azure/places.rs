@@ -682,8 +682,11 @@ async fn apps_tell_application_insights_how_they_are() {
             containing: Some("starts".to_owned()),
             lines_max: 10,
         };
-        let lines = cloud.operate().unwrap().logs(&wanted).await.unwrap();
-        lines.into_iter().map(|line| line.text).collect::<Vec<_>>()
+        let told = cloud.operate().unwrap().logs(&wanted).await.unwrap();
+        told.lines
+            .into_iter()
+            .map(|line| line.text)
+            .collect::<Vec<_>>()
     };
     let lines = told("test/inventory").await;
     for line in ["one starts", "two starts"] {

@@ -57,6 +57,12 @@ const FUNCTIONS: &str = "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*";
 
 const ROLES: &str = "arn:aws:iam::ACCOUNT:role/verdigris/ENVIRONMENT/*";
 
+/// A log group that a manifest names.
+const GROUP: &str = "/shop/stock";
+
+/// The statement that only those need who name log groups: it stands among the extras.
+pub(super) const NAMED_GROUPS: &str = "NamedLogGroups";
+
 /// Actions on the same resources.
 #[derive(Default)]
 struct Statement {
@@ -97,6 +103,10 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
         }
         // It takes no name of a group.
         ("logs", "DescribeLogGroups") => ("Look", "*", None),
+        ("logs", _) if about == GROUP => {
+            let group = "arn:aws:logs:REGION:ACCOUNT:log-group:LOG_GROUP";
+            (NAMED_GROUPS, group, None)
+        }
         ("logs", _) => {
             is_ours("/aws/lambda/prod-");
             let groups = "arn:aws:logs:REGION:ACCOUNT:log-group:/aws/lambda/ENVIRONMENT-*";
@@ -151,7 +161,7 @@ fn resource(call: &Call) -> String {
         }
         "EventSources" => format!("arn:aws:lambda:{place}:event-source-mapping:{about}"),
         "Schedules" => format!("arn:aws:events:{place}:rule/{about}"),
-        "LogGroups" => format!("arn:aws:logs:{place}:log-group:{about}"),
+        "LogGroups" | NAMED_GROUPS => format!("arn:aws:logs:{place}:log-group:{about}"),
         "RolesOfTheirOwn" => format!("arn:aws:iam::123456789012:role/verdigris/prod/{about}"),
         "Topics" => about.to_owned(),
         "Buckets" | "LargePackages" => format!("arn:aws:s3:::{path}"),
@@ -225,6 +235,7 @@ pub(super) fn filled(policy: &Value) -> String {
         ("ACCOUNT", "123456789012"),
         ("ENVIRONMENT", "prod"),
         ("BUCKET", "packages"),
+        ("LOG_GROUP", GROUP),
     ] {
         text = text.replace(blank, value);
     }
@@ -298,8 +309,13 @@ fn policy(calls: &[Call]) -> Value {
         statement.actions.extend(needed.actions);
     }
     let statements = statements.into_iter().map(|(name, it)| {
+        let resource = match name {
+            // Some operations are judged by what is in the group.
+            NAMED_GROUPS => json!([it.resource, format!("{}:*", it.resource)]),
+            _ => json!(it.resource),
+        };
         let mut told =
-            json!({"Sid": name, "Effect": "Allow", "Action": it.actions, "Resource": it.resource});
+            json!({"Sid": name, "Effect": "Allow", "Action": it.actions, "Resource": resource});
         if let Some(condition) = it.condition {
             told["Condition"] = condition;
         }
@@ -308,8 +324,17 @@ fn policy(calls: &[Call]) -> Value {
     json!({"Version": "2012-10-17", "Statement": statements.collect::<Vec<_>>()})
 }
 
-/// What only some manifests ask for, and AWS then asks of whoever makes or changes the function. No call of ours shows it.
-fn extras() -> Value {
+/// What only some manifests need, taken out of what was drawn.
+fn taken_out(drawn: &mut Value) -> Value {
+    let statements = drawn["Statement"].as_array_mut().unwrap();
+    let is_named = |it: &Value| it["Sid"] == NAMED_GROUPS;
+    let place = statements.iter().position(is_named).unwrap();
+    statements.remove(place)
+}
+
+/// What only some manifests ask for, and AWS then asks of whoever makes or changes the function. No call of ours shows it, but for what
+/// log groups need that have names of their own.
+fn extras(named_groups: Value) -> Value {
     let allow = |name: &str, actions: &[&str], resource: &str| json!({"Sid": name, "Effect": "Allow", "Action": actions, "Resource": resource});
     let mut keys = allow(
         "KeysOfVariables",
@@ -333,6 +358,7 @@ fn extras() -> Value {
         ),
         keys,
         allow("Layers", &["lambda:GetLayerVersion"], "arn:aws:lambda:REGION:*:layer:*:*"),
+        named_groups,
         allow(
             "Networks",
             &["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
@@ -406,6 +432,7 @@ pub(super) async fn life(endpoint: &url::Url, hand: &url::Url) {
         shifted.unwrap();
     }
     live(&cloud, &fixture, &larger).await;
+    with_named_groups(&cloud, &fixture).await;
     // Roles of their own, which come and go.
     let allowed = fixture.release_with("other", &[stock(), reorder()], |_, function| {
         let rights = Rights {
@@ -444,6 +471,24 @@ pub(super) async fn life(endpoint: &url::Url, hand: &url::Url) {
     live(&cloud, &fixture, &fixture.release_of("few", &[stock()])).await;
     cloud.inventory().await.unwrap();
     cloud.prune(&scope).await.unwrap();
+}
+
+/// A log group with a name of its own, and then one that keeps for ever.
+async fn with_named_groups(cloud: &impl Cloud, fixture: &Fixture) {
+    for retention in [Some(30), None] {
+        let named = fixture.release_with("other", &[stock(), reorder()], |_, function| {
+            function.aws = Some(Box::new(AwsFunction {
+                logs: Some(Logs {
+                    group: Some(GROUP.to_owned()),
+                    retention,
+                    ..Logs::default()
+                }),
+                ..AwsFunction::default()
+            }));
+        });
+        live(cloud, fixture, &named).await;
+        talk(cloud, fixture).await;
+    }
 }
 
 /// What people ask, and the daemon when something drifts.
@@ -513,8 +558,9 @@ async fn the_policy_allows_what_we_ask_of_aws_and_nothing_else() {
     let mut named = named_in("src/cloud/aws", OPERATIONS);
     named.retain(|name| !MEMBERS.contains(&name.as_str()));
     all_were_seen(&named, &seen, "the life of an AWS service");
-    let drawn = policy(&calls);
+    let mut drawn = policy(&calls);
     is_judged_right(&drawn, &calls).await;
+    let named_groups = taken_out(&mut drawn);
     is_written("aws-policy.json", &drawn);
-    is_written("aws-policy-extras.json", &extras());
+    is_written("aws-policy-extras.json", &extras(named_groups));
 }

@@ -9,7 +9,7 @@ use futures_util::{FutureExt as _, StreamExt as _, stream};
 use serde_json::Value;
 use url::Url;
 
-use super::aws::{around, filled, life};
+use super::aws::{NAMED_GROUPS, around, filled, life};
 use crate::{
     cloud_aws::{OnAws, aws},
     cloud_aws_duties::Local,
@@ -23,9 +23,19 @@ const OF_PACKAGES: &str = "LargePackages";
 /// Lives that are led at once.
 const AT_ONCE: usize = 3;
 
-fn policy() -> Value {
-    let text = std::fs::read_to_string("deploy/aws-policy.json").unwrap();
+fn file(name: &str) -> Value {
+    let text = std::fs::read_to_string(format!("deploy/{name}.json")).unwrap();
     serde_json::from_str(&text).unwrap()
+}
+
+/// With the one of the extras that our own calls need.
+fn policy() -> Value {
+    let (mut policy, extras) = (file("aws-policy"), file("aws-policy-extras"));
+    let mut extras = extras["Statement"].as_array().unwrap().iter();
+    let named_groups = extras.find(|it| it["Sid"] == NAMED_GROUPS).unwrap();
+    let statements = policy["Statement"].as_array_mut().unwrap();
+    statements.push(named_groups.clone());
+    policy
 }
 
 fn names() -> Vec<String> {
@@ -97,6 +107,9 @@ async fn without_one_statement_the_daemon_says_what_is_missing() {
         let told = told.unwrap_or_else(|| panic!("nobody misses {name}"));
         let says = |part: &str| assert!(told.contains(part), "without {name}: {told}");
         says("Denied {");
-        says("`deploy/aws-policy.json` has ");
+        match name.as_str() {
+            NAMED_GROUPS => says("`deploy/aws-policy-extras.json` has "),
+            _ => says("`deploy/aws-policy.json` has "),
+        }
     }
 }

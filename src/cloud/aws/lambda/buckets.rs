@@ -25,7 +25,7 @@ impl Buckets {
         &self,
         bucket: &str,
     ) -> Result<Option<String>, CloudError> {
-        self.0.turn().await;
+        self.0.turn("s3").await;
         self.read(bucket).await
     }
 
@@ -43,8 +43,8 @@ impl Buckets {
         change: impl FnOnce(Option<String>) -> Result<(T, Option<String>), CloudError>,
     ) -> Result<T, CloudError> {
         const OPERATION: &str = "PutBucketNotificationConfiguration";
-        self.0.turn().await;
-        self.0.turn().await;
+        self.0.turn("s3").await;
+        self.0.turn("s3").await;
         let (was, all) = change(self.read(bucket).await?)?;
         let Some(all) = all else { return Ok(was) };
         let asking = asking(OPERATION, Method::PUT, bucket, all);

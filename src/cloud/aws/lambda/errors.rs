@@ -13,6 +13,9 @@ use super::{
 };
 use crate::{cloud::CloudError, name::CloudName};
 
+/// Where a refusal does not say how long to wait.
+const WAIT_UNSAID: Duration = Duration::from_secs(1);
+
 /// What a call concerns, for its error.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cloud::aws) struct Asked<'a> {
@@ -79,7 +82,7 @@ fn refused<E: ProvideErrorMetadata>(
         _ if has_run_out(code) => run_out(&resource, &message),
         429 => CloudError::Throttled {
             cloud,
-            retry_after: retry_after(answer),
+            retry_after: told_to_wait(answer).unwrap_or(WAIT_UNSAID),
         },
         404 if error.code() != Some("ResourceNotFoundException") => {
             let whose = "which is no answer of Lambda: is the endpoint right?";
@@ -138,12 +141,10 @@ pub(in crate::cloud::aws) fn run_out(resource: &str, message: &str) -> CloudErro
     }
 }
 
-fn retry_after(answer: &HttpResponse) -> Duration {
-    let seconds = answer
-        .headers()
-        .get("retry-after")
-        .and_then(|value| value.trim().parse().ok());
-    seconds.map_or(Duration::from_secs(1), Duration::from_secs)
+/// What a refusal says of how long to wait.
+pub(super) fn told_to_wait(answer: &HttpResponse) -> Option<Duration> {
+    let told = answer.headers().get("retry-after")?;
+    told.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// No request left this machine: the network is down, or the vendor's chain found no credentials.

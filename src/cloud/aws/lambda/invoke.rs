@@ -1,6 +1,12 @@
 //! One call of a function.
 
-use aws_sdk_lambda::{primitives::Blob, types::LogType};
+use std::time::Duration;
+
+use aws_sdk_lambda::{
+    config::{Builder, retry::RetryConfig, timeout::TimeoutConfig},
+    primitives::Blob,
+    types::LogType,
+};
 use serde_json::Value;
 
 use super::{
@@ -20,6 +26,19 @@ pub(in crate::cloud::aws) struct Answered {
     pub(in crate::cloud::aws) log: String,
 }
 
+/// As long as the longest function, and a little for the way.
+const CALL_MAX: Duration = Duration::from_secs(15 * 60 + 15);
+
+/// A call that nobody heard the end of may have been done: it is never sent again by itself.
+fn once() -> Builder {
+    let patience = TimeoutConfig::builder()
+        .operation_attempt_timeout(CALL_MAX)
+        .operation_timeout(CALL_MAX);
+    Builder::new()
+        .retry_config(RetryConfig::disabled())
+        .timeout_config(patience.build())
+}
+
 impl Lambda {
     /// None where there is no such function, or no such alias. Calls of functions have a quota of their own, and wait for none here.
     pub(in crate::cloud::aws) async fn invoke(
@@ -34,7 +53,9 @@ impl Lambda {
             .function_name(name)
             .qualifier(alias)
             .log_type(LogType::Tail)
-            .payload(Blob::new(event.to_string()));
+            .payload(Blob::new(event.to_string()))
+            .customize()
+            .config_override(once());
         match call.send().await {
             Ok(answer) => Ok(Some(Answered {
                 version: answer.executed_version.unwrap_or_default(),

@@ -1,17 +1,24 @@
 //! What an account grants, and who goes first.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     num::NonZeroU32,
-    sync::atomic::{AtomicU64, Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-use crate::cloud::{line::in_line, turns::Turns};
+use crate::cloud::{
+    line::in_line,
+    turns::{Heard, Turns},
+};
 
-/// Calls a second that an account grants in one region. AWS does not raise them.
+/// Calls a second that an account grants in one region. AWS does not raise them; less leaves some to others.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Quotas {
     /// `GetFunction` has a bucket of its own.
@@ -31,8 +38,10 @@ impl Default for Quotas {
 
 /// The token buckets of one account and region, shared by every target in it.
 pub struct AccountLimits {
-    pub(super) get_function: Turns,
-    pub(super) other: Turns,
+    get_function: Turns,
+    other: Turns,
+    /// What other services taught us, by their names.
+    services: Mutex<BTreeMap<String, Arc<Turns>>>,
     /// What a bucket tells others is read, changed and written as a whole, and S3 has no guard against who does so meanwhile.
     notifications: tokio::sync::Mutex<()>,
     /// Room for those who look around and have nothing to do: turns are given to who comes first, and a rollout would wait behind
@@ -59,8 +68,9 @@ impl AccountLimits {
             other,
         } = quotas;
         Self {
-            get_function: bucket(get_function),
-            other: bucket(other),
+            get_function: bucket("lambda GetFunction", get_function),
+            other: bucket("lambda", other),
+            services: Mutex::default(),
             notifications: tokio::sync::Mutex::default(),
             looking_around: Semaphore::new(LOOKING_AROUND),
             looking_first: Semaphore::new(LOOKING_AROUND),
@@ -100,15 +110,81 @@ impl AccountLimits {
         self.notifications.lock().await
     }
 
-    /// Other services have quotas of their own, all of them larger: keeping to Lambda's is keeping to theirs.
-    pub(super) async fn wait_for_others(&self) {
-        self.other.turn().await;
+    /// Waits until there is room for one more call.
+    pub(super) async fn turn(&self, class: Class<'_>) {
+        match class {
+            Class::GetFunction => self.get_function.turn().await,
+            Class::Other => self.other.turn().await,
+            Class::Service(TRAIL) => self.service(TRAIL).turn().await,
+            // Other services have quotas of their own, all of them larger: keeping to Lambda's is keeping to theirs.
+            Class::Service(service) => {
+                self.service(service).turn().await;
+                self.other.turn().await;
+            }
+        }
+    }
+
+    /// For a call that is made whatever we say.
+    pub(super) fn take(&self, class: Class<'_>) {
+        match class {
+            Class::GetFunction => self.get_function.take(),
+            Class::Other => self.other.take(),
+            Class::Service(service) => self.service(service).take(),
+        }
+    }
+
+    /// Learns from an answer: who is refused slows down, and nobody else.
+    pub(super) fn heard(&self, class: Class<'_>, heard: Heard) {
+        match class {
+            Class::GetFunction => self.get_function.heard(heard),
+            Class::Other => self.other.heard(heard),
+            Class::Service(service) => self.service(service).heard(heard),
+        }
+    }
+
+    fn service(&self, name: &str) -> Arc<Turns> {
+        let mut services = self.services.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turns) = services.get(name) {
+            return Arc::clone(turns);
+        }
+        let turns = Arc::new(match name {
+            TRAIL => bucket(name, TRAIL_EACH_SECOND),
+            _ => bucket(name, self.other_per_second),
+        });
+        services.insert(name.to_owned(), Arc::clone(&turns));
+        turns
     }
 }
 
-fn bucket(per_second: NonZeroU32) -> Turns {
+/// Which bucket a call is taken from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Class<'a> {
+    GetFunction,
+    /// All others of Lambda's.
+    Other,
+    /// Of another service, by its name in signatures.
+    Service(&'a str),
+}
+
+impl Class<'_> {
+    /// Of an operation of Lambda's; none of a call of a function, which has no part in these quotas.
+    pub(super) fn of(operation: &str) -> Option<Self> {
+        match operation {
+            "GetFunction" => Some(Self::GetFunction),
+            "Invoke" => None,
+            _ => Some(Self::Other),
+        }
+    }
+}
+
+/// CloudTrail grants two calls a second of `LookupEvents`, which is all that we ask of it.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/WhatIsCloudTrail-Limits.html>
+const TRAIL: &str = "cloudtrail";
+const TRAIL_EACH_SECOND: NonZeroU32 = NonZeroU32::MIN.saturating_add(1);
+
+fn bucket(name: &str, per_second: NonZeroU32) -> Turns {
     let burst = NonZeroU32::new(per_second.get() / 5).unwrap_or(NonZeroU32::MIN);
-    Turns::new(per_second, burst)
+    Turns::new(&format!("aws {name}"), per_second, burst)
 }
 
 impl fmt::Debug for AccountLimits {

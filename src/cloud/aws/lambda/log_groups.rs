@@ -4,12 +4,13 @@ use serde_json::{Value, json};
 
 use super::{
     json::{Service, next},
+    newest::{Newest, Step},
     signed::Signed,
 };
 use crate::{
     cloud::CloudError,
     name::Timestamp,
-    observed::talk::{LogLine, LogsWanted},
+    observed::talk::{LogLine, LogsTold, LogsWanted},
 };
 
 const LOGS: Service = Service {
@@ -17,9 +18,6 @@ const LOGS: Service = Service {
     protocol: "Logs_20140328",
     version: "1.1",
 };
-
-/// A page may be empty and have a next one; so many are read at most.
-const PAGES_MAX: usize = 50;
 
 /// CloudWatch Logs.
 #[derive(Clone, Debug)]
@@ -37,19 +35,24 @@ impl LogGroups {
         }
     }
 
-    /// Nothing where there is no such group: Lambda makes it when the function first writes.
+    /// The newest lines; nothing where there is no such group: Lambda makes it when the function first writes.
     pub(in crate::cloud::aws) async fn lines(
         &self,
         group: &str,
         wanted: &LogsWanted,
-    ) -> Result<Vec<LogLine>, CloudError> {
+        now: Timestamp,
+    ) -> Result<LogsTold, CloudError> {
         const OPERATION: &str = "FilterLogEvents";
-        let mut body = json!({"logGroupName": group, "startTime": wanted.since.millis()});
+        let mut body = json!({"logGroupName": group});
         if let Some(text) = &wanted.containing {
             body["filterPattern"] = format!("\"{}\"", text.replace('"', "\\\"")).into();
         }
-        let mut lines = Vec::new();
-        for _ in 0..PAGES_MAX {
+        let mut newest = Newest::new(wanted.since, now, wanted.lines_max);
+        let mut cut = None;
+        loop {
+            let (from, until) = newest.window();
+            body["startTime"] = from.millis().into();
+            body["endTime"] = until.millis().into();
             let asked = self.0.ask_json(LOGS, OPERATION, group, &body);
             let mut told = match asked.await? {
                 Ok(told) => told,
@@ -57,13 +60,22 @@ impl LogGroups {
                 Err(refusal) => return Err(refusal.sorted(OPERATION, group)),
             };
             let events = told["events"].as_array().into_iter().flatten();
-            lines.extend(events.filter_map(line));
-            match next(&mut told, "nextToken") {
-                Some(token) => body["nextToken"] = token,
-                None => break,
+            let lines = events.filter_map(line).collect();
+            let token = next(&mut told, "nextToken");
+            match newest.page(lines, token.is_some()) {
+                Step::Next => body["nextToken"] = token.unwrap_or_default(),
+                Step::Other => drop(body.as_object_mut().and_then(|it| it.remove("nextToken"))),
+                Step::Done => break,
+                Step::Cut(at) => {
+                    cut = Some(at);
+                    break;
+                }
             }
         }
-        Ok(lines)
+        Ok(LogsTold {
+            lines: newest.lines(),
+            missing_before: cut,
+        })
     }
 
     /// How many days it keeps what was written; none where it keeps it for ever, or is not there.

@@ -33,6 +33,7 @@ mod json;
 mod limits;
 mod log_groups;
 mod monitoring;
+mod newest;
 mod policies;
 mod query;
 mod roles;
@@ -53,7 +54,9 @@ use aws_sdk_lambda::{
     Client,
     config::{
         AppName, BehaviorVersion, ConfigBag, Credentials, Intercept, Region, RuntimeComponents,
-        interceptors::{BeforeTransmitInterceptorContextRef, InterceptorContext},
+        interceptors::{
+            BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext,
+        },
         retry::{ClassifyRetry, RetryAction, RetryConfig},
         timeout::TimeoutConfig,
     },
@@ -85,8 +88,9 @@ pub(super) use self::{
     urls::Address,
     ways_out::{of_states, with_help},
 };
+use self::{errors::told_to_wait, limits::Class};
 use super::deeds::AGENT;
-use crate::manifest::spec::Assume;
+use crate::{cloud::turns::Heard, manifest::spec::Assume};
 
 /// Who we are to AWS.
 #[derive(Clone, Debug)]
@@ -98,13 +102,6 @@ pub enum AwsCredentials {
         access_key_id: String,
         secret_access_key: SecretString,
     },
-}
-
-/// Which bucket an operation is taken from.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Class {
-    GetFunction,
-    Other,
 }
 
 /// How often each operation was sent, further attempts included.
@@ -143,13 +140,22 @@ impl Intercept for Calls {
     }
 }
 
-/// What the vendor's client sends again by itself waits for no turn; it takes one, so that those who come later wait for it.
+/// What the vendor's client sends again by itself waits for no turn; it takes one, so that those who come later wait for it. And every
+/// answer teaches.
 #[derive(Debug)]
-struct FurtherAttempts(Arc<AccountLimits>);
+struct Attempts(Arc<AccountLimits>);
 
-impl Intercept for FurtherAttempts {
+impl Attempts {
+    fn class(config: &ConfigBag) -> Option<Class<'_>> {
+        config
+            .load::<Metadata>()
+            .and_then(|it| Class::of(it.name()))
+    }
+}
+
+impl Intercept for Attempts {
     fn name(&self) -> &'static str {
-        "FurtherAttempts"
+        "Attempts"
     }
 
     fn read_before_attempt(
@@ -158,14 +164,28 @@ impl Intercept for FurtherAttempts {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let is_first = config
-            .load::<RequestAttempts>()
-            .is_none_or(|it| it.attempts() <= 1);
-        let operation = config.load::<Metadata>().map(Metadata::name);
-        match operation {
-            _ if is_first => {}
-            Some("GetFunction") => drop(self.0.get_function.take()),
-            Some(_) | None => drop(self.0.other.take()),
+        let attempts = config.load::<RequestAttempts>();
+        if let Some(class) = Self::class(config)
+            && attempts.is_some_and(|it| it.attempts() > 1)
+        {
+            self.0.take(class);
+        }
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let Some((class, answer)) = Self::class(config).zip(context.response()) else {
+            return Ok(());
+        };
+        match answer.status().as_u16() {
+            429 => self.0.heard(class, Heard::TooMany(told_to_wait(answer))),
+            200..=299 => self.0.heard(class, Heard::Taken),
+            _ => {}
         }
         Ok(())
     }
@@ -248,7 +268,7 @@ impl Lambda {
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
             .interceptor(calls.clone())
-            .interceptor(FurtherAttempts(Arc::clone(&limits)))
+            .interceptor(Attempts(Arc::clone(&limits)))
             .retry_classifier(ThrottlingIsOurs)
             .build();
         Self {
@@ -300,11 +320,8 @@ impl Lambda {
     }
 
     /// Waits until the account's quota has room for one more call.
-    async fn turn(&self, class: Class) {
-        match class {
-            Class::GetFunction => self.limits.get_function.turn().await,
-            Class::Other => self.limits.other.turn().await,
-        }
+    async fn turn(&self, class: Class<'_>) {
+        self.limits.turn(class).await;
     }
 }
 

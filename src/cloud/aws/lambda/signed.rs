@@ -23,10 +23,11 @@ use super::{
     AccountLimits, Calls,
     assumed::{Role, role_in},
     errors::causes,
+    limits::Class,
 };
 use crate::{
     clock::{Clock as _, SystemClock},
-    cloud::{CloudError, aws::deeds::AGENT},
+    cloud::{CloudError, aws::deeds::AGENT, turns::Heard},
     name::CloudName,
 };
 
@@ -153,16 +154,16 @@ impl Signed {
         (root, region)
     }
 
-    /// Waits until the account's quota has room for one more call.
-    pub(in crate::cloud::aws) async fn turn(&self) {
-        self.limits.wait_for_others().await;
+    /// Waits until the account's quota has room for one more call of a service.
+    pub(in crate::cloud::aws) async fn turn(&self, service: &str) {
+        self.limits.turn(Class::Service(service)).await;
     }
 
     /// # Errors
     ///
     /// As [`Self::ask_at_once`].
     pub(in crate::cloud::aws) async fn ask(&self, asking: Asking<'_>) -> Result<Said, CloudError> {
-        self.turn().await;
+        self.turn(asking.service).await;
         self.ask_at_once(asking).await
     }
 
@@ -210,10 +211,17 @@ impl Signed {
         let answer = request.body(body).send().await;
         let answer = answer.map_err(|fault| lost(fault.without_url().to_string()))?;
         let status = answer.status().as_u16();
+        let wait = told_to_wait(answer.headers());
         let text = answer.text().await;
         let text = text.map_err(|fault| lost(fault.without_url().to_string()))?;
         if status != 200 && text.contains("ExpiredToken") {
             *self.kept.lock().await = None;
+        }
+        let class = Class::Service(service);
+        match is_too_many(status, &text) {
+            true => self.limits.heard(class, Heard::TooMany(wait)),
+            false if status < 300 => self.limits.heard(class, Heard::Taken),
+            false => {}
         }
         Ok(Said { status, text })
     }
@@ -298,6 +306,24 @@ impl Signed {
     }
 }
 
+/// Whether a service refused a call as one too many: each has a word of its own, and few a status.
+fn is_too_many(status: u16, text: &str) -> bool {
+    const WORDS: [&str; 6] = [
+        "ThrottlingException",
+        "TooManyRequestsException",
+        ">Throttling<",
+        ">Throttled<",
+        ">SlowDown<",
+        ">RequestLimitExceeded<",
+    ];
+    status == 429 || (status >= 400 && WORDS.iter().any(|word| text.contains(word)))
+}
+
+fn told_to_wait(headers: &reqwest::header::HeaderMap) -> Option<Duration> {
+    let told = headers.get(reqwest::header::RETRY_AFTER)?.to_str().ok()?;
+    told.trim().parse().ok().map(Duration::from_secs)
+}
+
 /// Keys without an end come from this machine, and may be changed there at any time.
 fn is_good(ends: Option<SystemTime>, now: SystemTime) -> bool {
     ends.is_some_and(|ends| now + SPARE < ends)
@@ -343,6 +369,28 @@ mod tests {
         let after = |seconds| Some(now + Duration::from_secs(seconds));
         for (ends, good) in [(None, false), (after(59), false), (after(61), true)] {
             assert_eq!(is_good(ends, now), good, "{ends:?}");
+        }
+    }
+
+    #[test]
+    fn a_call_too_many_is_known_by_the_word_of_each_service() {
+        for (status, text, too_many) in [
+            (429, "", true),
+            (503, "<Error><Code>SlowDown</Code></Error>", true),
+            (400, "<Error><Code>Throttling</Code></Error>", true),
+            (
+                400,
+                r#"{"__type":"ThrottlingException","message":"Rate exceeded"}"#,
+                true,
+            ),
+            (400, r#"{"__type":"ValidationException"}"#, false),
+            (
+                200,
+                r#"{"Events":[{"CloudTrailEvent":"ThrottlingException"}]}"#,
+                false,
+            ),
+        ] {
+            assert_eq!(is_too_many(status, text), too_many, "{text}");
         }
     }
 }

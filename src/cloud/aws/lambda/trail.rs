@@ -14,7 +14,7 @@ const TRAIL: Service = Service {
     version: "1.1",
 };
 
-/// Pages of 50 that are read at most: two calls a second are granted, and what is newest comes first.
+/// Pages of 50 that are read at most: two calls a second are granted, for which there is a bucket; and what is newest comes first.
 const PAGES_MAX: usize = 4;
 
 /// CloudTrail's history of the last 90 days, which every account has.

@@ -205,6 +205,9 @@ fn missing_right(code: &str, message: &str) -> Option<String> {
     let named = message.split_once("not authorized to perform: ");
     let action = named.and_then(|(_, rest)| rest.split_whitespace().next());
     match action {
+        Some(action) if let Some(group) = named_group(message) => Some(format!(
+            "let the daemon do `{action}` on `{group}`: `deploy/aws-policy-extras.json` has it as `NamedLogGroups`, with `LOG_GROUP` for the name"
+        )),
         Some(action) => {
             let is_extra = EXTRAS.iter().any(|it| action.starts_with(it));
             let file = if is_extra {
@@ -221,6 +224,16 @@ fn missing_right(code: &str, message: &str) -> Option<String> {
         }
         None => None,
     }
+}
+
+/// The log group that a refusal is about, where a manifest named it: Lambda's own are in the policy.
+fn named_group(message: &str) -> Option<&str> {
+    let (_, resource) = message.split_once(" on resource: ")?;
+    let (_, group) = resource.split_once(":log-group:")?;
+    let end = group.find([':', ' ']).unwrap_or(group.len());
+    let group = &group[..end];
+    let is_named = !group.is_empty() && !group.starts_with("/aws/lambda/");
+    is_named.then_some(group)
 }
 
 #[cfg(test)]
@@ -244,6 +257,22 @@ mod tests {
                 "AccessDeniedException",
                 refused("lambda:GetLayerVersion"),
                 "let the daemon do `lambda:GetLayerVersion`: `deploy/aws-policy-extras.json` has it",
+            ),
+            (
+                "AccessDeniedException",
+                refused("logs:PutRetentionPolicy").replace(
+                    "resource: x",
+                    "resource: arn:aws:logs:eu-west-1:1:log-group:/shop/stock:log-stream:",
+                ),
+                "let the daemon do `logs:PutRetentionPolicy` on `/shop/stock`: `deploy/aws-policy-extras.json` has it as `NamedLogGroups`, with `LOG_GROUP` for the name",
+            ),
+            (
+                "AccessDeniedException",
+                refused("logs:CreateLogGroup").replace(
+                    "resource: x",
+                    "resource: arn:aws:logs:eu-west-1:1:log-group:/aws/lambda/prod-a-b:*",
+                ),
+                "let the daemon do `logs:CreateLogGroup`: `deploy/aws-policy.json` has it",
             ),
             (
                 "AccessDenied",

@@ -30,6 +30,8 @@ pub(in crate::cloud::azure) struct Answer {
     pub(in crate::cloud::azure) follow: Option<String>,
     /// The version that was answered, where the service tells it.
     pub(in crate::cloud::azure) etag: Option<String>,
+    /// Calls of the same kind that the subscription has left, where the service tells it.
+    pub(in crate::cloud::azure) calls_left: Option<u32>,
     pub(in crate::cloud::azure) body: Bytes,
 }
 
@@ -253,6 +255,7 @@ mod tests {
             retry_after: None,
             follow: None,
             etag: None,
+            calls_left: None,
             body: Bytes::from(body.to_owned()),
         }
     }

@@ -328,15 +328,21 @@ impl Arm {
         }
     }
 
-    /// Waits for its turn. Deployment services have no part in the subscription's limit.
     async fn turn(&self, call: &Call<'_>) {
-        if is_same_origin(&self.endpoint, &call.url) {
+        if self.is_limited(call) {
             self.limiter.ready(call.operation).await;
         }
     }
 
+    /// Deployment services have no part in the subscription's limit.
+    fn is_limited(&self, call: &Call<'_>) -> bool {
+        is_same_origin(&self.endpoint, &call.url)
+    }
+
     async fn once(&self, call: &Call<'_>) -> Result<Answer, Lost> {
         self.calls.count(call.operation);
+        let is_limited = self.is_limited(call);
+        let under_way = is_limited.then(|| self.limiter.under_way(call.operation));
         let mut request = request(call);
         let unchecked = PipelineStreamOptions {
             skip_checks: true,
@@ -362,6 +368,9 @@ impl Arm {
             }
         }
         let answer = answer_of(u16::from(status), &headers, body.freeze());
+        if let Some(under_way) = under_way {
+            under_way.heard(&answer);
+        }
         if context.value::<Lasting>().is_some_and(Lasting::is_said) {
             return Err(Lost::refused(&answer));
         }

@@ -101,13 +101,22 @@ fn own_id() -> String {
     format!("{OUR_REQUESTS}{rest}")
 }
 
+/// One of them stands in an answer, by what was asked.
+const CALLS_LEFT: [&str; 3] = [
+    "x-ms-ratelimit-remaining-subscription-reads",
+    "x-ms-ratelimit-remaining-subscription-writes",
+    "x-ms-ratelimit-remaining-subscription-deletes",
+];
+
 pub(super) fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
     let header = |name| headers.get_optional_string(&HeaderName::from_static(name));
     let finer = header("x-ms-retry-after-ms").or_else(|| header("retry-after-ms"));
     let finer = finer.and_then(|value| retry_after_ms(&value));
     let seconds = || header("retry-after").and_then(|value| retry_after(&value));
+    let left = CALLS_LEFT.iter().find_map(|name| header(name));
     Answer {
         status,
+        calls_left: left.and_then(|value| value.trim().parse().ok()),
         retry_after: finer.or_else(seconds),
         etag: header("etag"),
         follow: header("azure-asyncoperation").or_else(|| header("location")),
