@@ -244,6 +244,7 @@ impl AwsCloud {
                 config,
                 tags: _,
                 reserved: _,
+                image: _,
             }) = self.lambda.function(name, version).await?
             {
                 match progress(&config) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use aws_sdk_lambda::types::FunctionUrlAuthType;
+use serde_json::Value;
 
 use super::{
     Class, Lambda,
@@ -21,8 +22,7 @@ fn url_statements(alias: &str) -> [String; 2] {
 }
 
 /// Names of the statements that a policy has.
-fn names(policy: &str) -> BTreeSet<String> {
-    let policy: serde_json::Value = serde_json::from_str(policy).unwrap_or_default();
+fn names(policy: &Value) -> BTreeSet<String> {
     let statements = policy["Statement"].as_array().into_iter().flatten();
     let named = statements.filter_map(|statement| statement["Sid"].as_str());
     named.map(str::to_owned).collect()
@@ -42,11 +42,22 @@ impl Lambda {
         name: &str,
         alias: &str,
     ) -> Result<BTreeSet<String>, CloudError> {
+        let policy = self.policy(name, Some(alias)).await?;
+        Ok(policy.as_ref().map(names).unwrap_or_default())
+    }
+
+    /// Of an alias, or of the function itself. None where nobody may call.
+    pub(in crate::cloud::aws) async fn policy(
+        &self,
+        name: &str,
+        alias: Option<&str>,
+    ) -> Result<Option<Value>, CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.get_policy().function_name(name);
-        match call.qualifier(alias).send().await {
-            Ok(answer) => Ok(names(answer.policy().unwrap_or_default())),
-            Err(error) if is_missing(&error) => Ok(BTreeSet::new()),
+        let call = call.set_qualifier(alias.map(str::to_owned));
+        match call.send().await {
+            Ok(answer) => Ok(serde_json::from_str(answer.policy().unwrap_or_default()).ok()),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(sorted(asked("GetPolicy", name), &error)),
         }
     }
