@@ -10,6 +10,7 @@ pub mod fake;
 pub mod line;
 pub mod operate;
 mod turns;
+pub(crate) mod xml;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};
 
@@ -48,6 +49,12 @@ pub trait Cloud: fmt::Debug + Send + Sync {
 
     /// Reads both slots of one service. No writing call.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError>;
+
+    /// As `observe`, and asks blue at its own address whether the release that it holds answers there: for a while after a promotion, since
+    /// the platform itself may answer then. Where blue moves without a restart there is nothing to ask.
+    async fn watch(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        self.observe(scope).await
+    }
 
     /// Every service of ours on this target, found by tags.
     async fn inventory(&self) -> Result<Vec<Owned>, CloudError>;

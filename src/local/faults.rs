@@ -36,6 +36,9 @@ pub struct Rule {
     /// Does the work, then closes the connection without an answer.
     #[serde(default)]
     pub lose_reply: bool,
+    /// Takes the work in, and fails at it afterwards: where the cloud has such states, what was asked for ends in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fails_later: Option<Failure>,
     /// How many calls are left to hit; all where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -52,6 +55,14 @@ pub struct RuleError {
     pub code: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+/// How work ends that was taken in and failed.
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Failure {
+    pub code: String,
+    pub message: String,
 }
 
 /// What to do with one call, after its latency was waited for.
@@ -125,6 +136,11 @@ impl Faults {
         verdict
     }
 
+    /// How the work of a call will end that was taken in; none where it succeeds.
+    pub fn later(&self, operation: &str) -> Option<Failure> {
+        self.inner().end(operation)
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -134,18 +150,16 @@ impl Inner {
     fn judge(&mut self, operation: &str) -> (Duration, Verdict) {
         *self.calls.entry(operation.to_owned()).or_insert(0) += 1;
         let mut latency = Duration::ZERO;
-        for rule in &mut self.rules {
-            let named = rule.operation == "*" || rule.operation.eq_ignore_ascii_case(operation);
-            let left = rule.times != Some(0);
-            if !named
-                || !left
-                || !rule
-                    .probability
-                    .is_none_or(|share| self.chance.f64() < share)
-            {
+        let Self {
+            rules,
+            chance,
+            calls: _,
+        } = self;
+        let now = rules.iter_mut().filter(|rule| rule.fails_later.is_none());
+        for rule in now {
+            if !rule.hits(operation, chance) {
                 continue;
             }
-            rule.times = rule.times.map(|times| times - 1);
             latency = (latency + Duration::from_millis(rule.latency_ms)).min(LATENCY_MAX);
             let verdict = rule.verdict();
             if verdict != Verdict::Proceed {
@@ -153,6 +167,17 @@ impl Inner {
             }
         }
         (latency, Verdict::Proceed)
+    }
+
+    fn end(&mut self, operation: &str) -> Option<Failure> {
+        let Self {
+            rules,
+            chance,
+            calls: _,
+        } = self;
+        let mut later = rules.iter_mut().filter(|rule| rule.fails_later.is_some());
+        let rule = later.find_map(|rule| rule.hits(operation, chance).then_some(rule));
+        rule.and_then(|rule| rule.fails_later.clone())
     }
 }
 
@@ -165,9 +190,21 @@ impl Rule {
             error: None,
             throttle: false,
             lose_reply: false,
+            fails_later: None,
             times: None,
             probability: None,
         }
+    }
+
+    /// Whether it is this call's turn, which is counted.
+    fn hits(&mut self, operation: &str, chance: &mut fastrand::Rng) -> bool {
+        let named = self.operation == "*" || self.operation.eq_ignore_ascii_case(operation);
+        let left = self.times != Some(0);
+        let hit = named && left && self.probability.is_none_or(|share| chance.f64() < share);
+        if hit {
+            self.times = self.times.map(|times| times - 1);
+        }
+        hit
     }
 
     fn verdict(&self) -> Verdict {
@@ -292,6 +329,18 @@ mod tests {
                 ..
             }
         ));
+    }
+
+    #[tokio::test]
+    async fn what_fails_later_is_taken_in_first() {
+        let faults = Faults::default();
+        let rules = r#"[{"operation":"PutThing","times":1,"failsLater":{"code":"NoRoom","message":"full"}}]"#;
+        faults.set(serde_json::from_str(rules).unwrap());
+        assert_eq!(faults.before("PutThing").await, Verdict::Proceed);
+        assert_eq!(faults.later("GetThing"), None);
+        let told = faults.later("PutThing").map(|it| it.code);
+        assert_eq!(told.as_deref(), Some("NoRoom"));
+        assert_eq!(faults.later("PutThing"), None);
     }
 
     #[tokio::test]

@@ -28,6 +28,9 @@ pub struct Observed {
     pub resources: Vec<String>,
     /// Resources that stand where ours should, and do not carry our tags.
     pub foreign: Vec<String>,
+    /// What blue's own address answers in place of the release that it holds, where it was asked and that is so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silence: Option<String>,
 }
 
 /// What a slot holds.

@@ -204,7 +204,10 @@ impl Shared {
     async fn observe(&self, job: &Job, target: CloudName, began: Timestamp) -> Look {
         let look = async {
             let cloud = job.cloud(&*self.world, target).await?;
-            let observed = cloud.observe(&job.scope).await;
+            let observed = match job.is_bake {
+                true => cloud.watch(&job.scope).await,
+                false => cloud.observe(&job.scope).await,
+            };
             Ok((cloud, observed.map_err(|error| failure(&error))?))
         };
         let slow = || Failure {

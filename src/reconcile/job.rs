@@ -9,7 +9,10 @@ use crate::{
     name::{CloudName, ReleaseDigest, Timestamp},
     observed::{Observed, Scope},
     plan::state::{PackageRecord, ReleaseRecord, ServiceState},
-    rollout::intent::{Failure, Order, Response},
+    rollout::{
+        intent::{Failure, Order, Response},
+        phase::Phase,
+    },
 };
 
 /// What an order or a look needs.
@@ -19,6 +22,8 @@ pub(super) struct Job {
     /// The release that the order is about.
     release: Option<Box<ReleaseRecord>>,
     pub(super) began: Timestamp,
+    /// Blue was promoted just now, so it is asked whether it answers.
+    pub(super) is_bake: bool,
 }
 
 impl Job {
@@ -28,6 +33,7 @@ impl Job {
             environment: state.at_work_in().cloned(),
             release: None,
             began: now,
+            is_bake: is_bake(state),
         }
     }
 
@@ -145,6 +151,11 @@ impl Job {
         };
         sent.map_err(|error| failure(&error))
     }
+}
+
+fn is_bake(state: &ServiceState) -> bool {
+    let rollout = state.active();
+    rollout.is_some_and(|rollout| matches!(rollout.phase, Phase::Baking { .. }))
 }
 
 /// What a measurement asks, taken from the state before the wait.

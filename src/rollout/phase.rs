@@ -58,6 +58,8 @@ pub enum StopReason {
     /// No slot holds the release any more. It is staged again, a few times.
     NotStaged,
     SlotReverted,
+    /// Blue holds the release, and something else answers at its address.
+    BlueSilent,
     /// Another member of its group did not come through.
     GroupFailed,
     /// A newer release was asked for while it took a share of blue's requests.
@@ -79,6 +81,7 @@ impl StopReason {
             Self::PromotionFailed => "PromotionFailed",
             Self::NotStaged => "NotStaged",
             Self::SlotReverted => "SlotReverted",
+            Self::BlueSilent => "BlueSilent",
             Self::GroupFailed => "GroupFailed",
             Self::Superseded => "Superseded",
             Self::Aborted => "Aborted",

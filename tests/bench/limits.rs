@@ -285,6 +285,8 @@ async fn azure(services: usize, stop: &CancellationToken) {
     ));
     let options = ArmOptions {
         idle_timeout: Some(Duration::from_secs(5)),
+        // All start on this machine, and what is measured is the calls.
+        start_timeout: Duration::from_secs(180),
         ..ArmOptions::default()
     };
     let any = "127.0.0.1:0".parse().unwrap();

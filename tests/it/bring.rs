@@ -40,7 +40,7 @@ async fn make_theirs(local: &Local) {
         .variables("LOG_LEVEL", "debug")
         .variables("DB_PASSWORD", "hunter2")
         .build();
-    let code = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[])));
+    let code = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[], "")));
     let made = hand(local)
         .create_function()
         .function_name("Orders_API")

@@ -31,7 +31,7 @@ use crate::cloud_contract::{
     Edit, Server, Subject, holds_on,
     patient::Patient,
     peers,
-    release::{ENVIRONMENT, Fixture, ROLE, stock, zip},
+    release::{ENVIRONMENT, Fixture, Place, ROLE, stock, zip},
 };
 
 const REGION: &str = "eu-west-1";
@@ -67,7 +67,8 @@ fn within(quotas: Quotas, endpoint: &Url, details_for: Duration) -> AwsOptions {
 /// The AWS cloud against some Lambda server, and a hand that edits past us.
 pub(crate) struct OnAws {
     cloud: Patient<AwsCloud>,
-    hand: Client,
+    pub(crate) hand: Client,
+    place: Place,
 }
 
 impl OnAws {
@@ -83,21 +84,26 @@ impl OnAws {
             .region(Region::new(REGION))
             .endpoint_url(endpoint.as_str().trim_end_matches('/'))
             .credentials_provider(Credentials::new(peers::ACCOUNT, "test", None, None, "test"));
+        Self::of(options, Client::from_conf(config.build()), Place::default()).await
+    }
+
+    pub(crate) async fn of(options: AwsOptions, hand: Client, place: Place) -> Self {
         Self {
             cloud: Patient(AwsCloud::new(options).await),
-            hand: Client::from_conf(config.build()),
+            hand,
+            place,
         }
     }
 
     async fn make_foreign(&self, name: &str) {
-        let zip = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[])));
+        let zip = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[], "")));
         let made = self
             .hand
             .create_function()
             .function_name(name)
             .runtime(Runtime::Python311)
             .handler("theirs.handler")
-            .role(ROLE)
+            .role(&self.place.role)
             .code(zip.build())
             .send();
         made.await.unwrap();
@@ -166,6 +172,10 @@ impl Subject for OnAws {
 
     fn writes(&self) -> u64 {
         writes(&self.cloud.0.calls())
+    }
+
+    fn place(&self) -> Place {
+        self.place.clone()
     }
 }
 

@@ -179,7 +179,7 @@ pub(crate) fn full(fixture: &Fixture, body: &str) -> Made {
     })
 }
 
-async fn fields(cloud: &impl Cloud, fixture: &Fixture, slot: Slot) -> Fields {
+pub(crate) async fn fields(cloud: &impl Cloud, fixture: &Fixture, slot: Slot) -> Fields {
     let observed = cloud.observe(&fixture.scope()).await.unwrap();
     let content = match slot {
         Slot::Blue => observed.blue,
@@ -188,7 +188,7 @@ async fn fields(cloud: &impl Cloud, fixture: &Fixture, slot: Slot) -> Fields {
     content.holding().expect("a release").fields.clone()
 }
 
-async fn go_live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
+pub(crate) async fn go_live(cloud: &impl Cloud, fixture: &Fixture, made: &Made) {
     cloud.stage(&made.release, &made.package).await.unwrap();
     let release = made.release.digest;
     cloud.promote(&fixture.scope(), release).await.unwrap();

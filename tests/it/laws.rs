@@ -302,6 +302,84 @@ async fn a_slot_that_reverts_itself_during_the_bake_rolls_both_back() {
     assert_eq!(stage.blues().await, [Some(one.release.digest); 2]);
 }
 
+/// A way back is not waited for where nothing is left to do: what stands on blue again and does not answer is told.
+#[tokio::test(start_paused = true)]
+async fn a_way_back_to_a_release_that_does_not_answer_ends() {
+    let mut stage = Stage::live(&["1"]).await;
+    stage.commit(&[version("2")]).await;
+    stage.until(&key(), "Baking").await;
+    let azure = stage.cloud(CloudName::Azure);
+    for nth in 1..=50 {
+        let fault = Fault::Fail(CloudError::Unhealthy {
+            cloud: CloudName::Azure,
+            message: "blue does not answer".to_owned(),
+        });
+        azure.fault(Operation::Promote, nth, fault);
+    }
+    azure.edit(&key(), HandEdit::Swap);
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "RolledBack");
+    let one = version("1").release.digest;
+    assert_eq!(stage.blues().await, [Some(one); 2]);
+    let events = stage.handle.events_after(0, 10_000).await.unwrap();
+    let told = events.iter().filter(|it| it.reason == "HealthCheckFailed");
+    assert_eq!(told.count(), 1, "{events:#?}");
+}
+
+/// A look during the bake finds that the platform answers in the release's place: told at once, and both go back where it lasts.
+#[tokio::test(start_paused = true)]
+async fn a_blue_that_answers_503_during_the_bake_is_told_and_rolls_both_back() {
+    let bake = Duration::from_secs(60);
+    let two = || {
+        let mut two = version("2");
+        two.rollout.bake = bake;
+        two
+    };
+    for (silent, expected) in [(15, "Live"), (300, "RolledBack")] {
+        let mut stage = Stage::live(&["1"]).await;
+        stage.commit(&[two()]).await;
+        stage.until(&key(), "Baking").await;
+        let azure = stage.cloud(CloudName::Azure);
+        azure.silence_blue(Some("https://shop.test/ answers 503"));
+        // A fifth of the bake passes between two looks.
+        stage.pass(bake / 5 + Duration::from_secs(1)).await;
+        assert_eq!(
+            stage.waits_on().await,
+            "blue on azure to answer as its release: https://shop.test/ answers 503"
+        );
+        stage.pass(Duration::from_secs(silent)).await;
+        azure.silence_blue(None);
+        stage.pass(SETTLED).await;
+        assert_eq!(stage.phase().await, expected);
+        let events = stage.handle.events_after(0, 10_000).await.unwrap();
+        let told = events.iter().filter(|it| it.reason == "BlueSilent");
+        let told: Vec<_> = told.map(|event| event.message.as_str()).collect();
+        let silence =
+            "blue on azure does not answer as its release: https://shop.test/ answers 503";
+        assert_eq!(told, [silence], "once, and not at every look");
+        let blue = match expected {
+            "Live" => two().release.digest,
+            _ => version("1").release.digest,
+        };
+        assert_eq!(stage.blues().await, [Some(blue); 2]);
+    }
+}
+
+/// A bake that would end while blue does not answer ends when it does.
+#[tokio::test(start_paused = true)]
+async fn a_bake_does_not_end_while_blue_does_not_answer() {
+    let mut stage = Stage::live(&["1"]).await;
+    stage.commit(&[version("2")]).await;
+    stage.until(&key(), "Baking").await;
+    let azure = stage.cloud(CloudName::Azure);
+    azure.silence_blue(Some("503"));
+    stage.pass(Duration::from_secs(20)).await;
+    assert_eq!(stage.phase().await, "Baking", "a bake takes ten seconds");
+    azure.silence_blue(None);
+    stage.pass(SETTLED).await;
+    assert_eq!(stage.phase().await, "Live");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_service_that_git_no_longer_names_is_pruned_but_never_half_of_them() {
     let mut stage = Stage::new().await;

@@ -41,6 +41,7 @@ kinds! {
     Git "git",
     Manifest "manifest",
     Cloud "cloud",
+    Answer "answer",
     LastHealthy "lastHealthy",
     Order "order",
     Gate "gate",
@@ -103,6 +104,7 @@ const SCENES: &[&str] = &[
     "git",
     "manifest",
     "cloud",
+    "answer",
     "lastHealthy",
     "order",
     "gate",
@@ -135,6 +137,7 @@ async fn scene(name: &str) -> (Stage, ServiceKey) {
         "git" => (unread().await, "prod/shop"),
         "manifest" => (faulty().await, "prod/shop"),
         "cloud" => (unseen().await, "prod/shop"),
+        "answer" => (silent().await, "prod/shop"),
         "lastHealthy" => (last_healthy().await, "prod/shop"),
         "order" => (failing_order().await, "prod/shop"),
         "gate" => (asked_again().await, "prod/shop"),
@@ -248,6 +251,18 @@ async fn last_healthy() -> Stage {
     stage.pass(MINUTE).await;
     stage.cloud(CloudName::Aws).hang(true);
     stage.pass(2 * MINUTE).await;
+    stage
+}
+
+async fn silent() -> Stage {
+    let stage = next(|two| two.rollout.bake = 2 * MINUTE).await;
+    stage.until(&key(), "Baking").await;
+    let azure = stage.world.clouds[&CloudName::Azure].clone();
+    // Not for so long that the rollout goes back before somebody asks why.
+    tokio::spawn(async move {
+        tokio::time::sleep(MINUTE * 2 / 3).await;
+        azure.silence_blue(Some("https://shop.test/ answers 503"));
+    });
     stage
 }
 

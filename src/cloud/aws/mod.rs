@@ -31,6 +31,7 @@ mod lambda;
 mod look;
 mod memory;
 mod metrics;
+mod outcome;
 mod own_roles;
 mod package;
 mod place;

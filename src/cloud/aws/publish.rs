@@ -1,19 +1,16 @@
 //! Publishes a version that is as wanted, where there is none yet.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_lambda::types::{
-    FunctionConfiguration, LastUpdateStatus, LastUpdateStatusReasonCode, PackageType, State,
-    StateReasonCode,
-};
-use tokio::time::{Instant, sleep};
+use aws_sdk_lambda::types::{FunctionConfiguration, PackageType, State};
 
 use super::{
     AwsCloud,
-    lambda::{Change, Function, of_states, with_help},
+    lambda::Change,
     memory::{Details, Memory, Versions},
+    outcome::Outcome,
     own_roles,
-    settings::Settings,
+    settings::{Extras, Settings},
     stage::wanted_tags,
     survey::{Standing, standing},
 };
@@ -24,14 +21,13 @@ use crate::{
     name::{CloudName, FunctionName},
 };
 
-const POLL_MIN: Duration = Duration::from_millis(50);
-const POLL_MAX: Duration = Duration::from_secs(2);
-
 /// A version that is as wanted, and how many there were before it.
 #[derive(Debug)]
 pub(super) struct Published {
     pub(super) version: String,
     pub(super) others: usize,
+    /// It was there before.
+    is_found: bool,
     /// Of a function that was there.
     pub(super) standing: Option<Standing>,
 }
@@ -81,15 +77,28 @@ impl Publication<'_> {
         })
     }
 
-    fn change(&self, latest: Option<&FunctionConfiguration>) -> Change<'_> {
+    /// Of a function that is new.
+    fn first(&self) -> Change<'_> {
+        self.change_from(Extras::default(), None)
+    }
+
+    fn change(&self, latest: &FunctionConfiguration) -> Change<'_> {
+        self.change_from(Settings::read(latest).extras, revision(latest))
+    }
+
+    /// After a change that failed, and is shown nevertheless.
+    fn change_again(&self, latest: &FunctionConfiguration) -> Change<'_> {
+        let shown = Settings::read(latest).extras;
+        self.change_from(self.wanted.extras.unsure(shown), revision(latest))
+    }
+
+    fn change_from(&self, before: Extras, revision_id: Option<String>) -> Change<'_> {
         Change {
             name: self.name,
             wanted: self.wanted,
             description: &self.description,
-            before: latest
-                .map(|it| Settings::read(it).extras)
-                .unwrap_or_default(),
-            revision_id: latest.and_then(|it| it.revision_id().map(str::to_owned)),
+            before,
+            revision_id,
         }
     }
 }
@@ -98,16 +107,35 @@ impl AwsCloud {
     /// With the role that it runs as before, and the place of its logs after it.
     pub(super) async fn publish(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
         let has_own_role = self.make_role(work.release, work.function).await?;
-        let published = self.publication(work).await;
+        let published = self.able(work).await;
         let published = published.map_err(|error| match has_own_role {
             true => own_roles::not_yet(error, work.name),
             false => error,
         })?;
-        self.settled(work.name, Some(&published.version)).await?;
         let asked = work.release.content.functions.get(work.function);
         let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
         self.keep_logs(work.name, logs, work.is_missing).await?;
         Ok(published)
+    }
+
+    /// A version that is as wanted, and active. One that failed before is taken away: lists do not tell that it did, and the same cannot
+    /// be published twice.
+    async fn able(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
+        loop {
+            let published = self.publication(work).await?;
+            let version = &published.version;
+            match self.outcome(work.name, Some(version), None).await? {
+                Outcome::Ready(_) => return Ok(published),
+                Outcome::Failed(_, failure) if !published.is_found => {
+                    return Err(failure.told(work.name));
+                }
+                Outcome::Failed(_, _) => {
+                    self.lambda.delete(work.name, Some(version)).await?;
+                    let deleted = BTreeSet::from([version.clone()]);
+                    self.memory.note_deleted(work.name, &deleted);
+                }
+            }
+        }
     }
 
     /// The number of a version that is as wanted: one that is there, else a new one.
@@ -131,6 +159,7 @@ impl AwsCloud {
             return Ok(Published {
                 version,
                 others: 0,
+                is_found: false,
                 standing: None,
             });
         };
@@ -143,17 +172,18 @@ impl AwsCloud {
         }
         let versions = self.versions(work.name).await?;
         let others = versions.len();
-        let version = match newest_serving(&versions, work.wanted) {
-            Some(version) => version,
+        let (version, is_found) = match newest_serving(&versions, work.wanted) {
+            Some(version) => (version, true),
             None => {
                 let version = self.publish_anew(work, latest.config).await?;
                 work.note(&self.memory, &version);
-                version
+                (version, false)
             }
         };
         Ok(Published {
             version,
             others,
+            is_found,
             standing: Some(standing),
         })
     }
@@ -179,32 +209,33 @@ impl AwsCloud {
 
     async fn create(&self, work: &Publication<'_>) -> Result<String, CloudError> {
         let code = self.code(work.package, work.image).await?;
-        self.lambda
-            .create(work.change(None), code, work.tags())
-            .await
+        self.lambda.create(work.first(), code, work.tags()).await
     }
 
     /// Configuration first, then code: so that one release makes one version.
+    ///
+    /// Where the last change failed, what is shown is what was asked for, and nobody knows which of it is there: all of it is sent again.
     async fn publish_anew(
         &self,
         work: &Publication<'_>,
         seen: FunctionConfiguration,
     ) -> Result<String, CloudError> {
-        let mut latest = match progress(&seen) {
-            Progress::Done => seen,
-            Progress::Waiting
-            | Progress::Failed {
-                code: _,
-                message: _,
-            } => self.settled(work.name, None).await?,
+        let (mut latest, has_failed) = match self.at_rest(work.name, seen).await? {
+            Outcome::Ready(latest) => (latest, false),
+            Outcome::Failed(latest, _) => (latest, true),
         };
         work.check_kind(&latest)?;
-        if !Settings::read(&latest).configured_as(work.wanted) {
-            self.lambda.configure(work.change(Some(&latest))).await?;
-            latest = self.settled(work.name, None).await?;
+        let change = match has_failed {
+            true => Some(work.change_again(&latest)),
+            false if Settings::read(&latest).configured_as(work.wanted) => None,
+            false => Some(work.change(&latest)),
+        };
+        if let Some(change) = change {
+            self.lambda.configure(change).await?;
+            latest = self.settled(work.name, latest).await?;
         }
-        let change = work.change(Some(&latest));
-        if latest.code_sha256() == Some(work.wanted.code.as_str()) {
+        let change = work.change(&latest);
+        if !has_failed && Settings::read(&latest).runs_as(work.wanted) {
             return self.lambda.publish(change).await;
         }
         let code = self.code(work.package, work.image).await?;
@@ -230,48 +261,10 @@ impl AwsCloud {
             false => Ok(()),
         }
     }
+}
 
-    /// Waits, by state, until the function or one of its versions can be used.
-    async fn settled(
-        &self,
-        name: &str,
-        version: Option<&str>,
-    ) -> Result<FunctionConfiguration, CloudError> {
-        let deadline = Instant::now() + self.options.settle_within;
-        let mut pause = POLL_MIN;
-        loop {
-            if let Some(Function {
-                config,
-                tags: _,
-                reserved: _,
-                image: _,
-            }) = self.lambda.function(name, version).await?
-            {
-                match progress(&config) {
-                    Progress::Done => return Ok(config),
-                    Progress::Failed { code, message } => {
-                        return Err(failed(name, &code, message));
-                    }
-                    Progress::Waiting => {}
-                }
-            } else if pause == POLL_MAX {
-                return Err(CloudError::Busy {
-                    cloud: CloudName::Aws,
-                    resource: name.to_owned(),
-                    message: "it is gone: somebody deleted it".to_owned(),
-                });
-            }
-            if Instant::now() >= deadline {
-                return Err(CloudError::Busy {
-                    cloud: CloudName::Aws,
-                    resource: name.to_owned(),
-                    message: format!("not ready after {}s", self.options.settle_within.as_secs()),
-                });
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(POLL_MAX);
-        }
-    }
+fn revision(config: &FunctionConfiguration) -> Option<String> {
+    config.revision_id().map(str::to_owned)
 }
 
 fn newest_serving(versions: &Versions, wanted: &Settings) -> Option<String> {
@@ -279,53 +272,4 @@ fn newest_serving(versions: &Versions, wanted: &Settings) -> Option<String> {
     let mut newest_first = versions.iter().rev();
     let serving = newest_first.find(|(_, fingerprint)| **fingerprint == wanted);
     serving.map(|(number, _)| number.to_string())
-}
-
-enum Progress {
-    Done,
-    Waiting,
-    Failed { code: String, message: String },
-}
-
-/// The release is not at fault where a quota or a right is missing.
-fn failed(name: &str, code: &str, message: String) -> CloudError {
-    let cloud = CloudName::Aws;
-    match of_states(code) {
-        Some(help) => CloudError::Denied {
-            cloud,
-            operation: format!("to start function `{name}`"),
-            message: with_help(format!("{code}: {message}"), Some(help)),
-        },
-        None => CloudError::Unhealthy {
-            cloud,
-            message: format!("function `{name}`: {message}"),
-        },
-    }
-}
-
-/// `Inactive` is a function that AWS put to sleep: it wakes at the next call. A state that is not told is a settled one.
-fn progress(config: &FunctionConfiguration) -> Progress {
-    let reason = |told: Option<&str>| told.unwrap_or("no reason was given").to_owned();
-    if config.state() == Some(&State::Failed) {
-        let code = config.state_reason_code().map(StateReasonCode::as_str);
-        return Progress::Failed {
-            code: code.unwrap_or_default().to_owned(),
-            message: reason(config.state_reason()),
-        };
-    }
-    if config.last_update_status() == Some(&LastUpdateStatus::Failed) {
-        let code = config.last_update_status_reason_code();
-        let code = code.map(LastUpdateStatusReasonCode::as_str);
-        return Progress::Failed {
-            code: code.unwrap_or_default().to_owned(),
-            message: reason(config.last_update_status_reason()),
-        };
-    }
-    let waiting = config.state() == Some(&State::Pending)
-        || config.last_update_status() == Some(&LastUpdateStatus::InProgress);
-    if waiting {
-        Progress::Waiting
-    } else {
-        Progress::Done
-    }
 }

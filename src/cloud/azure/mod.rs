@@ -197,6 +197,11 @@ impl Cloud for AzureCloud {
         self.observed(scope).await
     }
 
+    /// One call more, to blue itself: its host answers whether or not a function of it answers HTTP.
+    async fn watch(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        self.watched(scope).await
+    }
+
     /// One call for each page of the resource group's sites.
     async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
         self.owned().await

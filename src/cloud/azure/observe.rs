@@ -198,14 +198,16 @@ impl AzureCloud {
     }
 
     pub(super) async fn observed(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        Ok(match self.view(&scope.service.service).await? {
-            View::Missing => Observed::default(),
-            View::Foreign { id, tags: _ } => Observed {
-                foreign: vec![id],
-                ..Observed::default()
-            },
-            View::Ours(site) => site.observed(),
-        })
+        Ok(self.view(&scope.service.service).await?.observed())
+    }
+
+    pub(super) async fn watched(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        let view = self.view(&scope.service.service).await?;
+        let mut observed = view.observed();
+        if let (View::Ours(site), Some(release)) = (&view, observed.blue.release()) {
+            observed.silence = self.silence_of(&site.blue, release).await;
+        }
+        Ok(observed)
     }
 }
 
@@ -217,7 +219,20 @@ const SLOT_LABEL: &str = "slot green";
 /// The state of a slot that answers.
 pub(super) const RUNNING: &str = "Running";
 
-// === impl SiteView, SlotView ===
+// === impl View, SiteView, SlotView ===
+
+impl View {
+    fn observed(&self) -> Observed {
+        match self {
+            Self::Missing => Observed::default(),
+            Self::Foreign { id, tags: _ } => Observed {
+                foreign: vec![id.clone()],
+                ..Observed::default()
+            },
+            Self::Ours(site) => site.observed(),
+        }
+    }
+}
 
 impl SiteView {
     pub(super) fn observed(&self) -> Observed {
@@ -232,6 +247,7 @@ impl SiteView {
                 .map(|slot| slot.id.clone())
                 .collect(),
             foreign: Vec::new(),
+            silence: None,
         }
     }
 

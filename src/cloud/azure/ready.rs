@@ -1,10 +1,12 @@
 //! Waits until a slot answers as its release; and where it does not, says why: what the platform lists, which secrets it does not get,
 //! what the host says of itself, and what the program said last.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use reqwest::Response;
 use serde_json::Value;
 use tokio::time::{Instant, sleep};
+use url::Url;
 
 use super::{
     AzureCloud,
@@ -25,6 +27,9 @@ const RELEASE_HEADER: &str = "x-verdigris-release";
 
 /// References that are as they should be, or not yet asked for.
 const REFERENCE_GOOD: [&str; 2] = ["Resolved", "Initialized"];
+
+/// Longest wait for an answer where one look of many asks.
+const LOOK_MAX: Duration = Duration::from_secs(10);
 
 /// Lines of a program's output that are told.
 const LOG_LINES: usize = 8;
@@ -107,16 +112,27 @@ impl AzureCloud {
     async fn refusal_of(&self, slot: &SlotView, release: ReleaseDigest) -> Option<String> {
         let url = slot.host.clone()?;
         let asked = self.arm.http.get(url.clone()).timeout(self.arm.limits.call);
-        let answer = match asked.send().await {
-            Ok(answer) => answer,
-            Err(error) => return Some(format!("{url}: {}", chain_of(&error))),
-        };
-        let status = answer.status().as_u16();
-        match answer.headers().get(RELEASE_HEADER) {
-            Some(answering) if *answering == *release.to_string() => None,
-            Some(_) => Some(format!("{url} is still answered by another release")),
-            None if matches!(status, 502..=504) => Some(format!("{url} answers {status}")),
-            None => None,
+        match asked.send().await {
+            Ok(answer) => refusal_in(&url, &answer, release),
+            Err(error) => Some(format!("{url}: {}", chain_of(&error))),
+        }
+    }
+
+    /// The same at one look of many, which is over soon. Whoever gets no answer at all knows nothing: the way there may be what is broken.
+    pub(super) async fn silence_of(
+        &self,
+        slot: &SlotView,
+        release: ReleaseDigest,
+    ) -> Option<String> {
+        let url = slot.host.clone()?;
+        let limit = self.arm.limits.call.min(LOOK_MAX);
+        let asked = self.arm.http.get(url.clone()).timeout(limit).send().await;
+        match asked {
+            Ok(answer) => refusal_in(&url, &answer, release),
+            Err(error) => {
+                tracing::warn!(slot = %slot.id, error = %chain_of(&error), "blue could not be asked whether it answers");
+                None
+            }
         }
     }
 
@@ -214,7 +230,7 @@ impl AzureCloud {
             let written = file["lastUpdated"].as_str().unwrap_or_default().to_owned();
             (path.contains("default_docker"), written)
         })?;
-        let address = url::Url::parse(newest["href"].as_str()?).ok()?;
+        let address = Url::parse(newest["href"].as_str()?).ok()?;
         // Behind a gateway the service may name itself otherwise: the host that the site named is the one to ask.
         let call = self
             .scm_call(operation::LOGS_GET, scm, address.path(), app)
@@ -258,6 +274,17 @@ impl AzureCloud {
                 Some(format!("{url} answers {status}, {whose}: {}", quote(&text)))
             }
         }
+    }
+}
+
+/// What an answer says of who gave it: a release that serves names itself, and the platform's own 502 to 504 names none.
+fn refusal_in(url: &Url, answer: &Response, release: ReleaseDigest) -> Option<String> {
+    let status = answer.status().as_u16();
+    match answer.headers().get(RELEASE_HEADER) {
+        Some(answering) if *answering == *release.to_string() => None,
+        Some(_) => Some(format!("{url} is still answered by another release")),
+        None if matches!(status, 502..=504) => Some(format!("{url} answers {status}")),
+        None => None,
     }
 }
 

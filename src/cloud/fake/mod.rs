@@ -2,6 +2,7 @@
 //!
 //! It keeps the contract of [`Cloud`] and nothing of any vendor: it is what rollouts, crash tests and simulations run on.
 
+mod judge;
 mod operate;
 mod state;
 mod trouble;
@@ -78,6 +79,11 @@ impl FakeCloud {
         state.may_revert |= delay.is_some();
     }
 
+    /// Blue's own address gives this answer in place of the release's.
+    pub fn silence_blue(&self, answer: Option<&str>) {
+        self.state().silence = answer.map(str::to_owned);
+    }
+
     /// Where every function of a slot answers, for gates that really ask.
     pub fn answer_at(&self, slot: Slot, address: Url) {
         self.state().addresses.insert(slot, address);
@@ -101,30 +107,6 @@ impl FakeCloud {
     /// Faults that still wait for their call never come.
     pub fn forgive(&self) {
         self.state().faults.clear();
-    }
-
-    /// What a slot holds, for those who judge from outside. Counts as no call.
-    pub fn held(&self, service: &ServiceKey, slot: Slot) -> Option<ReleaseDigest> {
-        let mut state = self.state();
-        let service = state.services.get_mut(service)?;
-        service.slot(slot).as_ref().map(|held| held.release)
-    }
-
-    /// Whether a slot is otherwise than it was filled, for those who judge from outside. Counts as no call.
-    pub fn is_changed(&self, service: &ServiceKey, slot: Slot) -> bool {
-        let mut state = self.state();
-        let held = state.services.get_mut(service).map(|it| it.slot(slot));
-        held.and_then(|held| held.as_ref())
-            .is_some_and(|held| !held.is_as_staged() || !held.missing.is_empty())
-    }
-
-    /// What takes a share of blue's requests, for those who judge from outside. Counts as no call.
-    pub fn share(&self, service: &ServiceKey) -> Option<(ReleaseDigest, Percent)> {
-        self.state().services.get(service)?.canary
-    }
-
-    pub fn counts(&self) -> Counts {
-        self.state().counts.clone()
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -255,17 +237,23 @@ impl Cloud for FakeCloud {
     }
 
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        let key = &scope.service;
+        let look = |state: &mut State| Ok(state.observed(&scope.service));
+        self.call(Operation::Observe, Some(&scope.service), look)
+            .await
+    }
+
+    async fn watch(&self, scope: &Scope) -> Result<Observed, CloudError> {
         let look = |state: &mut State| {
-            let service = state.services.get(key).cloned().unwrap_or_default();
+            let observed = state.observed(&scope.service);
+            let silence = state.silence.clone();
+            let silence = silence.filter(|_| observed.blue.release().is_some());
             Ok(Observed {
-                blue: state.shared(key, &service),
-                green: state.content(key, Slot::Green, service.green.as_ref()),
-                resources: service.resources(key),
-                foreign: state.foreign_of(key),
+                silence,
+                ..observed
             })
         };
-        self.call(Operation::Observe, Some(key), look).await
+        self.call(Operation::Observe, Some(&scope.service), look)
+            .await
     }
 
     async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {

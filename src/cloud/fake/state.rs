@@ -12,7 +12,7 @@ use super::{Counts, Fault, HandEdit, Operation};
 use crate::{
     cloud::CloudError,
     name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Slot},
-    observed::{Addresses, Canary, Deed, Fields, Holding, SlotContent},
+    observed::{Addresses, Canary, Deed, Fields, Holding, Observed, SlotContent},
 };
 
 #[derive(Debug, Default)]
@@ -21,6 +21,8 @@ pub(super) struct State {
     pub(super) foreign: BTreeSet<(ServiceKey, FunctionName)>,
     pub(super) faults: Vec<Planned>,
     pub(super) addresses: BTreeMap<Slot, Url>,
+    /// What blue's own address answers in place of the release.
+    pub(super) silence: Option<String>,
     pub(super) latency: Duration,
     /// In front of every call.
     pub(super) line: Duration,
@@ -98,6 +100,17 @@ impl State {
                     service.reversion = Some((at, before));
                 }
             }
+        }
+    }
+
+    pub(super) fn observed(&self, key: &ServiceKey) -> Observed {
+        let service = self.services.get(key).cloned().unwrap_or_default();
+        Observed {
+            blue: self.shared(key, &service),
+            green: self.content(key, Slot::Green, service.green.as_ref()),
+            resources: service.resources(key),
+            foreign: self.foreign_of(key),
+            silence: None,
         }
     }
 

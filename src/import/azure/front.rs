@@ -175,6 +175,12 @@ fn token(job: &mut Job<'_>, at: &At<'_>) -> Option<Value> {
         return None;
     };
     job.ledger.taken(&address, format!("{API}.token.openid"));
+    if at.get("scheme").is_none() {
+        job.ledger.changed(
+            at,
+            "without a `scheme` the header is the token; now it must read `Authorization: Bearer`, and callers that leave that word out are refused",
+        );
+    }
     for (key, value) in at.entries() {
         let read = READ_SO.iter().find(|(name, _)| *name == key);
         let text = value.text().unwrap_or_default().to_lowercase();

@@ -42,10 +42,15 @@ impl Lambda {
             let version = function
                 .chosen(qualifier, fastrand::f64())
                 .ok_or_else(missing)?;
-            if let Phase::Pending { .. } = version.phase {
-                return Err(ApiError::conflict(
-                    "The operation cannot be performed at this time. The function is currently in the following state: Pending",
-                ));
+            let unfit = match version.phase {
+                Phase::Pending { .. } => Some("Pending"),
+                Phase::Failed { .. } => Some("Failed"),
+                Phase::Active | Phase::Updating { .. } | Phase::Unchanged { .. } => None,
+            };
+            if let Some(state) = unfit {
+                return Err(ApiError::conflict(format!(
+                    "The operation cannot be performed at this time. The function is currently in the following state: {state}"
+                )));
             }
             let content = version.serving().clone();
             let digest = content.code.digest;

@@ -1,5 +1,7 @@
 //! Takes in what came back: outcomes of orders, measurements and looks.
 
+use std::collections::BTreeMap;
+
 use super::{Write, event};
 use crate::{
     diff::FieldDrift,
@@ -11,6 +13,7 @@ use crate::{
         gate_run::EVIDENCE_MAX,
         intent::{
             BACKOFF_MAX, Failure, Intent, IntentKey, IntentState, Order, Patience, RETRY_AFTER_MAX,
+            Response,
         },
     },
 };
@@ -30,7 +33,13 @@ pub fn settle(
         return Vec::new();
     };
     let order = intent.order.clone();
-    intent.settle(outcome.clone(), patience(intent, is_rollback, policy), now);
+    let patience = patience(intent, is_rollback, policy);
+    let is_over = match (&outcome, patience) {
+        (Err(failure), Patience::Endless) => stands(&state.live, &order, failure),
+        (Ok(()), _) | (Err(_), Patience::Tries(_) | Patience::Time) => false,
+    };
+    let result = if is_over { Ok(()) } else { outcome.clone() };
+    intent.settle(result, patience, now);
     let is_measured = intent.is_done() && matches!(order, Order::Measure { .. });
     let mut writes = Vec::new();
     if is_measured {
@@ -55,6 +64,17 @@ pub fn settle(
         Ok(()) => {}
     }
     writes
+}
+
+/// Whether a way back is at its end in spite of a failure: blue holds what it is to hold, and that this does not answer is nothing that one
+/// more try could mend. Whoever waited for it would keep every newer release out.
+fn stands(live: &BTreeMap<CloudName, Box<Live>>, order: &Order, failure: &Failure) -> bool {
+    let Order::Promote { target, release } = order else {
+        return false;
+    };
+    let seen = live.get(target).filter(|live| live.problem.is_none());
+    let seen = seen.and_then(|live| live.seen.as_ref());
+    failure.response == Response::Reject && seen.is_some_and(|it| it.observed.blue.holds(*release))
 }
 
 /// A way back, a repair and a deletion are never given up. A promotion is given up soon, since users see half of it; what users do not see
@@ -131,12 +151,18 @@ pub fn seen(
                 seen.at = began;
                 return Vec::new();
             }
+            let before = live.seen.as_ref().and_then(|seen| seen.silent_since);
+            let silence = observed.silence.clone();
             live.problem = None;
             live.seen = Some(Seen {
                 at: began,
+                silent_since: silence.as_ref().map(|_| before.unwrap_or(began)),
                 observed,
                 drift,
             });
+            if let Some(silence) = silence.filter(|_| before.is_none()) {
+                return vec![Write::Live(target), silent(state, target, &silence, began)];
+            }
         }
         Err(failure) => {
             let before = live.problem.as_ref();
@@ -151,12 +177,18 @@ pub fn seen(
     vec![Write::Live(target)]
 }
 
+fn silent(state: &ServiceState, target: CloudName, silence: &str, now: Timestamp) -> Write {
+    let message = format!("blue on {target} does not answer as its release: {silence}");
+    event(state, Severity::Warning, "BlueSilent", message, now)
+}
+
 /// The clock went back: what lies in the future now happened just now. Without this, nothing would be looked at until the clock has
 /// caught up, and an old look would pass for a new one.
 pub fn not_in_the_future(state: &mut ServiceState, now: Timestamp) {
     for live in state.live.values_mut() {
         if let Some(seen) = live.seen.as_mut().filter(|seen| seen.at > now) {
             seen.at = Timestamp::default();
+            seen.silent_since = seen.silent_since.map(|since| since.min(now));
         }
         if let Some(problem) = live.problem.as_mut().filter(|problem| problem.at > now) {
             problem.at = now;

@@ -116,6 +116,11 @@ pub enum WaitingOn {
         target: CloudName,
         failure: Option<Failure>,
     },
+    /// Blue holds what was promoted, and the platform answers in its place.
+    Answer {
+        target: CloudName,
+        message: String,
+    },
     /// A promotion that would touch the last cloud that serves users well.
     LastHealthy {
         target: CloudName,
@@ -241,6 +246,7 @@ impl WaitingOn {
             | Self::Git
             | Self::Manifest { .. }
             | Self::Cloud { .. }
+            | Self::Answer { .. }
             | Self::LastHealthy { .. }
             | Self::Paused { .. }
             | Self::Person { .. }
@@ -264,6 +270,7 @@ impl WaitingOn {
             Self::Git => "git",
             Self::Manifest { .. } => "manifest",
             Self::Cloud { .. } => "cloud",
+            Self::Answer { .. } => "answer",
             Self::LastHealthy { .. } => "lastHealthy",
             Self::Order { .. } => "order",
             Self::Gate { .. } => "gate",
@@ -300,6 +307,7 @@ impl WaitingOn {
             Self::Nothing
             | Self::Git
             | Self::Cloud { .. }
+            | Self::Answer { .. }
             | Self::LastHealthy { .. }
             | Self::Order { .. }
             | Self::Gate { .. }

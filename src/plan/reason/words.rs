@@ -18,6 +18,9 @@ impl fmt::Display for WaitingOn {
             Self::Cloud { target, failure } => {
                 write!(f, "a look at {target}{}", because(failure.as_ref()))
             }
+            Self::Answer { target, message } => {
+                write!(f, "blue on {target} to answer as its release: {message}")
+            }
             Self::LastHealthy {
                 target,
                 ill,
@@ -44,11 +47,7 @@ impl fmt::Display for WaitingOn {
                 whole,
             } => canary_pause(f, *weight, *until, whole),
             Self::Suspended { reason, until } => suspended(f, reason, *until),
-            Self::Destroyed { actor, reason } => write!(
-                f,
-                "`resume`: destroyed by {} because {reason}",
-                actor.username
-            ),
+            Self::Destroyed { actor, reason } => destroyed(f, actor, reason),
             Self::Pinned {
                 release,
                 held: _,
@@ -142,6 +141,11 @@ fn paused(f: &mut fmt::Formatter<'_>, actor: &Actor, reason: &str) -> fmt::Resul
         "" => Ok(()),
         reason => write!(f, " because {reason}"),
     }
+}
+
+fn destroyed(f: &mut fmt::Formatter<'_>, actor: &Actor, reason: &str) -> fmt::Result {
+    let who = &actor.username;
+    write!(f, "`resume`: destroyed by {who} because {reason}")
 }
 
 fn drift_loop(f: &mut fmt::Formatter<'_>, target: CloudName, message: &str) -> fmt::Result {

@@ -13,6 +13,12 @@ use crate::{
     rollout::phase::{Event, StopReason, Why},
 };
 
+/// How long the platform may answer in place of the release after a promotion.
+const SILENCE_MAX: Duration = Duration::from_secs(30);
+
+/// How often blue is looked at while it does not answer.
+const SILENT_WATCH: Duration = Duration::from_secs(5);
+
 impl View<'_> {
     pub(super) fn bake(&self) -> Duration {
         if self.rollout.trigger.is_rollback() || self.rollout.is_in_full() {
@@ -24,6 +30,9 @@ impl View<'_> {
 
     pub(super) fn baking(&self, since: Timestamp, until: Timestamp) -> Step {
         if let Some(why) = self.reverted(since) {
+            return Step::Move(Event::Failed(why));
+        }
+        if let Some(why) = self.silent_too_long(since) {
             return Step::Move(Event::Failed(why));
         }
         let pending = match self.gates(GateStage::Promotion) {
@@ -53,6 +62,13 @@ impl View<'_> {
             return step;
         }
         let next_watch = self.next_watch(since, until);
+        if let Some(on) = self.waiting_for_answer(since) {
+            let wait = wait(on, next_watch);
+            return match pending {
+                Some(step) => step.beside(wait),
+                None => wait,
+            };
+        }
         match (pending, self.unwatched(until)) {
             (Some(step), _) => step.no_later_than(next_watch),
             (None, _) if self.now < until => {
@@ -74,7 +90,11 @@ impl View<'_> {
             let is_last = self.now >= until && self.unseen_since(**target, until);
             let is_free = !self.state.in_flight.observing.contains(*target);
             is_free
-                && (look_at(self.state, **target, watch_every(since, until)) <= self.now
+                && (look_at(
+                    self.state,
+                    **target,
+                    self.watch_every(**target, since, until),
+                ) <= self.now
                     || is_last && !self.has_problem(**target))
         };
         let due: Vec<CloudName> = self
@@ -89,11 +109,10 @@ impl View<'_> {
 
     /// When the next look is due; none while every target is being looked at, since its return wakes.
     fn next_watch(&self, since: Timestamp, until: Timestamp) -> Option<Timestamp> {
-        let every = watch_every(since, until);
         let is_free = |target: &&CloudName| !self.state.in_flight.observing.contains(*target);
         let targets = self.rollout.targets.iter().filter(is_free);
         targets
-            .map(|target| look_at(self.state, *target, every))
+            .map(|target| look_at(self.state, *target, self.watch_every(*target, since, until)))
             .min()
     }
 
@@ -123,6 +142,50 @@ impl View<'_> {
             target,
             failure: problem.map(|problem| problem.failure.clone()),
         }
+    }
+
+    /// How often a target is looked at: more often while its blue does not answer, which mostly ends soon.
+    fn watch_every(&self, target: CloudName, since: Timestamp, until: Timestamp) -> Duration {
+        let every = watch_every(since, until);
+        match self.silence(target, since) {
+            Some(_) => every.min(SILENT_WATCH),
+            None => every,
+        }
+    }
+
+    /// What blue answers in place of the release by the newest look, and for how long it has done so.
+    fn silence(&self, target: CloudName, since: Timestamp) -> Option<(&str, Duration)> {
+        let seen = self.state.seen(target).filter(|seen| seen.at >= since)?;
+        let silence = seen.observed.silence.as_ref()?;
+        let began = seen.silent_since?.max(since);
+        Some((silence, seen.at.since(began)))
+    }
+
+    /// A platform may answer in place of the release for seconds after a swap; for longer, users are not served.
+    fn silent_too_long(&self, since: Timestamp) -> Option<Why> {
+        let mut targets = self.rollout.targets.iter();
+        targets.find_map(|target| {
+            let (silence, lasts) = self.silence(*target, since)?;
+            (lasts >= SILENCE_MAX).then(|| Why {
+                reason: StopReason::BlueSilent,
+                message: format!(
+                    "blue on {target} does not answer as release {} for {}s: {silence}",
+                    self.rollout.release.short(),
+                    lasts.as_secs()
+                ),
+            })
+        })
+    }
+
+    fn waiting_for_answer(&self, since: Timestamp) -> Option<WaitingOn> {
+        let mut targets = self.rollout.targets.iter();
+        targets.find_map(|target| {
+            let (silence, _) = self.silence(*target, since)?;
+            Some(WaitingOn::Answer {
+                target: *target,
+                message: silence.to_owned(),
+            })
+        })
     }
 
     fn reverted(&self, since: Timestamp) -> Option<Why> {

@@ -281,6 +281,7 @@ fn unclear(why: Why) -> Step {
         | StopReason::PromotionFailed
         | StopReason::NotStaged
         | StopReason::SlotReverted
+        | StopReason::BlueSilent
         | StopReason::GroupFailed
         | StopReason::Superseded
         | StopReason::ApprovalExpired

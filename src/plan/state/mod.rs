@@ -95,6 +95,9 @@ pub struct Seen {
     pub observed: Observed,
     /// How blue differs from the release that it holds.
     pub drift: Vec<FieldDrift>,
+    /// Since when every look finds that blue's own address is not answered by its release; none where the last one does not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub silent_since: Option<Timestamp>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

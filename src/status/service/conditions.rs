@@ -138,6 +138,7 @@ fn judged(why: &Why) -> Option<Said> {
         | StopReason::PromotionFailed
         | StopReason::NotStaged
         | StopReason::SlotReverted
+        | StopReason::BlueSilent
         | StopReason::GroupFailed
         | StopReason::Superseded
         | StopReason::Aborted => None,

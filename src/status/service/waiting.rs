@@ -120,7 +120,9 @@ impl Waiting {
             WaitingOn::Pinned { release, .. } | WaitingOn::Rejected { release, .. } => {
                 plain.about(Some(*release))
             }
-            WaitingOn::Drift { target, .. } => plain.at(*target, None),
+            WaitingOn::Answer { target, .. } | WaitingOn::Drift { target, .. } => {
+                plain.at(*target, None)
+            }
             WaitingOn::DriftLoop { target, .. } => plain.looping(*target),
             WaitingOn::Dependency { service, standing }
             | WaitingOn::Group { service, standing } => Self {

@@ -31,6 +31,7 @@ pub(super) fn evidence(state: &ServiceState, on: &WaitingOn) -> Vec<String> {
             let looks = problem.map(|problem| format!("{} looks failed in a row", problem.times));
             told(failure.as_ref()).into_iter().chain(looks).collect()
         }
+        WaitingOn::Answer { message, .. } => vec![message.clone()],
         WaitingOn::Order { order, failure, .. } => tried(state, order, failure.as_ref()),
         WaitingOn::Gate { gate, .. } => of_gate(state, gate),
         WaitingOn::Approval { gate, .. } => approvals(state, gate),

@@ -242,6 +242,7 @@ fn ahead(rollout: &Rollout, waiting: &[WaitingOn]) -> Vec<Obstacle> {
         | WaitingOn::Git
         | WaitingOn::Manifest { .. }
         | WaitingOn::Cloud { .. }
+        | WaitingOn::Answer { .. }
         | WaitingOn::LastHealthy { .. }
         | WaitingOn::Order { .. }
         | WaitingOn::Paused { .. }

@@ -25,6 +25,7 @@ pub(super) fn since(state: &ServiceState, on: &WaitingOn) -> Option<Timestamp> {
                 None => last_move(state).or(Some(state.memory.created_at)),
             }
         }
+        WaitingOn::Answer { target, .. } => state.seen(*target)?.silent_since,
         WaitingOn::Order { order, .. } => recorded_at(state, order).or_else(|| last_move(state)),
         WaitingOn::Gate { gate, .. } => {
             let rollout = state.active()?;

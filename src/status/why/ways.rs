@@ -30,6 +30,7 @@ pub(super) fn ways(state: &ServiceState, on: &WaitingOn) -> Vec<Way> {
                 .chain([again])
                 .collect()
         }
+        WaitingOn::Answer { .. } => vec![verb("logs", "shows what the functions wrote"), abort()],
         WaitingOn::Order { failure, .. } => {
             let tries = failure.as_ref().map(|_| verb("events", "shows every try"));
             let ways = person(failure.as_ref()).into_iter();

@@ -13,6 +13,9 @@ pub(super) fn what(on: &WaitingOn) -> String {
     match on {
         WaitingOn::Git => "no commit was read since the daemon started".to_owned(),
         WaitingOn::Cloud { target, .. } => format!("{target} was not seen as it is now"),
+        WaitingOn::Answer { target, .. } => {
+            format!("blue on {target} holds the release, and something else answers there")
+        }
         WaitingOn::LastHealthy { target, ill, .. } => format!(
             "{ill} is ill: {target} is the last healthy cloud, and no promotion touches it meanwhile"
         ),
@@ -125,7 +128,7 @@ pub(super) fn needs(on: &WaitingOn) -> Needs {
         | WaitingOn::Suspended { until: None, .. }
         | WaitingOn::Window { opens: None, .. } => Needs::Person,
         WaitingOn::Manifest { .. } => Needs::Commit,
-        WaitingOn::LastHealthy { failure: None, .. } => Needs::Cloud,
+        WaitingOn::Answer { .. } | WaitingOn::LastHealthy { failure: None, .. } => Needs::Cloud,
         WaitingOn::Cloud { failure, .. }
         | WaitingOn::LastHealthy { failure, .. }
         | WaitingOn::Order { failure, .. } => {

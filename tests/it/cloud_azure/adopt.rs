@@ -153,7 +153,7 @@ async fn what_an_app_of_others_has_is_what_its_manifest_asks_for() {
 }
 
 /// Functions as other people's pipelines put them there.
-fn by_other_people() -> Vec<(&'static str, String)> {
+fn by_other_people() -> Vec<(String, String)> {
     let function = |bindings: serde_json::Value| json!({ "bindings": bindings }).to_string();
     let http = |level: &str, route: &str| {
         function(json!([
@@ -171,7 +171,7 @@ fn by_other_people() -> Vec<(&'static str, String)> {
     let report =
         json!({ "type": "blob", "direction": "out", "name": "o", "path": "out/{rand-guid}" });
     let host = json!({ "version": "2.0", "extensions": { "http": { "routePrefix": "shop/v1" } } });
-    vec![
+    let files = [
         ("host.json", host.to_string()),
         (
             "GetStock/function.json",
@@ -182,7 +182,9 @@ fn by_other_people() -> Vec<(&'static str, String)> {
         ("read/function.json", function(json!([queue, report]))),
         ("tick/function.json", timer("*/10 * * * * *")),
         ("nightly/function.json", timer("%WHEN%")),
-    ]
+    ];
+    let files = files.map(|(file, text)| (file.to_owned(), text));
+    files.into()
 }
 
 #[tokio::test]

@@ -5,18 +5,56 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use verdigris::{
-    cloud::{Cloud, azure::AzureCloud},
+    cloud::{
+        Cloud,
+        azure::{AzureCloud, AzureOptions},
+    },
     local::arm::ArmOptions,
     manifest::spec::AzurePlan,
     name::{EnvironmentName, FunctionName, ServiceKey},
 };
 
-use super::{TOKEN, local::Local, options};
-use crate::cloud_contract::{self, Edit, Server, Subject, release::ENVIRONMENT};
+use super::{
+    local::{GROUP, Local},
+    options,
+};
+use crate::cloud_contract::{
+    self, Edit, Server, Subject,
+    release::{ENVIRONMENT, Place},
+};
 
-struct LocalAzure {
-    local: Local,
+/// Somebody who changes things past us, as in the portal.
+#[async_trait]
+pub(crate) trait Hands: Send + Sync {
+    /// The id of the resource group.
+    fn group(&self) -> &str;
+
+    fn location(&self) -> &str;
+
+    /// Sends it about anything, by its id. Nothing where the answer is a refusal.
+    async fn send(&self, method: &str, id: &str, version: &str, body: &Value) -> Option<Value>;
+}
+
+#[async_trait]
+impl Hands for Local {
+    fn group(&self) -> &str {
+        GROUP
+    }
+
+    fn location(&self) -> &str {
+        "westeurope"
+    }
+
+    async fn send(&self, method: &str, id: &str, version: &str, body: &Value) -> Option<Value> {
+        self.to(method, id, version, body).await
+    }
+}
+
+/// The Azure cloud in one resource group, and hands that edit past us.
+pub(crate) struct OnAzure {
+    hands: Arc<dyn Hands>,
     cloud: AzureCloud,
+    place: Place,
     /// On a plan without slots.
     is_flex: bool,
 }
@@ -25,7 +63,20 @@ fn app_of(service: &ServiceKey) -> String {
     format!("vg-{}-{}", service.environment, service.service)
 }
 
-impl LocalAzure {
+impl OnAzure {
+    pub(crate) fn new(options: AzureOptions, hands: Arc<dyn Hands>) -> Self {
+        let place = Place {
+            environment: options.environment.to_string(),
+            ..Place::default()
+        };
+        Self {
+            hands,
+            is_flex: options.target.plan.is_flex(),
+            cloud: AzureCloud::new(options).unwrap(),
+            place,
+        }
+    }
+
     /// The first app of a service.
     fn first(&self, service: &ServiceKey) -> String {
         let app = app_of(service);
@@ -66,23 +117,29 @@ impl LocalAzure {
         let body = json!({"targetSlot": "production", "preserveVnet": true});
         self.send(&app, "POST", "/slots/green/slotsswap", &body)
             .await;
-        while self
-            .local
-            .to_app(&app, "DELETE", "/slots/green", &Value::Null)
-            .await
-            .is_none()
-        {
+        let gone = async || {
+            let path = "/slots/green";
+            self.about(&app, "DELETE", path, &Value::Null).await
+        };
+        while gone().await.is_none() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
 
+    /// About an app. Nothing where the answer is a refusal.
+    async fn about(&self, app: &str, method: &str, path: &str, body: &Value) -> Option<Value> {
+        let group = self.hands.group();
+        let id = format!("{group}/providers/Microsoft.Web/sites/{app}{path}");
+        self.hands.send(method, &id, "2025-05-01", body).await
+    }
+
     async fn send(&self, app: &str, method: &str, path: &str, body: &Value) -> Value {
-        let sent = self.local.to_app(app, method, path, body).await;
+        let sent = self.about(app, method, path, body).await;
         sent.unwrap_or_else(|| panic!("{method} {app}{path} was refused"))
     }
 
     async fn is_there(&self, app: &str) -> bool {
-        let found = self.local.to_app(app, "GET", "", &Value::Null).await;
+        let found = self.about(app, "GET", "", &Value::Null).await;
         found.is_some()
     }
 
@@ -93,22 +150,21 @@ impl LocalAzure {
             true => format!("{}-{function}", app_of(service)),
             false => app,
         };
-        let group = format!(
-            "{}/subscriptions/{}/resourceGroups/shop?api-version=2024-11-01",
-            self.local.arm.url,
-            super::SUBSCRIPTION
-        );
-        let client = reqwest::Client::new();
-        let asked = client.put(group).bearer_auth(TOKEN);
-        let made = asked.json(&json!({"location": "westeurope"})).send().await;
-        assert!(made.unwrap().status().is_success());
-        let body = json!({"location": "westeurope", "tags": {"owner": "them"}, "properties": {}});
+        let (group, version) = (self.hands.group(), "2024-11-01");
+        let location = self.hands.location();
+        let found = self.hands.send("GET", group, version, &Value::Null).await;
+        if found.is_none() {
+            let body = json!({ "location": location });
+            let made = self.hands.send("PUT", group, version, &body).await;
+            assert!(made.is_some(), "the group could not be made");
+        }
+        let body = json!({"location": location, "tags": {"owner": "them"}, "properties": {}});
         self.send(&app, "PUT", "", &body).await;
     }
 }
 
 #[async_trait]
-impl Subject for LocalAzure {
+impl Subject for OnAzure {
     fn cloud(&self) -> &dyn Cloud {
         &self.cloud
     }
@@ -140,6 +196,10 @@ impl Subject for LocalAzure {
     fn writes(&self) -> u64 {
         self.cloud.writing_calls()
     }
+
+    fn place(&self) -> Place {
+        self.place.clone()
+    }
 }
 
 #[tokio::test]
@@ -169,12 +229,6 @@ async fn holds_on_plan(plan: &str, server: Server) {
     let mut options = options(&local.arm.url);
     options.environment = EnvironmentName::new(ENVIRONMENT).unwrap();
     options.target.plan = AzurePlan(plan.to_owned());
-    let is_flex = options.target.plan.is_flex();
-    let cloud = AzureCloud::new(options).unwrap();
-    let on = Arc::new(LocalAzure {
-        local,
-        cloud,
-        is_flex,
-    });
-    cloud_contract::holds_on(server, on).await;
+    let on = OnAzure::new(options, Arc::new(local));
+    cloud_contract::holds_on(server, Arc::new(on)).await;
 }

@@ -56,6 +56,12 @@ impl Local {
         package(self.folder.path(), word, &HANDLER.replace("WORD", word))
     }
 
+    /// The same, of these functions.
+    pub(super) fn package_of(&self, word: &str, functions: &[(&str, Value)]) -> Package {
+        let program = HANDLER.replace("WORD", word);
+        packed(self.folder.path(), word, &program, functions)
+    }
+
     /// A package that works and does not say which release it is, as a page of the platform's.
     pub(super) fn nameless_package(&self) -> Package {
         let lines = HANDLER.lines();
@@ -135,7 +141,7 @@ impl Local {
     }
 
     /// Puts files on blue as somebody's own pipeline would, and waits until the platform has taken them.
-    pub(super) async fn deploy_by_hand(&self, files: &[(&str, String)]) {
+    pub(super) async fn deploy_by_hand(&self, files: &[(String, String)]) {
         let site = self.by_hand("GET", "", &json!({})).await;
         let states = site["properties"]["hostNameSslStates"].as_array().unwrap();
         let mut states = states.iter();
@@ -200,7 +206,30 @@ print("WORD starts", flush=True)
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 "#;
 
+/// A function that answers HTTP.
+pub(super) fn stock() -> (&'static str, Value) {
+    let bindings = json!({"bindings": [
+        {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous",
+         "methods": ["get"], "route": "stock/{sku}"},
+        {"type": "http", "direction": "out", "name": "res"},
+    ]});
+    ("stock", bindings)
+}
+
+/// A function that reads a queue.
+pub(super) fn reorder() -> (&'static str, Value) {
+    let bindings = json!({"bindings": [
+        {"type": "queueTrigger", "direction": "in", "name": "message", "queueName": "orders",
+         "connection": "AzureWebJobsStorage"},
+    ]});
+    ("reorder", bindings)
+}
+
 fn package(folder: &Path, name: &str, program: &str) -> Package {
+    packed(folder, name, program, &[stock(), reorder()])
+}
+
+fn packed(folder: &Path, name: &str, program: &str, functions: &[(&str, Value)]) -> Package {
     let host = json!({
         "version": "2.0",
         "customHandler": {
@@ -209,28 +238,22 @@ fn package(folder: &Path, name: &str, program: &str) -> Package {
         },
         "extensions": {"http": {"routePrefix": ""}},
     });
-    let stock = json!({"bindings": [
-        {"type": "httpTrigger", "direction": "in", "name": "req", "authLevel": "anonymous",
-         "methods": ["get"], "route": "stock/{sku}"},
-        {"type": "http", "direction": "out", "name": "res"},
-    ]});
-    let reorder = json!({"bindings": [
-        {"type": "queueTrigger", "direction": "in", "name": "message", "queueName": "orders",
-         "connection": "AzureWebJobsStorage"},
-    ]});
+    let told = functions
+        .iter()
+        .map(|(name, bindings)| (format!("{name}/function.json"), bindings.to_string()));
     let files = [
-        ("host.json", host.to_string()),
-        ("stock/function.json", stock.to_string()),
-        ("reorder/function.json", reorder.to_string()),
-        ("handler.py", program.to_owned()),
+        ("host.json".to_owned(), host.to_string()),
+        ("handler.py".to_owned(), program.to_owned()),
     ];
+    let files: Vec<(String, String)> = files.into_iter().chain(told).collect();
     zipped(&folder.join(format!("{name}.zip")), &files)
 }
 
-fn zipped(path: &Path, files: &[(&str, String)]) -> Package {
+fn zipped(path: &Path, files: &[(String, String)]) -> Package {
     let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
     for (file, content) in files {
-        zip.start_file(*file, SimpleFileOptions::default()).unwrap();
+        zip.start_file(file.as_str(), SimpleFileOptions::default())
+            .unwrap();
         zip.write_all(content.as_bytes()).unwrap();
     }
     zip.finish().unwrap();

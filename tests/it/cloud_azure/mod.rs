@@ -2,7 +2,7 @@
 
 mod adopt;
 mod consumption;
-mod contract;
+pub(crate) mod contract;
 mod deeds;
 mod flex;
 mod fronts;

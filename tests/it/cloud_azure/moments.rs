@@ -23,13 +23,10 @@ async fn with_slow_swaps() -> Local {
 
 fn rule(operation: &str, latency: Duration, lose_reply: bool) -> Rule {
     Rule {
-        operation: operation.to_owned(),
         latency_ms: latency.as_millis().try_into().unwrap(),
-        error: None,
-        throttle: false,
         lose_reply,
         times: Some(1),
-        probability: None,
+        ..Rule::of(operation)
     }
 }
 

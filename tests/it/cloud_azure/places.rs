@@ -19,7 +19,7 @@ use verdigris::{
 
 use super::{
     SUBSCRIPTION, cloud, function,
-    local::{GROUP, Local},
+    local::{GROUP, Local, reorder},
     options, release, scope,
 };
 
@@ -771,12 +771,49 @@ async fn a_blue_that_answers_503_after_its_swap_is_told() {
         .arm
         .faults()
         .set(serde_json::from_value(rules).unwrap());
-    let error = cloud.promote(&scope(&one), one.digest).await.unwrap_err();
-    let told = error.to_string();
-    assert!(
-        matches!(error, CloudError::Unhealthy { .. }) && told.contains("answers 503"),
-        "{told}"
-    );
+    // The second time blue holds the release already: so does a promotion begin whose daemon was killed while it waited.
+    for nth in ["first", "second"] {
+        let error = cloud.promote(&scope(&one), one.digest).await.unwrap_err();
+        let told = error.to_string();
+        assert!(
+            matches!(error, CloudError::Unhealthy { .. }) && told.contains("answers 503"),
+            "the {nth} time: {told}"
+        );
+    }
     local.arm.faults().clear();
     cloud.promote(&scope(&one), one.digest).await.unwrap();
+}
+
+/// What answers in blue's place after its promotion is found by every look of a bake, whether or not a function of it answers HTTP; and by
+/// no other look, which would wake an app that sleeps.
+#[tokio::test]
+async fn looks_of_a_bake_ask_blue_itself() {
+    let local = Local::start().await;
+    let cloud = cloud(&local.arm.url);
+    let one = release(1, &[]);
+    let mut two = release(2, &[]);
+    let functions = &mut Arc::make_mut(&mut two.content).functions;
+    functions.retain(|name, _| name.as_str() == "reorder");
+    two.digest = two.content.digest();
+    let packages = [local.package("one"), local.package_of("two", &[reorder()])];
+    let rules = json!([{"operation": "front.production", "error": {"status": 503, "code": "x", "message": "warming"}}]);
+    for (release, package) in [&one, &two].into_iter().zip(&packages) {
+        let scope = scope(release);
+        cloud.stage(release, package).await.unwrap();
+        cloud.promote(&scope, release.digest).await.unwrap();
+        let well = cloud.watch(&scope).await.unwrap();
+        assert_eq!(well, cloud.observe(&scope).await.unwrap());
+        assert_eq!(
+            (well.blue.release(), well.silence),
+            (Some(release.digest), None)
+        );
+        local
+            .arm
+            .faults()
+            .set(serde_json::from_value(rules.clone()).unwrap());
+        let silence = cloud.watch(&scope).await.unwrap().silence.unwrap();
+        assert!(silence.ends_with("/ answers 503"), "{silence}");
+        assert_eq!(cloud.observe(&scope).await.unwrap().silence, None);
+        local.arm.faults().clear();
+    }
 }

@@ -274,13 +274,9 @@ async fn a_lost_reply_at_any_step_still_converges() {
         let cloud = cloud(&local.arm.url);
         let package = local.package("one");
         local.arm.faults().set(vec![Rule {
-            operation: operation.to_owned(),
-            latency_ms: 0,
-            error: None,
-            throttle: false,
             lose_reply: true,
             times: Some(1),
-            probability: None,
+            ..Rule::of(operation)
         }]);
         let pass = async || {
             if !observe_holds(&cloud, &one).await? {
@@ -367,17 +363,13 @@ async fn a_deployment_under_way_means_busy() {
     let cloud = cloud(&local.arm.url);
     let (one, _) = two();
     local.arm.faults().set(vec![Rule {
-        operation: "zipdeploy".to_owned(),
-        latency_ms: 0,
         error: Some(RuleError {
             status: 409,
             code: "Conflict".to_owned(),
             message: Some("There is a deployment currently in progress.".to_owned()),
         }),
-        throttle: false,
-        lose_reply: false,
         times: Some(1),
-        probability: None,
+        ..Rule::of("zipdeploy")
     }]);
     let package = local.package("one");
     let error = cloud.stage(&one, &package).await.unwrap_err();

@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, stream};
+use tokio_util::task::AbortOnDropHandle;
 use verdigris::{
     cloud::Cloud,
     name::{FunctionName, ServiceKey},
@@ -43,6 +44,10 @@ pub(crate) trait Subject: Send + Sync {
 
     /// Calls so far that write, or could.
     fn writes(&self) -> u64;
+
+    fn place(&self) -> release::Place {
+        release::Place::default()
+    }
 }
 
 /// Cases at once, so that a server with waiting times is tested in reasonable time.
@@ -64,8 +69,10 @@ pub(crate) async fn holds_on(server: Server, subject: Arc<dyn Subject>) {
 }
 
 async fn run(subject: Arc<dyn Subject>, index: usize, case: cases::Case) -> Option<String> {
-    let work = (case.run)(subject, release::Fixture::new(index));
-    let failed = tokio::spawn(work).await.err()?;
+    let fixture = release::Fixture::within(subject.place(), index);
+    let work = (case.run)(subject, fixture);
+    // Who gives up waiting for the cases ends them.
+    let failed = AbortOnDropHandle::new(tokio::spawn(work)).await.err()?;
     Some(format!("{}: {}", case.name, message(failed)))
 }
 

@@ -18,9 +18,30 @@ use verdigris::{
 pub(crate) const ENVIRONMENT: &str = "prod";
 pub(crate) const ROLE: &str = "arn:aws:iam::123456789012:role/functions";
 
+/// Names that an account must know, or must not know yet.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) environment: String,
+    /// Of AWS, for the functions.
+    pub(crate) role: String,
+    /// What the functions read.
+    pub(crate) queue: String,
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self {
+            environment: ENVIRONMENT.to_owned(),
+            role: ROLE.to_owned(),
+            queue: "orders".to_owned(),
+        }
+    }
+}
+
 /// One service of one case, with a folder for its packages.
 pub(crate) struct Fixture {
     pub(crate) service: ServiceKey,
+    place: Place,
     folder: TempDir,
 }
 
@@ -32,11 +53,16 @@ pub(crate) struct Made {
 
 impl Fixture {
     pub(crate) fn new(index: usize) -> Self {
+        Self::within(Place::default(), index)
+    }
+
+    pub(crate) fn within(place: Place, index: usize) -> Self {
         Self {
             service: ServiceKey {
-                environment: EnvironmentName::new(ENVIRONMENT).unwrap(),
+                environment: EnvironmentName::new(place.environment.clone()).unwrap(),
                 service: ServiceName::new(format!("shop{index}")).unwrap(),
             },
+            place,
             folder: TempDir::new().unwrap(),
         }
     }
@@ -65,9 +91,9 @@ impl Fixture {
         functions: &[FunctionName],
         edit: impl Fn(&FunctionName, &mut Function),
     ) -> Made {
-        let package = self.package(zip(body, functions));
+        let package = self.package(zip(body, functions, &self.place.queue));
         let functions = functions.iter().map(|name| {
-            let mut function = function(name);
+            let mut function = self.function(name);
             edit(name, &mut function);
             (name.clone(), Arc::new(function))
         });
@@ -84,7 +110,7 @@ impl Fixture {
         let package = self.package(zip_of(handler, body));
         let functions = functions
             .iter()
-            .map(|name| (name.clone(), Arc::new(function(name))));
+            .map(|name| (name.clone(), Arc::new(self.function(name))));
         self.made(package, functions.collect())
     }
 
@@ -100,7 +126,7 @@ impl Fixture {
                 ("LOG_LEVEL".to_owned(), plain("info")),
                 ("DB".to_owned(), EnvValue::Secret("shop-db".to_owned())),
             ]),
-            role: Some(ROLE.to_owned()),
+            role: Some(self.place.role.clone()),
             azure: None,
         };
         let revision = Revision {
@@ -114,6 +140,27 @@ impl Fixture {
             content: Arc::new(content),
         };
         Made { release, package }
+    }
+
+    fn function(&self, name: &FunctionName) -> Function {
+        let http = (*name == stock()).then(|| HttpRoute {
+            methods: vec!["GET".to_owned()],
+            path: PathPattern("/stock/{sku}".to_owned()),
+        });
+        Function {
+            handler: format!("app:{name}"),
+            queue: http.is_none().then(|| self.place.queue.clone()),
+            http,
+            schedule: None,
+            aws: None,
+            memory: Megabytes(256),
+            timeout: Duration::from_secs(10),
+            // A name of its own for each function: where functions share one app, they share its variables.
+            env: BTreeMap::from([(
+                format!("ROLE_OF_{}", name.as_str().to_uppercase()),
+                EnvValue::Plain(format!("does {name}")),
+            )]),
+        }
     }
 
     fn package(&self, bytes: Vec<u8>) -> Package {
@@ -136,27 +183,6 @@ pub(crate) fn reorder() -> FunctionName {
     FunctionName::new("reorder").unwrap()
 }
 
-fn function(name: &FunctionName) -> Function {
-    let http = (*name == stock()).then(|| HttpRoute {
-        methods: vec!["GET".to_owned()],
-        path: PathPattern("/stock/{sku}".to_owned()),
-    });
-    Function {
-        handler: format!("app:{name}"),
-        queue: http.is_none().then(|| "orders".to_owned()),
-        http,
-        schedule: None,
-        aws: None,
-        memory: Megabytes(256),
-        timeout: Duration::from_secs(10),
-        // A name of its own for each function: where functions share one app, they share its variables.
-        env: BTreeMap::from([(
-            format!("ROLE_OF_{}", name.as_str().to_uppercase()),
-            EnvValue::Plain(format!("does {name}")),
-        )]),
-    }
-}
-
 /// A package for Lambda alone; the second file makes it differ from others.
 fn zip_of(handler: &str, body: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
@@ -173,7 +199,7 @@ fn zip_of(handler: &str, body: &str) -> Vec<u8> {
 }
 
 /// A package for every cloud: what a Lambda runs, and a custom handler with its configuration.
-pub(crate) fn zip(body: &str, functions: &[FunctionName]) -> Vec<u8> {
+pub(crate) fn zip(body: &str, functions: &[FunctionName], queue: &str) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(std::io::Cursor::new(Vec::new()));
     let options = zip::write::SimpleFileOptions::default()
         .last_modified_time(zip::DateTime::default())
@@ -185,10 +211,10 @@ pub(crate) fn zip(body: &str, functions: &[FunctionName]) -> Vec<u8> {
     ];
     for name in functions {
         let bindings = match *name == stock() {
-            true => HTTP_BINDINGS,
-            false => QUEUE_BINDINGS,
+            true => HTTP_BINDINGS.to_owned(),
+            false => QUEUE_BINDINGS.replace("QUEUE", queue),
         };
-        files.push((format!("{name}/function.json"), bindings.to_owned()));
+        files.push((format!("{name}/function.json"), bindings));
     }
     for (name, text) in files {
         zip.start_file(name, options).unwrap();
@@ -201,7 +227,7 @@ const HTTP_BINDINGS: &str = r#"{"bindings":[
     {"type":"httpTrigger","direction":"in","name":"req","authLevel":"anonymous","methods":["get"],"route":"stock/{sku}"},
     {"type":"http","direction":"out","name":"res"}]}"#;
 const QUEUE_BINDINGS: &str = r#"{"bindings":[
-    {"type":"queueTrigger","direction":"in","name":"message","queueName":"orders","connection":"AzureWebJobsStorage"}]}"#;
+    {"type":"queueTrigger","direction":"in","name":"message","queueName":"QUEUE","connection":"AzureWebJobsStorage"}]}"#;
 
 /// A Lambda handler that is an HTTP server when it is started as a program.
 const SHIM: &str = r#"import os

@@ -18,9 +18,12 @@ pub(crate) enum Server {
     Moto,
     MiniStack,
     LocalStack,
+    /// A person's account, when a person asks for it: `real_clouds`.
+    Aws,
+    Azure,
 }
 
-/// In the order of the table's columns.
+/// Those of every run, in the order of the table's columns.
 const ALL: [Server; 8] = [
     Server::Fake,
     Server::LocalLambda,
@@ -70,6 +73,8 @@ impl fmt::Display for Server {
             Self::Moto => "moto",
             Self::MiniStack => "MiniStack",
             Self::LocalStack => "LocalStack",
+            Self::Aws => "AWS",
+            Self::Azure => "Azure",
         })
     }
 }

@@ -99,6 +99,10 @@ impl Cloud for Watched {
         self.cloud.observe(scope).await
     }
 
+    async fn watch(&self, scope: &Scope) -> Result<Observed, CloudError> {
+        self.cloud.watch(scope).await
+    }
+
     async fn inventory(&self) -> Result<Vec<Owned>, CloudError> {
         self.cloud.inventory().await
     }

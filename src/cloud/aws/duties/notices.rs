@@ -7,7 +7,7 @@ use std::{
 
 use roxmltree::{Document, Node};
 
-use crate::manifest::aws::Bucket;
+use crate::{cloud::xml::escaped, manifest::aws::Bucket};
 
 const ROOT: &str = "NotificationConfiguration";
 const CALL: &str = "CloudFunctionConfiguration";
@@ -181,10 +181,7 @@ fn written(mine: Mine<'_>, name: &str, bucket: &Bucket) -> String {
         prefix,
         suffix,
     } = bucket;
-    let element = |name: &str, text: &str| {
-        let text = text.replace('&', "&amp;").replace('<', "&lt;");
-        format!("<{name}>{text}</{name}>")
-    };
+    let element = |name: &str, text: &str| format!("<{name}>{}</{name}>", escaped(text));
     let rule = |(part, value): (&str, &Option<String>)| {
         let value = value.as_deref().filter(|it| !it.is_empty())?;
         let parts = [element("Name", part), element("Value", value)];

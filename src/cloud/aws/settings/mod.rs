@@ -2,6 +2,7 @@
 
 mod access;
 mod extras;
+mod parts;
 mod variables;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -126,6 +127,11 @@ impl Settings {
             ..self.clone()
         };
         same_code == *wanted
+    }
+
+    /// Whether the code is the same, and made for the same processor: Lambda takes both in one call, and neither with the configuration.
+    pub(super) fn runs_as(&self, wanted: &Self) -> bool {
+        self.code == wanted.code && self.architectures == wanted.architectures
     }
 
     /// Our marks in the variables.

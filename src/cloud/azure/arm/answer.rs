@@ -110,13 +110,16 @@ pub(in crate::cloud::azure) fn refusal(
             resource,
             message,
         },
-        (401 | 403, _) | (_, Some("SubscriptionNotFound" | "QuotaExceeded")) => {
-            CloudError::Denied {
-                cloud,
-                operation,
-                message,
-            }
-        }
+        (401, _) => CloudError::Denied {
+            cloud,
+            operation,
+            message: not_let_in(answer),
+        },
+        (403, _) | (_, Some("SubscriptionNotFound" | "QuotaExceeded")) => CloudError::Denied {
+            cloud,
+            operation,
+            message,
+        },
         // What we were about to change is gone, or changing: the next pass looks again.
         (409 | 412 | 423, _) => CloudError::Busy {
             cloud,
@@ -139,6 +142,15 @@ pub(in crate::cloud::azure) fn refusal(
             message,
         },
     }
+}
+
+/// What is told of credentials that are no good, and what helps.
+pub(in crate::cloud::azure) fn not_let_in(answer: &Answer) -> String {
+    let message = describe(answer);
+    let message = message.trim_end_matches('.');
+    format!(
+        "{message}; the credentials of the daemon were not accepted: their identity must be enabled and known to the tenant of the subscription, and this machine's clock must be right"
+    )
 }
 
 /// The cloud's own words; else the status and the start of what came.
@@ -259,6 +271,16 @@ mod tests {
             "azure does not accept sites.put: BadRequest: location is missing"
         );
         assert_eq!(told(403, ""), "azure refused sites.put: status 403");
+        let stranger = r#"{"error":{"code":"InvalidAuthenticationTokenTenant","message":"The access token is from the wrong issuer."}}"#;
+        assert_eq!(
+            told(401, stranger),
+            "azure refused sites.put: InvalidAuthenticationTokenTenant: The access token is from the wrong issuer; the credentials of the daemon were not accepted: their identity must be enabled and known to the tenant of the subscription, and this machine's clock must be right"
+        );
+        let expired = r#"{"error":{"code":"ExpiredAuthenticationToken","message":"Too late."}}"#;
+        assert_eq!(
+            told(401, expired),
+            "azure is busy with `shop`: ExpiredAuthenticationToken: Too late."
+        );
         assert_eq!(
             told(502, "<html>\n bad </html>"),
             "azure could not be reached for sites.put: status 502: <html> bad </html>"

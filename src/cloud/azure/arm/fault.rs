@@ -6,7 +6,7 @@ use azure_core::error::ErrorKind;
 use url::Url;
 
 use super::{
-    answer::{Answer, Judge, Progress, is_same_origin, pause, quote, refusal},
+    answer::{Answer, Judge, Progress, is_same_origin, not_let_in, pause, quote, refusal},
     operation::Operation,
 };
 use crate::{cloud::CloudError, name::CloudName};
@@ -22,6 +22,14 @@ impl Lost {
         Self {
             denied: matches!(error.kind(), ErrorKind::Credential) && !is_network(error),
             message: chain_of(error),
+        }
+    }
+
+    /// New tokens are refused, and have been for a while: whatever the cloud calls it, no later try will be let in by itself.
+    pub(super) fn refused(answer: &Answer) -> Self {
+        Self {
+            denied: true,
+            message: not_let_in(answer),
         }
     }
 

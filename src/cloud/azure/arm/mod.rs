@@ -28,7 +28,7 @@ pub use self::limit::{AzureLimiter, AzureRates};
 pub(super) use self::transport::OUR_REQUESTS;
 use self::{
     answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
-    credential::{Bearer, giver},
+    credential::{Bearer, Lasting, giver},
     fault::{Lost, elsewhere, failed, progress_of, still_under_way},
     operation::{Calls, Operation},
     transport::{STORAGE, answer_of, authority_of, http_client, request, scope_of},
@@ -346,8 +346,9 @@ impl Arm {
             Payload::Blob(_) | Payload::Storage => &self.storage,
             Payload::Nothing | Payload::Json(_) | Payload::Package(_, _) => &self.pipeline,
         };
+        let context = Context::new().with_value(Lasting::default());
         let response = pipeline
-            .stream(&Context::new(), &mut request, Some(unchecked))
+            .stream(&context, &mut request, Some(unchecked))
             .await
             .map_err(|error| Lost::new(&error))?;
         let (status, headers, mut stream) = response.deconstruct();
@@ -360,7 +361,11 @@ impl Arm {
                 )));
             }
         }
-        Ok(answer_of(u16::from(status), &headers, body.freeze()))
+        let answer = answer_of(u16::from(status), &headers, body.freeze());
+        if context.value::<Lasting>().is_some_and(Lasting::is_said) {
+            return Err(Lost::refused(&answer));
+        }
+        Ok(answer)
     }
 
     pub(super) fn counts(&self) -> BTreeMap<&'static str, u64> {

@@ -64,17 +64,29 @@ fn rules(text: &str, front: &mut ApiFront, left: &mut Vec<(String, String)>) {
         let place = section.tag_name().name();
         for rule in section.children().filter(Node::is_element) {
             let name = rule.tag_name().name();
-            if name != "base" && !(place == "inbound" && take(rule, front)) {
+            let is_taken = place == "inbound" && take(rule, front);
+            let told = |why: &str| (format!("azure.api.policy.{place}.{name}"), why.to_owned());
+            if is_taken {
+                left.extend(narrowed(rule).map(told));
+            } else if name != "base" {
                 let why = match RULES.contains(&name) {
                     true => {
                         "no key says all of it, and none of it was taken over: write what a key says, and check the rest in the function"
                     }
                     false => "no key says so: do it in the function",
                 };
-                left.push((format!("azure.api.policy.{place}.{name}"), why.to_owned()));
+                left.push(told(why));
             }
         }
     }
+}
+
+/// What is taken over and lets in fewer than it did: without a scheme, API Management reads the header as the token.
+fn narrowed(rule: Node<'_, '_>) -> Option<&'static str> {
+    let has_any_scheme = rule.has_tag_name("validate-jwt") && !rule.has_attribute("require-scheme");
+    has_any_scheme.then_some(
+        "it was taken over, and asks for `Authorization: Bearer` besides, which it did not (`require-scheme`): callers that send a token without that word must send it",
+    )
 }
 
 /// Takes a rule over; false where a manifest cannot ask for it, or not for all that it says of who may call. The words of a refusal are ours.
@@ -294,10 +306,23 @@ mod tests {
             assert_eq!(left.len(), 1, "{rule}");
         }
         let said = format!(
-            "<policies><inbound><cors allow-credentials='True'>{pages}{methods}{headers}</cors><{jwt} failed-validation-error-message='no'>{openid}</validate-jwt></inbound></policies>"
+            "<policies><inbound><cors allow-credentials='True'>{pages}{methods}{headers}</cors><{jwt} require-scheme='bearer' failed-validation-error-message='no'>{openid}</validate-jwt></inbound></policies>"
         );
         let (read, left) = front(&json!({}), &[], Some(&said));
         assert!(left.is_empty() && read.token.is_some());
         assert!(read.cors.is_some_and(|cors| cors.credentials));
+    }
+
+    /// It is taken over, since letting in fewer keeps everybody out that it kept out.
+    #[test]
+    fn a_token_without_a_scheme_is_taken_over_with_one_and_that_is_told() {
+        let text = "<policies><inbound><validate-jwt header-name='Authorization'><openid-config url='https://login.example' /></validate-jwt></inbound></policies>";
+        let (read, left) = front(&json!({}), &[], Some(text));
+        assert!(read.token.is_some());
+        let [(path, why)] = left.as_slice() else {
+            panic!("{left:?}");
+        };
+        assert_eq!(path, "azure.api.policy.inbound.validate-jwt");
+        assert!(why.contains("`require-scheme`"), "{why}");
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::{
-    cloud::azure::duties::Api,
+    cloud::{azure::duties::Api, xml::escaped},
     manifest::azure::{ApiFront, AzureCors, HeaderRule, TokenRule},
 };
 
@@ -88,13 +88,6 @@ fn token_rule(rule: &TokenRule) -> String {
 fn each(tag: &str, texts: &std::collections::BTreeSet<String>) -> String {
     let one = |text: &String| format!("<{tag}>{}</{tag}>", escaped(text));
     texts.iter().map(one).collect()
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
 }
 
 /// Every operation by its id: one for each function and method.

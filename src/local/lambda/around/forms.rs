@@ -8,6 +8,8 @@ use axum::{
     response::Response,
 };
 
+use crate::cloud::xml::escaped;
+
 /// Why not: status, code and words.
 pub(in crate::local::lambda) type Refusal = (StatusCode, &'static str, String);
 
@@ -64,10 +66,4 @@ pub(in crate::local::lambda) fn result(operation: &str, inner: &str) -> String {
 
 pub(in crate::local::lambda) fn element(name: &str, text: &str) -> String {
     format!("<{name}>{}</{name}>", escaped(text))
-}
-
-pub(in crate::local::lambda) fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
 }

@@ -145,6 +145,7 @@ fn fresh(
             modified: lambda.clock.now(),
             phase: Phase::Pending {
                 until: lambda.until(),
+                end: lambda.faults.later("CreateFunction"),
             },
         },
         versions: BTreeMap::new(),

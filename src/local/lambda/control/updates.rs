@@ -5,10 +5,13 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::functions::{CodeRequest, check_role};
-use crate::local::lambda::{
-    Lambda,
-    record::{ConfigRequest, Content, Function, Phase, architecture, code_sha256, shown},
-    wire::{ApiError, Call, answer},
+use crate::local::{
+    faults::Failure,
+    lambda::{
+        Lambda,
+        record::{ConfigRequest, Content, Function, Phase, architecture, code_sha256, shown},
+        wire::{ApiError, Call, answer},
+    },
 };
 
 #[derive(Deserialize)]
@@ -46,12 +49,14 @@ pub(super) async fn code(lambda: &Lambda, call: &Call) -> Result<Response, ApiEr
         if let Some(architecture) = architecture {
             content.config.architecture = architecture;
         }
-        begin(lambda, function, content);
+        let end = lambda.faults.later("UpdateFunctionCode");
+        begin(lambda, function, content, end.clone());
         if !publish {
             return Ok(shown(&lambda.place, function, &function.latest, None));
         }
         let phase = Phase::Pending {
             until: lambda.until(),
+            end,
         };
         let version = function.publish(None, phase, lambda.clock.now());
         Ok(shown(
@@ -92,7 +97,8 @@ pub(super) fn configuration(lambda: &Lambda, call: &Call) -> Result<Response, Ap
             config,
             code: *code,
         };
-        begin(lambda, function, content);
+        let end = lambda.faults.later("UpdateFunctionConfiguration");
+        begin(lambda, function, content, end);
         Ok(shown(&lambda.place, function, &function.latest, None))
     })?;
     Ok(answer(StatusCode::OK, &body))
@@ -128,13 +134,15 @@ pub(super) fn publish(lambda: &Lambda, call: &Call) -> Result<Response, ApiError
     Ok(answer(StatusCode::CREATED, &body))
 }
 
-/// `$LATEST` takes new content; what it held before serves until the update is done.
-fn begin(lambda: &Lambda, function: &mut Function, content: Content) {
+/// `$LATEST` takes new content; what it ran before serves until the update is done.
+fn begin(lambda: &Lambda, function: &mut Function, content: Content, end: Option<Failure>) {
     let latest = &mut function.latest;
-    let serving = Box::new(std::mem::replace(&mut latest.content, content));
+    let serving = Box::new(latest.serving().clone());
+    latest.content = content;
     latest.phase = Phase::Updating {
         until: lambda.until(),
         serving,
+        end,
     };
     latest.revision = Uuid::new_v4();
     latest.modified = lambda.clock.now();
@@ -147,7 +155,8 @@ fn check_change(
     revision: Option<&str>,
 ) -> Result<(), ApiError> {
     match function.latest.phase {
-        Phase::Active => {}
+        // What failed may be tried again.
+        Phase::Active | Phase::Failed { .. } | Phase::Unchanged { .. } => {}
         Phase::Pending { .. } => {
             return Err(ApiError::conflict(
                 "The operation cannot be performed at this time. The function is currently in the following state: Pending",

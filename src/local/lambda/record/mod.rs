@@ -17,7 +17,10 @@ pub(super) use mapping::Mapping;
 pub(super) use policy::{PermissionRequest, Policy};
 pub(super) use render::{alias_json, code_sha256, epoch, listed, moment, shown, url_json};
 
-use crate::name::{CodeDigest, Timestamp};
+use crate::{
+    local::faults::Failure,
+    name::{CodeDigest, Timestamp},
+};
 
 /// The label of the version that can be changed.
 pub(super) const LATEST: &str = "$LATEST";
@@ -57,11 +60,24 @@ pub(super) enum Phase {
     /// Being created: it serves nothing before `until`.
     Pending {
         until: Timestamp,
+        #[serde(default)]
+        end: Option<Failure>,
     },
     Active,
     /// Being changed: `serving` is what still runs before `until`.
     Updating {
         until: Timestamp,
+        serving: Box<Content>,
+        #[serde(default)]
+        end: Option<Failure>,
+    },
+    /// It came to nothing: it was created, and never ran.
+    Failed {
+        why: Failure,
+    },
+    /// A change came to nothing: what was asked for is shown, and `serving` runs on.
+    Unchanged {
+        why: Failure,
         serving: Box<Content>,
     },
 }
@@ -70,8 +86,33 @@ impl Phase {
     /// Whether nothing is on its way.
     pub(super) fn is_settled(&self) -> bool {
         match self {
-            Self::Active => true,
+            Self::Active | Self::Failed { .. } | Self::Unchanged { .. } => true,
             Self::Pending { .. } | Self::Updating { .. } => false,
+        }
+    }
+
+    /// What it becomes once it has waited long enough.
+    fn ended(self) -> Self {
+        match self {
+            Self::Pending {
+                until: _,
+                end: Some(why),
+            } => Self::Failed { why },
+            Self::Updating {
+                until: _,
+                serving,
+                end: Some(why),
+            } => Self::Unchanged { why, serving },
+            Self::Pending {
+                until: _,
+                end: None,
+            }
+            | Self::Updating {
+                until: _,
+                serving: _,
+                end: None,
+            } => Self::Active,
+            Self::Active | Self::Failed { .. } | Self::Unchanged { .. } => self,
         }
     }
 }
@@ -91,22 +132,22 @@ impl Version {
     /// Ends what has waited long enough. Only the end of `$LATEST`'s wait changes the revision.
     fn settle(&mut self, now: Timestamp) {
         let due = match &self.phase {
-            Phase::Pending { until } | Phase::Updating { until, .. } => *until <= now,
-            Phase::Active => false,
+            Phase::Pending { until, .. } | Phase::Updating { until, .. } => *until <= now,
+            Phase::Active | Phase::Failed { .. } | Phase::Unchanged { .. } => false,
         };
         if due {
-            self.phase = Phase::Active;
+            self.phase = std::mem::replace(&mut self.phase, Phase::Active).ended();
             if self.label == LATEST {
                 self.revision = Uuid::new_v4();
             }
         }
     }
 
-    /// What runs now: the old content while an update is under way.
+    /// What runs now: the old content while an update is under way, or after it failed.
     pub(super) fn serving(&self) -> &Content {
         match &self.phase {
-            Phase::Updating { serving, .. } => serving,
-            Phase::Pending { .. } | Phase::Active => &self.content,
+            Phase::Updating { serving, .. } | Phase::Unchanged { serving, .. } => serving,
+            Phase::Pending { .. } | Phase::Active | Phase::Failed { .. } => &self.content,
         }
     }
 }

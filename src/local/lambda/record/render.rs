@@ -40,6 +40,17 @@ pub(in crate::local::lambda) fn shown(
             value["LastUpdateStatusReason"] = json!(CREATING);
             value["LastUpdateStatusReasonCode"] = json!("Creating");
         }
+        Phase::Failed { why } => {
+            value["State"] = json!("Failed");
+            value["StateReason"] = json!(why.message);
+            value["StateReasonCode"] = json!(why.code);
+        }
+        Phase::Unchanged { why, serving: _ } => {
+            value["State"] = json!("Active");
+            value["LastUpdateStatus"] = json!("Failed");
+            value["LastUpdateStatusReason"] = json!(why.message);
+            value["LastUpdateStatusReasonCode"] = json!(why.code);
+        }
     }
     value
 }

@@ -5,11 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::{Lambda, ask::desired, invalid, seen};
-use crate::local::{
-    lambda::around::forms::{Form, Refusal, escaped, needed},
-    stacks::{
-        changes::Shown,
-        record::{Event, Held, Stack, Status, Wish},
+use crate::{
+    cloud::xml::escaped,
+    local::{
+        lambda::around::forms::{Form, Refusal, needed},
+        stacks::{
+            changes::Shown,
+            record::{Event, Held, Stack, Status, Wish},
+        },
     },
 };
 

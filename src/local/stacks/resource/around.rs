@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 
 use super::{Asked, Live, Step, made as made_of, name_of, needed, request::segment, text, typed};
-use crate::local::stacks::{Fault, fault, value::Made};
+use crate::{
+    cloud::xml::escaped,
+    local::stacks::{Fault, fault, value::Made},
+};
 
 // --- log groups ---
 
@@ -90,18 +93,13 @@ fn notify(properties: &Value, bucket: &str) -> Result<Step, Fault> {
 }
 
 fn listener(it: &Value) -> String {
-    let escaped = |value: &Value, name: &str| {
-        let text = text(value, name).unwrap_or_default();
-        text.replace('&', "&amp;")
-            .replace('<', "&lt;")
-            .replace('>', "&gt;")
-    };
+    let part = |value: &Value, name: &str| escaped(&text(value, name).unwrap_or_default());
     let rules = it["Filter"]["S3Key"]["Rules"]
         .as_array()
         .into_iter()
         .flatten();
     let rules = rules.map(|rule| {
-        let (name, value) = (escaped(rule, "Name"), escaped(rule, "Value"));
+        let (name, value) = (part(rule, "Name"), part(rule, "Value"));
         format!("<FilterRule><Name>{name}</Name><Value>{value}</Value></FilterRule>")
     });
     let rules: String = rules.collect();
@@ -109,7 +107,7 @@ fn listener(it: &Value) -> String {
         true => String::new(),
         false => format!("<Filter><S3Key>{rules}</S3Key></Filter>"),
     };
-    let (function, event) = (escaped(it, "Function"), escaped(it, "Event"));
+    let (function, event) = (part(it, "Function"), part(it, "Event"));
     format!(
         "<CloudFunctionConfiguration>{filter}<CloudFunction>{function}</CloudFunction><Event>{event}</Event></CloudFunctionConfiguration>"
     )

@@ -4,11 +4,7 @@ mod written;
 
 use std::collections::BTreeSet;
 
-use aws_sdk_lambda::types::{
-    ApplicationLogLevel, DeadLetterConfig, EphemeralStorage, FileSystemConfig,
-    FunctionConfiguration, LogFormat, LoggingConfig, SnapStart, SnapStartApplyOn, SystemLogLevel,
-    TracingConfig, TracingMode, VpcConfig,
-};
+use aws_sdk_lambda::types::{FunctionConfiguration, LogFormat, SnapStartApplyOn, TracingMode};
 
 use crate::manifest::aws::{AwsFunction, FileSystem, LogFormat as Format, Logs, Vpc};
 
@@ -20,28 +16,28 @@ const INFO: &str = "INFO";
 /// Nothing asked for, and nothing set, are the same value.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(in crate::cloud::aws) struct Extras {
-    storage: i32,
+    pub(super) storage: i32,
     /// In the order in which they are laid.
-    layers: Vec<String>,
-    subnets: BTreeSet<String>,
-    security_groups: BTreeSet<String>,
-    ipv6: bool,
+    pub(super) layers: Vec<String>,
+    pub(super) subnets: BTreeSet<String>,
+    pub(super) security_groups: BTreeSet<String>,
+    pub(super) ipv6: bool,
     /// Access point and folder.
-    file_system: Option<(String, String)>,
-    dead_letter: Option<String>,
-    snap_start: bool,
-    tracing: bool,
-    log: Log,
-    kms_key: Option<String>,
+    pub(super) file_system: Option<(String, String)>,
+    pub(super) dead_letter: Option<String>,
+    pub(super) snap_start: bool,
+    pub(super) tracing: bool,
+    pub(super) log: Log,
+    pub(super) kms_key: Option<String>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-struct Log {
-    format: String,
+pub(super) struct Log {
+    pub(super) format: String,
     /// Of the application and of Lambda itself; without JSON there are none.
-    levels: Option<(String, String)>,
+    pub(super) levels: Option<(String, String)>,
     /// Another one than Lambda's own.
-    group: Option<String>,
+    pub(super) group: Option<String>,
 }
 
 impl Default for Extras {
@@ -239,91 +235,5 @@ impl Log {
             levels.unwrap_or_default(),
             group.unwrap_or_default()
         )
-    }
-}
-
-/// As the client's calls take them. `None` is not sent, and what is not sent stays as it is.
-#[derive(Debug, Default)]
-pub(in crate::cloud::aws) struct Parts {
-    pub(in crate::cloud::aws) storage: Option<EphemeralStorage>,
-    pub(in crate::cloud::aws) layers: Option<Vec<String>>,
-    pub(in crate::cloud::aws) vpc: Option<VpcConfig>,
-    pub(in crate::cloud::aws) file_systems: Option<Vec<FileSystemConfig>>,
-    pub(in crate::cloud::aws) dead_letter: Option<DeadLetterConfig>,
-    pub(in crate::cloud::aws) snap_start: Option<SnapStart>,
-    pub(in crate::cloud::aws) tracing: Option<TracingConfig>,
-    pub(in crate::cloud::aws) logging: Option<LoggingConfig>,
-    pub(in crate::cloud::aws) kms_key: Option<String>,
-}
-
-impl Extras {
-    /// What must be sent for a function that has `before` to have this. What is emptied is sent as empty.
-    pub(in crate::cloud::aws) fn parts(&self, before: &Self) -> Parts {
-        Parts {
-            storage: (self.storage != before.storage).then(|| {
-                let builder = EphemeralStorage::builder().size(self.storage);
-                // The size is set in the line above.
-                builder.build().expect("an ephemeral storage with a size")
-            }),
-            layers: (self.layers != before.layers).then(|| self.layers.clone()),
-            vpc: self.vpc(before),
-            file_systems: (self.file_system != before.file_system).then(|| self.file_systems()),
-            dead_letter: (self.dead_letter != before.dead_letter).then(|| {
-                let target = self.dead_letter.clone().unwrap_or_default();
-                DeadLetterConfig::builder().target_arn(target).build()
-            }),
-            snap_start: (self.snap_start != before.snap_start).then(|| {
-                let on = match self.snap_start {
-                    true => SnapStartApplyOn::PublishedVersions,
-                    false => SnapStartApplyOn::None,
-                };
-                SnapStart::builder().apply_on(on).build()
-            }),
-            tracing: (self.tracing != before.tracing).then(|| {
-                let mode = match self.tracing {
-                    true => TracingMode::Active,
-                    false => TracingMode::PassThrough,
-                };
-                TracingConfig::builder().mode(mode).build()
-            }),
-            logging: (self.log != before.log).then(|| self.logging()),
-            kms_key: (self.kms_key != before.kms_key)
-                .then(|| self.kms_key.clone().unwrap_or_default()),
-        }
-    }
-
-    fn vpc(&self, before: &Self) -> Option<VpcConfig> {
-        let of = |it: &Self| (it.subnets.clone(), it.security_groups.clone(), it.ipv6);
-        (of(self) != of(before)).then(|| {
-            let all = |set: &BTreeSet<String>| Some(set.iter().cloned().collect());
-            VpcConfig::builder()
-                .set_subnet_ids(all(&self.subnets))
-                .set_security_group_ids(all(&self.security_groups))
-                .ipv6_allowed_for_dual_stack(self.ipv6)
-                .build()
-        })
-    }
-
-    fn file_systems(&self) -> Vec<FileSystemConfig> {
-        let mounted = self.file_system.iter().map(|(point, mount)| {
-            let builder = FileSystemConfig::builder().arn(point);
-            // Both are set, here and in the line above.
-            let built = builder.local_mount_path(mount).build();
-            built.expect("a file system with access point and folder")
-        });
-        mounted.collect()
-    }
-
-    fn logging(&self) -> LoggingConfig {
-        let builder = LoggingConfig::builder()
-            .log_format(LogFormat::from(self.log.format.as_str()))
-            .set_log_group(self.log.group.clone());
-        match &self.log.levels {
-            None => builder.build(),
-            Some((own, system)) => builder
-                .application_log_level(ApplicationLogLevel::from(own.as_str()))
-                .system_log_level(SystemLogLevel::from(system.as_str()))
-                .build(),
-        }
     }
 }

@@ -13,7 +13,11 @@ use azure_core::{
 };
 use tokio::{sync::Mutex, time::timeout};
 
-use super::{Giver, patient::no_answer};
+use super::{
+    Giver,
+    patient::no_answer,
+    refusals::{Lasting, Refusals},
+};
 use crate::clock::Clock;
 
 /// A token is renewed so long before its end, or at half of its life where that is shorter.
@@ -32,6 +36,7 @@ pub(in super::super) struct Bearer {
     is_plain: bool,
     clock: Arc<dyn Clock>,
     kept: Mutex<Option<Kept>>,
+    refusals: Refusals,
 }
 
 /// A token in use; moments are milliseconds of the clock.
@@ -60,6 +65,7 @@ impl Bearer {
             is_plain,
             clock,
             kept: Mutex::new(None),
+            refusals: Refusals::default(),
         }
     }
 
@@ -105,16 +111,34 @@ impl Bearer {
         self.clock.now().millis()
     }
 
-    /// Another token than one that was refused: it may have run out, or been taken back, before its time.
-    async fn another(&self, refused: &Secret) -> azure_core::Result<Option<Secret>> {
+    /// Another token than one that `place` refused: it may have run out, or been taken back, before its time. None where new ones were
+    /// refused there too, for a while.
+    async fn another(&self, refused: &Secret, place: &str) -> azure_core::Result<Option<Secret>> {
         let mut kept = self.kept.lock().await;
-        if kept.as_ref().is_some_and(|it| it.token == *refused) {
+        let now = self.now();
+        if let Some(old) = kept.as_ref().filter(|it| it.token == *refused) {
+            // One that has ended says nothing of who we are.
+            let is_over = old.ends_at <= now;
+            if !is_over && !self.refusals.may_ask(place, now) {
+                return Ok(None);
+            }
             *kept = None;
             self.giver.forget();
         }
         drop(kept);
         let token = self.token().await?;
         Ok((token != *refused).then_some(token))
+    }
+
+    /// Notes what became of a token in its place, and tells the caller of a refusal that lasts.
+    fn judged(&self, context: &Context, place: &str, status: StatusCode) {
+        if status != StatusCode::Unauthorized {
+            self.refusals.end(place);
+        } else if self.refusals.is_lasting(place, self.now())
+            && let Some(lasting) = context.value::<Lasting>()
+        {
+            lasting.say();
+        }
     }
 }
 
@@ -150,19 +174,20 @@ impl Policy for Bearer {
                 message,
             ));
         }
+        let place = request.url().origin().ascii_serialization();
         let token = self.token().await?;
         request.insert_header(headers::AUTHORIZATION, bearer(&token));
         // A pipeline ends with its transport, so that every other policy has a next one.
-        let answer = next[0].send(context, request, &next[1..]).await?;
-        if answer.status() != StatusCode::Unauthorized {
-            return Ok(answer);
+        let mut answer = next[0].send(context, request, &next[1..]).await?;
+        if answer.status() == StatusCode::Unauthorized
+            && let Some(token) = self.another(&token, &place).await?
+        {
+            request.insert_header(headers::AUTHORIZATION, bearer(&token));
+            request.body_mut().reset().await?;
+            answer = next[0].send(context, request, &next[1..]).await?;
         }
-        let Some(token) = self.another(&token).await? else {
-            return Ok(answer);
-        };
-        request.insert_header(headers::AUTHORIZATION, bearer(&token));
-        request.body_mut().reset().await?;
-        next[0].send(context, request, &next[1..]).await
+        self.judged(context, &place, answer.status());
+        Ok(answer)
     }
 }
 
@@ -329,6 +354,64 @@ mod tests {
         assert_eq!(ask("token-9", 9).await, (StatusCode::Unauthorized, 2));
         // Whoever has one token only has no other to show.
         assert_eq!(ask("token-2", 1).await, (StatusCode::Unauthorized, 1));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_that_lasts_costs_few_tokens_and_is_told_and_its_end_is_noticed() {
+        let start = Instant::now();
+        let given = AtomicUsize::new(0);
+        let (last, life) = (usize::MAX, None);
+        let mint = Arc::new(Mint { given, last, life });
+        let clock = Arc::new(Paused(start));
+        let bearer = Bearer::new(mint.clone(), "scope".to_owned(), true, clock);
+        let call = async |knows: &'static str, host: &str| {
+            let asked = AtomicUsize::new(0);
+            let door: [Arc<dyn Policy>; 1] = [Arc::new(Door { knows, asked })];
+            let context = Context::new().with_value(Lasting::default());
+            let url = format!("http://{host}/").parse().unwrap();
+            let mut request = Request::new(url, Method::Get);
+            let answer = bearer.send(&context, &mut request, &door).await.unwrap();
+            let is_told = context.value::<Lasting>().is_some_and(Lasting::is_said);
+            (answer.status(), is_told)
+        };
+        let tokens = || mint.given.load(Ordering::Relaxed);
+        let (ok, refused) = (StatusCode::Ok, StatusCode::Unauthorized);
+
+        assert_eq!(call("none", "one").await, (refused, false));
+        assert_eq!(call("none", "one").await, (refused, false));
+        for _ in 0..20 {
+            assert_eq!(call("none", "one").await, (refused, true));
+        }
+        assert_eq!(tokens(), 4, "the first one, and three new ones");
+        // Whoever lets the same token in is not meant.
+        assert_eq!(call("token-4", "two").await, (ok, false));
+        assert_eq!(call("none", "one").await, (refused, true));
+
+        tokio::time::advance(Duration::from_secs(61)).await;
+        for _ in 0..20 {
+            assert_eq!(call("none", "one").await, (refused, true));
+        }
+        assert_eq!(tokens(), 5, "one more, a minute later");
+        // It may end at any time: then all is as it was at first.
+        assert_eq!(call("token-5", "one").await, (ok, false));
+        assert_eq!(call("token-6", "one").await, (ok, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_token_that_has_ended_is_no_refusal_however_often_it_comes_too_late() {
+        let given = AtomicUsize::new(0);
+        let mint = Arc::new(Mint {
+            given,
+            last: usize::MAX,
+            life: Some(0),
+        });
+        let bearer = bearer_of(mint.clone(), true);
+        for _ in 0..9 {
+            let token = bearer.token().await.unwrap();
+            let other = bearer.another(&token, "place").await.unwrap();
+            assert!(other.is_some_and(|other| other != token));
+        }
+        assert_eq!(mint.given.load(Ordering::Relaxed), 18);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 mod assertion;
 mod bearer;
 mod patient;
+mod refusals;
 mod source;
 
 use std::{fmt, path::PathBuf, sync::Arc};
@@ -20,7 +21,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use url::Url;
 
-pub(super) use self::bearer::Bearer;
+pub(super) use self::{bearer::Bearer, refusals::Lasting};
 use self::{patient::Patient, source::Maker};
 
 /// Where a token comes from.
