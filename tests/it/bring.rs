@@ -8,14 +8,16 @@ use aws_sdk_lambda::{
     primitives::Blob,
     types::{
         ApplicationLogLevel, Cors as SdkCors, Environment, Filter, FilterCriteria, FunctionCode,
-        FunctionUrlAuthType, InvokeMode, LogFormat, LoggingConfig, Runtime, ScalingConfig,
-        VpcConfig,
+        FunctionUrlAuthType, LogFormat, LoggingConfig, Runtime, ScalingConfig, VpcConfig,
     },
 };
 use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, aws::AwsCloud},
-    import::clouds::{Found, FoundFunction, clouds},
+    import::{
+        clouds::{Found, FoundFunction, clouds},
+        report::{Entry, Verdict},
+    },
     name::CloudName,
 };
 
@@ -231,9 +233,63 @@ async fn what_somebody_put_on_a_function_by_hand_is_taken_over_or_told() {
     let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
     let found = cloud.operate().unwrap().found().await.unwrap();
     let imported = clouds(CloudName::Aws, "eu-west-1", &found);
-    insta::assert_snapshot!(imported.manifests, @"");
-    is_valid(&imported.manifests);
-    insta::assert_snapshot!(imported.report.text(), @"");
+    let set = is_valid(&imported.manifests);
+    let service = &set.services.values().next().unwrap().service;
+    let (_, function) = service.functions.iter().next().unwrap();
+    let aws = function.aws.as_deref().unwrap();
+    let told = json!({
+        "queue": function.queue,
+        "schedule": function.schedule,
+        "http": function.http.is_some(),
+        "read": aws.queue,
+        "url": aws.url,
+        "asynchronous": aws.asynchronous,
+        "concurrency": aws.concurrency,
+        "logs": aws.logs,
+        "tags": aws.tags,
+        "ipv6": aws.vpc.as_ref().map(|it| it.ipv6),
+        "permissions": aws.permissions.keys().collect::<Vec<_>>(),
+    });
+    let seconds = |seconds: u64| json!({ "secs": seconds, "nanos": 0 });
+    let wanted = json!({
+        "queue": "orders-incoming",
+        "schedule": "0 3 * * *",
+        "http": true,
+        "read": {
+            "arn": ORDERS, "batch": 5, "window": seconds(3), "maxConcurrency": 4,
+            "filters": [r#"{"body":{"kind":["order"]}}"#],
+        },
+        "url": {
+            "auth": "iam",
+            "cors": { "origins": ["https://shop.example"], "methods": ["GET"], "maxAge": seconds(60) },
+        },
+        "asynchronous": { "retries": 1, "maxAge": seconds(120) },
+        "concurrency": { "reserved": 7 },
+        "logs": { "format": "json", "level": "debug", "group": "/shop/orders" },
+        "tags": { "Team": "shop" },
+        "ipv6": true,
+        "permissions": ["gateway"],
+    });
+    assert_eq!(told, wanted, "{}", imported.manifests);
+    let report = imported.report;
+    for (path, verdict) in [
+        ("description".to_owned(), Verdict::Changed),
+        ("schedule.nightly".to_owned(), Verdict::Changed),
+        (
+            format!("events.{}", ORDERS.replace("Incoming", "Old")),
+            Verdict::Changed,
+        ),
+        ("permissions.gateway".to_owned(), Verdict::Changed),
+        ("permissions.org".to_owned(), Verdict::NotPossible),
+    ] {
+        let path = format!("Orders_API.{path}");
+        let is_told = |entry: &Entry| entry.path == path && entry.verdict == verdict;
+        assert!(
+            report.entries.iter().any(is_told),
+            "{path}: {}",
+            report.text()
+        );
+    }
 }
 
 #[test]
@@ -296,5 +352,19 @@ fn what_our_rules_refuse_is_left_out_and_told() {
     "#);
     let set = is_valid(&imported.manifests);
     assert_eq!(set.services.len(), 1);
-    insta::assert_snapshot!(imported.report.text(), @"");
+    let report = imported.report;
+    for path in [
+        "Odd.Get_Stock.timeout",
+        "Odd.Get_Stock.fileSystem",
+        "Odd.get-stock.http",
+        "Odd.env.AWS_REGION",
+        "Empty",
+    ] {
+        let is_told = |entry: &Entry| entry.path == path && entry.verdict == Verdict::NotPossible;
+        assert!(
+            report.entries.iter().any(is_told),
+            "{path}: {}",
+            report.text()
+        );
+    }
 }

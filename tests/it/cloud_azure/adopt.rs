@@ -234,11 +234,6 @@ async fn functions_of_other_peoples_pipelines_are_taken_over_or_told() {
         "live"
     );
     let report = imported.report;
-    let verdict = |path: &str| {
-        let path = format!("vg-test-inventory.{path}");
-        let found = report.entries.iter().find(|it| it.path == path);
-        found.map(|it| it.verdict)
-    };
     for (path, wanted) in [
         ("GetStock.authLevel", Verdict::NotPossible),
         ("GetStock.http.route", Verdict::Changed),
@@ -250,7 +245,10 @@ async fn functions_of_other_peoples_pipelines_are_taken_over_or_told() {
         ("nightly.schedule", Verdict::Changed),
         ("env.Shop:Mode", Verdict::Changed),
     ] {
-        assert_eq!(verdict(path), Some(wanted), "{path}: {}", report.text());
+        let path = format!("vg-test-inventory.{path}");
+        let mut told = report.entries.iter();
+        let is_told = told.any(|it| it.path == path && it.verdict == wanted);
+        assert!(is_told, "{path}: {}", report.text());
     }
     let todo = report.todo.join("\n");
     assert!(

@@ -249,7 +249,7 @@ fn a_function_app_answers_where_its_callers_know_it() {
     ] {
         let files = |path: &str| host.filter(|_| path == "host.json").map(str::to_owned);
         let manifests = import_with(text, &[], &files).manifests;
-        let wanted = format!("http: ANY {wanted}\n");
+        let wanted = format!("ANY {wanted}\"");
         assert!(manifests.contains(&wanted), "{wanted}{manifests}");
     }
 }
@@ -259,10 +259,38 @@ fn statements_become_rights_that_a_role_of_each_function_has() {
     let text = "service: a\nprovider:\n  name: aws\n  iam:\n    role:\n      statements:\n        - { Effect: Allow, Action: \"s3:GetObject\", Resource: \"arn:aws:s3:::uploads/*\" }\n        - { Effect: Allow, Action: [\"dynamodb:GetItem\"], Resource: \"*\", Condition: {} }\nfunctions:\n  f: { handler: a.b }\n  g: { handler: a.b, role: \"arn:aws:iam::123456789012:role/g\" }\n";
     let imported = import(text);
     assert_eq!(errors(&imported.manifests), Vec::<String>::new());
-    insta::assert_snapshot!(imported.manifests, @r#""#);
+    insta::assert_snapshot!(imported.manifests, @r"
+    # From serverless.yml by `verdigris import`.
+    apiVersion: verdigris.dev/v1alpha1
+    kind: Service
+    metadata: { name: a }
+    spec:
+      environments: [dev]
+      runtime: nodejs22
+      source: services/shop
+      memory: 1024Mi
+      timeout: 6s
+      functions:
+        f:
+          handler: a.js:b
+          aws:
+            allow:
+              s3: { actions: [s3:GetObject], on: [arn:aws:s3:::uploads/*] }
+        g:
+          handler: a.js:b
+          aws: { role: arn:aws:iam::123456789012:role/g }
+    ---
+    apiVersion: verdigris.dev/v1alpha1
+    kind: Environment
+    metadata: { name: dev }
+    spec:
+      aws: { region: us-east-1, account: 000000000000 }
+    ");
     let alone = import(&text.replace("role: \"arn:aws:iam::123456789012:role/g\"", "timeout: 3"));
     assert!(
-        alone.manifests.contains("  aws: { allow: { s3:"),
+        alone
+            .manifests
+            .contains("\n  aws:\n    allow:\n      s3: {"),
         "{}",
         alone.manifests
     );
