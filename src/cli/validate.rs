@@ -65,7 +65,7 @@ impl Validate {
             },
         );
         let mut faults = set.faults.clone();
-        faults.extend(missing_sources(&set, &root));
+        faults.extend(missing_sources(&set, &root, paths));
         let checked = Checked {
             files: found.len(),
             services: set.services.len(),
@@ -147,7 +147,7 @@ pub(super) fn root_of(path: &Path) -> PathBuf {
 }
 
 /// The check that a commit gets, with the file system in the place of its trees: only whether a folder is there counts.
-fn missing_sources(set: &set::Set, root: &Path) -> Vec<Fault> {
+fn missing_sources(set: &set::Set, root: &Path, paths: &[PathBuf]) -> Vec<Fault> {
     let Ok(nothing) = ObjectId::new("0".repeat(40)) else {
         return Vec::new();
     };
@@ -159,7 +159,44 @@ fn missing_sources(set: &set::Set, root: &Path) -> Vec<Fault> {
         let folder = root.join(source.as_str());
         folder.is_dir().then(|| nothing.clone())
     };
-    desired::assemble(set, &tree_of, &revision).faults
+    let mut faults = desired::assemble(set, &tree_of, &revision).faults;
+    for fault in faults.iter_mut().filter(|it| it.field == SOURCE) {
+        fault.suggestion = Some(where_else(set, root, paths));
+    }
+    faults
+}
+
+/// The field of a folder that is not there.
+const SOURCE: &str = "spec.source";
+
+/// Which folder was taken for the root, and the one to take where a source that is missing lies below one that was named.
+fn where_else(set: &set::Set, root: &Path, paths: &[PathBuf]) -> String {
+    let taken = here(root);
+    let start = format!(
+        "the path is relative to the repository's root, not to this file: `{taken}` was taken for it"
+    );
+    let sources = set.services.values().map(|it| it.service.source.as_str());
+    let missing: Vec<&str> = sources.filter(|it| !root.join(it).is_dir()).collect();
+    let absolute = |path: &PathBuf| std::path::absolute(path).ok();
+    let named: Vec<PathBuf> = paths.iter().filter_map(absolute).collect();
+    let mut above = named.iter().flat_map(|path| path.ancestors());
+    let has = |folder: &Path| missing.iter().any(|it| folder.join(it).is_dir());
+    let other = above.find(|folder| has(folder));
+    match other {
+        Some(other) => format!("{start}, and `--root {}` has it", here(other)),
+        None => format!("{start}; `--root` names another"),
+    }
+}
+
+/// A folder as people would write it from where they are.
+fn here(folder: &Path) -> String {
+    let absolute = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let current = std::path::absolute(".").unwrap_or_default();
+    match absolute.strip_prefix(&current) {
+        Ok(rest) if rest.as_os_str().is_empty() => ".".to_owned(),
+        Ok(rest) => rest.display().to_string(),
+        Err(_) => absolute.display().to_string(),
+    }
 }
 
 /// What a check found.

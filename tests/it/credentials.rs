@@ -2,6 +2,7 @@
 //! it comes to sees whose key the request is signed with.
 
 use std::{
+    collections::BTreeMap,
     path::Path,
     sync::{Arc, Mutex},
     time::Duration,
@@ -20,7 +21,7 @@ use tokio::net::TcpListener;
 use verdigris::{
     clock::{Clock as _, SystemClock},
     cloud::{
-        Cloud as _,
+        Cloud as _, CloudError,
         aws::{AwsCloud, AwsCredentials},
     },
     manifest::spec::Assume,
@@ -93,7 +94,10 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
                 let said = ["ExternalId=shop%2F7", "RoleSessionName=verdigris-prod"];
                 assert!(said.iter().all(|it| form.contains(it)), "{form}");
             }
-            role("AssumeRole", "AKIAROLE")
+            match form.contains("forbidden") {
+                true => not_given(&form),
+                false => role("AssumeRole", "AKIAROLE"),
+            }
         }
         "/" if parts.headers.contains_key("x-amz-target") => {
             seen.lock().unwrap().push(key().unwrap_or_default());
@@ -105,6 +109,20 @@ async fn answer(State(seen): State<Seen>, request: Request) -> Response {
             missing
         }
     }
+}
+
+/// As STS says it, whatever the reason is.
+fn not_given(form: &str) -> Response {
+    let form: BTreeMap<String, String> = url::form_urlencoded::parse(form.as_bytes())
+        .into_owned()
+        .collect();
+    let told = format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: arn:aws:iam::1:user/source is not authorized to perform: sts:AssumeRole on resource: {}</Message></Error><RequestId>r</RequestId></ErrorResponse>",
+        form["RoleArn"]
+    );
+    let mut refused = Response::new(Body::from(told));
+    *refused.status_mut() = StatusCode::FORBIDDEN;
+    refused
 }
 
 /// The single sign-on: tokens for tokens, and keys for tokens.
@@ -278,4 +296,48 @@ async fn an_environment_says_whose_role_is_assumed() {
         seen.len() >= 2 && seen.iter().all(|key| key == "AKIAROLE"),
         "{seen:?}"
     );
+}
+
+#[tokio::test]
+async fn a_role_that_is_not_given_is_told_with_whom_it_is_refused_to_and_the_way_out() {
+    let seen = Seen::default();
+    let address = server(seen.clone()).await;
+    let mut options = aws(&address.parse().unwrap(), Duration::ZERO);
+    options.credentials = AwsCredentials::Fixed {
+        access_key_id: "AKIASOURCE".to_owned(),
+        secret_access_key: "s".to_owned().into(),
+    };
+    options.target.assume = Some(Assume {
+        role: "arn:aws:iam::2:role/forbidden".to_owned(),
+        external_id: None,
+        session: None,
+    });
+    let cloud = AwsCloud::new(options).await;
+    let help = "role `arn:aws:iam::2:role/forbidden` is not given to `arn:aws:iam::1:user/source` (AccessDenied); the role's trust policy must name that identity (and the external id that it is asked with), and the identity must be let do `sts:AssumeRole` on the role (`deploy/aws-policy-extras.json` has it)";
+    // By the vendor's client, and by what we sign ourselves.
+    let refused = cloud.inventory().await.unwrap_err();
+    assert!(matches!(refused, CloudError::Denied { .. }), "{refused:?}");
+    assert!(refused.to_string().ends_with(help), "{refused}");
+    let since = SystemClock.now().before(Duration::from_secs(600));
+    let scope = Fixture::new(0).scope();
+    let refused = cloud.operate().unwrap().deeds(&scope, since).await;
+    let refused = refused.unwrap_err();
+    assert!(matches!(refused, CloudError::Denied { .. }), "{refused:?}");
+    assert!(refused.to_string().ends_with(help), "{refused}");
+    assert!(
+        seen.lock().unwrap().is_empty(),
+        "nothing was asked of anybody else"
+    );
+
+    // In a profile, too.
+    let home = TempDir::new().unwrap();
+    let config = home.path().join("config");
+    let profiles = "[profile shop]\nrole_arn = arn:aws:iam::2:role/forbidden\nsource_profile = source\n[profile source]\naws_access_key_id = AKIASOURCE\naws_secret_access_key = s\n";
+    std::fs::write(&config, profiles).unwrap();
+    let variables = [
+        ("AWS_CONFIG_FILE", config.to_string_lossy().into_owned()),
+        ("AWS_PROFILE", "shop".to_owned()),
+    ];
+    let told = who(home.path(), &address, &seen, &variables).await;
+    assert!(told.contains(help), "{told}");
 }

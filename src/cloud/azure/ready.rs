@@ -12,6 +12,7 @@ use super::{
     AzureCloud,
     arm::{chain_of, operation, pause, quote},
     deploy::unhealthy,
+    duties::Duties,
     observe::{SlotView, app_in},
     settings,
 };
@@ -72,7 +73,7 @@ impl AzureCloud {
         if let Some(reason) = self.missing_functions(green, release).await? {
             return Ok(Some(reason));
         }
-        if settings::has_secrets(&self.names, release)
+        if Duties::asked(&self.names, release).has_secrets(&self.names, release)
             && let Some(reason) = self.missing_secret(green).await?
         {
             return Ok(Some(reason));

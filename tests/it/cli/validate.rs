@@ -63,6 +63,29 @@ fn the_examples_are_good() {
 }
 
 #[test]
+fn a_folder_that_lies_below_what_was_named_is_told_with_the_root_that_has_it() {
+    let service = SERVICE.replace("services/hello", "services/cart");
+    let copy = copy(&[
+        ("examples/environment.yaml", ENVIRONMENT),
+        ("examples/services/cart/service.yaml", &service),
+    ]);
+    let told = |args: &[&str]| validate(copy.path(), args).shown();
+    let start = "services/cart/service.yaml:6:11: spec.source: there is no folder `services/cart` at this commit (help: the path is relative to the repository's root, not to this file:";
+    let end = "--- stderr\n2 files, 1 service: 1 error, 0 warnings\n--- exit 1\n";
+    assert_eq!(
+        told(&["examples"]),
+        format!("examples/{start} `.` was taken for it, and `--root examples` has it)\n{end}")
+    );
+    assert_eq!(
+        told(&["examples", "--root", "elsewhere"]),
+        format!(
+            "examples/{start} `elsewhere` was taken for it, and `--root examples` has it)\n{end}"
+        )
+    );
+    assert!(told(&["examples", "--root", "examples"]).ends_with("--- exit 0\n"));
+}
+
+#[test]
 fn all_faults_come_at_once_with_their_places() {
     let wrong = SERVICE
         .replace("runtime:", "runtme:")

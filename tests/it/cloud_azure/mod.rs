@@ -8,6 +8,7 @@ mod flex;
 mod fronts;
 mod guards;
 mod local;
+mod missing;
 mod moments;
 mod places;
 mod policy;

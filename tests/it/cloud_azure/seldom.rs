@@ -24,7 +24,7 @@ use super::{
 };
 
 /// A client that looks at everything each time.
-fn looking(url: &str) -> AzureCloud {
+pub(super) fn looking(url: &str) -> AzureCloud {
     let mut options = options(url);
     options.limits = AzureLimits {
         details: Duration::ZERO,
@@ -37,7 +37,7 @@ fn looking(url: &str) -> AzureCloud {
 }
 
 /// Fields that are otherwise than asked for.
-async fn drift(cloud: &AzureCloud, release: &Release, expected: &Fields) -> Vec<String> {
+pub(super) async fn drift(cloud: &AzureCloud, release: &Release, expected: &Fields) -> Vec<String> {
     let found = blue_fields(cloud, release).await;
     let all = verdigris::diff::fields(expected, &found);
     all.iter().map(ToString::to_string).collect()
@@ -172,6 +172,29 @@ async fn a_variable_that_stayed_in_one_release_and_moves_in_the_next_goes_both_w
             .unwrap();
         let expected = cloud.expected(release, package.code);
         assert_eq!(drift(&cloud, release, &expected).await, [""; 0]);
+    }
+}
+
+#[tokio::test]
+async fn what_stays_in_one_release_and_moves_in_the_next_costs_no_rollback_a_staging() {
+    for text in [Some("plain"), None] {
+        let local = Local::start().await;
+        let cloud = super::cloud(&local.arm.url);
+        let moving: Vec<(&str, &str)> = text.map(|it| ("MODE", it)).into_iter().collect();
+        let (one, two) = (asking(1, sticky()), release(2, &moving));
+        let (first, second) = (local.package("one"), local.package("two"));
+        for (release, package) in [(&one, &first), (&two, &second)] {
+            cloud.stage(release, package).await.unwrap();
+            let scope = scope(release);
+            cloud.promote(&scope, release.digest).await.unwrap();
+        }
+        for (release, package) in [(&one, &first), (&two, &second), (&one, &first)] {
+            let scope = scope(release);
+            cloud.promote(&scope, release.digest).await.unwrap();
+            let expected = cloud.expected(release, package.code);
+            assert_eq!(drift(&cloud, release, &expected).await, [""; 0]);
+        }
+        assert_eq!(cloud.calls()["zipdeploy"], 2, "one for each, and no more");
     }
 }
 
@@ -339,7 +362,7 @@ async fn edit(local: &Local, id: &str, version: &str, (pointer, value): (&str, V
     local.to("PUT", id, version, &body).await.unwrap();
 }
 
-async fn cloud_account(local: &Local) -> String {
+pub(super) async fn cloud_account(local: &Local) -> String {
     let all = local
         .by_hand("POST", "/config/appsettings/list", &json!({}))
         .await;

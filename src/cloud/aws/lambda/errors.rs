@@ -7,7 +7,10 @@ use aws_sdk_lambda::{
     error::{ProvideErrorMetadata, SdkError},
 };
 
-use super::ways_out::{of_manifests, of_people, with_help};
+use super::{
+    assumed::{Role, role_in},
+    ways_out::{of_manifests, of_people, with_help},
+};
 use crate::{cloud::CloudError, name::CloudName};
 
 /// What a call concerns, for its error.
@@ -149,10 +152,22 @@ where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let message = causes(error);
+    let operation = format!("{} of `{}`", asked.operation, asked.resource);
+    match role_in(error) {
+        Some(Role::Refused(message)) => {
+            return CloudError::Denied {
+                cloud: CloudName::Aws,
+                operation,
+                message,
+            };
+        }
+        Some(Role::Lost) => return unreachable(asked, message),
+        None => {}
+    }
     if message.contains("credential") || message.contains("identity") {
         return CloudError::Denied {
             cloud: CloudName::Aws,
-            operation: format!("{} of `{}`", asked.operation, asked.resource),
+            operation,
             message: format!("{message}; give the daemon an AWS profile or role"),
         };
     }
@@ -167,7 +182,7 @@ fn unreachable(asked: Asked<'_>, message: String) -> CloudError {
     }
 }
 
-fn causes(error: &dyn std::error::Error) -> String {
+pub(super) fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(cause) = next {

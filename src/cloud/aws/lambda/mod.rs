@@ -22,6 +22,7 @@ macro_rules! pages {
 }
 
 mod aliases;
+mod assumed;
 mod buckets;
 mod concurrency;
 mod errors;
@@ -48,8 +49,6 @@ use std::{
     time::Duration,
 };
 
-use aws_config::{SdkConfig, sts::AssumeRoleProvider};
-use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_lambda::{
     Client,
     config::{
@@ -244,7 +243,7 @@ impl Lambda {
         let base = loader.load().await;
         let shared = match assume {
             None => base,
-            Some(assume) => assumed(base, assume).await,
+            Some(assume) => assumed::assumed(base, assume).await,
         };
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)
@@ -307,23 +306,6 @@ impl Lambda {
             Class::Other => self.limits.other.turn().await,
         }
     }
-}
-
-/// The same as somebody else: STS is asked when the first call is made, and again shortly before what it gave ends.
-async fn assumed(base: SdkConfig, assume: &Assume) -> SdkConfig {
-    let Assume {
-        role,
-        external_id,
-        session,
-    } = assume;
-    let session = session.as_deref().unwrap_or(AGENT);
-    let mut asking = AssumeRoleProvider::builder(role).session_name(session);
-    if let Some(id) = external_id {
-        asking = asking.external_id(id);
-    }
-    let provider = asking.configure(&base).build().await;
-    let provider = SharedCredentialsProvider::new(provider);
-    base.into_builder().credentials_provider(provider).build()
 }
 
 /// An upload of 50 MB at 1 MB/s fits in an attempt; everything else is answered in milliseconds.

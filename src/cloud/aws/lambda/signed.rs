@@ -19,7 +19,11 @@ use bytes::Bytes;
 use tokio::sync::Mutex;
 use url::Url;
 
-use super::{AccountLimits, Calls};
+use super::{
+    AccountLimits, Calls,
+    assumed::{Role, role_in},
+    errors::causes,
+};
 use crate::{
     clock::{Clock as _, SystemClock},
     cloud::{CloudError, aws::deeds::AGENT},
@@ -230,7 +234,20 @@ impl Signed {
         };
         let now = now();
         let keys = self.keys(provider, now).await;
-        let identity = keys.map_err(|fault| denied(fault.to_string()))?.into();
+        let keys = keys.map_err(|fault| match role_in(&fault) {
+            Some(Role::Refused(message)) => CloudError::Denied {
+                cloud: CloudName::Aws,
+                operation: operation.to_owned(),
+                message,
+            },
+            Some(Role::Lost) => CloudError::Unreachable {
+                cloud: CloudName::Aws,
+                operation: operation.to_owned(),
+                message: causes(&fault),
+            },
+            None => denied(causes(&fault)),
+        })?;
+        let identity = keys.into();
         let mut settings = SigningSettings::default();
         if signing.service == "s3" {
             // S3 wants its paths as they are, and the digest of what is sent in a header.

@@ -19,6 +19,10 @@ use super::{
 };
 use crate::{cloud::CloudError, name::CloudName};
 
+/// The way out where the name of the storage account is somebody else's.
+pub(super) const OTHER_STORAGE: &str =
+    "name one of your own by `storage` of the environment's `azure`";
+
 impl AzureCloud {
     /// Group, storage and plan of the environment; on plans of one app each app has its own.
     pub(super) async fn ensure_shared(&self) -> Result<(), CloudError> {
@@ -35,8 +39,7 @@ impl AzureCloud {
                 names.account_body(),
             )
             .await;
-        let way_out = "name one of your own by `storage` of the environment's `azure`";
-        made.map_err(|error| taken(error, &names.account(), way_out))?;
+        made.map_err(|error| taken(error, &names.account(), OTHER_STORAGE))?;
         if names.is_flex() {
             return Ok(());
         }

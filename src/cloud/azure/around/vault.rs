@@ -6,7 +6,7 @@ use super::taken;
 use crate::{
     cloud::{
         CloudError,
-        azure::{AzureCloud, arm::operation, observe::tags_of, settings},
+        azure::{AzureCloud, arm::operation, duties::Duties, observe::tags_of},
     },
     desired::Release,
     name::CloudName,
@@ -25,7 +25,7 @@ impl AzureCloud {
         release: &Release,
         tenant: Option<&str>,
     ) -> Result<(), CloudError> {
-        if !settings::has_secrets(&self.names, release) {
+        if !Duties::asked(&self.names, release).has_secrets(&self.names, release) {
             return Ok(());
         }
         let id = self.names.vault_id();
@@ -36,6 +36,19 @@ impl AzureCloud {
         {
             return Ok(());
         }
+        self.make_vault(tenant).await
+    }
+
+    /// Makes the vault, or brings back what was deleted.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::ensure_vault`].
+    pub(in crate::cloud::azure) async fn make_vault(
+        &self,
+        tenant: Option<&str>,
+    ) -> Result<(), CloudError> {
+        let id = self.names.vault_id();
         let mut body = json!({
             "location": self.names.target.location,
             "tags": self.names.shared_tags(),

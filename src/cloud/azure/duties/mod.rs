@@ -94,7 +94,7 @@ impl Duties {
     /// What a release asks for.
     pub(super) fn wanted(names: &Names, release: &Release) -> Self {
         let mut duties = Self::asked(names, release);
-        if settings::has_secrets(names, release) {
+        if duties.has_secrets(names, release) {
             let grant = RoleGrant {
                 role: SECRETS_USER.to_owned(),
                 scope: names.vault_id(),
@@ -149,6 +149,15 @@ impl Duties {
             api: api.as_ref().map(|front| Api::of(front, release)),
             flex,
         }
+    }
+
+    /// Whether any setting of the release that asks for all this is a reference to the vault.
+    pub(super) fn has_secrets(&self, names: &Names, release: &Release) -> bool {
+        let is_secret = |value: &String| value.starts_with("@Microsoft.KeyVault(");
+        let sticky = [Slot::Blue, Slot::Green].map(|slot| self.sticky_on(slot));
+        let all = sticky.iter().flat_map(|settings| settings.values());
+        let variables = settings::variables(names, release);
+        variables.values().chain(all).any(is_secret)
     }
 
     /// What an app has before its first release.

@@ -12,7 +12,7 @@ use crate::{
             AzureCloud,
             arm::operation,
             names::WEB_API,
-            observe::SlotView,
+            observe::{SiteView, SlotView},
             settings::{self, Settings},
         },
     },
@@ -75,6 +75,26 @@ impl AzureCloud {
         self.put(operation::STICKY_PUT, &id, WEB_API, body).await?;
         self.seldom.kept.note(&app, names);
         Ok(())
+    }
+}
+
+impl AzureCloud {
+    /// Gives the release that went to green its own settings again, so that it can come back as it is: one call, and none where both
+    /// releases want the same to stay. Where that fails it is staged again before it comes back.
+    pub(in crate::cloud::azure) async fn give_back(&self, was: &SlotView, now: &SiteView) {
+        let (Some(green), false) = (&now.green, self.names.is_flex()) else {
+            return;
+        };
+        let had = settings::marks(&was.settings).map(|it| it.release);
+        let is_the_one = settings::marks(&green.settings).map(|it| it.release) == had;
+        let other = now.blue.duties();
+        let own = settings::with_own(&green.settings, &was.settings, &other);
+        let Some(own) = own.filter(|_| is_the_one) else {
+            return;
+        };
+        if let Err(error) = self.put_settings(&green.id, &own).await {
+            tracing::warn!(slot = %green.id, %error, "green has not all settings of its release, which is staged again before it comes back");
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 //! serves the whole environment. It is looked at again and again, but not with every look. All of it may be lost at any time.
 
 mod kept;
+mod kinds;
 mod shared;
 
 use std::{
@@ -13,9 +14,17 @@ use std::{
 use serde_json::Value;
 use tokio::{time::Instant, try_join};
 
-pub(super) use self::shared::{SHARED, Shared};
-use super::{AzureCloud, around::role_fields, duties::Duties, observe::SlotView};
-use crate::{cloud::CloudError, name::ServiceName, observed::Fields};
+pub(super) use self::{
+    kinds::SHARED,
+    shared::{Shared, tells_nobody},
+};
+use super::{
+    AzureCloud,
+    around::role_fields,
+    duties::Duties,
+    observe::{SiteView, SlotView},
+};
+use crate::{cloud::CloudError, desired::Release, name::ServiceName, observed::Fields};
 
 /// A service costs at most four reading calls a round. At this pace they take a fifth of the 25 a second that a subscription grants.
 const EACH: Duration = Duration::from_millis(800);
@@ -75,6 +84,10 @@ impl<T: Clone> Remembered<T> {
         self.book().remove(key);
     }
 
+    pub(super) fn forget_all(&self) {
+        self.book().clear();
+    }
+
     fn len(&self) -> usize {
         self.book().len()
     }
@@ -99,7 +112,7 @@ impl AzureCloud {
             self.kept_names(service),
             self.front_is_right(service, duties, blue),
             self.roles_seen(blue, duties),
-            self.shared_differences(service),
+            self.shared_differences(service, duties, blue),
         )?;
         fields.extend(role_fields(&self.names, duties, given.as_deref()));
         Ok(ByTurns {
@@ -107,6 +120,37 @@ impl AzureCloud {
             has_front,
             fields,
         })
+    }
+
+    /// What is neither blue's settings nor its place: what a swap carries, roles, and what serves all.
+    pub(super) async fn mend_around(
+        &self,
+        release: &Release,
+        site: &SiteView,
+    ) -> Result<(), CloudError> {
+        let blue = &site.blue;
+        let is_made = match blue.place.keys().any(|field| field.starts_with(SHARED)) {
+            true => {
+                let tenant = blue.found.identity["tenantId"].as_str();
+                self.mend_shared(tenant).await?
+            }
+            false => false,
+        };
+        if !blue.swaps_well() {
+            let green = site.green.as_ref().map(|green| green.settings.clone());
+            self.keep_names(
+                &release.service.service,
+                &blue.settings,
+                &green.unwrap_or_default(),
+            )
+            .await?;
+        }
+        let roles = role_fields(&self.names, &blue.duties(), None);
+        let has = |(name, is): (&String, &String)| blue.place.get(name) == Some(is);
+        if is_made || !roles.iter().all(has) {
+            self.grant_roles(release, &[blue]).await?;
+        }
+        Ok(())
     }
 
     /// How long what was seen stands for what is there: longer where many services are known.

@@ -1,36 +1,89 @@
 //! What serves the whole environment: group, storage account, plan, Application Insights, vault. Ours by tag are compared with what they
-//! were given; those of others are left alone, whatever they are.
+//! were given; those of others are left alone, whatever they are. What is missing is made where we make it, and else people are told.
 //!
 //! One service tells what differs and has it repaired, else a thousand would at once.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use tokio::time::Instant;
 
+use super::kinds::{Kind, Named, Needs, Role, kinds, named};
 use crate::{
     cloud::{
         CloudError,
         azure::{
             AzureCloud,
-            arm::operation::{self, Operation},
-            names::{GROUPS_API, STORAGE_API, Tags, WEB_API, tag},
-            observe::tags_of,
+            arm::operation::Operation,
+            around::{OTHER_STORAGE, taken},
+            duties::Duties,
+            observe::{SlotView, tags_of},
+            settings::INSIGHTS,
         },
     },
-    manifest::azure::Insights,
     name::ServiceName,
     observed::Fields,
 };
 
-/// What the fields of shared resources start with.
-pub(in crate::cloud::azure) const SHARED: &str = "environment.";
+/// The field of an app that tells how it is where nobody hears it any more.
+const STALE: &str = "app.insights";
 
 /// What was seen last, and who tells it.
 #[derive(Debug, Default)]
 pub(in crate::cloud::azure) struct Shared {
     seen: Option<(Instant, Fields)>,
     teller: Option<(Instant, ServiceName)>,
+    needs: Needs,
+    insights: Heard,
+}
+
+/// Where our component of Application Insights hears apps: one that is made again hears them elsewhere.
+#[derive(Debug, Default)]
+struct Heard {
+    at: Option<String>,
+    no_longer_at: BTreeSet<String>,
+}
+
+/// What there is and what is not. Where we may not look nothing is known.
+#[derive(Default)]
+struct Looked {
+    own: Vec<(Kind, Value)>,
+    missing: Vec<Kind>,
+    /// Of people.
+    named: Vec<Named>,
+}
+
+impl Heard {
+    fn note(&mut self, component: &Value) {
+        let Some(now) = component["properties"]["ConnectionString"].as_str() else {
+            return;
+        };
+        let before = self.at.replace(now.to_owned());
+        self.no_longer_at.extend(before);
+        self.no_longer_at.remove(now);
+    }
+
+    /// What an app tells nobody: its own choice of a place is none of our business.
+    fn differences(&self, blue: &SlotView, duties: &Duties) -> Fields {
+        let told = blue.settings.get(INSIGHTS);
+        let is_stale = told.is_some_and(|it| self.no_longer_at.contains(it));
+        match is_stale && !duties.set.contains(INSIGHTS) {
+            true => Fields::from([(STALE.to_owned(), "a component that is gone".to_owned())]),
+            false => Fields::new(),
+        }
+    }
+}
+
+impl Looked {
+    fn differences(&self) -> Fields {
+        let mut all = Fields::new();
+        for (kind, found) in &self.own {
+            all.extend(kind.differences(found));
+        }
+        all.extend(self.missing.iter().map(|kind| kind.role.missing()));
+        all.extend(self.named.iter().map(Named::missing));
+        all
+    }
 }
 
 impl Shared {
@@ -47,101 +100,9 @@ impl Shared {
     }
 }
 
-/// One resource that serves all, and what we give it.
-struct Kind {
-    /// In the name of its fields.
-    word: &'static str,
-    id: String,
-    version: &'static str,
-    get: Operation,
-    put: Operation,
-    /// As it is made.
-    body: Value,
-    /// What is compared of it, by where it stands there.
-    parts: Vec<(&'static str, &'static str)>,
-}
-
-impl Kind {
-    fn differences(&self, found: &Value) -> Fields {
-        let mut fields = Fields::new();
-        let mut tell = |name: &str, found: &str, wanted: &str| {
-            let path = format!("{SHARED}{}.{name}", self.word);
-            fields.insert(path, format!("{found} ({wanted} is asked for)"));
-        };
-        for (name, pointer) in &self.parts {
-            let [is, wanted] = [found, &self.body].map(|it| it.pointer(pointer).map(text));
-            // What the cloud does not tell is not known.
-            let (Some(is), Some(wanted)) = (is, wanted) else {
-                continue;
-            };
-            let is_safer = *name == "tls" && is > wanted;
-            if !is.eq_ignore_ascii_case(&wanted) && !is_safer {
-                tell(name, &is, &wanted);
-            }
-        }
-        let known = tags_of(found);
-        for (name, wanted) in tags_of(&self.body) {
-            let is = tag(&known, &name);
-            if is != Some(&wanted) {
-                let is = is.map_or("missing", String::as_str);
-                tell(&format!("tag.{name}"), is, &wanted);
-            }
-        }
-        fields
-    }
-
-    /// What makes it as it was made. Tags of others stay, and so does what we never said.
-    fn mended(&self, found: &Value) -> Value {
-        let mut body = found.clone();
-        let mut tags: Tags = tags_of(found);
-        for (name, value) in tags_of(&self.body) {
-            tags.retain(|known, _| !known.eq_ignore_ascii_case(&name));
-            tags.insert(name, value);
-        }
-        body["tags"] = json!(tags);
-        for (_, pointer) in &self.parts {
-            let wanted = self.body.pointer(pointer);
-            if let (Some(place), Some(wanted)) = (body.pointer_mut(pointer), wanted) {
-                *place = wanted.clone();
-            }
-        }
-        if let Some(sku) = self.body.get("sku") {
-            // How many instances there are is nothing that we said.
-            let capacity = body["sku"]["capacity"].take();
-            body["sku"] = sku.clone();
-            if !capacity.is_null() {
-                body["sku"]["capacity"] = capacity;
-            }
-        }
-        for name in READ_ONLY {
-            body.as_object_mut().map(|body| body.remove(name));
-            if let Some(properties) = body["properties"].as_object_mut() {
-                properties.remove(name);
-            }
-        }
-        body
-    }
-}
-
-/// What answers say and requests must not.
-const READ_ONLY: [&str; 10] = [
-    "id",
-    "name",
-    "type",
-    "etag",
-    "systemData",
-    "managedBy",
-    "provisioningState",
-    "primaryEndpoints",
-    "vaultUri",
-    "privateEndpointConnections",
-];
-
-fn text(value: &Value) -> String {
-    match value.as_str() {
-        Some(text) => text.to_owned(),
-        None => value.to_string(),
-    }
+/// Whether blue tells a component of Application Insights that is gone.
+pub(in crate::cloud::azure) fn tells_nobody(blue: &SlotView) -> bool {
+    blue.place.contains_key(STALE)
 }
 
 impl AzureCloud {
@@ -149,26 +110,52 @@ impl AzureCloud {
     pub(in crate::cloud::azure) async fn shared_differences(
         &self,
         service: &ServiceName,
+        duties: &Duties,
+        blue: &SlotView,
     ) -> Result<Fields, CloudError> {
         let stands = self.stands();
         let mut shared = self.seldom.shared.lock().await;
+        shared.needs.note(&self.names, duties);
         if !shared.is_told_by(service, stands) {
-            return Ok(Fields::new());
+            return Ok(shared.insights.differences(blue, duties));
         }
-        if let Some((_, seen)) = shared.seen.as_ref().filter(|it| it.0.elapsed() < stands) {
-            return Ok(seen.clone());
-        }
-        let mut all = Fields::new();
-        for (kind, found) in self.own_shared().await? {
-            all.extend(kind.differences(&found));
-        }
-        shared.seen = Some((Instant::now(), all.clone()));
+        let known = shared.seen.as_ref().filter(|it| it.0.elapsed() < stands);
+        let mut all = match known {
+            Some((_, seen)) => seen.clone(),
+            None => {
+                let looked = self.look_at_shared(shared.needs).await?;
+                let component = looked.own.iter().find(|it| it.0.role == Role::Insights);
+                if let Some((_, component)) = component {
+                    shared.insights.note(component);
+                }
+                let all = looked.differences();
+                shared.seen = Some((Instant::now(), all.clone()));
+                all
+            }
+        };
+        all.extend(shared.insights.differences(blue, duties));
         Ok(all)
     }
 
-    /// Gives what is ours and serves all what it was made with.
-    pub(in crate::cloud::azure) async fn mend_shared(&self) -> Result<(), CloudError> {
-        for (kind, found) in self.own_shared().await? {
+    /// Gives what is ours and serves all what it was made with, and makes what is missing, for apps of this tenant. It says whether
+    /// anything was made: nobody has a role on that.
+    pub(in crate::cloud::azure) async fn mend_shared(
+        &self,
+        tenant: Option<&str>,
+    ) -> Result<bool, CloudError> {
+        let needs = self.seldom.shared.lock().await.needs;
+        let Looked {
+            own,
+            missing,
+            named: _,
+        } = self.look_at_shared(needs).await?;
+        for kind in &missing {
+            self.make_shared(kind, tenant).await?;
+        }
+        if !missing.is_empty() {
+            self.seldom.given.forget_all();
+        }
+        for (kind, found) in own {
             if kind.differences(&found).is_empty() {
                 continue;
             }
@@ -176,86 +163,72 @@ impl AzureCloud {
                 .await?;
         }
         self.seldom.shared.lock().await.seen = None;
-        Ok(())
+        Ok(!missing.is_empty())
     }
 
-    /// What there is of it that is ours. Where we may not look nothing is known.
-    async fn own_shared(&self) -> Result<Vec<(Kind, Value)>, CloudError> {
-        let mut own = Vec::new();
-        for kind in self.kinds() {
-            let found = match self.found(kind.get, &kind.id, kind.version).await {
-                Err(CloudError::Denied { .. }) => None,
-                found => found?,
-            };
-            if let Some(found) = found.filter(|it| self.names.is_shared_of_ours(&tags_of(it))) {
-                own.push((kind, found));
+    /// Refuses where a resource of people is missing, as blue was told.
+    pub(in crate::cloud::azure) async fn check_named(
+        &self,
+        blue: &SlotView,
+    ) -> Result<(), CloudError> {
+        let needs = self.seldom.shared.lock().await.needs;
+        let all = named(&self.names, needs);
+        let is_told = |one: &&Named| {
+            let (field, told) = one.missing();
+            blue.place.get(&field) == Some(&told)
+        };
+        all.iter()
+            .find(is_told)
+            .map_or(Ok(()), |one| Err(one.refusal()))
+    }
+
+    async fn make_shared(&self, kind: &Kind, tenant: Option<&str>) -> Result<(), CloudError> {
+        tracing::warn!(resource = %kind.id, "it is missing, and made again");
+        let made = match kind.role {
+            Role::Vault => return self.make_vault(tenant).await,
+            Role::Group | Role::Storage | Role::Plan | Role::Insights => {
+                self.put(kind.put, &kind.id, kind.version, kind.body.clone())
+                    .await
+            }
+        };
+        match kind.role {
+            Role::Storage => {
+                made.map_err(|error| taken(error, &self.names.account(), OTHER_STORAGE))
+            }
+            Role::Group | Role::Vault | Role::Plan | Role::Insights => made,
+        }
+    }
+
+    async fn look_at_shared(&self, needs: Needs) -> Result<Looked, CloudError> {
+        let mut looked = Looked::default();
+        for kind in kinds(&self.names) {
+            match self.look_for(kind.get, &kind.id, kind.version).await? {
+                Some(Some(found)) if self.names.is_shared_of_ours(&tags_of(&found)) => {
+                    looked.own.push((kind, found));
+                }
+                Some(None) if needs.include(kind.role) => looked.missing.push(kind),
+                Some(Some(_) | None) | None => {}
             }
         }
-        Ok(own)
+        for one in named(&self.names, needs) {
+            if let Some(None) = self.look_for(one.get, &one.id, one.version).await? {
+                looked.named.push(one);
+            }
+        }
+        Ok(looked)
     }
 
-    fn kinds(&self) -> Vec<Kind> {
-        let names = &self.names;
-        let mut kinds = vec![
-            Kind {
-                word: "group",
-                id: names.group_id(),
-                version: GROUPS_API,
-                get: operation::GROUPS_GET,
-                put: operation::GROUPS_PUT,
-                body: names.group_body(),
-                parts: Vec::new(),
-            },
-            Kind {
-                word: "storage",
-                id: names.account_id(),
-                version: STORAGE_API,
-                get: operation::ACCOUNTS_GET,
-                put: operation::ACCOUNTS_PUT,
-                body: names.account_body(),
-                parts: vec![
-                    ("public", "/properties/allowBlobPublicAccess"),
-                    ("tls", "/properties/minimumTlsVersion"),
-                    ("https", "/properties/supportsHttpsTrafficOnly"),
-                    ("sku", "/sku/name"),
-                ],
-            },
-            Kind {
-                word: "vault",
-                id: names.vault_id(),
-                version: crate::cloud::azure::around::VAULTS_API,
-                get: operation::VAULTS_GET,
-                put: operation::VAULTS_PUT,
-                body: json!({
-                    "tags": names.shared_tags(),
-                    "properties": { "enableRbacAuthorization": true },
-                }),
-                parts: vec![("roles", "/properties/enableRbacAuthorization")],
-            },
-        ];
-        if !names.is_flex() {
-            kinds.push(Kind {
-                word: "plan",
-                id: names.plan_id(),
-                version: WEB_API,
-                get: operation::PLANS_GET,
-                put: operation::PLANS_PUT,
-                body: names.plan_body(names.shared_tags()),
-                parts: vec![("sku", "/sku/name")],
-            });
+    /// What there is at an id; none where we may not look.
+    async fn look_for(
+        &self,
+        get: Operation,
+        id: &str,
+        version: &str,
+    ) -> Result<Option<Option<Value>>, CloudError> {
+        match self.found(get, id, version).await {
+            Err(CloudError::Denied { .. }) => Ok(None),
+            found => found.map(Some),
         }
-        if let Some(Insights::Workspace(workspace)) = &names.target.shared.insights {
-            kinds.push(Kind {
-                word: "insights",
-                id: names.component_id(),
-                version: crate::cloud::azure::around::INSIGHTS_API,
-                get: operation::INSIGHTS_GET,
-                put: operation::INSIGHTS_PUT,
-                body: names.component_body(workspace),
-                parts: vec![("workspace", "/properties/WorkspaceResourceId")],
-            });
-        }
-        kinds
     }
 }
 
@@ -277,5 +250,21 @@ mod tests {
         tokio::time::advance(stands).await;
         assert!(shared.is_told_by(&two, stands));
         assert!(!shared.is_told_by(&one, stands));
+    }
+
+    #[test]
+    fn an_address_that_a_component_no_longer_has_is_nobodys() {
+        let component = |at: &str| serde_json::json!({"properties": {"ConnectionString": at}});
+        let mut heard = Heard::default();
+        let nobody = BTreeSet::new();
+        for (at, no_longer) in [
+            ("one", nobody.clone()),
+            ("one", nobody.clone()),
+            ("two", BTreeSet::from(["one".to_owned()])),
+            ("one", BTreeSet::from(["two".to_owned()])),
+        ] {
+            heard.note(&component(at));
+            assert_eq!(heard.no_longer_at, no_longer, "{at}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{RELEASE, REVISION, Settings, disabled, exclusive, fields::field, marks};
-use crate::observed::Fields;
+use crate::{cloud::azure::duties::Duties, name::Slot, observed::Fields};
 
 const CARRIED: &str = "carried away by the next swap";
 const LEFT: &str = "left behind by the next swap";
@@ -44,6 +44,31 @@ pub(in crate::cloud::azure) fn stays_and_goes(
     let stays = &first.0 | &(&second.0 - &first.1);
     let goes = &first.1 | &(&second.1 - &first.0);
     (stays, goes)
+}
+
+/// Green's settings with what the release there, which left blue for another, wants of the names that stay for one of them and not for
+/// the other; `was` is what blue had of it. None where green has all of that.
+///
+/// Blue was given what the other one wants to stay there, and what the swap carried away was lost or somebody else's.
+pub(in crate::cloud::azure) fn with_own(
+    green: &Settings,
+    was: &Settings,
+    other: &Duties,
+) -> Option<Settings> {
+    let own = marks(was)?.duties;
+    let on_green = own.sticky_on(Slot::Green);
+    let mut all = green.clone();
+    for name in own.sticky.keys().chain(other.sticky.keys()) {
+        let wanted = match own.sticky.contains_key(name) {
+            true => on_green.get(name),
+            false => was.get(name),
+        };
+        match wanted {
+            Some(value) => drop(all.insert(name.clone(), value.clone())),
+            None => drop(all.remove(name)),
+        }
+    }
+    (all != *green).then_some(all)
 }
 
 /// Tells in a slot's fields which of its settings a swap would treat otherwise than it must.

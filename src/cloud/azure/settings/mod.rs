@@ -19,7 +19,7 @@ use self::{
 };
 pub(super) use self::{
     fields::{elsewhere, fields, is_same, is_sealed},
-    kept::{stays_and_goes, tell_kept},
+    kept::{stays_and_goes, tell_kept, with_own},
     triggers::{Trigger, Triggers, disabled, exclusive, triggers},
 };
 use super::{duties::Duties, names::Names};
@@ -122,15 +122,6 @@ pub(super) fn fault(release: &Release) -> Option<String> {
     }
     let reserved = known.into_keys().find(|name| is_reserved(name));
     reserved.map(|name| format!("variable `{name}` is set by the platform or by us: rename it"))
-}
-
-/// Whether any setting of a release is a reference to the vault.
-pub(super) fn has_secrets(names: &Names, release: &Release) -> bool {
-    let is_secret = |value: &String| value.starts_with("@Microsoft.KeyVault(");
-    let duties = Duties::asked(names, release);
-    let sticky = [Slot::Blue, Slot::Green].map(|slot| duties.sticky_on(slot));
-    let all = sticky.iter().flat_map(|settings| settings.values());
-    variables(names, release).values().chain(all).any(is_secret)
 }
 
 /// Why two slots would be one app: both say that their files lie in one share, and the last package of either would be both's.
@@ -236,7 +227,7 @@ fn common(names: &Names, release: &Release) -> Settings {
 }
 
 /// The service's variables, then each function's. A secret becomes a reference that the platform resolves.
-fn variables(names: &Names, release: &Release) -> Settings {
+pub(super) fn variables(names: &Names, release: &Release) -> Settings {
     let content = &release.content;
     let mut env = content.env.clone();
     for function in content.functions.values() {

@@ -5,7 +5,7 @@ use super::super::{
     around::{is_role, role_fields},
     duties::{Duties, Settle, fixed},
     observe::{RUNNING, SiteView},
-    seldom::SHARED,
+    seldom::{SHARED, tells_nobody},
     settings,
 };
 use crate::{
@@ -54,7 +54,11 @@ impl AzureCloud {
             (Remedy::Settings, Some(mut site)) => {
                 let moving = settings::moving(&self.names, release, package.code);
                 let moving = self.located(moving).await?;
-                let all = settings::for_blue(moving, &site.blue.settings);
+                let mut all = settings::for_blue(moving, &site.blue.settings);
+                if tells_nobody(&site.blue) {
+                    all.remove(settings::INSIGHTS);
+                    self.add_insights(&mut all).await?;
+                }
                 if !settings::is_same(&all, &site.blue.settings) {
                     self.put_settings(&site.blue.id, &all).await?;
                 }
@@ -75,6 +79,7 @@ impl AzureCloud {
                 let image = self.image_of(release);
                 self.settle_blue(service, &site, &duties, (when, image))
                     .await?;
+                self.check_named(&site.blue).await?;
                 self.settle_front(service, &Duties::default(), &duties, &site.blue)
                     .await?;
                 self.make_up_sync(&site.blue).await?;
@@ -82,31 +87,6 @@ impl AzureCloud {
             }
             (Remedy::Swap, _) => self.put_on_blue(service, release.digest).await,
             (Remedy::Settings | Remedy::Deploy, _) => self.replace_blue(release, package).await,
-        }
-    }
-
-    /// What is neither blue's settings nor its place: what a swap carries, roles, and what serves all.
-    async fn mend_around(&self, release: &Release, site: &SiteView) -> Result<(), CloudError> {
-        let blue = &site.blue;
-        if !blue.swaps_well() {
-            let green = site.green.as_ref().map(|green| green.settings.clone());
-            self.keep_names(
-                &release.service.service,
-                &blue.settings,
-                &green.unwrap_or_default(),
-            )
-            .await?;
-        }
-        let roles = role_fields(&self.names, &blue.duties(), None);
-        if roles
-            .iter()
-            .any(|(name, is)| blue.place.get(name) != Some(is))
-        {
-            self.grant_roles(release, &[blue]).await?;
-        }
-        match blue.place.keys().any(|field| field.starts_with(SHARED)) {
-            true => self.mend_shared().await,
-            false => Ok(()),
         }
     }
 
@@ -154,9 +134,12 @@ impl AzureCloud {
             self.exchange(service, &site, &duties).await?;
         }
         let wanted = self.expected(release, package.code);
-        let site = self
-            .until_blue(service, |site| site.blue.fields() == wanted)
-            .await?;
+        let is_right = |site: &SiteView| {
+            let mut is = site.blue.fields();
+            is.retain(|field, _| !field.starts_with(SHARED));
+            is == wanted
+        };
+        let site = self.until_blue(service, is_right).await?;
         self.until_blue_answers(&site.blue, release.digest).await
     }
 }

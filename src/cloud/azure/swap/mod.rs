@@ -65,12 +65,13 @@ impl AzureCloud {
         self.check_front(service, &green.duties()).await?;
         self.exchange(service, &site, &green.duties()).await?;
         let holds = |site: &SiteView| site.blue.content().holds(release);
-        let before = site.blue.duties();
+        let was = site.blue;
         let site = self.until_blue(service, holds).await?;
         let duties = site.blue.duties();
-        self.settle_front(service, &before, &duties, &site.blue)
+        self.settle_front(service, &was.duties(), &duties, &site.blue)
             .await?;
         self.until_blue_answers(&site.blue, release).await?;
+        self.give_back(&was, &site).await;
         self.prune_packages(service, &site).await;
         Ok(())
     }
