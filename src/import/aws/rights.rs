@@ -16,6 +16,7 @@ use crate::{
 pub(super) fn allow(job: &mut Job<'_>, lists: &[Option<At<'_>>], field: &str) -> Mapping {
     let mut all = Mapping::new();
     for list in lists.iter().flatten() {
+        let before = all.len();
         for statement in list.items() {
             let Some(rights) = rights(job, &statement, field) else {
                 continue;
@@ -28,6 +29,12 @@ pub(super) fn allow(job: &mut Job<'_>, lists: &[Option<At<'_>>], field: &str) ->
                 .collect();
             let name = names::free(&name, 40, &taken);
             all.insert(name.into(), rights);
+        }
+        match all.len() > before {
+            true => job.ledger.taken(list, field),
+            false => job
+                .ledger
+                .impossible(list, format!("none of it is what `{field}` can say")),
         }
     }
     all
