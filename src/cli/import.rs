@@ -29,7 +29,8 @@ use crate::{
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Manifests go to standard output and the report to standard error; with --to, manifests go to that file and the report to standard
-output. AWS and Azure dialects of Serverless 3 are read, and what version 4 keeps. Nothing is asked of any cloud.")]
+output. AWS and Azure dialects of Serverless 3 are read, and what version 4 keeps. A file is read without asking any cloud; with --aws
+or --azure that cloud is asked, as whom its own tools would ask, and nothing in it is changed.")]
 pub(super) struct Import {
     /// A serverless.yml
     #[arg(value_name = "FILE", required_unless_present_any = ["aws", "azure"])]

@@ -199,5 +199,16 @@ impl CloudError {
     }
 }
 
+/// An answer, or why somebody may not look there; anything else is a fault.
+fn refused<T>(answer: Result<T, CloudError>) -> Result<Result<T, String>, CloudError> {
+    match answer {
+        Ok(found) => Ok(Ok(found)),
+        Err(CloudError::Denied { message, .. } | CloudError::Invalid { message, .. }) => {
+            Ok(Err(message))
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// A target that many tasks share.
 pub type SharedCloud = Arc<dyn Cloud>;

@@ -1,12 +1,13 @@
 //! What became of every key. Whoever converts a key writes it down here; what nobody wrote down is looked up in the catalogue, and told as
-//! unknown where it is not there either. So no key is dropped in silence.
+//! unknown where it is not there either. So no key is dropped in silence: below one that was taken over, too, each key that is read with it is
+//! named, and what is not read is told.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml::Value;
 
 use super::{
-    catalogue::Catalogue,
+    catalogue::{Catalogue, Standing},
     report::{Entry, Verdict},
     tree::{At, join, key_text},
 };
@@ -42,6 +43,12 @@ impl Ledger {
     pub(super) fn instead(&mut self, at: &At<'_>, why: impl Into<String>) {
         self.told.remove(&at.path);
         self.impossible(at, why);
+    }
+
+    /// A word in the place of what was said before, where it means less than that.
+    pub(super) fn rather(&mut self, at: &At<'_>, told: impl Into<String>) {
+        self.told.remove(&at.path);
+        self.changed(at, told);
     }
 
     /// The first word on a key stands.
@@ -96,37 +103,39 @@ impl Walk<'_> {
     }
 
     fn visit(&mut self, path: String, value: &Value) {
-        if let Some((verdict, told)) = self.told.get(&path) {
-            let (verdict, told) = (*verdict, told.clone());
-            self.add(&path, verdict, told, value);
-        } else if let Some((verdict, told)) = self.catalogue.look_up(&path) {
-            self.add(&path, verdict, told.to_owned(), value);
+        if let Some((verdict, told)) = self.answer(&path) {
+            self.add(&path, verdict, &told, value);
         } else if self.opened.contains(&path) || self.catalogue.is_opened(&path) {
             self.below(&path, value);
         } else {
-            let told = "Serverless's reference knows no such key: it was left out".to_owned();
-            self.add(&path, Verdict::Unknown, told, value);
+            self.add(&path, Verdict::Unknown, STRANGER, value);
         }
     }
 
+    fn answer(&self, path: &str) -> Option<(Verdict, String)> {
+        let told = self.told.get(path).cloned();
+        told.or_else(|| {
+            let (verdict, told) = self.catalogue.look_up(path)?;
+            Some((verdict, told.to_owned()))
+        })
+    }
+
     /// A verdict on a key is one on all below it, but for those that have their own.
-    fn add(&mut self, path: &str, verdict: Verdict, told: String, value: &Value) {
+    fn add(&mut self, path: &str, verdict: Verdict, told: &str, value: &Value) {
         let index = self.entries.len();
         self.entries.push(Entry {
             path: path.to_owned(),
             verdict,
-            told,
+            told: told.to_owned(),
             keys: 0,
         });
-        if self.opened.contains(path) {
-            self.told_below(path, value);
-        }
+        self.told_below(path, value, (verdict, told));
         let own: usize = self.entries[index..].iter().map(|entry| entry.keys).sum();
         self.entries[index].keys = (1 + keys_below(value)).saturating_sub(own);
     }
 
     /// Of a key that has a verdict: those below it that have another.
-    fn told_below(&mut self, path: &str, value: &Value) {
+    fn told_below(&mut self, path: &str, value: &Value, above: (Verdict, &str)) {
         let below: Vec<(String, &Value)> = match value {
             Value::Mapping(map) => {
                 let entry = |(key, value)| (join(path, &key_text(key)), value);
@@ -143,14 +152,40 @@ impl Walk<'_> {
             | Value::String(_) => Vec::new(),
         };
         for (path, value) in below {
-            if self.told.contains_key(&path) {
-                self.visit(path, value);
-            } else if self.opened.contains(&path) {
-                self.told_below(&path, value);
+            self.below_verdict(path, value, above);
+        }
+    }
+
+    /// What was left out has no parts that were not.
+    fn below_verdict(&mut self, path: String, value: &Value, above: (Verdict, &str)) {
+        let (verdict, told) = above;
+        let is_read = matches!(verdict, Verdict::Taken | Verdict::Changed);
+        if let Some((own, told)) = self
+            .answer(&path)
+            .filter(|_| is_read || self.told.contains_key(&path))
+        {
+            return self.add(&path, own, &told, value);
+        }
+        if !is_read {
+            return self.told_below(&path, value, above);
+        }
+        match self.catalogue.standing(&path) {
+            Standing::Part => self.add(&path, verdict, told, value),
+            Standing::Stranger => self.add(&path, Verdict::Unknown, STRANGER, value),
+            Standing::Documented
+                if verdict == Verdict::Taken
+                    && !self.opened.contains(&path)
+                    && !path.ends_with(']') =>
+            {
+                self.add(&path, Verdict::Unknown, UNREAD, value);
             }
+            Standing::Documented | Standing::Free => self.told_below(&path, value, above),
         }
     }
 }
+
+const STRANGER: &str = "Serverless's reference knows no such key: it was left out";
+const UNREAD: &str = "nothing here reads it: it was left out";
 
 /// The paths above a path, without the root.
 fn ancestors(path: &str) -> impl Iterator<Item = String> + '_ {

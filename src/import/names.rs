@@ -44,12 +44,12 @@ pub(super) fn environment(text: &str) -> String {
 }
 
 /// A name for an entry below `aws.events` or `aws.permissions`.
-pub(super) fn entry(text: &str) -> String {
+pub(crate) fn entry(text: &str) -> String {
     tidy(text, 40, "source")
 }
 
 /// A queue's name as both clouds take it.
-pub(super) fn queue(text: &str) -> String {
+pub(crate) fn queue(text: &str) -> String {
     let mut name = tidy(text, 63, "queue");
     while name.contains("--") {
         name = name.replace("--", "-");

@@ -131,3 +131,12 @@ pub(super) fn put(map: &mut Mapping, key: &str, value: Option<Value>) {
 pub(super) fn filled(map: Mapping) -> Option<Value> {
     (!map.is_empty()).then_some(Value::Mapping(map))
 }
+
+/// A map of the entries that have a value, where there is any.
+pub(crate) fn map<const N: usize>(entries: [(&str, Option<Value>); N]) -> Option<Value> {
+    let mut map = Mapping::new();
+    for (key, value) in entries {
+        put(&mut map, key, value);
+    }
+    filled(map)
+}

@@ -51,9 +51,34 @@ pub fn is_address_range(text: &str) -> bool {
     check::is_address_range(text)
 }
 
+/// The plan of Azure Functions that a text names, as manifests write it; none where it has no slots or is not known.
+pub fn plan(text: &str) -> Option<&'static str> {
+    check::plan(text)
+}
+
+/// A key as a part of a fault's field.
+pub fn field_part(key: &str) -> String {
+    yaml::shown(key)
+}
+
 /// Whether a text is an ARN of one of these services of AWS.
 pub fn is_arn(text: &str, services: &[&str]) -> bool {
     check::is_arn(text, services)
+}
+
+/// Whether people may set an application setting of this name on Azure.
+pub fn is_setting(name: &str) -> bool {
+    check::is_setting(name)
+}
+
+/// Whether a text is an action that a function may be allowed: `dynamodb:GetItem`, `s3:Get*`.
+pub fn is_action(text: &str) -> bool {
+    check::is_action(text)
+}
+
+/// Whether a text is what a function may be allowed an action on: an ARN, with `*` where many are meant.
+pub fn is_resource(text: &str) -> bool {
+    check::is_resource(text)
 }
 
 /// Whether the value of a variable of this name is probably a secret: `DB_PASSWORD`, `apiToken`.

@@ -6,11 +6,18 @@ use aws_sdk_lambda::{
     Client,
     config::{BehaviorVersion, Credentials, Region},
     primitives::Blob,
-    types::{Environment, FunctionCode, Runtime},
+    types::{
+        ApplicationLogLevel, Cors as SdkCors, Environment, Filter, FilterCriteria, FunctionCode,
+        FunctionUrlAuthType, LogFormat, LoggingConfig, Runtime, ScalingConfig, VpcConfig,
+    },
 };
+use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, aws::AwsCloud},
-    import::clouds::clouds,
+    import::{
+        clouds::{Found, FoundFunction, clouds},
+        report::{Entry, Verdict},
+    },
     name::CloudName,
 };
 
@@ -88,8 +95,8 @@ async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_wher
 
     Not possible
       Orders_API.triggers
-          schedules, topics, buckets and gateways that call it are not listed with it: write them by
-          hand
+          whoever calls it by rights of their own (EventBridge Scheduler, Step Functions, other
+          functions) is not listed with it: have them call `blue`
 
     Changed
       Orders_API.handler
@@ -106,15 +113,258 @@ async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_wher
       Orders_API.runtime → spec.runtime
       Orders_API.memory → spec.functions.orders-api.memory
       Orders_API.timeout → spec.functions.orders-api.timeout
-      Orders_API.aws → spec.functions.orders-api.aws
+      Orders_API.role → spec.functions.orders-api.aws.role
       Orders_API.env.LOG_LEVEL → spec.env.LOG_LEVEL
     ");
     let both = format!("{}{}", imported.manifests, imported.report.text());
     assert!(!both.contains("hunter2"));
+    is_valid(&imported.manifests);
+}
+
+/// What is written passes our own rules beside an environment.
+fn is_valid(manifests: &str) -> verdigris::manifest::set::Set {
     let set = crate::manifests::read(&[
-        ("brought.yaml", &imported.manifests),
+        ("brought.yaml", manifests),
         ("prod.yaml", crate::manifests::PROD),
     ]);
     let wrong: Vec<_> = set.faults.iter().filter(|fault| fault.is_error()).collect();
-    assert!(wrong.is_empty(), "{wrong:?}");
+    assert!(wrong.is_empty(), "{wrong:?}\n{manifests}");
+    set
+}
+
+const ORDERS: &str = "arn:aws:sqs:eu-west-1:123456789012:Orders_Incoming";
+
+/// Everything that somebody may have put on a function, by hand and by names that are none of ours.
+async fn make_much_of_it(hand: &Client) {
+    let name = "Orders_API";
+    let arn = "arn:aws:lambda:eu-west-1:123456789012:function:Orders_API";
+    let tags = hand.tag_resource().resource(arn);
+    tags.tags("Team", "shop").send().await.unwrap();
+    let network = VpcConfig::builder()
+        .subnet_ids("subnet-1")
+        .security_group_ids("sg-1")
+        .ipv6_allowed_for_dual_stack(true);
+    let logs = LoggingConfig::builder()
+        .log_format(LogFormat::Json)
+        .application_log_level(ApplicationLogLevel::Debug)
+        .log_group("/shop/orders");
+    let configured = hand.update_function_configuration().function_name(name);
+    let configured = configured
+        .vpc_config(network.build())
+        .logging_config(logs.build());
+    configured.description("takes orders").send().await.unwrap();
+    let reserved = hand.put_function_concurrency().function_name(name);
+    reserved
+        .reserved_concurrent_executions(7)
+        .send()
+        .await
+        .unwrap();
+    let later = hand.put_function_event_invoke_config().function_name(name);
+    let later = later
+        .maximum_retry_attempts(1)
+        .maximum_event_age_in_seconds(120);
+    later.send().await.unwrap();
+    let cors = SdkCors::builder()
+        .allow_origins("https://shop.example")
+        .allow_methods("GET")
+        .max_age(60);
+    let url = hand.create_function_url_config().function_name(name);
+    let url = url
+        .auth_type(FunctionUrlAuthType::AwsIam)
+        .cors(cors.build());
+    url.invoke_mode(InvokeMode::ResponseStream)
+        .send()
+        .await
+        .unwrap();
+    let filter = Filter::builder()
+        .pattern(r#"{"body":{"kind":["order"]}}"#)
+        .build();
+    let read = hand.create_event_source_mapping().function_name(name);
+    let read = read
+        .event_source_arn(ORDERS)
+        .batch_size(5)
+        .maximum_batching_window_in_seconds(3)
+        .scaling_config(ScalingConfig::builder().maximum_concurrency(4).build())
+        .filter_criteria(FilterCriteria::builder().filters(filter).build());
+    read.send().await.unwrap();
+    let off = hand
+        .create_event_source_mapping()
+        .function_name(name)
+        .enabled(false);
+    off.event_source_arn(ORDERS.replace("Incoming", "Old"))
+        .send()
+        .await
+        .unwrap();
+    for (id, who, of) in [
+        (
+            "gateway",
+            "apigateway.amazonaws.com",
+            "arn:aws:execute-api:eu-west-1:123456789012:a/*",
+        ),
+        (
+            "clock",
+            "events.amazonaws.com",
+            "arn:aws:events:eu-west-1:123456789012:rule/nightly",
+        ),
+    ] {
+        let call = hand.add_permission().function_name(name).statement_id(id);
+        let call = call.principal(who).action("lambda:InvokeFunction");
+        call.source_arn(of).send().await.unwrap();
+    }
+    let call = hand
+        .add_permission()
+        .function_name(name)
+        .statement_id("org");
+    let call = call.principal("*").action("lambda:InvokeFunction");
+    call.principal_org_id("o-abcdefghij").send().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_somebody_put_on_a_function_by_hand_is_taken_over_or_told() {
+    let local = Local::at_once().await;
+    make_theirs(&local).await;
+    make_much_of_it(&hand(&local)).await;
+    let rule =
+        json!({"Name": "nightly", "ScheduleExpression": "cron(0 3 * * ? *)", "State": "ENABLED"});
+    local.ask("AWSEvents.PutRule", rule).await;
+    let function = "arn:aws:lambda:eu-west-1:123456789012:function:Orders_API";
+    let target = json!({"Rule": "nightly", "Targets": [{"Id": "1", "Arn": function}]});
+    local.ask("AWSEvents.PutTargets", target).await;
+    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let found = cloud.operate().unwrap().found().await.unwrap();
+    let imported = clouds(CloudName::Aws, "eu-west-1", &found);
+    let set = is_valid(&imported.manifests);
+    let service = &set.services.values().next().unwrap().service;
+    let (_, function) = service.functions.iter().next().unwrap();
+    let aws = function.aws.as_deref().unwrap();
+    let told = json!({
+        "queue": function.queue,
+        "schedule": function.schedule,
+        "http": function.http.is_some(),
+        "read": aws.queue,
+        "url": aws.url,
+        "asynchronous": aws.asynchronous,
+        "concurrency": aws.concurrency,
+        "logs": aws.logs,
+        "tags": aws.tags,
+        "ipv6": aws.vpc.as_ref().map(|it| it.ipv6),
+        "permissions": aws.permissions.keys().collect::<Vec<_>>(),
+    });
+    let seconds = |seconds: u64| json!({ "secs": seconds, "nanos": 0 });
+    let wanted = json!({
+        "queue": "orders-incoming",
+        "schedule": "0 3 * * *",
+        "http": true,
+        "read": {
+            "arn": ORDERS, "batch": 5, "window": seconds(3), "maxConcurrency": 4,
+            "filters": [r#"{"body":{"kind":["order"]}}"#],
+        },
+        "url": {
+            "auth": "iam",
+            "cors": { "origins": ["https://shop.example"], "methods": ["GET"], "maxAge": seconds(60) },
+        },
+        "asynchronous": { "retries": 1, "maxAge": seconds(120) },
+        "concurrency": { "reserved": 7 },
+        "logs": { "format": "json", "level": "debug", "group": "/shop/orders" },
+        "tags": { "Team": "shop" },
+        "ipv6": true,
+        "permissions": ["gateway"],
+    });
+    assert_eq!(told, wanted, "{}", imported.manifests);
+    let report = imported.report;
+    for (path, verdict) in [
+        ("description".to_owned(), Verdict::Changed),
+        ("schedule.nightly".to_owned(), Verdict::Changed),
+        (
+            format!("events.{}", ORDERS.replace("Incoming", "Old")),
+            Verdict::Changed,
+        ),
+        ("permissions.gateway".to_owned(), Verdict::Changed),
+        ("permissions.org".to_owned(), Verdict::NotPossible),
+    ] {
+        let path = format!("Orders_API.{path}");
+        let is_told = |entry: &Entry| entry.path == path && entry.verdict == verdict;
+        assert!(
+            report.entries.iter().any(is_told),
+            "{path}: {}",
+            report.text()
+        );
+    }
+}
+
+#[test]
+fn what_our_rules_refuse_is_left_out_and_told() {
+    let mut found = Found {
+        id: "arn:x".to_owned(),
+        name: "Odd".to_owned(),
+        runtime: "python3.13".to_owned(),
+        variables: [("AWS_REGION", "x"), ("A", "${env:HOME}")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into(),
+        ..Found::default()
+    };
+    let function = |name: &str, http: &str| {
+        FoundFunction {
+        name: name.to_owned(),
+        handler: "app.handler".to_owned(),
+        http: Some(http.to_owned()),
+        timeout: Some(2_000),
+        aws: vec![
+            ("fileSystem", serde_yaml::from_str("{ accessPoint: \"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-1\", mount: /mnt/a }").unwrap()),
+            ("tracing", true.into()),
+            ("tags", serde_yaml::from_str("{ ok: fine, bad#: x }").unwrap()),
+        ],
+        ..FoundFunction::default()
+    }
+    };
+    found.functions = vec![
+        function("Get_Stock", "GET /stock/{id}"),
+        function("get-stock", "GET /stock/{sku}"),
+    ];
+    let empty = Found {
+        id: "arn:y".to_owned(),
+        name: "Empty".to_owned(),
+        runtime: "python3.13".to_owned(),
+        ..Found::default()
+    };
+    let imported = clouds(CloudName::Aws, "eu-west-1", &[found, empty]);
+    insta::assert_snapshot!(imported.manifests, @r#"
+    # from aws: arn:x
+    apiVersion: verdigris.dev/v1alpha1
+    kind: Service
+    metadata: { name: odd }
+    spec:
+      runtime: python3.13
+      source: services/odd
+      functions:
+        get-stock:
+          handler: app:handler
+          http: GET /stock/{id}
+          aws:
+            tags: { ok: fine }
+            tracing: true
+        get-stock-2:
+          handler: app:handler
+          aws:
+            tags: { ok: fine }
+            tracing: true
+      env: { A: "$${env:HOME}" }
+    "#);
+    let set = is_valid(&imported.manifests);
+    assert_eq!(set.services.len(), 1);
+    let report = imported.report;
+    for path in [
+        "Odd.Get_Stock.timeout",
+        "Odd.Get_Stock.fileSystem",
+        "Odd.get-stock.http",
+        "Odd.env.AWS_REGION",
+        "Empty",
+    ] {
+        let is_told = |entry: &Entry| entry.path == path && entry.verdict == Verdict::NotPossible;
+        assert!(
+            report.entries.iter().any(is_told),
+            "{path}: {}",
+            report.text()
+        );
+    }
 }

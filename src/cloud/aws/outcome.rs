@@ -94,6 +94,7 @@ impl AwsCloud {
                 config,
                 tags: _,
                 reserved: _,
+                image: _,
             }) = self.lambda.function(name, version).await?
             {
                 let config = Box::new(config);

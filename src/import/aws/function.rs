@@ -5,6 +5,7 @@ use serde_yaml::{Mapping, Value};
 use super::{
     Provider,
     events::{self, Calls},
+    rights,
     settings::{Settings, arn, number, settings},
 };
 use crate::import::{
@@ -40,6 +41,13 @@ pub(super) fn function(
         "role",
         arn(job, at.get("role"), &["iam"], &format!("{place}.aws.role")),
     );
+    if !found.aws.contains_key("role") {
+        let role = at.get("iam").and_then(|iam| iam.get("role"));
+        let own = role.and_then(|role| role.get("statements"));
+        let lists = [own, at.get("iamRoleStatements")];
+        let allow = rights::allow(job, &lists, &format!("{place}.aws.allow"));
+        put(&mut found.aws, "allow", filled(allow));
+    }
     put(&mut found.aws, "concurrency", concurrency(job, at, &place));
     put(
         &mut found.aws,

@@ -5,6 +5,7 @@ mod function;
 mod http;
 mod logs;
 mod provider;
+mod rights;
 mod schedule;
 mod settings;
 mod sources;
@@ -13,12 +14,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_yaml::Mapping;
 
+pub(crate) use self::schedule::cron as five_fields;
 use self::{function::Converted, settings::Settings};
 pub(super) use self::{
     provider::{build, plugins, resources, service_name, tell_runtime},
     settings::environment,
 };
-use super::{Draft, Job, handlers, names, tree::At};
+use super::{
+    Draft, Job, handlers, names,
+    tree::{At, filled, put},
+};
 use crate::name::{FunctionName, ServiceName};
 
 /// What the provider says for all functions.
@@ -26,6 +31,8 @@ struct Provider {
     runtime: handlers::Runtime,
     settings: Settings,
     cors: Option<serde_yaml::Value>,
+    /// What all functions may do.
+    allow: Mapping,
 }
 
 pub(super) fn convert(job: &mut Job<'_>) -> Draft {
@@ -33,7 +40,10 @@ pub(super) fn convert(job: &mut Job<'_>) -> Draft {
     let name = provider::service_name(job, &root);
     let provider = provider::provider(job, &root);
     let build = provider::build(job, &root, &provider.runtime.word);
-    let functions = functions(job, &root, &provider);
+    let mut functions = functions(job, &root, &provider);
+    let shared = share(&provider.allow, &mut functions);
+    let mut settings = provider.settings.clone();
+    put(&mut settings.aws, "allow", shared.and_then(filled));
     provider::resources(job, &root);
     provider::plugins(job, &root);
     let mut services = Vec::new();
@@ -44,7 +54,7 @@ pub(super) fn convert(job: &mut Job<'_>) -> Draft {
             false => names::service(&format!("{name}-{runtime}")),
         };
         let build = build.clone().filter(|_| runtime == provider.runtime.word);
-        let spec = spec(job, &runtime, build, &provider.settings, functions);
+        let spec = spec(job, &runtime, build, &settings, functions);
         services.push((name, spec));
     }
     if services.len() > 1 {
@@ -54,16 +64,47 @@ pub(super) fn convert(job: &mut Job<'_>) -> Draft {
     }
     Draft {
         services,
-        environment: provider::environment(job, &root, &name),
+        environment: provider::environment(job, &root),
     }
 }
 
+type ByRuntime = Vec<(String, Vec<(String, Mapping)>)>;
+
+/// Rights are their service's, unless one of its functions runs as a role that is given: then they are each of the others'.
+fn share(allow: &Mapping, functions: &mut ByRuntime) -> Option<Mapping> {
+    let has_role = |function: &Mapping| {
+        function
+            .get("aws")
+            .is_some_and(|it| it.get("role").is_some())
+    };
+    let all = || functions.iter().flat_map(|(_, all)| all);
+    if !all().any(|(_, function)| has_role(function)) {
+        return Some(allow.clone());
+    }
+    let mut all = functions.iter_mut().flat_map(|(_, all)| all);
+    for (_, function) in all.by_ref().filter(|(_, it)| !has_role(it)) {
+        let Some(rights) = filled(allow.clone()) else {
+            break;
+        };
+        let aws = function
+            .entry("aws".into())
+            .or_insert_with(|| Mapping::new().into());
+        if let serde_yaml::Value::Mapping(aws) = aws {
+            let own = aws.remove("allow");
+            let mut both = Mapping::new();
+            for part in [Some(rights), own].into_iter().flatten() {
+                if let serde_yaml::Value::Mapping(part) = part {
+                    both.extend(part);
+                }
+            }
+            put(aws, "allow", filled(both));
+        }
+    }
+    None
+}
+
 /// Functions by the runtime that they have here, the provider's first; each name once in the whole file.
-fn functions(
-    job: &mut Job<'_>,
-    root: &At<'_>,
-    provider: &Provider,
-) -> Vec<(String, Vec<(String, Mapping)>)> {
+fn functions(job: &mut Job<'_>, root: &At<'_>, provider: &Provider) -> ByRuntime {
     let mut taken = BTreeSet::new();
     let mut by_runtime: BTreeMap<String, Vec<(String, Mapping)>> = BTreeMap::new();
     for (key, at) in listed(root.get("functions")) {

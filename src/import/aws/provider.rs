@@ -3,14 +3,14 @@
 use serde_yaml::{Mapping, Value};
 
 use super::{
-    Provider, function, http,
+    Provider, function, http, rights,
     settings::{Settings, arn, settings},
 };
 use crate::import::{
     Job, handlers, names,
     report::Verdict,
     stages::ACCOUNT,
-    tree::{At, put},
+    tree::{At, map, put},
 };
 
 pub(super) const PACKAGE_TOLD: &str = "what `build` leaves in its copy of the source folder is packed: delete there what must not be in";
@@ -71,10 +71,19 @@ pub(super) fn provider(job: &mut Job<'_>, root: &At<'_>) -> Provider {
     let cors = at.get("httpApi").and_then(|api| api.get("cors"));
     let cors = cors.and_then(|cors| http::cors(job, &cors, "functions.NAME.aws.url.cors"));
     defaults(&mut settings);
+    let allow = match given(&at) {
+        Some(_) => Mapping::new(),
+        None => {
+            let role = at.get("iam").and_then(|iam| iam.get("role"));
+            let own = role.and_then(|role| role.get("statements"));
+            rights::allow(job, &[own, at.get("iamRoleStatements")], "spec.aws.allow")
+        }
+    };
     Provider {
         runtime,
         settings,
         cors,
+        allow,
     }
 }
 
@@ -100,7 +109,7 @@ fn ecr(job: &mut Job<'_>, at: &At<'_>) {
     }
 }
 
-pub(super) fn environment(job: &mut Job<'_>, root: &At<'_>, service: &str) -> Mapping {
+pub(super) fn environment(job: &mut Job<'_>, root: &At<'_>) -> Mapping {
     let at = root.get("provider").unwrap_or_else(|| root.clone());
     for (key, told) in [
         ("name", "spec.aws of the environment"),
@@ -114,19 +123,26 @@ pub(super) fn environment(job: &mut Job<'_>, root: &At<'_>, service: &str) -> Ma
     if at.text().is_some() {
         job.ledger.taken(&at, "spec.aws of the environment");
     }
-    let iam = at.get("iam").and_then(|iam| iam.get("role"));
-    let written = iam
-        .filter(|role| !is_made(role.value))
-        .or_else(|| at.get("role"));
-    let role = arn(job, written, &["iam"], "spec.aws.role");
-    let role = role.unwrap_or_else(|| {
-        job.ledger.todo("write the ARN of the functions' role as `role` of each environment: roles are not made here");
-        format!("arn:aws:iam::{ACCOUNT}:role/{service}").into()
+    let role = arn(job, given(&at), &["iam"], "spec.aws.role");
+    let account = role.is_none().then(|| {
+        job.ledger.todo("each function gets a role of its own, with what it needs and `aws.allow`: let the daemon make roles, or name one as `role` of each environment");
+        ACCOUNT.into()
     });
-    let mut aws = Mapping::new();
-    put(&mut aws, "region", Some(job.stack.region.clone().into()));
-    put(&mut aws, "role", Some(role));
-    Mapping::from_iter([("aws".into(), aws.into())])
+    let aws = map([
+        ("region", Some(job.stack.region.clone().into())),
+        ("role", role),
+        ("account", account),
+    ]);
+    let mut spec = Mapping::new();
+    put(&mut spec, "aws", aws);
+    spec
+}
+
+/// The role that all functions run as, where there is one already.
+fn given<'v>(provider: &At<'v>) -> Option<At<'v>> {
+    let iam = provider.get("iam").and_then(|iam| iam.get("role"));
+    iam.filter(|role| !is_made(role.value))
+        .or_else(|| provider.get("role"))
 }
 
 /// A role that Serverless would write, and not one that is there.

@@ -89,7 +89,7 @@ fn add(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
 }
 
 /// Five fields, and what is said where they do not mean quite the same.
-fn cron(written: &str) -> Option<(String, Option<&'static str>)> {
+pub(crate) fn cron(written: &str) -> Option<(String, Option<&'static str>)> {
     let inner = |name: &str| written.trim().strip_prefix(name)?.strip_suffix(')');
     if let Some(rate) = inner("rate(") {
         return every(rate);

@@ -284,14 +284,17 @@ pub(super) fn topic(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
     for key in ["filterPolicyScope", "redrivePolicy"] {
         if let Some(at) = at.get(key) {
             job.ledger
-                .impossible(&at, "set it at the subscription, which you make yourself");
+                .impossible(&at, "the subscription is made and kept, and this is none of its keys: set it there by hand");
         }
     }
     if let Some(name) = at.get("displayName") {
         job.ledger
             .unneeded(&name, "topics are not made: this one must be there");
     }
-    job.ledger.changed(at, format!("{field}: the topic must be there, and its subscription is made by hand, to the alias `blue`"));
+    job.ledger.changed(
+        at,
+        format!("{field}: the topic must be there; its subscription is made with the release, to the alias `blue`"),
+    );
     calls.event("sns", found);
 }
 
@@ -333,7 +336,10 @@ pub(super) fn bucket(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls) {
             }
         }
     }
-    job.ledger.changed(at, format!("{field}: the bucket must be there, and its notification is made by hand, to the alias `blue`"));
+    job.ledger.changed(
+        at,
+        format!("{field}: the bucket must be there; its notification is made with the release, to the alias `blue`"),
+    );
     for key in ["existing", "forceDeploy"] {
         if let Some(at) = at.get(key) {
             job.ledger.unneeded(&at, "buckets are never made here");

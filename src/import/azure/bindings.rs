@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Triggers that a function has no word for here, and what comes nearest.
-const OTHERS: [(&str, &str); 14] = [
+const OTHERS: [(&str, &str); 18] = [
     (
         "eventHub",
         "no reader of Event Hubs is set up; nearest: a queue between, with `queue`",
@@ -44,7 +44,29 @@ const OTHERS: [(&str, &str); 14] = [
     ("bot", "a bot is reached by its SDK in the function"),
     ("signalR", "SignalR is reached by its SDK in the function"),
     ("manual", "nobody calls it by hand; nearest: `http`"),
+    (
+        "serviceBus",
+        "a queue of Storage is read here, and none of Service Bus: whoever sends writes to one, with `queue`",
+    ),
+    (
+        "orchestration",
+        "Durable Functions need their own extension: keep them in an app of their own",
+    ),
+    (
+        "activity",
+        "Durable Functions need their own extension: keep them in an app of their own",
+    ),
+    (
+        "entity",
+        "Durable Functions need their own extension: keep them in an app of their own",
+    ),
 ];
+
+/// What the platform puts before every route where `host.json` says nothing.
+const PREFIX: &str = "api";
+
+/// What is said where callers were asked for a key.
+pub(crate) const NO_KEY: &str = "no key is asked for: check the caller in the function, or put API Management in front (`azure.api`)";
 
 /// Settings of a binding that have a place in code only.
 const SETTINGS: [(&str, &str); 5] = [
@@ -153,17 +175,10 @@ impl<'e> Event<'e> {
     }
 
     fn http(&self, job: &mut Job<'_>, key: &str) -> Option<(&'static str, String)> {
-        if let Some(level) = self.setting("authLevel") {
-            match level.text().as_deref() {
-                Some("anonymous") => job.ledger.taken(&level, "whoever reaches the address may call"),
-                _ => job.ledger.impossible(&level, "no key is asked for: check the caller in the function, or put API Management in front"),
-            }
-        }
+        self.auth_level(job);
         let route = self.setting("route");
-        let path = route
-            .as_ref()
-            .and_then(At::text)
-            .unwrap_or_else(|| format!("api/{key}"));
+        let written = route.as_ref().and_then(At::text);
+        let (path, lost) = path_of(&at_app(job, written.as_deref().unwrap_or(key)));
         let methods = self.setting("methods");
         let listed = methods
             .as_ref()
@@ -172,11 +187,11 @@ impl<'e> Event<'e> {
             || "ANY".to_owned(),
             |listed| listed.join(",").to_uppercase(),
         );
-        let written = format!("{listed} {}", path_of(&path));
-        if !manifest::is_route(&written)
+        let whole = format!("{listed} {path}");
+        if !manifest::is_route(&whole)
             || !listed
                 .split(',')
-                .all(|method| job.claim(if method == "ANY" { "" } else { method }, &path_of(&path)))
+                .all(|method| job.claim(if method == "ANY" { "" } else { method }, &path))
         {
             job.ledger.impossible(
                 self.at,
@@ -186,9 +201,34 @@ impl<'e> Event<'e> {
         }
         job.ledger.taken(self.at, "functions.NAME.http");
         for at in [route, methods].iter().flatten() {
-            job.ledger.taken(at, "functions.NAME.http");
+            match lost.filter(|_| at.path.ends_with("route")) {
+                Some(lost) => job
+                    .ledger
+                    .changed(at, format!("functions.NAME.http: {lost}")),
+                None => job.ledger.taken(at, "functions.NAME.http"),
+            }
         }
-        Some(("http", written))
+        Some(("http", whole))
+    }
+
+    /// Where nothing is said, a key of the function is asked for.
+    fn auth_level(&self, job: &mut Job<'_>) {
+        let level = self.setting("authLevel");
+        let word = level.as_ref().and_then(At::text);
+        if word.is_some_and(|word| word.eq_ignore_ascii_case("anonymous")) {
+            if let Some(level) = &level {
+                job.ledger
+                    .taken(level, "whoever reaches the address may call");
+            }
+            return;
+        }
+        if let Some(level) = &level {
+            job.ledger.impossible(level, NO_KEY);
+        }
+        job.ledger.todo(format!(
+            "`{}` asked its callers for a key, and answers everybody here: {NO_KEY}",
+            self.beside.path
+        ));
     }
 
     fn timer(&self, job: &mut Job<'_>) -> Option<(&'static str, String)> {
@@ -240,8 +280,31 @@ impl<'e> Event<'e> {
             );
             return None;
         }
-        self.queue(job, "queueName")
+        let found = self.queue(job, "queueName");
+        let told = "functions.NAME.queue is a queue of Storage here: whoever sends to Service Bus writes to that one";
+        let named = self.setting("queueName");
+        for at in named.iter().chain([self.at]) {
+            job.ledger.rather(at, told);
+        }
+        found
     }
+}
+
+/// A path at the app's own address: below what its `host.json` says, else below `api`. What stands behind API Management is
+/// called by the paths of its operations, to which the gateway adds the rest.
+fn at_app(job: &Job<'_>, route: &str) -> String {
+    let provider = job.root.get("provider");
+    let gateway = provider.and_then(|it| it.get("apim"));
+    if gateway.is_some_and(|it| !it.is_false()) {
+        return route.to_owned();
+    }
+    let host = (job.around.files)("host.json");
+    let host: Option<serde_json::Value> = host.and_then(|it| serde_json::from_str(&it).ok());
+    let prefix = host.as_ref();
+    let prefix = prefix.and_then(|it| it.pointer("/extensions/http/routePrefix")?.as_str());
+    let parts = [prefix.unwrap_or(PREFIX), route].map(|it| it.trim_matches('/'));
+    let parts: Vec<&str> = parts.into_iter().filter(|it| !it.is_empty()).collect();
+    parts.join("/")
 }
 
 fn is_binding(kind: &str) -> bool {
@@ -257,8 +320,19 @@ fn tell_settings(job: &mut Job<'_>, at: &At<'_>) {
     }
 }
 
-/// `api/stock/{sku:int?}` is `/api/stock/{sku}`; `{*rest}` takes the rest.
-fn path_of(route: &str) -> String {
+/// What is said of a trigger that a function has no word for here: `eventHubTrigger`.
+pub(crate) fn no_trigger(kind: &str) -> &'static str {
+    const UNKNOWN: &str =
+        "nothing here calls a function so; nearest: whoever sends writes to a queue, with `queue`";
+    let plain = kind.trim_end_matches("Trigger");
+    let mut others = OTHERS.iter();
+    let known = others.find(|(name, _)| name.eq_ignore_ascii_case(plain));
+    known.map_or(UNKNOWN, |(_, told)| told)
+}
+
+/// `api/stock/{sku:int?}` is `/api/stock/{sku}`, `{*rest}` takes the rest; and what is lost by it.
+pub(crate) fn path_of(route: &str) -> (String, Option<&'static str>) {
+    let mut lost = None;
     let part = |part: &str| match part
         .strip_prefix('{')
         .and_then(|part| part.strip_suffix('}'))
@@ -266,6 +340,11 @@ fn path_of(route: &str) -> String {
         None => part.to_owned(),
         Some(name) => {
             let plain = name.split([':', '?', '=']).next().unwrap_or(name);
+            if plain != name {
+                lost = Some(
+                    "what else a part of the path must be is not asked here: look at it in the function; and a part that may be missing must be there",
+                );
+            }
             match plain.strip_prefix('*') {
                 Some(rest) => format!("{{{}+}}", rest.trim_start_matches('*')),
                 None => format!("{{{plain}}}"),
@@ -273,5 +352,5 @@ fn path_of(route: &str) -> String {
         }
     };
     let parts: Vec<String> = route.trim_matches('/').split('/').map(part).collect();
-    format!("/{}", parts.join("/"))
+    (format!("/{}", parts.join("/")), lost)
 }

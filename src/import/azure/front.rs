@@ -4,11 +4,10 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::map;
 use crate::{
     import::{
         Job,
-        tree::{At, filled, put},
+        tree::{At, filled, map, put},
     },
     manifest,
 };

@@ -6,13 +6,15 @@ mod provider;
 
 use std::collections::BTreeSet;
 
+pub(crate) use self::bindings::{NO_KEY, no_trigger, path_of};
+
 use serde_yaml::{Mapping, Value};
 
 use super::{
     Draft, Job, aws, handlers, names,
-    tree::{At, filled, put},
+    tree::{At, filled, map, put},
 };
-use crate::name::FunctionName;
+use crate::{manifest, name::FunctionName};
 
 pub(super) fn convert(job: &mut Job<'_>) -> Draft {
     let root = job.root.clone();
@@ -49,6 +51,7 @@ fn spec(job: &mut Job<'_>, root: &At<'_>, runtime: &str, functions: Mapping) -> 
         aws::build(job, root, runtime).map(Value::from),
     );
     let variables = root.get("provider").and_then(|at| at.get("environment"));
+    let settings = variables.as_ref().and_then(|at| settings(job, at));
     put(
         &mut spec,
         "env",
@@ -56,11 +59,26 @@ fn spec(job: &mut Job<'_>, root: &At<'_>, runtime: &str, functions: Mapping) -> 
     );
     spec.insert("functions".into(), functions.into());
     let azure = map([
+        ("settings", settings),
         ("api", front::api(job, root)),
         ("network", provider::network(job, root)),
     ]);
     put(&mut spec, "azure", azure);
     spec
+}
+
+/// Variables of the platform, which are settings of the app.
+fn settings(job: &mut Job<'_>, variables: &At<'_>) -> Option<Value> {
+    let mut settings = Mapping::new();
+    for (name, at) in variables.entries() {
+        let is_ours = manifest::is_variable_name(&name) || !manifest::is_setting(&name);
+        let Some(text) = at.text().filter(|text| !is_ours && !text.contains("${")) else {
+            continue;
+        };
+        job.ledger.taken(&at, format!("spec.azure.settings.{name}"));
+        put(&mut settings, &name, Some(text.into()));
+    }
+    filled(settings)
 }
 
 fn functions(job: &mut Job<'_>, root: &At<'_>, runtime: &str) -> Mapping {
@@ -104,13 +122,4 @@ fn function(job: &mut Job<'_>, at: &At<'_>, runtime: &str, key: &str) -> Vec<Map
         calls
     };
     calls.into_iter().map(one).collect()
-}
-
-/// A map with the entries that have a value.
-fn map<const N: usize>(entries: [(&str, Option<Value>); N]) -> Option<Value> {
-    let mut map = Mapping::new();
-    for (key, value) in entries {
-        put(&mut map, key, value);
-    }
-    filled(map)
 }

@@ -2,10 +2,12 @@
 
 use serde_yaml::{Mapping, Value};
 
-use super::map;
-use crate::import::{
-    Job,
-    tree::{At, filled, put},
+use crate::{
+    import::{
+        Job,
+        tree::{At, filled, map, put},
+    },
+    manifest,
 };
 
 const SUBSCRIPTION: &str = "00000000-0000-0000-0000-000000000000";
@@ -251,19 +253,13 @@ fn group(job: &mut Job<'_>, at: &At<'_>, location: &str, service: &str) -> Strin
     format!("{prefix}-{location}-{}-{service}-rg", job.stack.stage)
 }
 
-/// Plans that have slots.
-const SKUS: [&str; 14] = [
-    "Y1", "EP1", "EP2", "EP3", "S1", "S2", "S3", "P0v3", "P1v2", "P2v2", "P3v2", "P1v3", "P2v3",
-    "P3v3",
-];
-
 fn plan(job: &mut Job<'_>, at: &At<'_>) -> &'static str {
     let sku = at.get("appServicePlan").and_then(|plan| plan.get("sku"));
     let name = sku.as_ref().and_then(|sku| sku.get("name"));
     let known = name
         .as_ref()
         .and_then(At::text)
-        .and_then(|name| SKUS.iter().find(|sku| sku.eq_ignore_ascii_case(&name)));
+        .and_then(|name| manifest::plan(&name));
     let field = "spec.azure.plan of the environment";
     if let Some(sku) = &sku {
         match known {
@@ -283,7 +279,7 @@ fn plan(job: &mut Job<'_>, at: &At<'_>) -> &'static str {
     if let Some(kind) = &kind {
         job.ledger.taken(kind, field);
     }
-    known.map_or(plan, |sku| *sku)
+    known.unwrap_or(plan)
 }
 
 fn prefix(job: &mut Job<'_>, at: &At<'_>) -> Option<Value> {

@@ -22,8 +22,8 @@ mod window;
 use std::ops::RangeInclusive;
 
 pub(super) use self::{
-    aws::is_arn,
-    azure::is_address_range,
+    aws::{is_action, is_arn, is_resource},
+    azure::{is_address_range, is_setting, plan},
     environment::environment,
     gate::GateDraft,
     service::{ServiceDraft, service},

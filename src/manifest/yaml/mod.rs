@@ -9,6 +9,6 @@ mod salvage;
 pub(super) use self::{
     document::{Broken, Document, Spot, split},
     node::Node,
-    place::Place,
+    place::{Place, shown},
     salvage::{Salvaged, salvage},
 };

@@ -77,7 +77,7 @@ impl Place {
 }
 
 /// A key as a part of a field's path: quoted where it would be taken for more than one.
-fn shown(key: &str) -> String {
+pub(in crate::manifest) fn shown(key: &str) -> String {
     const LONGEST: usize = 60;
     let is_plain = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-');
     if !key.is_empty() && key.len() <= LONGEST && key.chars().all(is_plain) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::json;
 use verdigris::{
     cloud::{Cloud as _, CloudError, azure::AzureCloud},
-    import::clouds::clouds,
+    import::{clouds::clouds, report::Verdict},
     manifest::{
         azure::{ApiFront, AzureApp, AzureCors, HeaderRule, Sticky, TokenRule},
         spec::EnvValue,
@@ -150,6 +150,111 @@ async fn what_an_app_of_others_has_is_what_its_manifest_asks_for() {
     ] {
         assert!(report.contains(told), "{told}: {report}");
     }
+}
+
+/// Functions as other people's pipelines put them there.
+fn by_other_people() -> Vec<(String, String)> {
+    let function = |bindings: serde_json::Value| json!({ "bindings": bindings }).to_string();
+    let http = |level: &str, route: &str| {
+        function(json!([
+            { "type": "httpTrigger", "direction": "in", "name": "req", "methods": ["get"], "authLevel": level, "route": route },
+            { "type": "http", "direction": "out", "name": "$return" },
+        ]))
+    };
+    let timer = |schedule: &str| {
+        let timer =
+            json!({ "type": "timerTrigger", "direction": "in", "name": "t", "schedule": schedule });
+        function(json!([timer]))
+    };
+    let bus = json!({ "type": "serviceBusTrigger", "direction": "in", "name": "m", "queueName": "Orders", "connection": "Bus" });
+    let queue = json!({ "type": "queueTrigger", "direction": "in", "name": "m", "queueName": "%QUEUE%", "connection": "Elsewhere" });
+    let report =
+        json!({ "type": "blob", "direction": "out", "name": "o", "path": "out/{rand-guid}" });
+    let host = json!({ "version": "2.0", "extensions": { "http": { "routePrefix": "shop/v1" } } });
+    let files = [
+        ("host.json", host.to_string()),
+        (
+            "GetStock/function.json",
+            http("function", "stock/{sku:int}"),
+        ),
+        ("get_stock/function.json", http("anonymous", "open/{*rest}")),
+        ("bill/function.json", function(json!([bus]))),
+        ("read/function.json", function(json!([queue, report]))),
+        ("tick/function.json", timer("*/10 * * * * *")),
+        ("nightly/function.json", timer("%WHEN%")),
+    ];
+    let files = files.map(|(file, text)| (file.to_owned(), text));
+    files.into()
+}
+
+#[tokio::test]
+async fn functions_of_other_peoples_pipelines_are_taken_over_or_told() {
+    let local = Local::start().await;
+    let cloud = cloud(&local.arm.url);
+    let one = release(1, &[]);
+    cloud.stage(&one, &local.package("one")).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
+    for (name, value) in [
+        ("WHEN", "0 30 3 * * 1-5"),
+        ("QUEUE", "orders"),
+        ("Elsewhere__accountName", "old"),
+        ("Shop:Mode", "live"),
+    ] {
+        local.set_on_blue(name, value).await;
+    }
+    local.deploy_by_hand(&by_other_people()).await;
+    let found = cloud.operate().unwrap().found().await.unwrap();
+    let place = "00000000-0000-0000-0000-000000000001/shop";
+    let imported = clouds(CloudName::Azure, place, &found);
+    let set = crate::manifests::read(&[("brought.yaml", &imported.manifests)]);
+    let wrong: Vec<_> = set.faults.iter().filter(|fault| fault.is_error()).collect();
+    assert!(wrong.is_empty(), "{wrong:?}\n{}", imported.manifests);
+    let service = &set.services.values().next().unwrap().service;
+    let called = service.functions.iter().map(|(name, it)| {
+        let http = it.http.as_ref().map(|it| it.path.0.clone());
+        let all = [http, it.queue.clone(), it.schedule.clone()];
+        let all: Vec<String> = all.into_iter().flatten().collect();
+        format!("{name}: {}", all.join(" + "))
+    });
+    let called: Vec<String> = called.collect();
+    assert_eq!(
+        called,
+        [
+            "bill: ",
+            "get-stock: /shop/v1/stock/{sku}",
+            "get-stock-2: /shop/v1/open/{rest+}",
+            "nightly: 30 3 * * 1-5",
+            "read: orders",
+            "tick: ",
+        ]
+    );
+    assert_eq!(
+        service.azure.as_ref().unwrap().settings["Shop:Mode"],
+        "live"
+    );
+    let report = imported.report;
+    for (path, wanted) in [
+        ("GetStock.authLevel", Verdict::NotPossible),
+        ("GetStock.http.route", Verdict::Changed),
+        ("bill.serviceBusTrigger", Verdict::NotPossible),
+        ("read.queueName", Verdict::Changed),
+        ("read.queue.connection", Verdict::Changed),
+        ("read.bindings.blob", Verdict::NotPossible),
+        ("tick.schedule", Verdict::NotPossible),
+        ("nightly.schedule", Verdict::Changed),
+        ("env.Shop:Mode", Verdict::Changed),
+    ] {
+        let path = format!("vg-test-inventory.{path}");
+        let mut told = report.entries.iter();
+        let is_told = told.any(|it| it.path == path && it.verdict == wanted);
+        assert!(is_told, "{path}: {}", report.text());
+    }
+    let todo = report.todo.join("\n");
+    assert!(
+        todo.contains("`GetStock` asked its callers for a key"),
+        "{todo}"
+    );
 }
 
 #[tokio::test]

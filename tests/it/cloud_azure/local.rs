@@ -140,6 +140,33 @@ impl Local {
         self.to("PUT", &id, "2023-07-01", &body).await.unwrap();
     }
 
+    /// Puts files on blue as somebody's own pipeline would, and waits until the platform has taken them.
+    pub(super) async fn deploy_by_hand(&self, files: &[(String, String)]) {
+        let site = self.by_hand("GET", "", &json!({})).await;
+        let states = site["properties"]["hostNameSslStates"].as_array().unwrap();
+        let mut states = states.iter();
+        let scm = states.find(|state| state["hostType"] == "Repository");
+        let scm = format!("http://{}", scm.unwrap()["name"].as_str().unwrap());
+        let package = zipped(&self.folder.path().join("by-hand.zip"), files);
+        let http = reqwest::Client::new();
+        let pushed = http
+            .post(format!("{scm}/api/zipdeploy?isAsync=true"))
+            .bearer_auth(TOKEN)
+            .body(std::fs::read(&package.path).unwrap());
+        let pushed = pushed.send().await.unwrap();
+        assert_eq!(pushed.status(), 202);
+        let address = pushed.headers()["location"].to_str().unwrap().to_owned();
+        loop {
+            let asked = http.get(&address).bearer_auth(TOKEN).send().await.unwrap();
+            let told: Value = asked.json().await.unwrap();
+            if told["complete"] == true {
+                assert_eq!(told["status"], 4, "{told}");
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    }
+
     /// Changes one setting of blue, and leaves the others.
     pub(super) async fn set_on_blue(&self, name: &str, value: &str) {
         self.set_on("", name, value).await;
@@ -211,8 +238,6 @@ fn packed(folder: &Path, name: &str, program: &str, functions: &[(&str, Value)])
         },
         "extensions": {"http": {"routePrefix": ""}},
     });
-    let path = folder.join(format!("{name}.zip"));
-    let mut zip = zip::ZipWriter::new(File::create(&path).unwrap());
     let told = functions
         .iter()
         .map(|(name, bindings)| (format!("{name}/function.json"), bindings.to_string()));
@@ -220,15 +245,22 @@ fn packed(folder: &Path, name: &str, program: &str, functions: &[(&str, Value)])
         ("host.json".to_owned(), host.to_string()),
         ("handler.py".to_owned(), program.to_owned()),
     ];
-    for (file, content) in files.into_iter().chain(told) {
-        zip.start_file(file, SimpleFileOptions::default()).unwrap();
+    let files: Vec<(String, String)> = files.into_iter().chain(told).collect();
+    zipped(&folder.join(format!("{name}.zip")), &files)
+}
+
+fn zipped(path: &Path, files: &[(String, String)]) -> Package {
+    let mut zip = zip::ZipWriter::new(File::create(path).unwrap());
+    for (file, content) in files {
+        zip.start_file(file.as_str(), SimpleFileOptions::default())
+            .unwrap();
         zip.write_all(content.as_bytes()).unwrap();
     }
     zip.finish().unwrap();
-    let bytes = std::fs::read(&path).unwrap();
+    let bytes = std::fs::read(path).unwrap();
     Package {
         code: CodeDigest::of(&bytes),
         size: bytes.len() as u64,
-        path,
+        path: path.to_owned(),
     }
 }

@@ -1,9 +1,9 @@
 //! `serverless.yml` files become manifests.
 //!
-//! The corpus holds files of ours with every key that Serverless documents; `keys/` lists those keys by name, as its own schema and reference
-//! have them, so that one that is left out of the corpus, or of a report, is found.
+//! The corpus holds files of ours with every key that Serverless documents; the catalogue's `known/` lists those keys by name, as its own
+//! schema and reference have them, so that one that is left out of the corpus, or of a report, is found.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde_yaml::Value;
 use verdigris::{
@@ -124,22 +124,30 @@ fn find(value: &Value, pattern: &[&str], path: String, found: &mut Vec<String>) 
     }
 }
 
-/// Whether a report speaks of a key, or of one above it or of one below it.
-fn is_told(paths: &BTreeSet<&str>, path: &str) -> bool {
+/// Whether a report speaks of a key: of itself or of keys below it, or of one above it that is not there at all. What was taken over
+/// speaks of no part of it: each is named.
+fn is_told(entries: &BTreeMap<&str, Verdict>, path: &str) -> bool {
     let cuts = path.char_indices().filter(|(_, c)| matches!(c, '.' | '['));
-    let mut above = cuts.map(|(at, _)| &path[..at]).chain([path]);
-    above.any(|path| paths.contains(path))
-        || paths.iter().any(|told| {
+    let mut above = cuts.filter_map(|(at, _)| entries.get(&path[..at]));
+    entries.contains_key(path)
+        || entries.keys().any(|told| {
             told.strip_prefix(path)
                 .is_some_and(|rest| rest.starts_with(['.', '[']))
         })
+        || above.any(|verdict| *verdict != Verdict::Taken)
 }
 
 #[test]
 fn every_documented_key_is_in_the_corpus_and_in_its_report() {
     let dialects = [
-        ("aws", include_str!("keys/aws.txt")),
-        ("azure", include_str!("keys/azure.txt")),
+        (
+            "aws",
+            include_str!("../../../src/import/catalogue/known/aws.txt"),
+        ),
+        (
+            "azure",
+            include_str!("../../../src/import/catalogue/known/azure.txt"),
+        ),
     ];
     let mut missing = Vec::new();
     for (dialect, keys) in dialects {
@@ -158,11 +166,11 @@ fn every_documented_key_is_in_the_corpus_and_in_its_report() {
                 let mut found = Vec::new();
                 find(file, &pattern, String::new(), &mut found);
                 is_there |= !found.is_empty();
-                let told: BTreeSet<&str> = imported
+                let told: BTreeMap<&str, Verdict> = imported
                     .report
                     .entries
                     .iter()
-                    .map(|entry| entry.path.as_str())
+                    .map(|entry| (entry.path.as_str(), entry.verdict))
                     .collect();
                 missing.extend(
                     found
@@ -206,6 +214,93 @@ fn what_serverless_does_not_know_is_told_and_not_dropped() {
         unknown,
         ["provider.memorySise", "functions.f.evnts", "funtions"]
     );
+}
+
+#[test]
+fn a_key_below_one_that_was_taken_over_is_told_by_itself() {
+    let text = "service: a\nprovider: { name: aws }\nfunctions:\n  f:\n    handler: a.b\n    image: { uri: x, command: [y] }\n    events:\n      - http: { method: GET, path: a, metod: POST, request: { schemas: {} }, connectionType: vpc-link }\n";
+    let entries = import(text).report.entries;
+    let verdict = |path: &str| {
+        let path = format!("functions.f.{path}");
+        let found = entries.iter().find(|it| it.path == path);
+        found.map(|it| it.verdict)
+    };
+    for (path, wanted) in [
+        ("events[0].http", Verdict::Taken),
+        ("events[0].http.method", Verdict::Taken),
+        ("events[0].http.metod", Verdict::Unknown),
+        ("events[0].http.request", Verdict::NotPossible),
+        ("events[0].http.connectionType", Verdict::NotPossible),
+    ] {
+        assert_eq!(verdict(path), Some(wanted), "{path}");
+    }
+}
+
+#[test]
+fn a_function_app_answers_where_its_callers_know_it() {
+    let text = "service: a\nprovider: { name: azure, runtime: nodejs22 }\nfunctions:\n  hello:\n    handler: a.b\n    events: [{ http: true, route: \"hello/{name}\", authLevel: anonymous }]\n";
+    let behind = text.replace("nodejs22 }", "nodejs22, apim: {} }");
+    let prefix = r#"{ "extensions": { "http": { "routePrefix": "v1" } } }"#;
+    for (text, host, wanted) in [
+        (text, None, "/api/hello/{name}"),
+        (text, Some(prefix), "/v1/hello/{name}"),
+        (text, Some(&*prefix.replace("v1", "")), "/hello/{name}"),
+        (&*behind, None, "/hello/{name}"),
+    ] {
+        let files = |path: &str| host.filter(|_| path == "host.json").map(str::to_owned);
+        let manifests = import_with(text, &[], &files).manifests;
+        let wanted = format!("ANY {wanted}\"");
+        assert!(manifests.contains(&wanted), "{wanted}{manifests}");
+    }
+}
+
+#[test]
+fn statements_become_rights_that_a_role_of_each_function_has() {
+    let text = "service: a\nprovider:\n  name: aws\n  iam:\n    role:\n      statements:\n        - { Effect: Allow, Action: \"s3:GetObject\", Resource: \"arn:aws:s3:::uploads/*\" }\n        - { Effect: Allow, Action: [\"dynamodb:GetItem\"], Resource: \"*\", Condition: {} }\nfunctions:\n  f: { handler: a.b }\n  g: { handler: a.b, role: \"arn:aws:iam::123456789012:role/g\" }\n";
+    let imported = import(text);
+    assert_eq!(errors(&imported.manifests), Vec::<String>::new());
+    insta::assert_snapshot!(imported.manifests, @r"
+    # From serverless.yml by `verdigris import`.
+    apiVersion: verdigris.dev/v1alpha1
+    kind: Service
+    metadata: { name: a }
+    spec:
+      environments: [dev]
+      runtime: nodejs22
+      source: services/shop
+      memory: 1024Mi
+      timeout: 6s
+      functions:
+        f:
+          handler: a.js:b
+          aws:
+            allow:
+              s3: { actions: [s3:GetObject], on: [arn:aws:s3:::uploads/*] }
+        g:
+          handler: a.js:b
+          aws: { role: arn:aws:iam::123456789012:role/g }
+    ---
+    apiVersion: verdigris.dev/v1alpha1
+    kind: Environment
+    metadata: { name: dev }
+    spec:
+      aws: { region: us-east-1, account: 000000000000 }
+    ");
+    let alone = import(&text.replace("role: \"arn:aws:iam::123456789012:role/g\"", "timeout: 3"));
+    assert!(
+        alone
+            .manifests
+            .contains("\n  aws:\n    allow:\n      s3: {"),
+        "{}",
+        alone.manifests
+    );
+    let verdict = |path: &str| {
+        let path = format!("provider.iam.role.statements{path}");
+        let mut entries = imported.report.entries.iter();
+        entries.find(|it| it.path == path).map(|it| it.verdict)
+    };
+    assert_eq!(verdict("[0]"), Some(Verdict::Taken));
+    assert_eq!(verdict("[1]"), Some(Verdict::NotPossible));
 }
 
 #[test]

@@ -130,6 +130,16 @@ impl AwsCloud {
         told.map(|text| read(bucket, &text)).transpose()
     }
 
+    /// What a bucket tells this function, whoever arranged it. Nothing where there is no such bucket.
+    pub(in crate::cloud::aws) async fn told_by(
+        &self,
+        bucket: &str,
+        function: &str,
+    ) -> Result<Vec<Bucket>, CloudError> {
+        let told = self.notices(bucket).await?;
+        Ok(told.map(|it| it.to(function)).unwrap_or_default())
+    }
+
     pub(super) async fn settle_topics(
         &self,
         name: &str,

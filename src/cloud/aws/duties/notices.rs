@@ -83,6 +83,12 @@ impl Notices {
         own.collect()
     }
 
+    /// All that calls a function.
+    pub(super) fn to(&self, function: &str) -> Vec<Bucket> {
+        let calls = self.calls.iter().filter(|it| it.function == function);
+        calls.map(|it| it.bucket.clone()).collect()
+    }
+
     /// Whether ours are exactly these.
     pub(super) fn is_as(&self, mine: Mine<'_>, wanted: &BTreeMap<&str, &Bucket>) -> bool {
         let own = self.of(mine);

@@ -34,9 +34,17 @@ impl Lambda {
         &self,
         name: &str,
     ) -> Result<Option<Warm>, CloudError> {
+        self.provisioned_of(name, BLUE).await
+    }
+
+    pub(in crate::cloud::aws) async fn provisioned_of(
+        &self,
+        name: &str,
+        alias: &str,
+    ) -> Result<Option<Warm>, CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.get_provisioned_concurrency_config();
-        match call.function_name(name).qualifier(BLUE).send().await {
+        match call.function_name(name).qualifier(alias).send().await {
             Ok(answer) => {
                 let asked = answer.requested_provisioned_concurrent_executions();
                 let has_failed = answer.status() == Some(&ProvisionedConcurrencyStatusEnum::Failed);
@@ -110,9 +118,20 @@ impl Lambda {
         &self,
         name: &str,
     ) -> Result<Option<Asynchronous>, CloudError> {
+        self.asynchronous_of(name, Some(BLUE)).await
+    }
+
+    /// Of an alias, or of the function itself.
+    pub(in crate::cloud::aws) async fn asynchronous_of(
+        &self,
+        name: &str,
+        alias: Option<&str>,
+    ) -> Result<Option<Asynchronous>, CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.get_function_event_invoke_config();
-        let answer = match call.function_name(name).qualifier(BLUE).send().await {
+        let call = call.function_name(name);
+        let call = call.set_qualifier(alias.map(str::to_owned));
+        let answer = match call.send().await {
             Ok(answer) => answer,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => {

@@ -45,6 +45,8 @@ pub(in crate::cloud::aws) struct Function {
     pub(in crate::cloud::aws) tags: Option<BTreeMap<String, String>>,
     /// Concurrency that is kept for it.
     pub(in crate::cloud::aws) reserved: Option<i32>,
+    /// The image that it runs, by its digest.
+    pub(in crate::cloud::aws) image: Option<String>,
 }
 
 /// What a function is made of.
@@ -128,6 +130,9 @@ impl Lambda {
                 reserved: answer
                     .concurrency
                     .and_then(|it| it.reserved_concurrent_executions),
+                image: answer
+                    .code
+                    .and_then(|it| it.resolved_image_uri.or(it.image_uri)),
             })),
             Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(sorted(asked("GetFunction", name), &error)),

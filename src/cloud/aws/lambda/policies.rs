@@ -164,11 +164,22 @@ impl Lambda {
         name: &str,
         alias: &str,
     ) -> Result<Policy, CloudError> {
+        let written = self.written_policy(name, Some(alias)).await?;
+        Ok(written.as_deref().map(statements).unwrap_or_default())
+    }
+
+    /// The document of an alias, or of the function itself. None where nobody may call.
+    pub(in crate::cloud::aws) async fn written_policy(
+        &self,
+        name: &str,
+        alias: Option<&str>,
+    ) -> Result<Option<String>, CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.get_policy().function_name(name);
-        match call.qualifier(alias).send().await {
-            Ok(answer) => Ok(statements(answer.policy().unwrap_or_default())),
-            Err(error) if is_missing(&error) => Ok(Policy::new()),
+        let call = call.set_qualifier(alias.map(str::to_owned));
+        match call.send().await {
+            Ok(answer) => Ok(answer.policy),
+            Err(error) if is_missing(&error) => Ok(None),
             Err(error) => Err(sorted(asked("GetPolicy", name), &error)),
         }
     }

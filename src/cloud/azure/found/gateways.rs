@@ -12,6 +12,7 @@ use crate::cloud::{
         arm::operation::{self, Operation},
         front::APIM_API,
     },
+    refused,
 };
 
 /// The APIs of all gateways that we may read.
@@ -28,17 +29,6 @@ impl Fronts {
             "{what} cannot be read, so it is not known whether an API stands before this app ({why}): give the daemon the role `API Management Service Reader Role` there, or write `azure.api` by hand"
         );
         self.left.push(("azure.api".to_owned(), told));
-    }
-}
-
-/// Where somebody may not look; anything else is a fault.
-fn refused<T>(answer: Result<T, CloudError>) -> Result<Result<T, String>, CloudError> {
-    match answer {
-        Ok(found) => Ok(Ok(found)),
-        Err(CloudError::Denied { message, .. } | CloudError::Invalid { message, .. }) => {
-            Ok(Err(message))
-        }
-        Err(error) => Err(error),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod app;
 pub(super) mod front;
+mod function;
 mod gateways;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +22,14 @@ use crate::{
     import::clouds::{Found, FoundFunction},
     observed::Owned,
 };
+
+/// What is told beside what is taken over; as in [`Found`].
+#[derive(Debug, Default)]
+struct Notes {
+    left: Vec<(String, String)>,
+    changed: Vec<(String, String)>,
+    todo: Vec<String>,
+}
 
 impl AzureCloud {
     /// Every site of the resource group.
@@ -98,6 +107,27 @@ impl AzureCloud {
         Ok(found.and_then(|plan| plan["sku"]["name"].as_str().map(str::to_owned)))
     }
 
+    /// The settings of an app, and its functions.
+    async fn running(
+        &self,
+        id: &str,
+        notes: &mut Notes,
+    ) -> Result<(BTreeMap<String, String>, Vec<FoundFunction>), CloudError> {
+        let read = self.get(operation::SETTINGS_LIST, id, SETTINGS);
+        let variables = read.await?.map(|it| settings::from_answer(&it));
+        let variables = variables.unwrap_or_default();
+        let listed = self
+            .list(operation::FUNCTIONS_LIST, id, "/functions")
+            .await?;
+        let read = |it| function::function(it, &variables, notes);
+        let functions: Vec<FoundFunction> = listed.iter().map(read).collect();
+        if functions.is_empty() {
+            let why = "none is listed: is the app running?";
+            notes.left.push(("functions".to_owned(), why.to_owned()));
+        }
+        Ok((variables, functions))
+    }
+
     async fn found_one(
         &self,
         site: &Value,
@@ -105,23 +135,16 @@ impl AzureCloud {
     ) -> Result<Found, CloudError> {
         let name = site["name"].as_str().unwrap_or_default();
         let id = self.names.site_id(name);
-        let read = self.get(operation::SETTINGS_LIST, &id, SETTINGS);
-        let variables = read.await?.map(|it| settings::from_answer(&it));
-        let mut variables = variables.unwrap_or_default();
-        let listed = self
-            .list(operation::FUNCTIONS_LIST, &id, "/functions")
-            .await?;
-        let functions: Vec<FoundFunction> = listed.iter().map(function).collect();
+        let mut notes = Notes::default();
+        let (mut variables, functions) = self.running(&id, &mut notes).await?;
         let image = site["properties"]["siteConfig"]["linuxFxVersion"].as_str();
         let worker = variables.get("FUNCTIONS_WORKER_RUNTIME");
         let runtime = image.filter(|it| it.contains('|')).map(str::to_owned);
-        let mut left = Vec::new();
-        if functions.is_empty() {
-            left.push((
-                "functions".to_owned(),
-                "none is listed: is the app running?".to_owned(),
-            ));
-        }
+        let Notes {
+            mut left,
+            changed,
+            todo,
+        } = notes;
         let (web, auth, sticky, plan, before) = tokio::try_join!(
             self.get(operation::WEB_GET, &id, "/config/web"),
             self.get(operation::AUTH_GET, &id, "/config/authsettingsV2"),
@@ -135,7 +158,8 @@ impl AzureCloud {
                 "could not be read: say its size in the environment".to_owned(),
             ));
         }
-        let runtime = runtime.or_else(|| worker.cloned()).unwrap_or_default();
+        let runtime = runtime.or_else(|| worker.cloned());
+        let runtime = runtime.unwrap_or_else(|| "unknown".to_owned());
         let told = app::Told {
             site,
             web: &web.unwrap_or_default()["properties"],
@@ -167,74 +191,8 @@ impl AzureCloud {
             gateway,
             location: site["location"].as_str().map(str::to_owned),
             left,
+            changed,
+            todo,
         })
-    }
-}
-
-/// The first trigger of a function says what calls it.
-fn function(listed: &Value) -> FoundFunction {
-    let told = &listed["properties"];
-    let config = &told["config"];
-    let name = told["name"].as_str().or_else(|| listed["name"].as_str());
-    let name = name
-        .unwrap_or_default()
-        .rsplit('/')
-        .next()
-        .unwrap_or_default();
-    let bindings = config["bindings"].as_array().into_iter().flatten();
-    let mut found = FoundFunction {
-        name: name.to_owned(),
-        handler: config["scriptFile"].as_str().unwrap_or(name).to_owned(),
-        ..FoundFunction::default()
-    };
-    for binding in bindings {
-        let text = |name: &str| binding[name].as_str().map(str::to_owned);
-        match binding["type"].as_str() {
-            Some("httpTrigger") => found.http = Some(route(binding, name)),
-            Some("queueTrigger") => found.queue = text("queueName"),
-            Some("timerTrigger") => found.schedule = text("schedule").and_then(|it| five(&it)),
-            Some(_) | None => {}
-        }
-    }
-    found
-}
-
-/// `GET,POST /orders/{id}`; constraints of parameters are left out.
-fn route(binding: &Value, name: &str) -> String {
-    let methods = binding["methods"].as_array().into_iter().flatten();
-    let methods: Vec<String> = methods
-        .filter_map(|method| Some(method.as_str()?.to_ascii_uppercase()))
-        .collect();
-    let path = binding["route"].as_str().unwrap_or(name);
-    let parts: Vec<String> = path
-        .split('/')
-        .map(|part| match part.strip_prefix('{') {
-            Some(inner) => {
-                let inner = inner.trim_end_matches('}');
-                let bare = inner
-                    .trim_start_matches('*')
-                    .split(':')
-                    .next()
-                    .unwrap_or_default();
-                let more = if inner.starts_with('*') { "+" } else { "" };
-                format!("{{{}{more}}}", bare.trim_end_matches('?'))
-            }
-            None => part.to_owned(),
-        })
-        .collect();
-    let path = format!("/{}", parts.join("/"));
-    match methods.is_empty() {
-        true => path,
-        false => format!("{} {path}", methods.join(",")),
-    }
-}
-
-/// Without the seconds, which come first there, where they say nothing.
-fn five(schedule: &str) -> Option<String> {
-    let fields: Vec<&str> = schedule.split_whitespace().collect();
-    match fields.as_slice() {
-        ["0", rest @ ..] if rest.len() == 5 => Some(rest.join(" ")),
-        fields if fields.len() == 5 => Some(fields.join(" ")),
-        _ => None,
     }
 }

@@ -9,7 +9,10 @@ mod whole;
 
 use std::collections::BTreeMap;
 
-pub(in crate::manifest) use self::arn::is_arn;
+pub(in crate::manifest) use self::{
+    arn::is_arn,
+    rights::{is_action, is_resource},
+};
 pub(super) use self::{
     twice::{Written, check_events, check_logs},
     whole::{Around, mark_len, whole},

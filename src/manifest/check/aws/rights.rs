@@ -37,7 +37,7 @@ fn texts(
 }
 
 /// A function that may do everything everywhere is no function of least privilege.
-fn is_action(text: &str) -> bool {
+pub(in crate::manifest) fn is_action(text: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || "-*?".contains(c);
     let Some((service, action)) = text.split_once(':') else {
         return false;
@@ -47,7 +47,7 @@ fn is_action(text: &str) -> bool {
     has_service && !action.is_empty() && action.chars().all(is_part)
 }
 
-fn is_resource(text: &str) -> bool {
+pub(in crate::manifest) fn is_resource(text: &str) -> bool {
     let is_plain = text.chars().all(|c| c.is_ascii_graphic());
     text == "*" || text.starts_with("arn:") && text.splitn(6, ':').count() == 6 && is_plain
 }

@@ -8,7 +8,7 @@ mod target;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-pub(in crate::manifest) use self::front::is_address_range;
+pub(in crate::manifest) use self::{front::is_address_range, settings::is_setting, target::plan};
 pub(super) use self::{limits::app_limits, target::azure_target};
 use super::{
     super::{

@@ -57,28 +57,33 @@ pub(super) fn plain(
 }
 
 fn check_name(name: &At<String>, report: &mut Report) {
-    let is_ours = OURS
-        .iter()
-        .any(|ours| ours.eq_ignore_ascii_case(&name.value));
-    if is_ours
-        || name.value.starts_with("VERDIGRIS_")
-        || name.value.starts_with("AzureWebJobsStorage")
-    {
-        let help = "remove it: it is set by Verdigris or by the platform";
-        report.fault(&name.place, "is no setting of yours", help);
-        return;
+    if let Some((message, help)) = refusal(&name.value) {
+        report.fault(&name.place, message, help);
     }
-    let is_switch = name.value.starts_with("AzureWebJobs.") && name.value.ends_with(".Disabled");
+}
+
+/// Whether people may set it.
+pub(in crate::manifest) fn is_setting(name: &str) -> bool {
+    refusal(name).is_none()
+}
+
+fn refusal(name: &str) -> Option<(&'static str, &'static str)> {
+    let is_ours = OURS.iter().any(|ours| ours.eq_ignore_ascii_case(name));
+    if is_ours || name.starts_with("VERDIGRIS_") || name.starts_with("AzureWebJobsStorage") {
+        let help = "remove it: it is set by Verdigris or by the platform";
+        return Some(("is no setting of yours", help));
+    }
+    let is_switch = name.starts_with("AzureWebJobs.") && name.ends_with(".Disabled");
     if is_switch {
         let help = "remove it: queues and schedules run on blue alone, and Verdigris sees to that";
-        report.fault(&name.place, "switches a function off", help);
-        return;
+        return Some(("switches a function off", help));
     }
     let is_part = |c: char| c.is_ascii_alphanumeric() || "_.:-".contains(c);
-    if name.value.is_empty() || !name.value.chars().all(is_part) {
+    if name.is_empty() || !name.chars().all(is_part) {
         let help = "letters, digits and `_`; `:` and `.` where the host asks for them";
-        report.fault(&name.place, "is no name of a setting", help);
+        return Some(("is no name of a setting", help));
     }
+    None
 }
 
 fn check_value<T>(text: &str, at: &At<T>, report: &mut Report) {

@@ -153,16 +153,22 @@ const PLANS: [&str; 17] = [
 /// Plans that exist and have no slot for green.
 const WITHOUT_SLOTS: [&str; 6] = ["F1", "D1", "B1", "B2", "B3", "FREE"];
 
-fn azure_plan(plan: &At<String>, report: &mut Report) -> Option<AzurePlan> {
-    let is_written = |known: &&&str| known.eq_ignore_ascii_case(&plan.value);
-    if let Some(known) = PLANS.iter().find(is_written) {
-        return Some(AzurePlan((*known).to_owned()));
+/// As manifests write it.
+pub(in crate::manifest) fn plan(text: &str) -> Option<&'static str> {
+    let mut known = PLANS.iter();
+    known.find(|it| it.eq_ignore_ascii_case(text)).copied()
+}
+
+fn azure_plan(written: &At<String>, report: &mut Report) -> Option<AzurePlan> {
+    if let Some(known) = plan(&written.value) {
+        return Some(AzurePlan(known.to_owned()));
     }
     let help = format!("plans that do: {}", PLANS.join(", "));
-    if WITHOUT_SLOTS.iter().any(|known| is_written(&known)) {
-        report.fault(&plan.place, "this plan has no slots, so no green", help);
+    let mut without = WITHOUT_SLOTS.iter();
+    if without.any(|it| it.eq_ignore_ascii_case(&written.value)) {
+        report.fault(&written.place, "this plan has no slots, so no green", help);
     } else {
-        report.fault(&plan.place, "is no known plan", help);
+        report.fault(&written.place, "is no known plan", help);
     }
     None
 }

@@ -1,10 +1,10 @@
 //! Settings of a version that stand under `aws:`: as asked for, as read, as fields, and as AWS's client takes them. Pure.
 
+mod written;
+
 use std::collections::BTreeSet;
 
 use aws_sdk_lambda::types::{FunctionConfiguration, LogFormat, SnapStartApplyOn, TracingMode};
-
-use serde_yaml::Value;
 
 use crate::manifest::aws::{AwsFunction, FileSystem, LogFormat as Format, Logs, Vpc};
 
@@ -128,62 +128,6 @@ impl Extras {
     /// Whether calls that failed for good go to the same place.
     pub(in crate::cloud::aws) fn fails_like(&self, other: &Self) -> bool {
         self.dead_letter == other.dead_letter
-    }
-
-    /// As manifests write it below `aws`; what is as everywhere is left out.
-    pub(in crate::cloud::aws) fn written(&self) -> Vec<(&'static str, Value)> {
-        let Self {
-            storage,
-            layers,
-            subnets,
-            security_groups,
-            ipv6: _,
-            file_system,
-            dead_letter,
-            snap_start,
-            tracing,
-            log: _,
-            kms_key,
-        } = self;
-        let text = |text: &String| Value::from(text.as_str());
-        let list =
-            |set: &mut dyn Iterator<Item = &String>| Value::from(set.map(text).collect::<Vec<_>>());
-        let map = |entries: [(&str, Value); 2]| {
-            let entries = entries.into_iter();
-            Value::Mapping(
-                entries
-                    .map(|(name, value)| (Value::from(name), value))
-                    .collect(),
-            )
-        };
-        let network = || {
-            map([
-                ("subnets", list(&mut subnets.iter())),
-                ("securityGroups", list(&mut security_groups.iter())),
-            ])
-        };
-        let mounted = |(point, mount): &(String, String)| {
-            map([("accessPoint", text(point)), ("mount", text(mount))])
-        };
-        let all = [
-            (
-                "ephemeralStorage",
-                (*storage != STORAGE).then(|| Value::from(format!("{storage}Mi"))),
-            ),
-            (
-                "layers",
-                (!layers.is_empty()).then(|| list(&mut layers.iter())),
-            ),
-            ("vpc", (!subnets.is_empty()).then(network)),
-            ("fileSystem", file_system.as_ref().map(mounted)),
-            ("deadLetter", dead_letter.as_ref().map(text)),
-            ("snapStart", snap_start.then(|| Value::from(true))),
-            ("tracing", tracing.then(|| Value::from(true))),
-            ("kmsKey", kms_key.as_ref().map(text)),
-        ];
-        let set = all.into_iter();
-        set.filter_map(|(name, value)| Some((name, value?)))
-            .collect()
     }
 
     /// By path below the function; what is as everywhere is left out.
