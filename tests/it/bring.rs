@@ -169,13 +169,8 @@ async fn make_much_of_it(hand: &Client) {
         .allow_methods("GET")
         .max_age(60);
     let url = hand.create_function_url_config().function_name(name);
-    let url = url
-        .auth_type(FunctionUrlAuthType::AwsIam)
-        .cors(cors.build());
-    url.invoke_mode(InvokeMode::ResponseStream)
-        .send()
-        .await
-        .unwrap();
+    let url = url.auth_type(FunctionUrlAuthType::AwsIam);
+    url.cors(cors.build()).send().await.unwrap();
     let filter = Filter::builder()
         .pattern(r#"{"body":{"kind":["order"]}}"#)
         .build();
