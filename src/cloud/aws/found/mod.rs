@@ -239,7 +239,8 @@ impl AwsCloud {
         for alias in std::iter::once(None).chain(aliases.into_iter().map(Some)) {
             let policy = self.lambda.written_policy(name, alias).await;
             let policy = reading.notes.seen("policy", policy)?;
-            let policy: Option<serde_json::Value> = policy.and_then(|it| serde_json::from_str(&it).ok());
+            let policy: Option<serde_json::Value> =
+                policy.and_then(|it| serde_json::from_str(&it).ok());
             self.callers(policy.as_ref(), reading).await?;
             let later = self.lambda.asynchronous_of(name, alias).await;
             let later = reading.notes.seen("asynchronous", later)?;
