@@ -97,7 +97,7 @@ fn is_of_bucket(told: &Value, callers: &BTreeSet<String>) -> bool {
     let event = told["eventName"].as_str().unwrap_or_default();
     let bucket = told["requestParameters"]["bucketName"].as_str();
     let is_told = bucket.is_some_and(|it| callers.contains(&caller_bucket(it)));
-    is_told && event.starts_with("PutBucketNotification")
+    is_told && event.contains("BucketNotification")
 }
 
 /// What follows a function's name in the name of a rule of ours.
