@@ -212,8 +212,10 @@ REFUSAL = {
                 "error": {
                     "type": "object",
                     "properties": {"code": {"type": "string"}, "message": {"type": "string"}},
+                    "required": ["code", "message"],
                 }
             },
+            "required": ["error"],
         }
     }
 }

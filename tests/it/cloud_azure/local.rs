@@ -72,11 +72,13 @@ impl Local {
 
     /// A package whose program ends at once.
     pub(super) fn broken_package(&self) -> Package {
-        package(
-            self.folder.path(),
-            "broken",
-            "raise SystemExit('the program is broken')\n",
-        )
+        self.broken_package_of(&[stock(), reorder()])
+    }
+
+    /// The same, of these functions.
+    pub(super) fn broken_package_of(&self, functions: &[(&str, Value)]) -> Package {
+        let program = "raise SystemExit('the program is broken')\n";
+        packed(self.folder.path(), "broken", program, functions)
     }
 
     /// Sends what somebody in the portal would send, about the app of these tests.

@@ -14,12 +14,12 @@ use verdigris::{
         spec::{AzurePlan, EnvValue},
     },
     name::Timestamp,
-    observed::{Fields, talk::LogsWanted},
+    observed::{Fields, SlotContent, talk::LogsWanted},
 };
 
 use super::{
     SUBSCRIPTION, cloud, function,
-    local::{GROUP, Local, reorder},
+    local::{GROUP, Local, reorder, stock},
     options, release, scope,
 };
 
@@ -818,5 +818,61 @@ async fn looks_of_a_bake_ask_blue_itself() {
         assert!(silence.ends_with("/ answers 503"), "{silence}");
         assert_eq!(cloud.observe(&scope).await.unwrap().silence, None);
         local.arm.faults().clear();
+    }
+}
+
+/// Whoever asks green, so that its host starts before anybody of ours asks it anything.
+async fn ask_green_for_ever(local: &Local) {
+    loop {
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        let app = "vg-test-inventory";
+        let slot = local.to_app(app, "GET", "/slots/green", &Value::Null);
+        if let Some(slot) = slot.await
+            && let Some(host) = slot["properties"]["defaultHostName"].as_str()
+        {
+            drop(reqwest::get(format!("http://{host}/stock/1")).await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn functions_that_are_not_those_of_the_release_are_told_by_name_with_the_hosts_own_words() {
+    let local = Local::start().await;
+    let mut options = options(&local.arm.url);
+    options.limits.start = std::time::Duration::from_secs(2);
+    let cloud = AzureCloud::new(options).unwrap();
+    let one = release(1, &[]);
+    let refund = || ("refund", reorder().1);
+    let sent = [
+        (local.package_of("less", &[stock()]), "[stock]", ""),
+        (
+            local.package_of("more", &[stock(), reorder(), refund()]),
+            "[refund, reorder, stock]",
+            "",
+        ),
+        (
+            local.broken_package_of(&[stock(), refund()]),
+            "[refund, stock]",
+            "the host says: Error",
+        ),
+    ];
+    for (package, listed, by_host) in sent {
+        let error = tokio::select! {
+            staged = cloud.stage(&one, &package) => staged.unwrap_err(),
+            () = ask_green_for_ever(&local) => unreachable!("it never ends"),
+        };
+        let told = error.to_string();
+        let expected =
+            format!("after 2s slot green lists the functions {listed} and not [reorder, stock]");
+        assert!(matches!(error, CloudError::Unhealthy { .. }), "{told}");
+        assert!(told.contains(&expected) && told.contains(by_host), "{told}");
+        let observed = cloud.observe(&scope(&one)).await.unwrap();
+        assert_eq!(observed.blue, SlotContent::Empty, "users saw nothing of it");
+        if !by_host.is_empty() {
+            assert!(
+                told.contains("its log ends:") && told.contains("the program is broken"),
+                "{told}"
+            );
+        }
     }
 }

@@ -5,6 +5,7 @@
 mod answer;
 mod credential;
 mod fault;
+mod follow;
 mod limit;
 pub(super) mod operation;
 mod transport;
@@ -18,7 +19,7 @@ use azure_core::http::{
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt as _;
 use serde_json::Value;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{sleep, timeout};
 use url::Url;
 
 pub(super) use self::answer::{Answer, deployment_progress, pause, quote};
@@ -27,9 +28,9 @@ pub(super) use self::fault::{chain_of, link_at, unreachable};
 pub use self::limit::{AzureLimiter, AzureRates};
 pub(super) use self::transport::OUR_REQUESTS;
 use self::{
-    answer::{Judge, Progress, is_same_origin, operation_progress, refusal},
+    answer::{is_same_origin, refusal},
     credential::{Bearer, Lasting, giver},
-    fault::{Lost, elsewhere, failed, progress_of, still_under_way},
+    fault::{Lost, elsewhere, failed},
     operation::{Calls, Operation},
     transport::{STORAGE, answer_of, authority_of, http_client, request, scope_of},
 };
@@ -225,74 +226,9 @@ impl Arm {
         Err(failed(operation, message))
     }
 
-    /// Sends, and follows what was started to its end.
-    ///
-    /// # Errors
-    ///
-    /// [`CloudError::Invalid`] where it failed; [`CloudError::Busy`] where it is still under way after `bound`.
-    pub(super) async fn finish(&self, call: Call<'_>, bound: Duration) -> Result<(), CloudError> {
-        let (operation, resource) = (call.operation, call.resource);
-        let started = self.ask(call).await?;
-        match &started.follow {
-            Some(address) if matches!(started.status, 201 | 202) => {
-                let url = self.link(operation, address)?;
-                // The first look, too, comes when the cloud says.
-                let first = started.retry_after.unwrap_or_default().min(bound);
-                sleep(first).await;
-                self.follow(operation, resource, url, bound - first).await
-            }
-            Some(_) | None => Ok(()),
-        }
-    }
-
     /// An address that the endpoint gave us, if the token may go there.
     fn link(&self, operation: Operation, address: &str) -> Result<Url, CloudError> {
         link_at(&self.endpoint, operation, address)
-    }
-
-    async fn follow(
-        &self,
-        operation: Operation,
-        resource: &str,
-        url: Url,
-        bound: Duration,
-    ) -> Result<(), CloudError> {
-        let mut look = self.call(operation::OPERATIONS_GET, "/", &[], resource);
-        look.url = url;
-        match self
-            .watch(look, operation, operation_progress, bound)
-            .await?
-        {
-            End::Done => Ok(()),
-            End::Failed { message, answer: _ } => Err(failed(operation, message)),
-        }
-    }
-
-    /// Looks at something slow until its end.
-    ///
-    /// # Errors
-    ///
-    /// [`CloudError::Busy`] where it is still under way after `bound`; what a look is refused for.
-    pub(super) async fn watch(
-        &self,
-        look: Call<'_>,
-        started_by: Operation,
-        judge: Judge,
-        bound: Duration,
-    ) -> Result<End, CloudError> {
-        let end = Instant::now() + bound;
-        let mut looks = 0;
-        while Instant::now() < end {
-            let seen = self.send(look.clone()).await;
-            let (progress, answer) = progress_of(seen, judge, (started_by, look.resource), looks)?;
-            match progress {
-                Progress::Done => return Ok(End::Done),
-                Progress::Failed(message) => return Ok(End::Failed { message, answer }),
-                Progress::Under(wait) => sleep(wait.min(end - Instant::now())).await,
-            }
-            looks += 1;
-        }
-        Err(still_under_way(started_by, look.resource, bound))
     }
 
     /// Sends one call: a few tries where it may be repeated, all within the call's deadline.

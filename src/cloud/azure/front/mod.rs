@@ -1,9 +1,11 @@
 //! An API of the environment's API Management in front of an app: its operations are the functions that answer HTTP.
 //!
-//! The API's description says whose it is and what it was given last, so that nothing is written where nothing changed. What is there
-//! is only replaced with the version that was read (`If-Match`), so that nobody's change in between is lost.
+//! The API's description says whose it is and what it was given last, so that nothing is written where nothing changed. Of the API, its
+//! rules and its operations only the version that was read is replaced or deleted (`If-Match`); where somebody else wrote in between, all is
+//! read again, so that what is theirs by then is left alone and the description tells of nothing that is not there.
 
 pub(super) mod policy;
+mod write;
 
 use serde_json::{Value, json};
 use url::Url;
@@ -11,7 +13,7 @@ use url::Url;
 use super::{
     AzureCloud,
     arm::{
-        Answer, Payload,
+        Answer,
         operation::{self, Operation},
     },
     duties::{Api, Duties},
@@ -28,9 +30,6 @@ pub(super) const APIM_API: &str = "2024-05-01";
 
 /// What our descriptions start with.
 const OURS: &str = "Made by Verdigris for";
-
-/// Any version will do.
-const ANY: &str = "*";
 
 /// What an API's description says of it.
 enum Said {
@@ -196,85 +195,6 @@ impl AzureCloud {
         }
     }
 
-    async fn write_front(
-        &self,
-        service: &ServiceName,
-        id: &str,
-        (api, host): (&Api, &Url),
-        is_right: bool,
-    ) -> Result<(), CloudError> {
-        let wanted = mark(api, host);
-        let found = self.api_part(operation::API_GET, id, service).await?;
-        let etag = match &found {
-            None => None,
-            Some(found) => match Said::of(&found.json(), &self.names, service) {
-                Said::Foreign => return Err(not_ours(id)),
-                Said::Ours { mark } if is_right && mark.as_ref() == Some(&wanted) => {
-                    return Ok(());
-                }
-                Said::Ours { mark: _ } => found.etag.clone().or_else(|| Some(ANY.to_owned())),
-            },
-        };
-        self.seldom.fronts.forget(&format!("{id}@{wanted}"));
-        let body = |description: String| self.api_body(service, api, host, description);
-        let owner = owner(&self.names, service);
-        self.put_api(id, body(owner.clone()), etag, service).await?;
-        // Rules before operations: an operation without its rules would be open to everybody.
-        let policy =
-            json!({ "properties": { "format": "rawxml", "value": policy::xml(&api.front) } });
-        self.put_api(
-            &format!("{id}/policies/policy"),
-            policy,
-            Some(ANY.to_owned()),
-            service,
-        )
-        .await?;
-        self.settle_operations(service, id, api).await?;
-        let done = body(format!("{owner}, as of {wanted}"));
-        self.put_api(id, done, Some(ANY.to_owned()), service).await
-    }
-
-    async fn settle_operations(
-        &self,
-        service: &ServiceName,
-        id: &str,
-        api: &Api,
-    ) -> Result<(), CloudError> {
-        let part = format!("{id}/operations");
-        let query = [("api-version", APIM_API)];
-        let call = self.arm.call(operation::API_OPERATIONS, &part, &query, id);
-        let known = self.arm.list(call).await?;
-        let wanted = policy::operations(api);
-        let name = |one: &Value| one["name"].as_str().map(str::to_owned);
-        for (operation, body) in &wanted {
-            let same = |one: &&Value| name(one).as_ref() == Some(operation) && is_same(one, body);
-            if !known.iter().any(|one| same(&one)) {
-                let any = Some(ANY.to_owned());
-                self.put_api(&format!("{part}/{operation}"), body.clone(), any, service)
-                    .await?;
-            }
-        }
-        for gone in known.iter().filter_map(name) {
-            if !wanted.contains_key(&gone) {
-                self.delete_api(&format!("{part}/{gone}"), service).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes the API away, if it is there and ours.
-    pub(super) async fn remove_front(&self, service: &ServiceName) -> Result<(), CloudError> {
-        let Some(id) = self.api_id(service) else {
-            return Ok(());
-        };
-        let found = self.api_part(operation::API_GET, &id, service).await?;
-        let said = found.map(|found| Said::of(&found.json(), &self.names, service));
-        match said {
-            Some(Said::Ours { .. }) => self.delete_api(&id, service).await,
-            Some(Said::Foreign) | None => Ok(()),
-        }
-    }
-
     async fn api_part(
         &self,
         get: Operation,
@@ -284,29 +204,6 @@ impl AzureCloud {
         let app = self.names.app(service);
         let call = self.arm.call(get, id, &[("api-version", APIM_API)], &app);
         self.arm.look(call).await
-    }
-
-    async fn put_api(
-        &self,
-        id: &str,
-        body: Value,
-        if_match: Option<String>,
-        service: &ServiceName,
-    ) -> Result<(), CloudError> {
-        let app = self.names.app(service);
-        let query = [("api-version", APIM_API)];
-        let mut call = self.arm.call(operation::API_PUT, id, &query, &app);
-        call.payload = Payload::Json(body);
-        call.if_match = if_match;
-        self.arm.finish(call, self.arm.limits.create).await
-    }
-
-    async fn delete_api(&self, id: &str, service: &ServiceName) -> Result<(), CloudError> {
-        let app = self.names.app(service);
-        let query = [("api-version", APIM_API)];
-        let mut call = self.arm.call(operation::API_DELETE, id, &query, &app);
-        call.if_match = Some(ANY.to_owned());
-        self.arm.look(call).await.map(|_| ())
     }
 }
 
