@@ -287,6 +287,24 @@ async fn what_somebody_put_on_a_function_by_hand_is_taken_over_or_told() {
     }
 }
 
+/// With more time than a function may have, a file system outside any network, and a tag that no cloud takes.
+fn odd(name: &str, http: &str) -> FoundFunction {
+    let files = "{ accessPoint: \"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-1\", mount: /mnt/a }";
+    let tags = "{ ok: fine, bad#: x }";
+    FoundFunction {
+        name: name.to_owned(),
+        handler: "app.handler".to_owned(),
+        http: Some(http.to_owned()),
+        timeout: Some(2_000),
+        aws: vec![
+            ("fileSystem", serde_yaml::from_str(files).unwrap()),
+            ("tracing", true.into()),
+            ("tags", serde_yaml::from_str(tags).unwrap()),
+        ],
+        ..FoundFunction::default()
+    }
+}
+
 #[test]
 fn what_our_rules_refuse_is_left_out_and_told() {
     let mut found = Found {
@@ -298,23 +316,9 @@ fn what_our_rules_refuse_is_left_out_and_told() {
             .into(),
         ..Found::default()
     };
-    let function = |name: &str, http: &str| {
-        FoundFunction {
-        name: name.to_owned(),
-        handler: "app.handler".to_owned(),
-        http: Some(http.to_owned()),
-        timeout: Some(2_000),
-        aws: vec![
-            ("fileSystem", serde_yaml::from_str("{ accessPoint: \"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-1\", mount: /mnt/a }").unwrap()),
-            ("tracing", true.into()),
-            ("tags", serde_yaml::from_str("{ ok: fine, bad#: x }").unwrap()),
-        ],
-        ..FoundFunction::default()
-    }
-    };
     found.functions = vec![
-        function("Get_Stock", "GET /stock/{id}"),
-        function("get-stock", "GET /stock/{sku}"),
+        odd("Get_Stock", "GET /stock/{id}"),
+        odd("get-stock", "GET /stock/{sku}"),
     ];
     let empty = Found {
         id: "arn:y".to_owned(),
