@@ -28,8 +28,8 @@ use crate::{
 /// Turns a serverless.yml, or what a cloud holds, into manifests, and tells what became of each part
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Manifests go to standard output and the report to standard error; with --to, manifests go to that file and the report to standard
-output. AWS and Azure dialects of Serverless 3 are read, and what version 4 keeps. A file is read without asking any cloud; with --aws
+Manifests go to standard output and the report to standard error; with --to, manifests go to that file and the report to standard \
+output. AWS and Azure dialects of Serverless 3 are read, and what version 4 keeps. A file is read without asking any cloud; with --aws \
 or --azure that cloud is asked, as whom its own tools would ask, and nothing in it is changed.")]
 pub(super) struct Import {
     /// A serverless.yml
