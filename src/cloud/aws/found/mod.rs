@@ -62,7 +62,6 @@ impl Notes {
 #[derive(Debug)]
 struct Reading<'r> {
     name: &'r str,
-    arn: &'r str,
     function: FoundFunction,
     events: Mapping,
     permissions: Mapping,
@@ -128,7 +127,6 @@ impl AwsCloud {
         let settings = Settings::read(config);
         let mut reading = Reading {
             name,
-            arn: &found.id,
             function: FoundFunction {
                 name: name.to_owned(),
                 handler: settings.handler.clone(),
@@ -149,7 +147,6 @@ impl AwsCloud {
         }
         let Reading {
             name: _,
-            arn: _,
             mut function,
             events,
             permissions,
@@ -228,15 +225,16 @@ impl AwsCloud {
         let name = reading.name;
         let image = latest.and_then(|it| it.image.as_deref());
         image_of(image, reading);
-        let urls = self.lambda.urls(name).await;
-        let urls = reading.notes.seen("url", urls)?;
-        addresses(&urls, image.is_some(), reading);
         let aliases = self.lambda.aliases(name).await;
         let aliases = reading.notes.seen("aliases", aliases)?;
         let aliases: Vec<&str> = aliases.iter().filter_map(|it| it.name()).collect();
         let mut provisioned = None;
         let mut asynchronous = None;
+        let mut urls = Vec::new();
         for alias in std::iter::once(None).chain(aliases.into_iter().map(Some)) {
+            let url = self.lambda.url_of(name, alias).await;
+            let url = reading.notes.seen("url", url)?;
+            urls.extend(url.map(|it| (alias, it.options)));
             let policy = self.lambda.written_policy(name, alias).await;
             let policy = reading.notes.seen("policy", policy)?;
             let policy: Option<serde_json::Value> =
@@ -253,6 +251,7 @@ impl AwsCloud {
                 provisioned = provisioned.or(warm.and_then(|it| it.asked));
             }
         }
+        addresses(&urls, image.is_some(), reading);
         reading.aws(
             "asynchronous",
             asynchronous.as_ref().and_then(written_asynchronous),
@@ -287,16 +286,14 @@ fn image_of(image: Option<&str>, reading: &mut Reading<'_>) {
 }
 
 /// A function has one kind of address: that of itself, else of its first alias.
-fn addresses(urls: &[(String, UrlOptions)], is_image: bool, reading: &mut Reading<'_>) {
-    let own = urls.iter().find(|(arn, _)| arn == reading.arn);
-    let Some((arn, options)) = own.or_else(|| urls.first()) else {
+fn addresses(urls: &[(Option<&str>, UrlOptions)], is_image: bool, reading: &mut Reading<'_>) {
+    let Some(((_, options), others)) = urls.split_first() else {
         return;
     };
     reading.function.http = Some("/{path+}".to_owned());
     let how = "addresses are new ones: whoever calls the old one is to call that of `blue`";
     reading.notes.changed("url.address", how);
-    for (other, _) in urls.iter().filter(|(it, _)| it != arn) {
-        let alias = other.rsplit(':').next().unwrap_or_default();
+    for alias in others.iter().filter_map(|(alias, _)| *alias) {
         let why = "both slots have an address, and no other alias: whoever calls this one is to call that of `blue`";
         reading.notes.left(format!("url.{alias}"), why);
     }

@@ -88,10 +88,20 @@ impl Lambda {
         name: &str,
         alias: &str,
     ) -> Result<Option<Address>, CloudError> {
+        self.url_of(name, Some(alias)).await
+    }
+
+    /// Of an alias, or of the function itself.
+    pub(in crate::cloud::aws) async fn url_of(
+        &self,
+        name: &str,
+        alias: Option<&str>,
+    ) -> Result<Option<Address>, CloudError> {
         const OPERATION: &str = "GetFunctionUrlConfig";
         self.turn(Class::Other).await;
         let call = self.sdk.get_function_url_config().function_name(name);
-        let answer = match call.qualifier(alias).send().await {
+        let call = call.set_qualifier(alias.map(str::to_owned));
+        let answer = match call.send().await {
             Ok(answer) => answer,
             Err(error) if is_missing(&error) => return Ok(None),
             Err(error) => return Err(sorted(asked(OPERATION, name), &error)),
@@ -104,36 +114,6 @@ impl Lambda {
             cors: answer.cors().and_then(from_sdk),
         };
         Ok(Some(Address { url, options }))
-    }
-
-    /// How the addresses of a function and of its aliases answer, by the ARN that each is of.
-    pub(in crate::cloud::aws) async fn urls(
-        &self,
-        name: &str,
-    ) -> Result<Vec<(String, UrlOptions)>, CloudError> {
-        let mut all = Vec::new();
-        let mut marker = None;
-        loop {
-            self.turn(Class::Other).await;
-            let call = self.sdk.list_function_url_configs().function_name(name);
-            let page = match call.set_marker(marker).send().await {
-                Ok(page) => page,
-                Err(error) if is_missing(&error) => return Ok(all),
-                Err(error) => return Err(sorted(asked("ListFunctionUrlConfigs", name), &error)),
-            };
-            all.extend(page.function_url_configs.into_iter().map(|it| {
-                let options = UrlOptions {
-                    auth: auth_of(&it.auth_type),
-                    stream: it.invoke_mode == Some(InvokeMode::ResponseStream),
-                    cors: it.cors.as_ref().and_then(from_sdk),
-                };
-                (it.function_arn, options)
-            }));
-            marker = page.next_marker.filter(|marker| !marker.is_empty());
-            if marker.is_none() {
-                return Ok(all);
-            }
-        }
     }
 
     /// A second one for the same alias is quietly taken for the first.
