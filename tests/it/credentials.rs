@@ -270,22 +270,28 @@ async fn who_signed_in_once_is_somebody_on_aws() {
     }
 }
 
-/// Every environment may be in another account: the daemon is whoever its manifest says there, from whatever it is otherwise.
-#[tokio::test]
-async fn an_environment_says_whose_role_is_assumed() {
-    let seen = Seen::default();
-    let address = server(seen.clone()).await;
+/// Keys of its own, with which it asks for another role.
+async fn assuming(address: &str, assume: Assume) -> AwsCloud {
     let mut options = aws(&address.parse().unwrap(), Duration::ZERO);
     options.credentials = AwsCredentials::Fixed {
         access_key_id: "AKIASOURCE".to_owned(),
         secret_access_key: "s".to_owned().into(),
     };
-    options.target.assume = Some(Assume {
+    options.target.assume = Some(assume);
+    AwsCloud::new(options).await
+}
+
+/// Every environment may be in another account: the daemon is whoever its manifest says there, from whatever it is otherwise.
+#[tokio::test]
+async fn an_environment_says_whose_role_is_assumed() {
+    let seen = Seen::default();
+    let address = server(seen.clone()).await;
+    let assume = Assume {
         role: "arn:aws:iam::210987654321:role/verdigris-prod".to_owned(),
         external_id: Some("shop/7".to_owned()),
         session: Some("verdigris-prod".to_owned()),
-    });
-    let cloud = AwsCloud::new(options).await;
+    };
+    let cloud = assuming(&address, assume).await;
     assert!(cloud.inventory().await.unwrap().is_empty());
     let since = SystemClock.now().before(Duration::from_secs(600));
     let scope = Fixture::new(0).scope();
@@ -302,17 +308,12 @@ async fn an_environment_says_whose_role_is_assumed() {
 async fn a_role_that_is_not_given_is_told_with_whom_it_is_refused_to_and_the_way_out() {
     let seen = Seen::default();
     let address = server(seen.clone()).await;
-    let mut options = aws(&address.parse().unwrap(), Duration::ZERO);
-    options.credentials = AwsCredentials::Fixed {
-        access_key_id: "AKIASOURCE".to_owned(),
-        secret_access_key: "s".to_owned().into(),
-    };
-    options.target.assume = Some(Assume {
+    let assume = Assume {
         role: "arn:aws:iam::2:role/forbidden".to_owned(),
         external_id: None,
         session: None,
-    });
-    let cloud = AwsCloud::new(options).await;
+    };
+    let cloud = assuming(&address, assume).await;
     let help = "role `arn:aws:iam::2:role/forbidden` is not given to `arn:aws:iam::1:user/source` (AccessDenied); the role's trust policy must name that identity (and the external id that it is asked with), and the identity must be let do `sts:AssumeRole` on the role (`deploy/aws-policy-extras.json` has it)";
     // By the vendor's client, and by what we sign ourselves.
     let refused = cloud.inventory().await.unwrap_err();
