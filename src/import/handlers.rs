@@ -1,6 +1,9 @@
 //! Runtimes and handlers of ours, made from theirs.
 
-use super::report::Verdict;
+use super::{Job, report::Verdict, tree::At};
+
+/// What is started where nobody names a handler.
+pub(super) const PROGRAM: &str = "./server";
 
 /// A runtime of ours, and what is said of the change.
 pub(super) struct Runtime {
@@ -65,6 +68,16 @@ fn nearest(language: &str, version: &str, known: &[&str]) -> Runtime {
 pub(super) const NODE_TOLD: &str = "names file and export, as `file.js:export`; its code takes a web Request and gives a Response, in the place of the cloud's event";
 pub(super) const PYTHON_TOLD: &str = "names module and attribute, as `module:attribute`; its code is an ASGI application, in the place of one that takes the cloud's event";
 pub(super) const PROGRAM_TOLD: &str = "the path of a program that serves HTTP on `$PORT`";
+
+/// The handler that a function of a file names.
+pub(super) fn written(job: &mut Job<'_>, at: &At<'_>, runtime: &str) -> String {
+    let Some(written) = at.get("handler") else {
+        return PROGRAM.to_owned();
+    };
+    let (named, told) = handler(&written.text().unwrap_or_default(), runtime);
+    job.ledger.changed(&written, told);
+    named
+}
 
 /// A handler of a runtime of ours, and what is said of it.
 pub(super) fn handler(written: &str, runtime: &str) -> (String, &'static str) {

@@ -72,7 +72,10 @@ pub(super) fn function(
     let mut calls = events::calls(job, at, provider);
     url(job, at, &mut calls, found.aws.contains_key("image"));
     let mut own = Mapping::new();
-    own.insert("handler".into(), handler(job, at, &runtime).into());
+    own.insert(
+        "handler".into(),
+        handlers::written(job, at, &runtime).into(),
+    );
     let functions = assemble(job, at, own, found, calls);
     Converted { runtime, functions }
 }
@@ -87,15 +90,6 @@ fn runtime(job: &mut Job<'_>, at: &At<'_>, provider: &Provider, is_image: bool) 
     let found = handlers::runtime(&written.text().unwrap_or_default());
     super::provider::tell_runtime(job, &written, &found);
     found.word
-}
-
-fn handler(job: &mut Job<'_>, at: &At<'_>, runtime: &str) -> String {
-    let Some(written) = at.get("handler") else {
-        return "./server".to_owned();
-    };
-    let (handler, told) = handlers::handler(&written.text().unwrap_or_default(), runtime);
-    job.ledger.changed(&written, told);
-    handler
 }
 
 /// An image by its digest; by name where the provider lists it.

@@ -96,14 +96,7 @@ fn functions(job: &mut Job<'_>, root: &At<'_>, runtime: &str) -> Mapping {
 
 fn function(job: &mut Job<'_>, at: &At<'_>, runtime: &str, key: &str) -> Vec<Mapping> {
     let mut own = Mapping::new();
-    let handler = match at.get("handler") {
-        None => "./server".to_owned(),
-        Some(written) => {
-            let (handler, told) = handlers::handler(&written.text().unwrap_or_default(), runtime);
-            job.ledger.changed(&written, told);
-            handler
-        }
-    };
+    let handler = handlers::written(job, at, runtime);
     own.insert("handler".into(), handler.into());
     let env = aws::environment(job, at.get("environment"), "functions.NAME.env");
     let calls = bindings::calls(job, at, key);

@@ -103,7 +103,7 @@ impl Work {
             _ => format!("{}.{}", found.name, function.name),
         };
         let handler = match function.handler.is_empty() {
-            true => "./server".to_owned(),
+            true => handlers::PROGRAM.to_owned(),
             false => {
                 let (handler, told) = handlers::handler(&function.handler, runtime);
                 self.tell(&format!("{path}.handler"), Verdict::Changed, told);
