@@ -17,7 +17,6 @@ use super::{
 use crate::{
     cloud::{CloudError, Package},
     desired::Release,
-    manifest::aws::Logs,
     name::{CloudName, FunctionName},
 };
 
@@ -114,7 +113,9 @@ impl AwsCloud {
         })?;
         let asked = work.release.content.functions.get(work.function);
         let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
-        self.keep_logs(work.name, logs, work.is_missing).await?;
+        let service = &work.release.service;
+        self.begin_logs(service, work.name, logs, work.is_missing)
+            .await?;
         Ok(published)
     }
 
@@ -240,26 +241,6 @@ impl AwsCloud {
         }
         let code = self.code(work.package, work.image).await?;
         self.lambda.upload(change, code).await
-    }
-
-    /// A log group is there once it is named; Lambda would make one that keeps everything for ever.
-    /// How long that of a function keeps that serves users already is blue's, and moves with it.
-    async fn keep_logs(
-        &self,
-        name: &str,
-        logs: Option<&Logs>,
-        is_new: bool,
-    ) -> Result<(), CloudError> {
-        let Some((logs, days)) = logs.and_then(|it| Some((it, it.retention?))) else {
-            return Ok(());
-        };
-        let own = format!("/aws/lambda/{name}");
-        let group = logs.group.as_deref().unwrap_or(&own);
-        self.log_groups.create(group).await?;
-        match is_new {
-            true => self.log_groups.keep_for(group, days).await,
-            false => Ok(()),
-        }
     }
 }
 
