@@ -24,6 +24,7 @@ mod cloud_aws_limits;
 mod cloud_aws_memory;
 mod cloud_aws_parts;
 mod cloud_aws_roles;
+mod cloud_aws_spare_roles;
 mod cloud_aws_tags;
 mod cloud_aws_updates;
 mod cloud_azure;

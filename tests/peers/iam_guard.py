@@ -12,7 +12,7 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 PLACE = "eu-west-1:123456789012"
 IAM = "arn:aws:iam::123456789012"
-LISTS = {"ListFunctions", "ListEventSourceMappings", "DescribeLogGroups"}
+LISTS = {"ListFunctions", "ListEventSourceMappings", "DescribeLogGroups", "ListRoles"}
 ROLES = ("CreateFunction", "UpdateFunctionConfiguration")
 
 
@@ -52,6 +52,9 @@ class Guard:
                 yield f"{service}:TagResource", of_other(service, operation, about), {}
 
     def of_role(self, operation, form):
+        if operation in LISTS:
+            yield f"iam:{operation}", "*", {}
+            return
         name = form["RoleName"]
         made = {**self.roles, **({name: form.get("Path", "/")} if operation == "CreateRole" else {})}
         resource = f"{IAM}:role{made[name]}{name}" if name in made else f"role {name}"

@@ -9,7 +9,8 @@ use super::{
     lambda::Change,
     memory::{Details, Memory, Versions},
     outcome::Outcome,
-    own_roles,
+    own_roles::{self, Ended},
+    roles::own_role,
     settings::{Extras, Settings},
     stage::wanted_tags,
     survey::{Standing, standing},
@@ -105,18 +106,29 @@ impl Publication<'_> {
 impl AwsCloud {
     /// With the role that it runs as before, and the place of its logs after it.
     pub(super) async fn publish(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
-        let has_own_role = self.make_role(work.release, work.function).await?;
-        let published = self.able(work).await;
-        let published = published.map_err(|error| match has_own_role {
-            true => own_roles::not_yet(error, work.name),
-            false => error,
-        })?;
+        let published = self.with_role(work).await;
+        let own_role = own_role(work.release, work.function, &self.options.target);
+        let ended = Ended {
+            own_role: own_role.as_ref().map(|it| it.name.as_str()),
+            failed: published.as_ref().err(),
+        };
+        let service = &work.release.service;
+        self.drop_spare_roles(service, work.name, ended).await;
+        let published = published?;
         let asked = work.release.content.functions.get(work.function);
         let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
-        let service = &work.release.service;
         self.begin_logs(service, work.name, logs, work.is_missing)
             .await?;
         Ok(published)
+    }
+
+    async fn with_role(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
+        let has_own_role = self.make_role(work.release, work.function).await?;
+        let published = self.able(work).await;
+        published.map_err(|error| match has_own_role {
+            true => own_roles::not_yet(error, work.name),
+            false => error,
+        })
     }
 
     /// A version that is as wanted, and active. One that failed before is taken away: lists do not tell that it did, and the same cannot

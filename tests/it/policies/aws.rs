@@ -86,7 +86,8 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
     let is_ours = |start: &str| assert!(about.starts_with(start), "{call:?}");
     match (call.service.as_str(), operation) {
         ("lambda", "ListFunctions" | "ListEventSourceMappings")
-        | ("monitoring" | "cloudtrail", _) => ("Look", "*", None),
+        | ("monitoring" | "cloudtrail", _)
+        | ("iam", "ListRoles") => ("Look", "*", None),
         // What is not there yet has no name that IAM would know.
         ("lambda", "CreateEventSourceMapping") => (
             "NewEventSources",
