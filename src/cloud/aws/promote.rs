@@ -82,7 +82,7 @@ impl AwsCloud {
 
     /// Failing here costs storage and nothing else, so it is told in the log and tried again at the next promotion.
     async fn drop_left_over(&self, seen: &Seen) {
-        match self.prune_one(&seen.service, &seen.function).await {
+        match Box::pin(self.prune_one(&seen.service, &seen.function)).await {
             Ok(()) => tracing::info!(
                 function = seen.name,
                 "deleted: neither what serves nor the way back has it"
