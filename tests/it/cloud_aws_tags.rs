@@ -36,17 +36,14 @@ fn ours(fixture: &Fixture) -> BTreeMap<String, String> {
 /// In the words of any of AWS's interfaces.
 fn pairs(tags: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| value.as_str().unwrap().to_owned();
-    match tags {
-        Value::Array(all) => {
-            let all = all.iter();
-            all.map(|it| (text(&it["Key"]), text(&it["Value"])))
-                .collect()
-        }
-        tags => {
-            let all = tags.as_object().unwrap().iter();
-            all.map(|(tag, value)| (tag.clone(), text(value))).collect()
-        }
+    if let Some(all) = tags.as_array() {
+        let all = all.iter();
+        return all
+            .map(|it| (text(&it["Key"]), text(&it["Value"])))
+            .collect();
     }
+    let all = tags.as_object().unwrap().iter();
+    all.map(|(tag, value)| (tag.clone(), text(value))).collect()
 }
 
 fn group_arn(name: &str) -> String {
