@@ -7,6 +7,7 @@ mod deeds;
 mod flex;
 mod fronts;
 mod guards;
+mod judge;
 mod limits;
 mod local;
 mod missing;
@@ -16,6 +17,7 @@ mod policy;
 mod prism;
 mod seldom;
 mod slots;
+pub(crate) mod tap;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
