@@ -162,16 +162,10 @@ fn web(rest: &str) -> String {
     at(&format!("Web/{rest}"), "2025-05-01")
 }
 
-/// Calls with one fault each: to each of the packages that the document is made of.
-fn asked_wrongly() -> Vec<(&'static str, String, Value)> {
-    let place = json!({"location": "westeurope"});
+/// Calls with one fault each, to apps and their plans.
+fn asked_wrongly_of_apps() -> Vec<(&'static str, String, Value)> {
     let with =
         |name: &str, value: Value| json!({"location": "westeurope", "properties": {name: value}});
-    let role = "Web/sites/app/providers/Microsoft.Authorization/roleAssignments/one";
-    let tags = "Web/sites/app/slots/green/providers/Microsoft.Resources/tags/default";
-    let log = format!(
-        "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Insights/eventtypes/management/values?api-version=2015-04-01"
-    );
     vec![
         (
             "GET",
@@ -206,6 +200,20 @@ fn asked_wrongly() -> Vec<(&'static str, String, Value)> {
             web("sites/app/config/appsettings"),
             json!({"properties": {"A": {}}}),
         ),
+    ]
+}
+
+/// The same, to what stands around them: each of the other packages that the document is made of.
+fn asked_wrongly_around() -> Vec<(&'static str, String, Value)> {
+    let place = json!({"location": "westeurope"});
+    let with =
+        |name: &str, value: Value| json!({"location": "westeurope", "properties": {name: value}});
+    let role = "Web/sites/app/providers/Microsoft.Authorization/roleAssignments/one";
+    let tags = "Web/sites/app/slots/green/providers/Microsoft.Resources/tags/default";
+    let log = format!(
+        "/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Insights/eventtypes/management/values?api-version=2015-04-01"
+    );
+    vec![
         (
             "PUT",
             format!("{PLANTED}?api-version=2025-04-01"),
@@ -244,7 +252,8 @@ fn asked_wrongly() -> Vec<(&'static str, String, Value)> {
 /// Prism checks nothing, and says nothing, where it cannot make sense of the document: so every kind of fault is planted once.
 #[test]
 fn prism_finds_the_faults_that_we_plant_in_calls() {
-    for (method, path, sent) in asked_wrongly() {
+    let all = asked_wrongly_of_apps().into_iter();
+    for (method, path, sent) in all.chain(asked_wrongly_around()) {
         let planted = pair(method, &path, &sent, (204, &Value::Null));
         let found = judge::faults(vec![planted]);
         assert!(!found.is_empty(), "{method} {path}");
