@@ -301,9 +301,11 @@ impl DaemonWorld {
         let unknown = || "its environment is not known any more".to_owned();
         let environment = question.environment.as_ref().ok_or_else(unknown)?;
         let reached = self.cloud(environment, cloud).await;
+        let called = question.release.content.called();
         let asked = MetricQuestion {
             source,
             service: &question.release.service.service,
+            called: &called,
             slot: *slot,
             until: at,
         };

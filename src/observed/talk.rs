@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::name::{FunctionName, ServiceKey, Slot, Timestamp};
+use crate::name::{Called, FunctionName, ServiceKey, Slot, Timestamp};
 
 /// Which lines of a log are wanted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,6 +10,7 @@ pub struct LogsWanted {
     pub service: ServiceKey,
     /// On a cloud that keeps the logs of all functions of a service together, all are told.
     pub function: FunctionName,
+    pub called: Called,
     pub since: Timestamp,
     /// Lines without this text are left out.
     pub containing: Option<String>,
@@ -38,6 +39,7 @@ pub struct LogLine {
 pub struct Invocation {
     pub service: ServiceKey,
     pub function: FunctionName,
+    pub called: Called,
     pub slot: Slot,
     pub input: Input,
 }

@@ -3,6 +3,7 @@
 mod daemon;
 mod hostile;
 mod offline;
+mod talk;
 mod validate;
 
 use std::{

@@ -497,6 +497,7 @@ async fn talk(cloud: &impl Cloud, fixture: &Fixture) {
     let since = SystemClock.now().before(Duration::from_secs(600));
     operate.deeds(&fixture.scope(), since).await.unwrap();
     let call = Invocation {
+        called: Default::default(),
         service: fixture.service.clone(),
         function: stock(),
         slot: Slot::Blue,
@@ -504,6 +505,7 @@ async fn talk(cloud: &impl Cloud, fixture: &Fixture) {
     };
     operate.invoke(&call).await.unwrap();
     let wanted = LogsWanted {
+        called: Default::default(),
         service: fixture.service.clone(),
         function: stock(),
         since,
@@ -533,6 +535,7 @@ pub(super) async fn around(endpoint: &url::Url) {
         over: Duration::from_secs(300),
     });
     let question = MetricQuestion {
+        called: &Default::default(),
         source: &source,
         service: &fixture.service.service,
         slot: Slot::Green,
