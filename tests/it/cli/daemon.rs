@@ -75,6 +75,16 @@ pub(super) struct Stage {
 }
 
 impl Stage {
+    /// An empty folder, and somebody else's server in the place of AWS.
+    pub(super) fn at(aws: &url::Url) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            aws: aws.to_string(),
+            azure: String::new(),
+            server: String::new(),
+        }
+    }
+
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }

@@ -1,5 +1,6 @@
 //! The command line, by running the real program.
 
+mod brought;
 mod daemon;
 mod hostile;
 mod offline;

@@ -145,10 +145,15 @@ fn is_refused(ran: &Ran) {
 }
 
 /// Asks again until it ends so: the first commit is read by and by.
-fn until_code(stage: &Stage, args: &[&str], code: i32) -> Ran {
+pub(super) fn until_code(stage: &Stage, args: &[&str], code: i32) -> Ran {
+    until(stage, args, |ran| ran.code == code)
+}
+
+/// Asks again until the answer is as wanted.
+pub(super) fn until(stage: &Stage, args: &[&str], wanted: impl Fn(&Ran) -> bool) -> Ran {
     for _ in 0..TRIES {
         let ran = stage.run(args);
-        if ran.code == code {
+        if wanted(&ran) {
             return ran;
         }
         std::thread::sleep(PATIENCE / TRIES);
@@ -320,14 +325,9 @@ fn keeps_its_names(stage: &Stage) {
     assert_eq!(names(stage), both);
     stage.write("hello.yaml", &named("hello-renamed"));
     stage.commit("another name");
-    let mut why = stage.run(&["why", "hello"]);
-    for _ in 0..TRIES {
-        if why.out.contains("none can be renamed to `hello-renamed`") {
-            break;
-        }
-        std::thread::sleep(PATIENCE / TRIES);
-        why = stage.run(&["why", "hello"]);
-    }
+    let why = until(stage, &["why", "hello"], |ran| {
+        ran.out.contains("none can be renamed to `hello-renamed`")
+    });
     assert!(
         why.out.contains("write `aws: { name: Hello_Legacy }`"),
         "{}",
