@@ -1,6 +1,7 @@
 //! What is asked of a running function, and what it says: its log, and the answer to one call.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
 use crate::name::{Called, FunctionName, ServiceKey, Slot, Timestamp};
 
@@ -56,6 +57,14 @@ pub enum Input {
     },
     /// As its queue would.
     Message(String),
+}
+
+/// A request to a function's own address, as it is signed. Bodies are whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Signable<'a> {
+    pub method: &'a str,
+    pub url: &'a Url,
+    pub body: &'a [u8],
 }
 
 /// What came of a call.

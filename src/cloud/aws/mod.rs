@@ -77,7 +77,7 @@ use crate::{
     name::{Called, CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
     observed::{
         Deed, Fields, Observed, Owned, Scope,
-        talk::{Invocation, Invoked, LogsTold, LogsWanted},
+        talk::{Invocation, Invoked, LogsTold, LogsWanted, Signable},
     },
 };
 
@@ -324,5 +324,9 @@ impl Operate for AwsCloud {
 
     async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
         self.calling(&call.called).call(call).await
+    }
+
+    async fn sign(&self, request: &Signable<'_>) -> Result<Vec<(String, String)>, CloudError> {
+        self.lambda.signed().headers(request).await
     }
 }

@@ -2,7 +2,7 @@
 
 use super::super::parity::{Asker, Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
-use super::{azure::app_limits, unsigned::unsigned};
+use super::azure::app_limits;
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
 
 const LAMBDA_NAME_MAX: usize = 64;
@@ -82,7 +82,6 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     limits.extend(unequal(service, environment));
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
-        limits.extend(unsigned(service, environment));
     }
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));

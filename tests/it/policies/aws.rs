@@ -364,6 +364,12 @@ fn extras(named_groups: Value) -> Value {
             &["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
             "*",
         ),
+        // Of gates that ask functions with `auth: iam`.
+        allow(
+            "SignedGates",
+            &["lambda:InvokeFunctionUrl"],
+            "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*",
+        ),
     ]})
 }
 
