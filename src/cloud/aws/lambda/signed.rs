@@ -244,7 +244,7 @@ impl Signed {
             url: url.as_str(),
             body,
         };
-        self.sign(signing, &[], "InvokeFunctionUrl").await
+        self.sign(signing, &[], "to sign a request").await
     }
 
     async fn sign(
