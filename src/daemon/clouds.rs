@@ -132,6 +132,7 @@ impl Clouds {
         };
         options.endpoint = endpoint;
         options.bucket = bucket;
+        options.keep_versions = self.aws.keep_versions;
         Arc::new(AwsCloud::new(options).await)
     }
 

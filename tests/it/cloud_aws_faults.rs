@@ -245,6 +245,6 @@ async fn looking_sends_nothing_but_get() {
     stage.promote(&fixture, &one).await.unwrap();
     let requests = stage.proxy.take_requests();
     assert!(!requests.is_empty());
-    let writes = requests.iter().filter(|(method, _)| method != Method::GET);
+    let writes = requests.iter().filter(|it| it.method != Method::GET);
     assert_eq!(writes.count(), 0, "{requests:?}");
 }

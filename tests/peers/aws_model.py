@@ -42,7 +42,7 @@ TARGETS = {
 }
 
 # What a call is about, by the name of a member.
-ABOUT = ("FunctionName", "Resource", "Rule", "Name", "QueueName", "logGroupName", "UUID")
+ABOUT = ("FunctionName", "Resource", "Rule", "Name", "QueueName", "logGroupName", "resourceArn", "UUID")
 
 # What a call of a service that takes forms is about.
 ABOUT_FORMS = ("RoleName", "TopicArn", "SubscriptionArn")

@@ -12,7 +12,7 @@ from moto.iam.access_control import IAMPolicy, PermissionResult
 
 PLACE = "eu-west-1:123456789012"
 IAM = "arn:aws:iam::123456789012"
-LISTS = {"ListFunctions", "ListEventSourceMappings", "DescribeLogGroups"}
+LISTS = {"ListFunctions", "ListEventSourceMappings", "DescribeLogGroups", "ListRoles"}
 ROLES = ("CreateFunction", "UpdateFunctionConfiguration")
 
 
@@ -47,8 +47,14 @@ class Guard:
             yield from self.of_function(operation, told(sent), path, about)
         else:
             yield f"{service}:{operation}", of_other(service, operation, about), {}
+            body = told(sent)
+            if body.get("Tags") or body.get("tags"):
+                yield f"{service}:TagResource", of_other(service, operation, about), {}
 
     def of_role(self, operation, form):
+        if operation in LISTS:
+            yield f"iam:{operation}", "*", {}
+            return
         name = form["RoleName"]
         made = {**self.roles, **({name: form.get("Path", "/")} if operation == "CreateRole" else {})}
         resource = f"{IAM}:role{made[name]}{name}" if name in made else f"role {name}"
@@ -65,6 +71,9 @@ class Guard:
         elif operation == "CreateEventSourceMapping":
             called = body["FunctionName"].split(":function:")[-1].split(":")[0]
             yield action, "*", {"lambda:FunctionArn": f"arn:aws:lambda:{PLACE}:function:{called}"}
+            tags = {f"aws:RequestTag/{name}": value for name, value in body.get("Tags", {}).items()}
+            if tags:
+                yield "lambda:TagResource", f"arn:aws:lambda:{PLACE}:event-source-mapping:new", tags
         elif operation.endswith("EventSourceMapping"):
             mapping = path.rstrip("/").split("/")[-1]
             yield action, f"arn:aws:lambda:{PLACE}:event-source-mapping:{mapping}", {"lambda:FunctionArn": self.mappings.get(mapping, "")}
@@ -93,7 +102,7 @@ def of_other(service, operation, about):
     if service == "events":
         return f"arn:aws:events:{PLACE}:rule/{about}"
     if service == "logs" and operation not in LISTS:
-        return f"arn:aws:logs:{PLACE}:log-group:{about}"
+        return f"arn:aws:logs:{PLACE}:log-group:{about.rpartition(':log-group:')[2]}"
     return "*"
 
 

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::{
     AwsCloud,
-    duties::{Duties, Known},
+    duties::{Duties, Kept, Known},
     lambda::{Function, Policy, permit_url},
     memory::Details,
     roles::name_in,
@@ -27,6 +27,8 @@ pub(super) struct Asking<'a> {
     pub(super) url: Option<&'a UrlOptions>,
     /// Of blue: what the releases in the slots want.
     pub(super) asked: Option<&'a Duties>,
+    /// How long the release in the slot wants its logs to be kept.
+    pub(super) kept: Option<&'a Kept>,
     /// On blue: the name of the role that the function has of its own.
     pub(super) own_role: Option<&'a str>,
     pub(super) reserved: Option<i32>,
@@ -103,6 +105,7 @@ impl AwsCloud {
                     name,
                     url: marks.http.as_ref(),
                     asked: is_blue.then_some(&asked),
+                    kept: marks.blue.kept.as_ref(),
                     own_role: name_in(&settings.role, service).filter(|_| is_blue),
                     reserved,
                     tags: &tags,
@@ -148,6 +151,7 @@ impl AwsCloud {
             name,
             url,
             asked,
+            kept,
             own_role,
             reserved,
             tags,
@@ -163,8 +167,10 @@ impl AwsCloud {
         }
         if let Some(asked) = asked {
             let known = Known {
+                service,
                 name,
                 asked,
+                kept,
                 reserved,
                 tags,
                 policy: &policy,

@@ -59,6 +59,8 @@ struct Known {
     green: Option<Option<Pointer>>,
     /// The name of the role of its own that blue runs as.
     role: Option<String>,
+    /// Names of roles that were made for it, and that no version has for all we know.
+    spare_roles: BTreeSet<String>,
     /// Names of what calls it, which its own name is no part of; kept after it is gone, for those who ask who took it.
     callers: BTreeSet<String>,
     /// By us; or when we asked for a look at all of it.
@@ -122,6 +124,7 @@ impl Known {
             versions,
             green,
             role,
+            spare_roles,
             callers: _,
             changed_at,
         } = self;
@@ -129,7 +132,8 @@ impl Known {
         let is_known = details.as_ref().is_some_and(is_there)
             || versions.is_some()
             || green.is_some()
-            || role.is_some();
+            || role.is_some()
+            || !spare_roles.is_empty();
         let is_long_ago = changed_at.is_none_or(|at| at.elapsed() > IN_HAND_MAX);
         !is_known && *price == 0 && is_long_ago
     }
@@ -187,6 +191,24 @@ impl Memory {
 
     pub(super) fn role(&self, name: &str) -> Option<String> {
         self.of(name, |known| known.role.clone())
+    }
+
+    /// Until a version has it.
+    pub(super) fn note_spare_role(&self, name: &str, role: &str) {
+        self.with(name, |known| {
+            known.spare_roles.insert(role.to_owned());
+        });
+    }
+
+    pub(super) fn note_no_spare_role(&self, name: &str, role: &str) {
+        self.with(name, |known| {
+            known.spare_roles.remove(role);
+        });
+    }
+
+    pub(super) fn spare_roles(&self, name: &str) -> BTreeSet<String> {
+        let known = self.of(name, |known| Some(known.spare_roles.clone()));
+        known.unwrap_or_default()
     }
 
     /// What was seen to call it, besides what was seen before.
@@ -309,10 +331,12 @@ impl Memory {
         self.with(name, |known| {
             let price = known.price;
             let role = known.role.take();
+            let spare_roles = std::mem::take(&mut known.spare_roles);
             let callers = std::mem::take(&mut known.callers);
             *known = Known {
                 price,
                 role,
+                spare_roles,
                 callers,
                 ..Known::default()
             };

@@ -81,6 +81,9 @@ use crate::{
     },
 };
 
+/// What stays where nobody says how much.
+pub const KEEP_VERSIONS: usize = 5;
+
 /// Where and as whom, and within which limits.
 #[derive(Clone, Debug)]
 pub struct AwsOptions {
@@ -93,7 +96,7 @@ pub struct AwsOptions {
     pub limits: Arc<AccountLimits>,
     /// Where packages go that are too large for a request; in the target's region.
     pub bucket: Option<String>,
-    /// Versions of ours that are kept beyond those in use.
+    /// Of the versions of a function, how many of the newest stay beside those that a slot needs.
     pub keep_versions: usize,
     /// How long a function may take to become active before it counts as busy.
     pub settle_within: Duration,
@@ -116,7 +119,7 @@ impl AwsOptions {
             credentials: AwsCredentials::Chain { profile: None },
             limits,
             bucket: None,
-            keep_versions: 5,
+            keep_versions: KEEP_VERSIONS,
             settle_within: Duration::from_secs(300),
             details_for: Duration::from_secs(300),
         }

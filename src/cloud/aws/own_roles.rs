@@ -14,7 +14,7 @@ use super::{
     duties::short_digest,
     lambda::{Role, Roles},
     role_found::{RoleFound, trusted},
-    roles::{OwnRole, RunsAs, TRUST, name_in, path_of, wanted},
+    roles::{OwnRole, TRUST, name_in, own_role, path_of},
     settings::Settings,
     survey::AliasDetail,
     tags,
@@ -23,11 +23,20 @@ use crate::{
     cloud::CloudError,
     desired::Release,
     name::{CloudName, FunctionName, ServiceKey},
+    rollout::intent::Response,
 };
 
 /// What IAM tells follows what it was given, if not at once.
 const LOOKS: u32 = 6;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// How it ended to publish a function of a release.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ended<'a> {
+    /// That it was to run as.
+    pub(super) own_role: Option<&'a str>,
+    pub(super) failed: Option<&'a CloudError>,
+}
 
 /// IAM tells Lambda of a new role within seconds: a refusal for that is one to wait for, and nobody needs to come.
 pub(super) fn not_yet(error: CloudError, function: &str) -> CloudError {
@@ -55,9 +64,10 @@ impl AwsCloud {
         release: &Release,
         function: &FunctionName,
     ) -> Result<bool, CloudError> {
-        let RunsAs::Own(own) = wanted(release, function, &self.options.target) else {
+        let Some(own) = own_role(release, function, &self.options.target) else {
             return Ok(false);
         };
+        let lambda = self.lambda_name(&release.service, function)?;
         let OwnRole {
             path,
             name,
@@ -78,10 +88,12 @@ impl AwsCloud {
                 });
             }
             Some(role) if trusted(role.trust.as_deref()) != trusted(Some(TRUST)) => {
+                self.memory.note_spare_role(&lambda, &name);
                 self.roles.trust(&name, TRUST).await?;
             }
-            Some(_) => {}
+            Some(_) => self.memory.note_spare_role(&lambda, &name),
             None => {
+                self.memory.note_spare_role(&lambda, &name);
                 let tags = tags::of(&release.service);
                 self.roles.create(&path, &name, TRUST, &tags).await?;
             }
@@ -123,7 +135,7 @@ impl AwsCloud {
         function: &FunctionName,
         now: Option<&AliasDetail>,
     ) -> Result<(), CloudError> {
-        let RunsAs::Own(own) = wanted(release, function, &self.options.target) else {
+        let Some(own) = own_role(release, function, &self.options.target) else {
             return Ok(());
         };
         let read = now.and_then(|it| it.role.as_ref());
@@ -133,6 +145,7 @@ impl AwsCloud {
         let name = self.lambda_name(&release.service, function)?;
         self.memory.look_again(&name);
         self.make_role(release, function).await?;
+        self.memory.note_no_spare_role(&name, &own.name);
         for arn in &found.attached {
             self.roles.detach(&own.name, arn).await?;
         }
@@ -153,6 +166,60 @@ impl AwsCloud {
             resource: own.arn,
             message: "IAM does not tell yet what it was given".to_owned(),
         })
+    }
+
+    /// Roles that were made for what was not published go, unless the same will be tried again, which needs them. Failing here costs a role
+    /// that nobody uses, so it is told in the log and tried again with the next release.
+    pub(super) async fn drop_spare_roles(
+        &self,
+        service: &ServiceKey,
+        name: &str,
+        ended: Ended<'_>,
+    ) {
+        let Ended { own_role, failed } = ended;
+        match (failed.map(CloudError::response), own_role) {
+            (Some(Response::Retry | Response::RetryAfter(_)), _) => return,
+            (None, Some(own)) => self.memory.note_no_spare_role(name, own),
+            (Some(Response::CallPerson | Response::Reject), _) | (None, None) => {}
+        }
+        let spare = self.memory.spare_roles(name);
+        if spare.is_empty() {
+            return;
+        }
+        if let Err(error) = self.try_drop_roles(service, name, &spare).await {
+            tracing::warn!(function = name, %error, "roles that nothing uses could not be deleted");
+        }
+    }
+
+    /// What was published since, and what was asked for last, may have one of them.
+    async fn try_drop_roles(
+        &self,
+        service: &ServiceKey,
+        name: &str,
+        spare: &BTreeSet<String>,
+    ) -> Result<(), CloudError> {
+        let latest = self.lambda.function(name, None).await?;
+        let versions = match latest {
+            Some(_) => self.lambda.versions(name).await?,
+            None => Vec::new(),
+        };
+        let configured = latest.into_iter().map(|it| it.config).chain(versions);
+        let used: BTreeSet<String> = configured
+            .filter_map(|it| name_in(it.role()?, service).map(str::to_owned))
+            .collect();
+        for role in spare.difference(&used) {
+            self.roles.delete(role).await?;
+            self.memory.note_no_spare_role(name, role);
+        }
+        Ok(())
+    }
+
+    /// Deletes every role of a service that has no functions any more.
+    pub(super) async fn delete_all_roles(&self, service: &ServiceKey) -> Result<(), CloudError> {
+        for role in self.roles.below(&path_of(service)).await? {
+            self.roles.delete(&role).await?;
+        }
+        Ok(())
     }
 
     /// Deletes roles of ours that versions which are gone had, and that none which is left has.

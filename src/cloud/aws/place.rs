@@ -7,11 +7,16 @@ use super::{
     settings::{Access, Marks, alias},
     survey::{AliasDetail, Pointer, Seen},
 };
-use crate::{cloud::CloudError, manifest::aws::UrlAuth, name::Slot};
+use crate::{
+    cloud::CloudError,
+    manifest::aws::UrlAuth,
+    name::{ServiceKey, Slot},
+};
 
 /// Where an alias is, and where it should be.
 #[derive(Debug)]
 pub(super) struct Place<'a> {
+    pub(super) service: &'a ServiceKey,
     pub(super) name: &'a str,
     /// None where there is no such alias.
     pub(super) now: Option<&'a AliasDetail>,
@@ -98,6 +103,7 @@ impl AwsCloud {
         if place.slot == Slot::Blue {
             let found = place.now.and_then(|it| it.found.clone());
             let work = Settlement {
+                service: place.service,
                 name: place.name,
                 found: &found.unwrap_or_default(),
                 wanted: &place.marks.blue,
@@ -144,6 +150,7 @@ impl AwsCloud {
         self.forget(&seen.name);
         if let Some(found) = &now.detail.found {
             let work = Settlement {
+                service: &seen.service,
                 name: &seen.name,
                 found,
                 wanted: &found.duties.without_callers(),

@@ -82,7 +82,7 @@ impl AwsCloud {
 
     /// Failing here costs storage and nothing else, so it is told in the log and tried again at the next promotion.
     async fn drop_left_over(&self, seen: &Seen) {
-        match self.prune_one(&seen.service, &seen.function).await {
+        match Box::pin(self.prune_one(&seen.service, &seen.function)).await {
             Ok(()) => tracing::info!(
                 function = seen.name,
                 "deleted: neither what serves nor the way back has it"
@@ -127,6 +127,7 @@ impl AwsCloud {
     ) -> Result<(), CloudError> {
         let description = blue_description(previous);
         let place = Place {
+            service: &seen.service,
             name: &seen.name,
             now: seen.blue.as_ref().map(|it| &it.detail),
             slot: Slot::Blue,
@@ -225,6 +226,7 @@ impl AwsCloud {
         let moves = ready.iter().map(|it| async {
             let previous = it.now.as_ref().and_then(|it| it.previous.as_deref());
             let place = Place {
+                service: &release.service,
                 name: &it.name,
                 now: it.now.as_ref(),
                 slot: Slot::Blue,
@@ -262,6 +264,7 @@ impl AwsCloud {
         marks: &Marks,
     ) -> Result<(), CloudError> {
         let place = Place {
+            service: &seen.service,
             name: &seen.name,
             now: seen.slot(slot).map(|it| &it.detail),
             slot,

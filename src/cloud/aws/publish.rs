@@ -9,7 +9,8 @@ use super::{
     lambda::Change,
     memory::{Details, Memory, Versions},
     outcome::Outcome,
-    own_roles,
+    own_roles::{self, Ended},
+    roles::own_role,
     settings::{Extras, Settings},
     stage::wanted_tags,
     survey::{Standing, standing},
@@ -17,7 +18,6 @@ use super::{
 use crate::{
     cloud::{CloudError, Package},
     desired::Release,
-    manifest::aws::Logs,
     name::{CloudName, FunctionName},
 };
 
@@ -106,16 +106,29 @@ impl Publication<'_> {
 impl AwsCloud {
     /// With the role that it runs as before, and the place of its logs after it.
     pub(super) async fn publish(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
-        let has_own_role = self.make_role(work.release, work.function).await?;
-        let published = self.able(work).await;
-        let published = published.map_err(|error| match has_own_role {
-            true => own_roles::not_yet(error, work.name),
-            false => error,
-        })?;
+        let published = self.with_role(work).await;
+        let own_role = own_role(work.release, work.function, &self.options.target);
+        let ended = Ended {
+            own_role: own_role.as_ref().map(|it| it.name.as_str()),
+            failed: published.as_ref().err(),
+        };
+        let service = &work.release.service;
+        self.drop_spare_roles(service, work.name, ended).await;
+        let published = published?;
         let asked = work.release.content.functions.get(work.function);
         let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
-        self.keep_logs(work.name, logs, work.is_missing).await?;
+        self.begin_logs(service, work.name, logs, work.is_missing)
+            .await?;
         Ok(published)
+    }
+
+    async fn with_role(&self, work: &Publication<'_>) -> Result<Published, CloudError> {
+        let has_own_role = self.make_role(work.release, work.function).await?;
+        let published = self.able(work).await;
+        published.map_err(|error| match has_own_role {
+            true => own_roles::not_yet(error, work.name),
+            false => error,
+        })
     }
 
     /// A version that is as wanted, and active. One that failed before is taken away: lists do not tell that it did, and the same cannot
@@ -240,26 +253,6 @@ impl AwsCloud {
         }
         let code = self.code(work.package, work.image).await?;
         self.lambda.upload(change, code).await
-    }
-
-    /// A log group is there once it is named; Lambda would make one that keeps everything for ever.
-    /// How long that of a function keeps that serves users already is blue's, and moves with it.
-    async fn keep_logs(
-        &self,
-        name: &str,
-        logs: Option<&Logs>,
-        is_new: bool,
-    ) -> Result<(), CloudError> {
-        let Some((logs, days)) = logs.and_then(|it| Some((it, it.retention?))) else {
-            return Ok(());
-        };
-        let own = format!("/aws/lambda/{name}");
-        let group = logs.group.as_deref().unwrap_or(&own);
-        self.log_groups.create(group).await?;
-        match is_new {
-            true => self.log_groups.keep_for(group, days).await,
-            false => Ok(()),
-        }
     }
 }
 

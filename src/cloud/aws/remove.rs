@@ -171,7 +171,8 @@ impl AwsCloud {
         let cloud = self.calling(&known.called);
         let functions = known.functions.iter();
         let removals = functions.map(|function| cloud.prune_one(&scope.service, function));
-        all(removals.collect()).await.map(drop)
+        all(removals.collect()).await?;
+        self.delete_all_roles(&scope.service).await
     }
 
     /// The tags are read right before anything is deleted. What is not ours stays.
@@ -182,10 +183,11 @@ impl AwsCloud {
     ) -> Result<(), CloudError> {
         let name = self.lambda_name(service, function)?;
         let latest = self.lambda.function(&name, None).await?;
-        if !latest.is_some_and(|it| standing(service, &it).is_of(service)) {
+        let own = latest.filter(|it| standing(service, it).is_of(service));
+        let Some(own) = own else {
             self.lose(&name);
             return Ok(());
-        }
+        };
         self.forget(&name);
         // Mappings and rules outlive the function that they call.
         let seen = self.survey_one(service, function).await?;
@@ -202,7 +204,8 @@ impl AwsCloud {
             self.lambda.delete_alias(&name, alias(slot)).await?;
         }
         let versions = self.lambda.versions(&name).await?;
-        let gone: Vec<_> = versions.iter().map(Settings::read).collect();
+        let versions = versions.iter().chain([&own.config]);
+        let gone: Vec<_> = versions.map(Settings::read).collect();
         self.delete_roles(service, &gone, &[]).await?;
         self.lambda.delete(&name, None).await?;
         self.lose(&name);

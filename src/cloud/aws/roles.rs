@@ -67,6 +67,18 @@ pub(super) fn wanted(release: &Release, function: &FunctionName, target: &AwsTar
     }
 }
 
+/// The role of its own, where it is to have one.
+pub(super) fn own_role(
+    release: &Release,
+    function: &FunctionName,
+    target: &AwsTarget,
+) -> Option<OwnRole> {
+    match wanted(release, function, target) {
+        RunsAs::Own(own) => Some(own),
+        RunsAs::Given(_) => None,
+    }
+}
+
 fn own(
     release: &Release,
     function: &FunctionName,

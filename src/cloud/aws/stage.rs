@@ -156,6 +156,7 @@ impl AwsCloud {
 
     async fn show_on_green(&self, release: &Release, ready: &Ready) -> Result<(), CloudError> {
         let place = Place {
+            service: &release.service,
             name: &ready.name,
             now: ready.now.as_ref(),
             slot: Slot::Green,

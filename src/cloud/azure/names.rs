@@ -17,7 +17,8 @@ use crate::{
 pub(super) const GREEN: &str = "green";
 
 pub(super) const WEB_API: &str = "2025-05-01";
-pub(super) const GROUPS_API: &str = "2024-11-01";
+/// Of groups, and of the tags of anything.
+pub(super) const RESOURCES_API: &str = "2025-04-01";
 pub(super) const STORAGE_API: &str = "2025-08-01";
 
 const OWNER_TAG: &str = "verdigris-owner";

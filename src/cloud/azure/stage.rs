@@ -71,6 +71,9 @@ impl AzureCloud {
         };
         let green = match site.green.clone().filter(is_done) {
             Some(green) => {
+                if self.names.runs_from_url() {
+                    self.ensure_package(service, package).await?;
+                }
                 self.make_up_sync(&green).await?;
                 green
             }
@@ -109,6 +112,8 @@ impl AzureCloud {
         if green.code() != Some(package.code) && self.names.runs_from_url() {
             // Code and settings come at once, by the setting that names the package.
             self.upload(service, package).await?;
+        } else if self.names.runs_from_url() {
+            self.ensure_package(service, package).await?;
         } else if green.code() != Some(package.code) {
             // The package that is there runs on until the new one is deployed, and must not answer as the new release.
             let arriving = with(settings::arriving(&self.names, release));

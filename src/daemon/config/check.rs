@@ -17,7 +17,9 @@ use super::{
     },
     repository::repository,
 };
-use crate::{gates::metric::prometheus::Access, manifest, name::EnvironmentName};
+use crate::{
+    cloud::aws::KEEP_VERSIONS, gates::metric::prometheus::Access, manifest, name::EnvironmentName,
+};
 
 /// No cloud publishes more, and no local endpoint needs more.
 const RATE_MAX: u32 = 1000;
@@ -87,6 +89,9 @@ pub(super) fn check(raw: Raw, env: &dyn Fn(&str) -> Option<String>) -> Result<Co
     })
 }
 
+/// Lambda lists fifty versions a page, and all of them are listed for each release.
+const KEEP_VERSIONS_MAX: usize = 500;
+
 fn aws_access(raw: RawAws) -> Result<AwsAccess, String> {
     let RawAws {
         endpoint,
@@ -94,6 +99,7 @@ fn aws_access(raw: RawAws) -> Result<AwsAccess, String> {
         bucket,
         environments,
         calls_per_second,
+        keep_versions,
     } = raw;
     let mut own = BTreeMap::new();
     for (name, RawAwsEnvironment { profile, bucket }) in environments {
@@ -114,6 +120,14 @@ fn aws_access(raw: RawAws) -> Result<AwsAccess, String> {
         calls: AwsCalls {
             get_function: rate("clouds.aws.callsPerSecond.getFunction", get_function)?,
             other: rate("clouds.aws.callsPerSecond.other", other)?,
+        },
+        keep_versions: match keep_versions.unwrap_or(KEEP_VERSIONS) {
+            number @ 0..=KEEP_VERSIONS_MAX => number,
+            number => {
+                return Err(format!(
+                    "clouds.aws.keepVersions: {number} must be between 0 and {KEEP_VERSIONS_MAX}"
+                ));
+            }
         },
     })
 }

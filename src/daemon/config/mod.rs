@@ -19,7 +19,7 @@ use url::Url;
 
 use self::raw::{Raw, RawRepository};
 use crate::{
-    cloud::azure::AzureSource,
+    cloud::{aws::KEEP_VERSIONS, azure::AzureSource},
     gates::metric::prometheus::Access,
     git::{credentials::Credentials, source::Source},
     manifest::spec::RepoPath,
@@ -70,7 +70,7 @@ pub struct Repository {
 }
 
 /// How AWS is reached. Without an endpoint it is the real one, with the vendor's own credential chain.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct AwsAccess {
     pub endpoint: Option<Url>,
     pub profile: Option<String>,
@@ -80,6 +80,8 @@ pub struct AwsAccess {
     pub environments: BTreeMap<EnvironmentName, AwsOwn>,
     /// Calls a second; what the cloud publishes where unsaid.
     pub calls: AwsCalls,
+    /// Of the versions of a function, how many of the newest stay beside those that a slot needs.
+    pub keep_versions: usize,
 }
 
 /// What one environment has in the place of what all have.
@@ -170,6 +172,19 @@ impl Default for Config {
             azure: AzureAccess::default(),
             load_requests: 256,
             prometheus: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for AwsAccess {
+    fn default() -> Self {
+        Self {
+            endpoint: None,
+            profile: None,
+            bucket: None,
+            environments: BTreeMap::new(),
+            calls: AwsCalls::default(),
+            keep_versions: KEEP_VERSIONS,
         }
     }
 }
@@ -314,6 +329,17 @@ mod tests {
     }
 
     #[test]
+    fn how_many_versions_stay_is_said_once_for_all() {
+        for (text, kept) in [
+            ("", 5),
+            ("clouds: { aws: { keepVersions: 0 } }", 0),
+            ("clouds: { aws: { keepVersions: 20 } }", 20),
+        ] {
+            assert_eq!(parse(text).unwrap().aws.keep_versions, kept, "{text}");
+        }
+    }
+
+    #[test]
     fn a_repository_needs_no_more_than_its_address() {
         let config = parse("repositories:\n  - url: https://example.com/acme/Shop.git\n").unwrap();
         assert_eq!(config.repositories[0].name.as_str(), "shop");
@@ -333,6 +359,10 @@ mod tests {
             (
                 "clouds: { azure: { callsPerSecond: { reads: 0 } } }",
                 "configuration `verdigris.yaml`: clouds.azure.callsPerSecond.reads: 0 must be between 1 and 1000",
+            ),
+            (
+                "clouds: { aws: { keepVersions: 501 } }",
+                "configuration `verdigris.yaml`: clouds.aws.keepVersions: 501 must be between 0 and 500",
             ),
             (
                 "listen: everywhere",

@@ -100,6 +100,7 @@ pub(super) struct RawAws {
     pub(super) bucket: Option<String>,
     pub(super) environments: BTreeMap<String, RawAwsEnvironment>,
     pub(super) calls_per_second: RawAwsCalls,
+    pub(super) keep_versions: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]

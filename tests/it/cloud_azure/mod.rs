@@ -8,6 +8,7 @@ mod deeds;
 mod flex;
 mod fronts;
 mod guards;
+mod judge;
 mod limits;
 mod local;
 mod missing;
@@ -17,6 +18,7 @@ mod policy;
 mod prism;
 mod seldom;
 mod slots;
+pub(crate) mod tap;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 

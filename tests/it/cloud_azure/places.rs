@@ -592,7 +592,7 @@ async fn names_that_others_have_are_told_with_the_way_out() {
     let local = Local::start().await;
     let theirs = GROUP.replace("shop", "theirs");
     let body = json!({"location": "westeurope"});
-    local.to("PUT", &theirs, "2024-11-01", &body).await.unwrap();
+    local.to("PUT", &theirs, "2025-04-01", &body).await.unwrap();
     let site = format!("{theirs}/providers/Microsoft.Web/sites/vg-test-inventory");
     local
         .to(

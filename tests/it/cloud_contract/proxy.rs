@@ -36,10 +36,18 @@ pub(crate) struct Rule {
     pub(crate) wrong: Wrong,
 }
 
+/// A request as it came.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) method: Method,
+    pub(crate) path: String,
+    pub(crate) body: Bytes,
+}
+
 #[derive(Debug, Default)]
 struct Seen {
     rule: Option<Rule>,
-    requests: Vec<(Method, String)>,
+    requests: Vec<Asked>,
 }
 
 /// A running proxy; it ends when dropped.
@@ -74,8 +82,8 @@ impl Proxy {
         seen.rule.as_ref().is_none_or(|rule| rule.times == 0)
     }
 
-    /// Requests since the last call: method and path.
-    pub(crate) fn take_requests(&self) -> Vec<(Method, String)> {
+    /// Requests since the last call, in the order in which they came.
+    pub(crate) fn take_requests(&self) -> Vec<Asked> {
         std::mem::take(&mut self.seen.lock().unwrap().requests)
     }
 }
@@ -89,7 +97,15 @@ impl Drop for Proxy {
 type Shared = (Arc<Mutex<Seen>>, Url, reqwest::Client);
 
 async fn pass(State((seen, upstream, client)): State<Shared>, request: Request) -> Response {
-    let wrong = seen.lock().unwrap().judge(&request);
+    let (parts, body) = request.into_parts();
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    let asked = Asked {
+        method: parts.method.clone(),
+        path: parts.uri.path().to_owned(),
+        body: body.clone(),
+    };
+    let wrong = seen.lock().unwrap().judge(asked);
+    let request = Request::from_parts(parts, Body::from(body));
     match wrong {
         Some(Wrong::Refused {
             status,
@@ -106,11 +122,10 @@ async fn pass(State((seen, upstream, client)): State<Shared>, request: Request) 
 }
 
 impl Seen {
-    fn judge(&mut self, request: &Request) -> Option<Wrong> {
-        let path = request.uri().path().to_owned();
-        let method = request.method().clone();
-        let is_write = method != Method::GET;
-        self.requests.push((method, path.clone()));
+    fn judge(&mut self, asked: Asked) -> Option<Wrong> {
+        let path = asked.path.clone();
+        let is_write = asked.method != Method::GET;
+        self.requests.push(asked);
         let rule = self.rule.as_mut()?;
         if rule.writes != is_write || !path.contains(rule.path) {
             return None;

@@ -55,6 +55,14 @@ const MEMBERS: [&str; 6] = [
 
 const FUNCTIONS: &str = "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*";
 
+const MAPPINGS: &str = "arn:aws:lambda:REGION:ACCOUNT:event-source-mapping:*";
+
+const RULES: &str = "arn:aws:events:REGION:ACCOUNT:rule/ENVIRONMENT-*";
+
+const GROUPS: &str = "arn:aws:logs:REGION:ACCOUNT:log-group:/aws/lambda/ENVIRONMENT-*";
+
+const NAMED_GROUP: &str = "arn:aws:logs:REGION:ACCOUNT:log-group:LOG_GROUP";
+
 const ROLES: &str = "arn:aws:iam::ACCOUNT:role/verdigris/ENVIRONMENT/*";
 
 /// A log group that a manifest names.
@@ -78,7 +86,8 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
     let is_ours = |start: &str| assert!(about.starts_with(start), "{call:?}");
     match (call.service.as_str(), operation) {
         ("lambda", "ListFunctions" | "ListEventSourceMappings")
-        | ("monitoring" | "cloudtrail", _) => ("Look", "*", None),
+        | ("monitoring" | "cloudtrail", _)
+        | ("iam", "ListRoles") => ("Look", "*", None),
         // What is not there yet has no name that IAM would know.
         ("lambda", "CreateEventSourceMapping") => (
             "NewEventSources",
@@ -87,7 +96,7 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
         ),
         ("lambda", operation) if operation.ends_with("EventSourceMapping") => (
             "EventSources",
-            "arn:aws:lambda:REGION:ACCOUNT:event-source-mapping:*",
+            MAPPINGS,
             Some(json!({"ArnLike": {"lambda:FunctionArn": FUNCTIONS}})),
         ),
         ("lambda", _) => {
@@ -98,19 +107,14 @@ fn place(call: &Call) -> (&'static str, &'static str, Option<Value>) {
         }
         ("events", _) => {
             is_ours("prod-");
-            let rules = "arn:aws:events:REGION:ACCOUNT:rule/ENVIRONMENT-*";
-            ("Schedules", rules, None)
+            ("Schedules", RULES, None)
         }
         // It takes no name of a group.
         ("logs", "DescribeLogGroups") => ("Look", "*", None),
-        ("logs", _) if about == GROUP => {
-            let group = "arn:aws:logs:REGION:ACCOUNT:log-group:LOG_GROUP";
-            (NAMED_GROUPS, group, None)
-        }
+        ("logs", _) if about.ends_with(GROUP) => (NAMED_GROUPS, NAMED_GROUP, None),
         ("logs", _) => {
             is_ours("/aws/lambda/prod-");
-            let groups = "arn:aws:logs:REGION:ACCOUNT:log-group:/aws/lambda/ENVIRONMENT-*";
-            ("LogGroups", groups, None)
+            ("LogGroups", GROUPS, None)
         }
         ("iam", _) => {
             is_ours("prod-");
@@ -161,7 +165,11 @@ fn resource(call: &Call) -> String {
         }
         "EventSources" => format!("arn:aws:lambda:{place}:event-source-mapping:{about}"),
         "Schedules" => format!("arn:aws:events:{place}:rule/{about}"),
-        "LogGroups" | NAMED_GROUPS => format!("arn:aws:logs:{place}:log-group:{about}"),
+        // By name, or by ARN where tags are meant.
+        "LogGroups" | NAMED_GROUPS => {
+            let name = about.rsplit(":log-group:").next().unwrap_or_default();
+            format!("arn:aws:logs:{place}:log-group:{name}")
+        }
         "RolesOfTheirOwn" => format!("arn:aws:iam::123456789012:role/verdigris/prod/{about}"),
         "Topics" => about.to_owned(),
         "Buckets" | "LargePackages" => format!("arn:aws:s3:::{path}"),
@@ -178,6 +186,9 @@ fn place_name(call: &Call) -> &'static str {
 fn cases(calls: &[Call]) -> String {
     let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}");
     let function = |name: &str| format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
+    let group = |name: &str| format!("arn:aws:logs:eu-west-1:123456789012:log-group:{name}");
+    let mapping = "arn:aws:lambda:eu-west-1:123456789012:event-source-mapping:new".to_owned();
+    let rule = "arn:aws:events:eu-west-1:123456789012:rule/prod-a".to_owned();
     let seen = calls
         .iter()
         .map(|call| (true, action(call), resource(call)));
@@ -186,6 +197,11 @@ fn cases(calls: &[Call]) -> String {
         (true, "iam:PassRole", role("verdigris/prod/inventory-stock")),
         (true, "iam:TagRole", role("verdigris/prod/inventory-stock")),
         (true, "lambda:ListTags", function("prod-inventory-stock")),
+        (true, "lambda:TagResource", mapping),
+        (true, "events:TagResource", rule),
+        (true, "logs:TagResource", group("/aws/lambda/prod-a")),
+        (true, "logs:TagResource", group(GROUP)),
+        (false, "logs:TagResource", group("/payroll")),
         (false, "iam:PassRole", role("admin")),
         (false, "iam:CreateRole", role("admin")),
         (
@@ -214,11 +230,7 @@ fn cases(calls: &[Call]) -> String {
             "s3:DeleteObject",
             "arn:aws:s3:::packages/verdigris/a".to_owned(),
         ),
-        (
-            false,
-            "logs:DeleteLogGroup",
-            "arn:aws:logs:eu-west-1:123456789012:log-group:/aws/lambda/prod-a".to_owned(),
-        ),
+        (false, "logs:DeleteLogGroup", group("/aws/lambda/prod-a")),
     ];
     let beside = beside.map(|(must, action, resource)| (must, action.to_owned(), resource));
     let cases: BTreeSet<_> = seen.chain(beside).collect();
@@ -254,12 +266,13 @@ async fn is_judged_right(policy: &Value, calls: &[Call]) {
 }
 
 /// What AWS asks for beside the right to make a call: with which call, what, on what, and under which condition.
-fn beside() -> [(&'static str, &'static str, Statement); 4] {
+fn beside() -> [(&'static str, &'static str, Statement); 8] {
     let one = |action: &str, resource, condition| Statement {
         actions: BTreeSet::from([action.to_owned()]),
         resource,
         condition,
     };
+    let tagged = json!({"StringEquals": {"aws:RequestTag/verdigris:owner": "verdigris"}});
     let passed = json!({"StringEquals": {"iam:PassedToService": "lambda.amazonaws.com"}});
     [
         (
@@ -272,7 +285,27 @@ fn beside() -> [(&'static str, &'static str, Statement); 4] {
             "RolesOfTheirOwnArePassed",
             one("iam:PassRole", ROLES, Some(passed)),
         ),
-        // It is made with its tags.
+        // What follows is made with its tags.
+        (
+            "CreateEventSourceMapping",
+            "NewEventSourcesAreTagged",
+            one("lambda:TagResource", MAPPINGS, Some(tagged)),
+        ),
+        (
+            "PutRule",
+            "Schedules",
+            one("events:TagResource", RULES, None),
+        ),
+        (
+            "CreateLogGroup",
+            "LogGroups",
+            one("logs:TagResource", GROUPS, None),
+        ),
+        (
+            "CreateLogGroup",
+            NAMED_GROUPS,
+            one("logs:TagResource", NAMED_GROUP, None),
+        ),
         (
             "CreateRole",
             "RolesOfTheirOwn",
@@ -479,9 +512,9 @@ pub(super) async fn life(endpoint: &url::Url, hand: &url::Url) {
     cloud.prune(&scope).await.unwrap();
 }
 
-/// A log group with a name of its own, and then one that keeps for ever.
+/// A log group with a name of its own, one that keeps otherwise, and then one that keeps for ever.
 async fn with_named_groups(cloud: &impl Cloud, fixture: &Fixture) {
-    for retention in [Some(30), None] {
+    for retention in [Some(30), Some(14), None] {
         let named = fixture.release_with("other", &[stock(), reorder()], |_, function| {
             function.aws = Some(Box::new(AwsFunction {
                 logs: Some(Logs {

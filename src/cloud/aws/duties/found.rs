@@ -9,12 +9,12 @@ use super::{
         AwsCloud,
         lambda::{Policy, Subscribed, is_of_url},
     },
-    Account, Duties, Source, rule_name, statement_name, told,
+    Account, Duties, Kept, Source, rule_name, statement_name, told,
 };
 use crate::{
     cloud::CloudError,
     manifest::aws::{Bucket, Permission},
-    name::FunctionName,
+    name::{FunctionName, ServiceKey},
     observed::Fields,
 };
 
@@ -134,9 +134,12 @@ pub(in crate::cloud::aws) fn caller_bucket(name: &str) -> String {
 /// What is known of a function before it is asked for its duties.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::cloud::aws) struct Known<'a> {
+    pub(in crate::cloud::aws) service: &'a ServiceKey,
     pub(in crate::cloud::aws) name: &'a str,
     /// Everything that the releases in the slots ask for. What none of them asks for is not looked at.
     pub(in crate::cloud::aws) asked: &'a Duties,
+    /// How long the release on blue wants its logs to be kept.
+    pub(in crate::cloud::aws) kept: Option<&'a Kept>,
     pub(in crate::cloud::aws) reserved: Option<i32>,
     /// All tags of the function.
     pub(in crate::cloud::aws) tags: &'a BTreeMap<String, String>,
@@ -240,10 +243,12 @@ impl AwsCloud {
     /// One call for each kind that is asked for.
     pub(in crate::cloud::aws) async fn found(&self, known: Known<'_>) -> Result<Found, CloudError> {
         let Known {
+            service: _,
             name,
             asked,
+            kept: _,
             reserved,
-            tags,
+            tags: _,
             policy,
             is_public,
         } = known;
@@ -270,8 +275,7 @@ impl AwsCloud {
             found.duties.provisioned = warm.as_ref().and_then(|it| it.asked);
             found.cold = warm.and_then(|it| it.failure);
         }
-        self.find_labels(name, tags, asked, &mut found.duties)
-            .await?;
+        self.find_labels(known, &mut found.duties).await?;
         found.note_policy(policy, asked, is_public);
         Ok(found)
     }

@@ -1,16 +1,20 @@
 //! Gives `blue` what it should have, and takes away what only another release asked for.
 
 use super::{
-    super::{AwsCloud, settings::alias},
+    super::{AwsCloud, settings::alias, tags},
     Account, Duties, Found, rule_name,
 };
-use crate::{cloud::CloudError, name::Slot};
+use crate::{
+    cloud::CloudError,
+    name::{ServiceKey, Slot},
+};
 
 const BLUE: &str = alias(Slot::Blue);
 
 /// What a function has, and what it should have.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(in crate::cloud::aws) struct Settlement<'a> {
+    pub(in crate::cloud::aws) service: &'a ServiceKey,
     pub(in crate::cloud::aws) name: &'a str,
     pub(in crate::cloud::aws) found: &'a Found,
     pub(in crate::cloud::aws) wanted: &'a Duties,
@@ -25,6 +29,7 @@ impl AwsCloud {
         work: Settlement<'_>,
     ) -> Result<(), CloudError> {
         let Settlement {
+            service: _,
             name,
             found,
             wanted,
@@ -42,16 +47,16 @@ impl AwsCloud {
                 None => self.lambda.permit(name, id, permission).await?,
             }
         }
-        self.settle_labels(name, &found.duties, wanted).await?;
+        self.settle_labels(work).await?;
         self.settle_concurrency(name, found, wanted).await?;
         if found.duties.asynchronous != wanted.asynchronous {
             let asked = wanted.asynchronous.as_ref();
             self.lambda.set_asynchronous(name, asked).await?;
         }
-        self.settle_sources(name, found, wanted, &account).await?;
+        self.settle_sources(work, &account).await?;
         self.settle_topics(name, found, wanted, &account).await?;
         self.settle_notices(name, found, wanted, &account).await?;
-        self.settle_rules(name, found, wanted, &account).await?;
+        self.settle_rules(work, &account).await?;
         let old = found
             .statements
             .keys()
@@ -90,11 +95,15 @@ impl AwsCloud {
 
     async fn settle_sources(
         &self,
-        name: &str,
-        found: &Found,
-        wanted: &Duties,
+        work: Settlement<'_>,
         account: &Account,
     ) -> Result<(), CloudError> {
+        let Settlement {
+            service,
+            name,
+            found,
+            wanted,
+        } = work;
         let blue = account.blue(name);
         for (arn, source) in &wanted.sources {
             let before = found.duties.sources.get(arn);
@@ -102,8 +111,8 @@ impl AwsCloud {
                 (Some(_), Some(before)) if before.serves(source) => {}
                 (Some(id), _) => self.lambda.change_source(id, source.parts()).await?,
                 (None, _) => {
-                    let made = self.lambda.add_source(&blue, arn, source.parts());
-                    made.await?;
+                    let (parts, tags) = (source.parts(), tags::of(service));
+                    self.lambda.add_source(&blue, arn, parts, tags).await?;
                 }
             }
         }
@@ -117,14 +126,19 @@ impl AwsCloud {
 
     async fn settle_rules(
         &self,
-        name: &str,
-        found: &Found,
-        wanted: &Duties,
+        work: Settlement<'_>,
         account: &Account,
     ) -> Result<(), CloudError> {
+        let Settlement {
+            service,
+            name,
+            found,
+            wanted,
+        } = work;
         for expression in wanted.schedules.difference(&found.duties.schedules) {
             let rule = rule_name(name, expression);
-            self.events.put_rule(&rule, expression).await?;
+            let tags = tags::of(service);
+            self.events.put_rule(&rule, expression, &tags).await?;
             self.events.put_target(&rule, &account.blue(name)).await?;
         }
         for expression in found.rules.difference(&wanted.schedules) {

@@ -3,12 +3,16 @@
 use serde_json::Value as Json;
 use serde_yaml::Value;
 
-use super::{
-    Reading, add,
-    policy::{Statement, statements},
-};
+use super::{Reading, add};
 use crate::{
-    cloud::{CloudError, aws::AwsCloud, refused},
+    cloud::{
+        CloudError,
+        aws::{
+            AwsCloud,
+            lambda::{Sayable, Statement},
+        },
+        refused,
+    },
     import::clouds::{five_fields, map},
     manifest::aws::{Bucket, Permission},
 };
@@ -17,19 +21,20 @@ impl AwsCloud {
     /// Topics, buckets and schedules come into the manifest as such, others as permissions.
     pub(super) async fn callers(
         &self,
-        policy: Option<&Json>,
+        policy: &[Statement],
         reading: &mut Reading<'_>,
     ) -> Result<(), CloudError> {
-        for statement in policy.map(statements).unwrap_or_default() {
-            let source = statement.permission.source_arn.clone().unwrap_or_default();
-            let is_whole = statement.unsaid.is_empty();
-            match statement.permission.principal.as_str() {
-                "sns.amazonaws.com" if is_whole => self.topic(&source, &statement, reading).await?,
-                "s3.amazonaws.com" if is_whole => self.bucket(&source, &statement, reading).await?,
+        for statement in policy {
+            let Sayable { permission, unsaid } = statement.sayable();
+            let source = permission.source_arn.clone().unwrap_or_default();
+            let is_whole = unsaid.is_empty();
+            match permission.principal.as_str() {
+                "sns.amazonaws.com" if is_whole => self.topic(&source, statement, reading).await?,
+                "s3.amazonaws.com" if is_whole => self.bucket(&source, statement, reading).await?,
                 "events.amazonaws.com" if is_whole && source.contains(":rule/") => {
-                    self.rule(&source, &statement, reading).await?;
+                    self.rule(&source, statement, reading).await?;
                 }
-                _ => permission(&statement, reading),
+                _ => permit(statement, reading),
             }
         }
         Ok(())
@@ -69,7 +74,7 @@ impl AwsCloud {
         );
         reading
             .notes
-            .changed(format!("events.{}", statement.name), how);
+            .changed(format!("events.{}", name_of(statement)), how);
         Ok(())
     }
 
@@ -110,7 +115,7 @@ impl AwsCloud {
             );
             reading
                 .notes
-                .changed(format!("events.{}", statement.name), how);
+                .changed(format!("events.{}", name_of(statement)), how);
         }
         Ok(())
     }
@@ -135,7 +140,7 @@ impl AwsCloud {
             }
         };
         let Some(rule) = rule.filter(|it| !it.expression.is_empty()) else {
-            permission(statement, reading);
+            permit(statement, reading);
             return Ok(());
         };
         let path = format!("schedule.{name}");
@@ -173,36 +178,38 @@ impl AwsCloud {
     }
 }
 
+fn name_of(statement: &Statement) -> &str {
+    match statement.name.as_str() {
+        "" => "statement",
+        name => name,
+    }
+}
+
 /// It may call, and does not.
 fn idle(statement: &Statement, source: &str, reading: &mut Reading<'_>) {
     let how = format!("`{source}` may call it and does not: left out");
     reading
         .notes
-        .changed(format!("permissions.{}", statement.name), how);
+        .changed(format!("permissions.{}", name_of(statement)), how);
 }
 
 fn unseen(statement: &Statement, source: &str, why: &str, reading: &mut Reading<'_>) {
     let why = format!("what `{source}` calls it for cannot be read ({why}): write it by hand");
     reading
         .notes
-        .left(format!("events.{}", statement.name), why);
+        .left(format!("events.{}", name_of(statement)), why);
 }
 
-fn permission(statement: &Statement, reading: &mut Reading<'_>) {
-    let Statement {
-        name,
-        target: _,
-        permission,
-        is_url,
-        unsaid,
-    } = statement;
+fn permit(statement: &Statement, reading: &mut Reading<'_>) {
+    let name = name_of(statement);
+    let Sayable { permission, unsaid } = statement.sayable();
     let path = format!("permissions.{name}");
     let Permission {
         principal,
         action,
         source_arn,
         source_account,
-    } = permission;
+    } = &permission;
     if !unsaid.is_empty() {
         let why = format!(
             "`{}` has no place in a permission, and without it others would be let in: left out",
@@ -212,7 +219,7 @@ fn permission(statement: &Statement, reading: &mut Reading<'_>) {
         return;
     }
     // Everybody may call by an address that signs nothing: that comes with the address.
-    if *is_url && principal == "*" {
+    if statement.is_by_url() && principal == "*" {
         return;
     }
     let text = |text: &Option<String>| text.as_deref().map(Value::from);

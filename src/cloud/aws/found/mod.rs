@@ -1,7 +1,6 @@
 //! What the account holds already, for those who bring it in.
 
 mod callers;
-mod policy;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -237,11 +236,9 @@ impl AwsCloud {
             let url = self.lambda.url_of(name, alias).await;
             let url = reading.notes.seen("url", url)?;
             urls.extend(url.map(|it| (alias, it.options)));
-            let policy = self.lambda.written_policy(name, alias).await;
+            let policy = self.lambda.statements_of(name, alias).await;
             let policy = reading.notes.seen("policy", policy)?;
-            let policy: Option<serde_json::Value> =
-                policy.and_then(|it| serde_json::from_str(&it).ok());
-            self.callers(policy.as_ref(), reading).await?;
+            self.callers(&policy, reading).await?;
             let later = self.lambda.asynchronous_of(name, alias).await;
             let later = reading.notes.seen("asynchronous", later)?;
             asynchronous = asynchronous.or(later);

@@ -1,6 +1,6 @@
 //! Operations on rules of EventBridge, which call a function by the clock.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
@@ -51,16 +51,21 @@ impl Events {
         Ok(targets.map(|target| text(target, "Arn")).collect())
     }
 
+    /// Of a rule that is there already, EventBridge leaves the tags as they are.
     pub(in crate::cloud::aws) async fn put_rule(
         &self,
         name: &str,
         expression: &str,
+        tags: &BTreeMap<String, String>,
     ) -> Result<(), CloudError> {
+        let tags = tags.iter();
+        let tags = tags.map(|(tag, value)| json!({"Key": tag, "Value": value}));
         let asked = json!({
             "Name": name,
             "ScheduleExpression": expression,
             "State": "ENABLED",
             "Description": "made by Verdigris",
+            "Tags": tags.collect::<Vec<_>>(),
         });
         self.ask("PutRule", name, &asked).await.map(drop)
     }

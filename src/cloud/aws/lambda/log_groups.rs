@@ -1,5 +1,7 @@
 //! Operations on log groups of CloudWatch, one function each.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 
 use super::{
@@ -24,13 +26,17 @@ const LOGS: Service = Service {
 pub(in crate::cloud::aws) struct LogGroups(pub(super) Signed);
 
 impl LogGroups {
-    /// Quiet where it is there.
-    pub(in crate::cloud::aws) async fn create(&self, group: &str) -> Result<(), CloudError> {
-        let body = json!({"logGroupName": group});
+    /// False where it is there already; nothing of it is changed then.
+    pub(in crate::cloud::aws) async fn create(
+        &self,
+        group: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<bool, CloudError> {
+        let body = json!({"logGroupName": group, "tags": tags});
         let asked = self.0.ask_json(LOGS, "CreateLogGroup", group, &body);
         match asked.await? {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.kind == "ResourceAlreadyExistsException" => Ok(()),
+            Ok(_) => Ok(true),
+            Err(refusal) if refusal.kind == "ResourceAlreadyExistsException" => Ok(false),
             Err(refusal) => Err(refusal.sorted("CreateLogGroup", group)),
         }
     }
@@ -89,6 +95,25 @@ impl LogGroups {
         let days = first["retentionInDays"].as_u64();
         let days = days.filter(|_| first["logGroupName"] == group);
         Ok(days.and_then(|days| u32::try_from(days).ok()))
+    }
+
+    /// Of a group, by its ARN; none where there is no such group.
+    pub(in crate::cloud::aws) async fn tags(
+        &self,
+        arn: &str,
+    ) -> Result<BTreeMap<String, String>, CloudError> {
+        const OPERATION: &str = "ListTagsForResource";
+        let body = json!({"resourceArn": arn});
+        let told = match self.0.ask_json(LOGS, OPERATION, arn, &body).await? {
+            Ok(told) => told,
+            Err(refusal) if refusal.kind == "ResourceNotFoundException" => {
+                return Ok(BTreeMap::new());
+            }
+            Err(refusal) => return Err(refusal.sorted(OPERATION, arn)),
+        };
+        let tags = told["tags"].as_object().into_iter().flatten();
+        let tags = tags.filter_map(|(tag, value)| Some((tag.clone(), value.as_str()?.to_owned())));
+        Ok(tags.collect())
     }
 
     /// Quiet where there is no such group.

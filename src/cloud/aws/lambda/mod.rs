@@ -39,6 +39,7 @@ mod query;
 mod roles;
 mod signed;
 mod sources;
+mod statement;
 mod topics;
 mod trail;
 mod urls;
@@ -80,9 +81,10 @@ pub(super) use self::{
     limits::Looker,
     log_groups::LogGroups,
     monitoring::Monitoring,
-    policies::{Policy, is_of_url, permit_url, texts},
+    policies::{is_of_url, permit_url},
     roles::{Role, Roles},
     signed::{Asking, Said, Signed},
+    statement::{Policy, Sayable, Statement, texts},
     topics::{Subscribed, Topics},
     trail::Trail,
     urls::Address,

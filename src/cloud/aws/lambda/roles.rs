@@ -107,7 +107,8 @@ impl Roles {
         &self,
         role: &str,
     ) -> Result<BTreeSet<String>, CloudError> {
-        self.list("ListRolePolicies", role, "member").await
+        let about = (role, named(role));
+        self.list("ListRolePolicies", about, "member").await
     }
 
     /// ARNs of managed policies that are attached; none where there is no such role.
@@ -115,8 +116,18 @@ impl Roles {
         &self,
         role: &str,
     ) -> Result<BTreeSet<String>, CloudError> {
-        self.list("ListAttachedRolePolicies", role, "PolicyArn")
+        let about = (role, named(role));
+        self.list("ListAttachedRolePolicies", about, "PolicyArn")
             .await
+    }
+
+    /// Names of all roles below a path.
+    pub(in crate::cloud::aws) async fn below(
+        &self,
+        path: &str,
+    ) -> Result<BTreeSet<String>, CloudError> {
+        let prefix = vec![("PathPrefix".to_owned(), path.to_owned())];
+        self.list("ListRoles", (path, prefix), "RoleName").await
     }
 
     /// Our policy in a role; none where there is none, or no such role.
@@ -153,22 +164,22 @@ impl Roles {
         self.take(OPERATION, role, &[]).await
     }
 
-    /// Every page of a list: the texts of one leaf.
+    /// Every page of a list: the texts of one leaf. What is asked is named for people, and as IAM takes it.
     async fn list(
         &self,
         operation: &str,
-        role: &str,
+        (resource, asked): (&str, Vec<(String, String)>),
         leaf: &str,
     ) -> Result<BTreeSet<String>, CloudError> {
         let mut all = BTreeSet::new();
         let mut marker = None;
         loop {
-            let mut parameters = named(role);
+            let mut parameters = asked.clone();
             parameters.extend(marker.map(|marker| ("Marker".to_owned(), marker)));
-            let told = match self.ask(operation, role, parameters).await? {
+            let told = match self.ask(operation, resource, parameters).await? {
                 Ok(told) => told,
                 Err(refusal) if is_missing(&refusal) => return Ok(BTreeSet::new()),
-                Err(refusal) => return Err(refusal.sorted(operation, role)),
+                Err(refusal) => return Err(refusal.sorted(operation, resource)),
             };
             all.extend(told.all(leaf).map(str::to_owned));
             marker = told

@@ -1,5 +1,7 @@
 //! Operations on event source mappings, one function each.
 
+use std::collections::BTreeMap;
+
 use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 
 use super::{
@@ -41,11 +43,13 @@ impl Lambda {
         function: &str,
         source: &str,
         parts: SourceParts,
+        tags: BTreeMap<String, String>,
     ) -> Result<(), CloudError> {
         self.turn(Class::Other).await;
         let mut call = self
             .sdk
             .create_event_source_mapping()
+            .set_tags(Some(tags.into_iter().collect()))
             .function_name(function)
             .event_source_arn(source)
             .batch_size(parts.batch)

@@ -1,11 +1,20 @@
 //! Log groups of CloudWatch: their names, how long they keep, and what functions wrote.
 
-use std::sync::PoisonError;
+use std::{collections::BTreeMap, sync::PoisonError};
 
+use serde::Deserialize as _;
 use serde_json::{Value, json};
 
 use super::{super::Lambda, Refusal, needed, refused};
 use crate::local::process::LogLine;
+
+/// A group that somebody made.
+#[derive(Debug, Default)]
+pub(in crate::local::lambda) struct LogGroup {
+    /// How long it keeps; none where for ever.
+    days: Option<u64>,
+    tags: BTreeMap<String, String>,
+}
 
 /// Where Lambda writes for a function.
 const OWN: &str = "/aws/lambda/";
@@ -29,7 +38,7 @@ pub(super) fn carry_out(
         "DescribeLogStreams" => return streams(lambda, request),
         _ => {}
     }
-    let groups = &lambda.around.retentions;
+    let groups = &lambda.around.log_groups;
     let mut groups = groups.lock().unwrap_or_else(PoisonError::into_inner);
     match operation {
         "CreateLogGroup" => {
@@ -38,38 +47,47 @@ pub(super) fn carry_out(
                 let message = "The specified log group already exists";
                 return refused("ResourceAlreadyExistsException", message);
             }
-            groups.insert(name.to_owned(), None);
+            let tags = BTreeMap::deserialize(&request["tags"]).unwrap_or_default();
+            groups.insert(name.to_owned(), LogGroup { days: None, tags });
             Ok(json!({}))
         }
         "PutRetentionPolicy" => {
             let name = needed(request, "logGroupName")?;
-            let Some(days) = groups.get_mut(name) else {
+            let Some(group) = groups.get_mut(name) else {
                 return no_group();
             };
-            *days = request["retentionInDays"].as_u64();
+            group.days = request["retentionInDays"].as_u64();
             Ok(json!({}))
         }
         "DeleteRetentionPolicy" => {
             let name = needed(request, "logGroupName")?;
-            let Some(days) = groups.get_mut(name) else {
+            let Some(group) = groups.get_mut(name) else {
                 return no_group();
             };
-            *days = None;
+            group.days = None;
             Ok(json!({}))
         }
         "DeleteLogGroup" => match groups.remove(needed(request, "logGroupName")?) {
             Some(_) => Ok(json!({})),
             None => no_group(),
         },
+        "ListTagsForResource" => {
+            let arn = needed(request, "resourceArn")?;
+            let name = arn.split_once(":log-group:").map_or("", |(_, name)| name);
+            match groups.get(name) {
+                Some(group) => Ok(json!({"tags": group.tags})),
+                None => no_group(),
+            }
+        }
         "DescribeLogGroups" => {
             let prefix = request["logGroupNamePrefix"].as_str().unwrap_or_default();
             let limit = request["limit"].as_u64();
             let limit = limit.and_then(|limit| usize::try_from(limit).ok());
             let named = groups.iter().filter(|(name, _)| name.starts_with(prefix));
             let named = named.take(limit.unwrap_or(GROUPS_PAGE));
-            let told = named.map(|(name, days)| {
+            let told = named.map(|(name, group)| {
                 let mut told = json!({"logGroupName": name});
-                if let Some(days) = days {
+                if let Some(days) = group.days {
                     told["retentionInDays"] = json!(days);
                 }
                 told
@@ -89,7 +107,7 @@ fn kept_of(lambda: &Lambda, group: &str) -> Result<Vec<LogLine>, Refusal> {
     if let Some(kept) = lambda.runner.kept_logs(function) {
         return Ok(kept.lines());
     }
-    let groups = lambda.around.retentions.lock();
+    let groups = lambda.around.log_groups.lock();
     let groups = groups.unwrap_or_else(PoisonError::into_inner);
     if groups.contains_key(group) {
         return Ok(Vec::new());

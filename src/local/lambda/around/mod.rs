@@ -38,6 +38,7 @@ use serde_json::{Value, json};
 pub(super) use self::{
     buckets::{Asked, Buckets, carry_out as carry_out_on_bucket},
     deliver::deliver,
+    logs::LogGroup,
     messages::Queues,
     objects::{Contents, content},
     roles::Roles,
@@ -75,8 +76,8 @@ pub(super) struct Around {
     roles: Mutex<Roles>,
     topics: Mutex<Topics>,
     buckets: Mutex<Buckets>,
-    /// Days that logs are kept, by group. What functions log is kept with their processes, and not by days.
-    retentions: Mutex<BTreeMap<String, Option<u64>>>,
+    /// By name. What functions log is kept with their processes, and not by days.
+    log_groups: Mutex<BTreeMap<String, LogGroup>>,
     trail: Mutex<Trail>,
 }
 
@@ -94,7 +95,7 @@ impl Around {
             roles: Mutex::new(roles),
             topics: Mutex::new(topics),
             buckets: Mutex::new(buckets),
-            retentions: Mutex::default(),
+            log_groups: Mutex::default(),
             trail: Mutex::default(),
         }
     }

@@ -48,6 +48,13 @@ pub(super) fn carry_out(lambda: &Lambda, operation: &str, body: &[u8]) -> Respon
 fn done(lambda: &Lambda, operation: &str, form: &Form) -> Result<String, Refusal> {
     let account = &lambda.place.account;
     let mut roles = lambda.around.roles();
+    if operation == "ListRoles" {
+        let prefix = form.get("PathPrefix").map_or("/", String::as_str);
+        let below = roles.0.iter().filter(|(_, it)| it.path.starts_with(prefix));
+        let members =
+            below.map(|(name, role)| format!("<member>{}</member>", parts(account, name, role)));
+        return Ok(listed(operation, "Roles", &members.collect::<String>()));
+    }
     if LOOKS.contains(&operation) {
         return looked(account, &mut roles, operation, form);
     }
@@ -236,19 +243,28 @@ fn policy(name: &str, role: &Role, policy: &str) -> Result<String, Refusal> {
 }
 
 fn shown(account: &str, name: &str, role: &Role) -> String {
+    let tags = role.tags.iter().map(|(key, value)| {
+        let pair = [element("Key", key), element("Value", value)];
+        format!("<member>{}</member>", pair.concat())
+    });
+    let tags: String = tags.collect();
+    format!(
+        "<Role>{}<Tags>{tags}</Tags></Role>",
+        parts(account, name, role)
+    )
+}
+
+/// As lists tell it: without tags.
+fn parts(account: &str, name: &str, role: &Role) -> String {
     let Role {
         id,
         created,
         path,
         trust,
-        tags,
+        tags: _,
         policies: _,
         attached: _,
     } = role;
-    let tags = tags.iter().map(|(key, value)| {
-        let pair = [element("Key", key), element("Value", value)];
-        format!("<member>{}</member>", pair.concat())
-    });
     let arn = format!("arn:aws:iam::{account}:role{path}{name}");
     let parts = [
         element("Path", path),
@@ -261,9 +277,8 @@ fn shown(account: &str, name: &str, role: &Role) -> String {
         element("Arn", &arn),
         element("CreateDate", &created.to_string()),
         element("AssumeRolePolicyDocument", &encoded(trust)),
-        format!("<Tags>{}</Tags>", tags.collect::<String>()),
     ];
-    format!("<Role>{}</Role>", parts.concat())
+    parts.concat()
 }
 
 /// IAM writes policies percent-encoded.

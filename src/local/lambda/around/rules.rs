@@ -19,6 +19,8 @@ pub(in crate::local::lambda) struct Rule {
     pub(super) expression: String,
     pub(super) enabled: bool,
     description: String,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
     /// By their ids: ARN and, where one was given, the input.
     pub(super) targets: BTreeMap<String, Target>,
 }
@@ -51,6 +53,7 @@ pub(super) fn carry_out(
         "DisableRule" => change(lambda, request, |rule| rule.enabled = false),
         "PutTargets" => put_targets(lambda, request),
         "ListTargetsByRule" => list_targets(lambda, request),
+        "ListTagsForResource" => list_tags(lambda, request),
         "RemoveTargets" => remove_targets(lambda, request),
         other => refused(
             "UnknownOperationException",
@@ -99,7 +102,10 @@ fn put(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
     }
     changed(lambda, |rules| {
         let before = rules.remove(name);
+        // Of a rule that is there they are left as they are.
+        let tags = before.as_ref().map(|it| it.tags.clone());
         let rule = Rule {
+            tags: tags.unwrap_or_else(|| tags_of(request)),
             expression: expression.to_owned(),
             enabled: request["State"] != "DISABLED",
             description: request["Description"]
@@ -144,6 +150,27 @@ fn list(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
         .map(|(name, rule)| shown(lambda, name, rule))
         .collect();
     Ok(json!({"Rules": told}))
+}
+
+fn tags_of(request: &Value) -> BTreeMap<String, String> {
+    let tags = request["Tags"].as_array().into_iter().flatten();
+    let pair = |tag: &Value| {
+        let text = |name: &str| tag[name].as_str().map(str::to_owned);
+        Some((text("Key")?, text("Value")?))
+    };
+    tags.filter_map(pair).collect()
+}
+
+fn list_tags(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
+    let resource = needed(request, "ResourceARN")?;
+    let name = resource.split_once(":rule/").map_or("", |(_, name)| name);
+    let rules = lambda.around.rules();
+    let Some(rule) = rules.get(name) else {
+        return missing(name);
+    };
+    let tags = rule.tags.iter();
+    let tags = tags.map(|(tag, value)| json!({"Key": tag, "Value": value}));
+    Ok(json!({"Tags": tags.collect::<Vec<_>>()}))
 }
 
 fn delete(lambda: &Lambda, request: &Value) -> Result<Value, Refusal> {
