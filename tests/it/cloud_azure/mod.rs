@@ -1,6 +1,7 @@
 //! The Azure client: what it refuses to do, and what it does against the local endpoint.
 
 mod adopt;
+mod called;
 mod consumption;
 pub(crate) mod contract;
 mod deeds;
@@ -84,6 +85,7 @@ fn scope(release: &Release) -> Scope {
     Scope {
         service: release.service.clone(),
         functions: release.content.functions.keys().cloned().collect(),
+        called: Default::default(),
     }
 }
 

@@ -676,6 +676,7 @@ async fn apps_tell_application_insights_how_they_are() {
     // One component hears all apps of the environment, and each is asked for what its own slots wrote.
     let told = async |service: &str| {
         let wanted = LogsWanted {
+            called: Default::default(),
             service: service.parse().unwrap(),
             function: "stock".parse().unwrap(),
             since: Timestamp::default(),

@@ -176,6 +176,7 @@ async fn people_ask(cloud: &AzureCloud, scope: &Scope, until: Timestamp) {
     let operate = cloud.operate().unwrap();
     drop(operate.deeds(scope, until).await);
     let wanted = LogsWanted {
+        called: Default::default(),
         service: scope.service.clone(),
         function: "stock".parse().unwrap(),
         since: until,
@@ -184,6 +185,7 @@ async fn people_ask(cloud: &AzureCloud, scope: &Scope, until: Timestamp) {
     };
     drop(operate.logs(&wanted).await);
     let call = Invocation {
+        called: Default::default(),
         service: scope.service.clone(),
         function: "reorder".parse().unwrap(),
         slot: Slot::Blue,
@@ -219,6 +221,7 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
         over: std::time::Duration::from_secs(300),
     });
     let question = MetricQuestion {
+        called: &Default::default(),
         source: &source,
         service: &one.service.service,
         slot: Slot::Green,

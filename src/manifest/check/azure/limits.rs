@@ -67,6 +67,14 @@ fn slots_fault(app: &AzureApp, target: &AzureTarget) -> Fault {
     if !plan.is_flex() {
         return None;
     }
+    if app.name.is_some() {
+        let message = format!(
+            "plan {} has no slots, so that the service is two apps",
+            plan.0
+        );
+        let help = "remove `name`: an app that is there cannot become one of the two";
+        return Some((message, help));
+    }
     if app.preview {
         let message = format!("plan {} has no slots, and so no preview of a swap", plan.0);
         return Some((message, "remove `preview`: gates ask the other app"));
