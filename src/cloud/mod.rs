@@ -22,7 +22,7 @@ use self::operate::Operate;
 use crate::{
     desired::Release,
     manifest::gates::MetricSource,
-    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceName, Slot, Timestamp},
+    name::{Called, CloudName, CodeDigest, Percent, ReleaseDigest, ServiceName, Slot, Timestamp},
     observed::{Fields, Observed, Owned, Scope},
     rollout::intent::Response,
 };
@@ -112,6 +112,7 @@ pub struct MetricQuestion<'a> {
     pub source: &'a MetricSource,
     /// Whose slot is meant where the source names no resource.
     pub service: &'a ServiceName,
+    pub called: &'a Called,
     pub slot: Slot,
     pub until: Timestamp,
 }

@@ -10,7 +10,7 @@ use crate::{
     name::Timestamp,
     observed::{
         Deed, Scope,
-        talk::{Invocation, Invoked, LogsTold, LogsWanted},
+        talk::{Invocation, Invoked, LogsTold, LogsWanted, Signable},
     },
 };
 
@@ -40,4 +40,13 @@ pub trait Operate: Send + Sync {
 
     /// Calls a function once, as a user or its queue would; whatever it does is done.
     async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError>;
+
+    /// Headers by which a function that lets in only whom it knows knows the daemon; none where a cloud has no such functions. No call.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` where there are no credentials.
+    async fn sign(&self, _: &Signable<'_>) -> Result<Vec<(String, String)>, CloudError> {
+        Ok(Vec::new())
+    }
 }

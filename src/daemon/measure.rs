@@ -98,7 +98,8 @@ impl DaemonWorld {
             timeout: gate.measure.timeout,
             release: Some(question.release.digest),
         };
-        http::measure(&self.gates.client, &asked, &*self.clock)
+        let client = self.client_for(question).await;
+        http::measure(&client, &asked, &*self.clock)
             .await
             .on(target)
     }
@@ -120,8 +121,8 @@ impl DaemonWorld {
             timeout: gate.measure.timeout,
             release: question.release.digest,
         };
-        let Gates { client, room, .. } = &self.gates;
-        load::measure(client, room, &asked, &*self.clock)
+        let client = self.client_for(question).await;
+        load::measure(&client, &self.gates.room, &asked, &*self.clock)
             .await
             .on(target)
     }
@@ -180,7 +181,8 @@ impl DaemonWorld {
             blue: &question.blue,
             timeout: gate.measure.timeout,
         };
-        parity::measure(&self.gates.client, &asked, &*self.clock).await
+        let client = self.client_for(question).await;
+        parity::measure(&client, &asked, &*self.clock).await
     }
 
     /// The requests of a parity gate, at the rollout's commit.
@@ -301,9 +303,11 @@ impl DaemonWorld {
         let unknown = || "its environment is not known any more".to_owned();
         let environment = question.environment.as_ref().ok_or_else(unknown)?;
         let reached = self.cloud(environment, cloud).await;
+        let called = question.release.content.called();
         let asked = MetricQuestion {
             source,
             service: &question.release.service.service,
+            called: &called,
             slot: *slot,
             until: at,
         };

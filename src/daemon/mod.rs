@@ -8,6 +8,7 @@ pub mod packages;
 pub mod reader;
 mod reload;
 pub mod run;
+mod signed;
 pub mod site;
 pub mod sources;
 pub mod telemetry;

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     manifest::{
+        aws::AwsFunction,
         azure::AzureApp,
         spec::{EnvValue, Environment, Function, Functions, RepoPath, Runtime, Service},
     },
-    name::{FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey},
+    name::{Called, FunctionName, ObjectId, ReleaseDigest, Revision, ServiceKey},
 };
 
 /// One release of one service in one environment, with all that is needed to deploy it again.
@@ -125,12 +126,34 @@ impl ReleaseContent {
 
     /// The digest without what belongs to its environment: what is the same in two environments is the same code, configured alike.
     pub fn carried(&self) -> ReleaseDigest {
-        let role = None;
-        Self {
-            role,
-            ..self.clone()
+        let mut carried = self.clone();
+        carried.role = None;
+        for function in carried.functions.values_mut() {
+            if function.aws.as_ref().is_some_and(|aws| aws.name.is_some()) {
+                let function = Arc::make_mut(function);
+                let aws = function
+                    .aws
+                    .take()
+                    .map(|aws| AwsFunction { name: None, ..*aws });
+                function.aws = aws.filter(|aws| !aws.is_empty()).map(Box::new);
+            }
         }
-        .digest()
+        let app = carried.azure.take();
+        let app = app.map(|app| AzureApp { name: None, ..*app });
+        carried.azure = app.filter(|app| !app.is_empty()).map(Box::new);
+        carried.digest()
+    }
+
+    /// What its functions are called on the clouds, where it is not as we would call them.
+    pub fn called(&self) -> Called {
+        let given = self.functions.iter().filter_map(|(function, asked)| {
+            let name = asked.aws.as_ref()?.name.clone()?;
+            Some((function.clone(), name))
+        });
+        Called {
+            aws: given.collect(),
+            azure: self.azure.as_ref().and_then(|app| app.name.clone()),
+        }
     }
 
     /// The variables of one function: the service's, then its own.

@@ -3,7 +3,7 @@
 //! Only an answer of the release can be right or wrong. No answer, one that names no release (the platform in front of it gives
 //! such), or one of another release is an Error: it is asked again within the measurement, and says nothing about the release.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use super::{
     chain::{self, Captured},
     reply::{self, Reply},
     shown,
+    sign::{Signer, Signing},
 };
 use crate::{
     clock::Clock,
@@ -40,7 +41,11 @@ const OUR_HEADERS: [&str; 8] = [
 
 /// Sends the requests of gates. It follows no redirect, since that would leave the slot, and uses no proxy.
 #[derive(Clone, Debug)]
-pub struct Client(reqwest::Client);
+pub struct Client {
+    http: reqwest::Client,
+    /// None where nothing is asked that lets in only whom it knows.
+    signing: Option<Arc<Signing>>,
+}
 
 /// There is no TLS to be had on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -58,7 +63,23 @@ impl Client {
             .retry(reqwest::retry::never())
             .user_agent(concat!("verdigris-gate/", env!("CARGO_PKG_VERSION")))
             .build()?;
-        Ok(Self(client))
+        Ok(Self {
+            http: client,
+            signing: None,
+        })
+    }
+
+    /// The same, with what goes to these addresses signed.
+    #[must_use]
+    pub fn signing<'a>(
+        &self,
+        addresses: impl Iterator<Item = &'a Url>,
+        signer: Arc<dyn Signer>,
+    ) -> Self {
+        Self {
+            http: self.http.clone(),
+            signing: Some(Arc::new(Signing::new(addresses, signer))),
+        }
     }
 
     /// A request to a slot, by method and path.
@@ -72,18 +93,26 @@ impl Client {
         let url = address::join(address, path).map_err(|error| error.to_string())?;
         let parsed = method.parse::<reqwest::Method>();
         let method = parsed.map_err(|_| format!("`{method}` is no HTTP method"))?;
-        let mut request = self.0.request(method, url).headers(self::headers(headers)?);
+        let mut request = self
+            .http
+            .request(method, url)
+            .headers(self::headers(headers)?);
         if let Some(body) = body {
             request = request.body(body.to_owned());
         }
         request.build().map_err(|error| no_answer(&error))
     }
 
+    /// Signs it at the last moment, since a signature is good for minutes only. The error is for people.
     pub(super) async fn send(
         &self,
-        request: reqwest::Request,
-    ) -> Result<reqwest::Response, reqwest::Error> {
-        self.0.execute(request).await
+        mut request: reqwest::Request,
+    ) -> Result<reqwest::Response, String> {
+        if let Some(signing) = &self.signing {
+            signing.sign(&mut request).await?;
+        }
+        let answer = self.http.execute(request).await;
+        answer.map_err(|error| no_answer(&error))
     }
 }
 
@@ -231,9 +260,9 @@ async fn attempt(
         return error("the request cannot be repeated".to_owned());
     };
     let started = Instant::now();
-    let response = match tokio::time::timeout_at(end, client.0.execute(request)).await {
+    let response = match tokio::time::timeout_at(end, client.send(request)).await {
         Ok(Ok(response)) => response,
-        Ok(Err(cause)) => return error(no_answer(&cause)),
+        Ok(Err(why)) => return error(why),
         Err(_) => return error(format!("no answer within {:?}", question.timeout)),
     };
     let reply = reply::read(response, started, end).await;

@@ -14,3 +14,4 @@ pub mod parity;
 mod reply;
 pub mod shadow;
 mod shown;
+pub mod sign;

@@ -2,6 +2,7 @@
 //!
 //! Each is a type of its own, so that two strings cannot be swapped by mistake; each is checked once, where it enters.
 
+mod called;
 mod digest;
 mod percent;
 mod revision;
@@ -12,6 +13,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 pub use self::{
+    called::Called,
     digest::{CodeDigest, InputDigest, PlanHash, ReleaseDigest, hex},
     percent::Percent,
     revision::{ObjectId, Revision},

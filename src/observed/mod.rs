@@ -10,7 +10,7 @@ use std::{
 use serde::{Deserialize, Serialize};
 use url::Url;
 
-use crate::name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp};
+use crate::name::{Called, FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Timestamp};
 
 /// Settings of a slot by path (`stock.memory`, `stock.env.LOG_LEVEL`, `package`), in a form that can be compared and shown.
 /// Values of variables stand as the first digits of their digest, since they may be secret.
@@ -142,6 +142,8 @@ pub struct Owned {
     /// Where the cloud keeps functions apart, those that were found.
     #[serde(default)]
     pub functions: BTreeSet<FunctionName>,
+    #[serde(default)]
+    pub called: Called,
     pub resources: Vec<String>,
 }
 
@@ -150,4 +152,7 @@ pub struct Owned {
 pub struct Scope {
     pub service: ServiceKey,
     pub functions: BTreeSet<FunctionName>,
+    /// What they are called there, where it is not as we would call them.
+    #[serde(default)]
+    pub called: Called,
 }

@@ -1,8 +1,9 @@
 //! What is asked of a running function, and what it says: its log, and the answer to one call.
 
 use serde::{Deserialize, Serialize};
+use url::Url;
 
-use crate::name::{FunctionName, ServiceKey, Slot, Timestamp};
+use crate::name::{Called, FunctionName, ServiceKey, Slot, Timestamp};
 
 /// Which lines of a log are wanted.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -10,6 +11,7 @@ pub struct LogsWanted {
     pub service: ServiceKey,
     /// On a cloud that keeps the logs of all functions of a service together, all are told.
     pub function: FunctionName,
+    pub called: Called,
     pub since: Timestamp,
     /// Lines without this text are left out.
     pub containing: Option<String>,
@@ -38,6 +40,7 @@ pub struct LogLine {
 pub struct Invocation {
     pub service: ServiceKey,
     pub function: FunctionName,
+    pub called: Called,
     pub slot: Slot,
     pub input: Input,
 }
@@ -54,6 +57,14 @@ pub enum Input {
     },
     /// As its queue would.
     Message(String),
+}
+
+/// A request to a function's own address, as it is signed. Bodies are whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Signable<'a> {
+    pub method: &'a str,
+    pub url: &'a Url,
+    pub body: &'a [u8],
 }
 
 /// What came of a call.

@@ -9,7 +9,7 @@ use super::handle::Asked;
 use crate::{
     desired::DesiredService,
     manifest::spec::Environment,
-    name::{CloudName, Timestamp},
+    name::{Called, CloudName, Timestamp},
     plan::{
         apply::{Write, event},
         state::{Ask, ReleaseRecord, ServiceState, Severity},
@@ -23,7 +23,12 @@ pub(super) fn take(
     now: Timestamp,
 ) -> (bool, Vec<Write>) {
     let before = state.asked_before.take();
-    match asked {
+    let faults = match asked {
+        Some(Asked::Wanted(desired)) => renamed(state, desired),
+        Some(Asked::Invalid(_)) | None => Vec::new(),
+    };
+    let renamed = (!faults.is_empty()).then_some(Asked::Invalid(faults));
+    match renamed.as_ref().or(asked) {
         Some(Asked::Wanted(desired)) => {
             let desired = dated(state, desired);
             if matches!(&state.ask, Ask::Wanted(before) if *before == desired) {
@@ -52,6 +57,61 @@ pub(super) fn take(
             (!is_known, Vec::new())
         }
     }
+}
+
+/// Neither cloud renames a function: under another name it would be another one, and whoever calls the first would go on to meet it.
+fn renamed(state: &ServiceState, desired: &DesiredService) -> Vec<String> {
+    let Some(environment) = state.environment() else {
+        return Vec::new();
+    };
+    let DesiredService {
+        release,
+        environment: to,
+        rollout: _,
+        depends_on: _,
+        drift: _,
+    } = desired;
+    let called = release.content.called();
+    let before = &state.memory.called;
+    let stays = |target: CloudName| place(environment, target) == place(to, target);
+    let mut faults = Vec::new();
+    for function in release.content.functions.keys() {
+        let names = [before, &called].map(|it| it.aws.get(function));
+        let ours = format!("{}-{function}", state.key.to_string().replace('/', "-"));
+        let [old, new] = names.map(|name| name.unwrap_or(&ours));
+        let stands = || stands(state, CloudName::Aws, &format!(":function:{old}"));
+        if old != new && stays(CloudName::Aws) && stands() {
+            faults.push(format!(
+                "`{function}` is the Lambda function `{old}`, and none can be renamed to `{new}`: write `aws: {{ name: {old} }}` at the function, or give the function another key, which makes a new one and deletes this one"
+            ));
+        }
+    }
+    faults.extend(moved_app(state, environment, &called).filter(|_| stays(CloudName::Azure)));
+    faults
+}
+
+fn moved_app(state: &ServiceState, environment: &Environment, called: &Called) -> Option<String> {
+    let azure = environment.azure.as_ref()?;
+    let ours = format!(
+        "{}-{}",
+        azure.prefix,
+        state.key.to_string().replace('/', "-")
+    );
+    let names = [&state.memory.called, called].map(|it| it.azure.as_ref());
+    let [old, new] = names.map(|name| name.unwrap_or(&ours));
+    let is_other = old != new && stands(state, CloudName::Azure, &format!("/sites/{old}"));
+    is_other.then(|| {
+        format!(
+            "the service is the Function App `{old}`, and none can be renamed to `{new}`: write `azure: {{ name: {old} }}`, or give the service another name, which makes a new one and deletes this one"
+        )
+    })
+}
+
+/// Whether a resource whose id ends so was seen to be ours.
+fn stands(state: &ServiceState, target: CloudName, end: &str) -> bool {
+    let seen = state.seen(target).map(|seen| &seen.observed.resources);
+    let ends = |id: &String| id.to_lowercase().ends_with(&end.to_lowercase());
+    seen.is_some_and(|resources| resources.iter().any(ends))
 }
 
 /// A target that stands elsewhere now was never seen there. What it left behind is told, and left alone.
@@ -127,6 +187,8 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
     memory
         .functions
         .extend(release.content.functions.keys().cloned());
+    let gone = std::mem::take(&mut memory.called).without(&release.content.functions);
+    memory.called = release.content.called().or(&gone);
     let mut writes = vec![Write::Memory];
     match state.releases.entry(release.digest) {
         Entry::Vacant(place) => {

@@ -204,7 +204,7 @@ impl Shared {
     async fn observe(&self, job: &Job, target: CloudName, began: Timestamp) -> Look {
         let look = async {
             let cloud = job.cloud(&*self.world, target).await?;
-            let observed = match job.is_bake {
+            let observed = match job.promoted.contains(&target) {
                 true => cloud.watch(&job.scope).await,
                 false => cloud.observe(&job.scope).await,
             };

@@ -10,7 +10,7 @@ use crate::{
     observed::{Observed, Scope},
     plan::state::{PackageRecord, ReleaseRecord, ServiceState},
     rollout::{
-        intent::{Failure, Order, Response},
+        intent::{Failure, Intent, IntentState, Order, Response},
         phase::Phase,
     },
 };
@@ -22,8 +22,8 @@ pub(super) struct Job {
     /// The release that the order is about.
     release: Option<Box<ReleaseRecord>>,
     pub(super) began: Timestamp,
-    /// Blue was promoted just now, so it is asked whether it answers.
-    pub(super) is_bake: bool,
+    /// Where blue was promoted just now, so that it is asked whether it answers.
+    pub(super) promoted: Vec<CloudName>,
 }
 
 impl Job {
@@ -33,7 +33,7 @@ impl Job {
             environment: state.at_work_in().cloned(),
             release: None,
             began: now,
-            is_bake: is_bake(state),
+            promoted: just_promoted(state),
         }
     }
 
@@ -153,9 +153,27 @@ impl Job {
     }
 }
 
-fn is_bake(state: &ServiceState) -> bool {
-    let rollout = state.active();
-    rollout.is_some_and(|rollout| matches!(rollout.phase, Phase::Baking { .. }))
+/// The targets that a rollout has promoted and is not done with: all of them while it bakes, some while it is still promoting.
+fn just_promoted(state: &ServiceState) -> Vec<CloudName> {
+    let Some(rollout) = state.active() else {
+        return Vec::new();
+    };
+    if matches!(rollout.phase, Phase::Baking { .. }) {
+        return rollout.targets.clone();
+    }
+    if !matches!(rollout.phase, Phase::Promoting) {
+        return Vec::new();
+    }
+    let release = rollout.release;
+    let is_done = |target: &&CloudName| {
+        let target = **target;
+        let order = Order::Promote { target, release };
+        let is_it = |intent: &Intent| {
+            intent.order == order && matches!(intent.state, IntentState::Done { .. })
+        };
+        state.intents.values().any(|intent| is_it(intent))
+    };
+    rollout.targets.iter().filter(is_done).copied().collect()
 }
 
 /// What a measurement asks, taken from the state before the wait.

@@ -135,6 +135,7 @@ impl Shared {
         let Owned {
             service,
             functions,
+            called,
             resources,
         } = stray;
         let mut entry = self.known(&service).await;
@@ -142,6 +143,7 @@ impl Shared {
         state.ask = Ask::Absent;
         state.memory.environment = Some(environment.clone());
         state.memory.functions = functions;
+        state.memory.called = called;
         let message = format!(
             "{target} holds {} of {service}, which no manifest names and nothing here remembers",
             resources.join(", ")

@@ -105,6 +105,7 @@ async fn change(cloud: Arc<dyn Cloud>, releases: Vec<Made>) -> u64 {
             let scope = Scope {
                 service: made.release.service.clone(),
                 functions: [reorder()].into(),
+                called: Default::default(),
             };
             // As the daemon does before every order.
             let look = || async { cloud.observe(&scope).await.map(drop) };
@@ -224,6 +225,7 @@ async fn swept(services: usize, stop: &CancellationToken) {
         scopes.extend(fixtures.iter().map(|it| Scope {
             service: it.service.clone(),
             functions: [reorder()].into(),
+            called: Default::default(),
         }));
     }
     let sweep = async |cloud: &Arc<AwsCloud>| {

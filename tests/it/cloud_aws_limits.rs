@@ -132,6 +132,7 @@ async fn a_call_whose_answer_is_lost_is_not_sent_again() {
         ..Rule::of("Invoke")
     }]);
     let call = Invocation {
+        called: Default::default(),
         service: fixture.service.clone(),
         function: reorder(),
         slot: Slot::Green,

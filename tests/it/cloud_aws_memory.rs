@@ -31,6 +31,7 @@ impl Live {
         let scope = Scope {
             service: fixture.service.clone(),
             functions: [reorder()].into(),
+            called: Default::default(),
         };
         let made = fixture.release_of("one", &[reorder()]);
         cloud.stage(&made.release, &made.package).await.unwrap();
@@ -63,6 +64,7 @@ async fn what_is_remembered_of_a_service_is_not_anothers_whose_name_starts_it() 
     let scope = Scope {
         service: shop.fixture.service.clone(),
         functions: [reorder(), claimed].into(),
+        called: Default::default(),
     };
     let seen = cloud.observe(&scope).await.unwrap();
     assert_eq!((seen.resources.len(), seen.foreign.len()), (1, 1));

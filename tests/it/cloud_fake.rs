@@ -44,6 +44,7 @@ impl Subject for OnFake {
         let scope = Scope {
             service: service.clone(),
             functions: [function.clone()].into(),
+            called: Default::default(),
         };
         !self.0.observe(&scope).await.unwrap().foreign.is_empty()
     }

@@ -23,6 +23,7 @@ async fn call(daemon: &Daemon, cloud: CloudName, function: &str, input: Input) -
     let found = reached.clouds.into_iter().find(|(name, _)| *name == cloud);
     let target = found.unwrap().1.unwrap();
     let call = Invocation {
+        called: Default::default(),
         service: key(),
         function: function.parse().unwrap(),
         slot: Slot::Blue,
@@ -89,6 +90,7 @@ async fn logs_are_told(daemon: &Daemon) {
     for (cloud, target) in reached.clouds {
         let target = target.unwrap();
         let wanted = |containing: Option<&str>, lines_max| LogsWanted {
+            called: Default::default(),
             service: key(),
             function: "version".parse().unwrap(),
             since: SystemClock

@@ -697,6 +697,40 @@ async fn one_cloud_soaks_before_the_other_moves() {
     assert_eq!(stage.blues().await, [new; 2]);
 }
 
+/// The second cloud gets nothing that does not answer on the first.
+#[tokio::test(start_paused = true)]
+async fn a_blue_that_answers_503_while_it_soaks_keeps_the_other_cloud_as_it_is() {
+    let soak = Duration::from_secs(60);
+    let two = || {
+        let mut two = version("2");
+        let first = CloudName::Azure;
+        two.rollout.across = Across::InOrder { first, soak };
+        two
+    };
+    for (silent, expected) in [(15, "Live"), (300, "RolledBack")] {
+        let mut stage = Stage::live(&["1"]).await;
+        stage.commit(&[two()]).await;
+        stage.until(&key(), "Promoting").await;
+        let azure = stage.cloud(CloudName::Azure);
+        stage.pass(soak / 4).await;
+        azure.silence_blue(Some("https://shop.test/ answers 503"));
+        stage.pass(soak / 5 + Duration::from_secs(1)).await;
+        assert_eq!(
+            stage.waits_on().await,
+            "blue on azure to answer as its release: https://shop.test/ answers 503"
+        );
+        stage.pass(Duration::from_secs(silent)).await;
+        azure.silence_blue(None);
+        stage.pass(SETTLED).await;
+        assert_eq!(stage.phase().await, expected);
+        let blue = match expected {
+            "Live" => two().release.digest,
+            _ => version("1").release.digest,
+        };
+        assert_eq!(stage.blues().await, [Some(blue); 2]);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_first_promotion_that_fails_leaves_no_blue_on_either_cloud() {
     for ill in CloudName::ALL {

@@ -15,6 +15,7 @@ mod canary_end_to_end;
 mod cli;
 mod cloud_aws;
 mod cloud_aws_added;
+mod cloud_aws_called;
 mod cloud_aws_calls;
 mod cloud_aws_deeds;
 mod cloud_aws_duties;

@@ -1,35 +1,58 @@
-"""Writes an OpenAPI document of a part of Microsoft.Web, as Azure's own Python client knows it.
+"""Writes an OpenAPI document of the part of Azure Resource Manager that an app and what stands around it need.
 
-usage: arm_openapi.py PATTERN OUT.json      PATTERN is a regular expression on URL templates
+usage: arm_openapi.py OUT.json
 
-The client's source tells each operation's method, URL, query and accepted statuses; its models tell what bodies hold. So a checker
-that reads the document holds us against what Microsoft's client would send and accept.
+It says what Azure's own Python clients know: their source tells each operation's method, URL, query and accepted statuses; their models
+tell what bodies hold. So a checker that reads the document holds us against what Microsoft's clients would send and accept.
 """
 
 import ast
-import datetime
-import enum
-import inspect
+import importlib
 import json
 import pathlib
 import re
 import sys
-import typing
 
-import azure.mgmt.web as web
-from azure.mgmt.web import models
-from azure.mgmt.web.models import _models
-from azure.mgmt.web._utils.model_base import Model
+from arm_models import Schemas
 
-API_VERSION = "2025-05-01"
-PLAIN = {
-    str: "string",
-    int: "integer",
-    bool: "boolean",
-    float: "number",
-    bytes: "string",
-    datetime.datetime: "string",
-}
+SITE_PARTS = "|".join([
+    r"config/(appsettings(/list)?|slotConfigNames|web|authsettingsV2|configreferences/appsettings)",
+    r"functions|slots|slotsswap|applySlotConfig|resetSlotConfig|syncfunctiontriggers",
+    r"hostNameBindings(/\{hostName\})?|host/default/listkeys|start|stop|restart",
+])
+
+# What is described: a package, and a pattern on its URLs.
+PARTS = [
+    ("web", rf"Microsoft\.Web/(serverfarms(/\{{name\}})?|sites(/\{{name\}}(/slots/\{{slot\}})?(/({SITE_PARTS}))?)?)$"),
+    ("resource.resources", r"/(resourcegroups/\{resourceGroupName\}|providers/Microsoft\.Resources/tags/default)$"),
+    ("storage", r"Microsoft\.Storage/storageAccounts/\{accountName\}(/blobServices/default/containers/\{containerName\})?$"),
+    ("keyvault.v2023_07_01", r"Microsoft\.KeyVault/(locations/\{location\}/deletedVaults|vaults)/\{vaultName\}(/secrets/\{secretName\})?$"),
+    ("authorization.v2022_04_01", r"^/\{scope\}/providers/Microsoft\.Authorization/roleAssignments(/\{roleAssignmentName\})?$"),
+    ("applicationinsights.v2020_02_02", r"Microsoft\.Insights/components/\{resourceName\}$"),
+    ("apimanagement", r"Microsoft\.ApiManagement/service(/\{serviceName\}(/apis(/\{apiId\}(/operations(/\{operationId\})?|/policies/\{policyId\})?)?)?)?$"),
+    ("monitor", r"(eventtypes/management/values|^/\{resourceUri\}/providers/Microsoft\.Insights/metrics)$"),
+]
+
+GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
+RESOURCE = GROUP + "/providers/{namespace}/{type}/{name}"
+CHILD = RESOURCE + "/{childType}/{childName}"
+
+# A description cannot say "any path": these are the depths of what may stand there.
+SCOPES = [GROUP, RESOURCE, CHILD, CHILD + "/{grandchildType}/{grandchildName}"]
+
+
+class Client:
+    """One package: its source, and its models."""
+
+    def __init__(self, path):
+        package = importlib.import_module(f"azure.mgmt.{path}")
+        self.name = path.split(".")[0].capitalize()
+        self.models = importlib.import_module(f"{package.__name__}.models")
+        self.annotations = {}
+        if (pathlib.Path(package.__file__).parent / "models" / "_models.py").exists():
+            self.annotations = vars(importlib.import_module(f"{package.__name__}.models._models"))
+        sources = (pathlib.Path(package.__file__).parent / "operations").glob("*_operations.py")
+        self.trees = [ast.parse(source.read_text()) for source in sorted(sources)]
 
 
 def calls(node):
@@ -37,28 +60,34 @@ def calls(node):
 
 
 def called(call):
-    return call.func.id if isinstance(call.func, ast.Name) else ""
+    """The last part of what is called: `self._deserialize` is `_deserialize`."""
+    name = call.func
+    return name.id if isinstance(name, ast.Name) else name.attr if isinstance(name, ast.Attribute) else ""
+
+
+def texts(node):
+    return [found.value for found in ast.walk(node) if isinstance(found, ast.Constant) and isinstance(found.value, str)]
 
 
 def builder(function):
-    """Method, URL template and query of a function that builds a request."""
-    method = url = None
+    """Method, URL template, query and version of a function that builds a request."""
+    method = url = version = None
     query, optional = [], set()
     for node in ast.walk(function):
         if isinstance(node, ast.If):
             optional.update(id(inner) for inner in ast.walk(node))
     for node in ast.walk(function):
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
-            if node.targets[0].id == "_url" and isinstance(node.value, ast.Constant):
-                url = node.value.value
-        if isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Subscript):
-            target = node.targets[0]
-            if isinstance(target.value, ast.Name) and target.value.id == "_params":
-                query.append((target.slice.value, id(node) not in optional))
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Name) and target.id == "_url" and url is None:
+            url = next((text for text in texts(node.value) if text.startswith("/")), None)
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name) and target.value.id == "_params":
+            query.append((target.slice.value, id(node) not in optional))
     for call in calls(function):
         if called(call) == "HttpRequest":
             method = next(word.value.value for word in call.keywords if word.arg == "method")
-    return {"method": method, "url": url, "query": query}
+        if called(call) == "pop" and texts(call)[:1] == ["api-version"]:
+            version = texts(call)[1]
+    return {"method": method, "url": url, "query": query, "version": version}
 
 
 def model_names(node):
@@ -71,7 +100,18 @@ def model_names(node):
     ]
 
 
-def operation(function):
+def answer_of(function, models):
+    """The model of what comes back, and whether it is the item of a list."""
+    for call in calls(function):
+        if called(call) != "_deserialize" or not call.args:
+            continue
+        for name in model_names(call.args[0]) or texts(call.args[0]):
+            if "Error" not in name and hasattr(models, name):
+                return name, isinstance(call.args[0], ast.Subscript)
+    return None
+
+
+def operation(function, waits, models):
     """What a method of the client sends, and which answers it takes."""
     built = [called(call) for call in calls(function) if called(call).startswith("build_")]
     statuses = None
@@ -81,108 +121,34 @@ def operation(function):
                 statuses = [status.value for status in node.comparators[0].elts]
     if not built or statuses is None:
         return None
-    answers = [
-        (name, isinstance(call.args[0], ast.Subscript))
-        for call in calls(function)
-        if called(call) == "_deserialize" and call.args
-        for name in model_names(call.args[0])
-        if "Error" not in name
-    ]
+    # What is waited for comes back in the end.
+    answer = answer_of(function, models) or answer_of(waits.get(function.name, ast.Pass()), models)
     bodies = [
         name
         for argument in function.args.args + function.args.kwonlyargs
         if argument.annotation is not None
         for name in model_names(argument.annotation)
+        if not hasattr(getattr(models, name, None), "__members__")
     ]
-    return built[0], {
-        "statuses": statuses,
-        "answer": answers[0] if answers else None,
-        "body": bodies[0] if bodies else None,
-    }
+    return built[0], {"statuses": statuses, "answer": answer, "body": bodies[0] if bodies else None}
 
 
-class Schemas:
-    """Models as they are spoken of, each once. Closed ones hold what the client knows and nothing else."""
-
-    def __init__(self, prefix, is_closed):
-        self.prefix, self.is_closed = prefix, is_closed
-        self.known = {}
-        classes = vars(models).items()
-        self.classes = {
-            name: found
-            for name, found in classes
-            if inspect.isclass(found) and issubclass(found, Model)
-        }
-        self.names = {**vars(_models), "_models": models, "datetime": datetime}
-
-    def of(self, name):
-        key = f"{self.prefix}{name}"
-        if key not in self.known:
-            self.known[key] = {}
-            self.known[key] = self.build(self.classes[name])
-        return {"$ref": f"#/components/schemas/{key}"}
-
-    def build(self, found):
-        found.__new__(found)  # fills in the table of fields
-        hints = typing.get_type_hints(found, self.names)
-        properties, required = {}, []
-        for attribute, field in found._attr_to_rest_field.items():
-            schema = self.kind(hints[attribute])
-            name = field._rest_name
-            if type(None) not in typing.get_args(hints[attribute]) and field._visibility != ["read"]:
-                required.append(name)
-            properties[name] = or_null(schema)
-        schema = {"type": "object", "properties": properties}
-        if self.is_closed:
-            schema["additionalProperties"] = False
-        return {**schema, "required": required} if required else schema
-
-    def kind(self, hint):
-        arguments = [word for word in typing.get_args(hint) if word is not type(None)]
-        origin = typing.get_origin(hint)
-        if origin is typing.Union:
-            enums = [word for word in arguments if inspect.isclass(word) and issubclass(word, enum.Enum)]
-            return {"type": "string"} if enums else self.kind(arguments[0])
-        if origin is list:
-            return {"type": "array", "items": self.kind(arguments[0])}
-        if origin is dict:
-            return {"type": "object", "additionalProperties": self.kind(arguments[1])}
-        if isinstance(hint, typing.ForwardRef):
-            hint = hint.__forward_arg__
-        if isinstance(hint, str):
-            name = hint.split(".")[-1]
-            return self.of(name) if name in self.classes else {}
-        if inspect.isclass(hint) and issubclass(hint, Model):
-            return self.of(hint.__name__)
-        if inspect.isclass(hint) and issubclass(hint, enum.Enum):
-            return {"type": "string"}
-        return {"type": PLAIN[hint]} if hint in PLAIN else {}
-
-
-def or_null(schema):
-    """Azure sends null for what it leaves out, and its client takes it so. Beside a reference nothing else counts."""
-    if "$ref" in schema:
-        return {"anyOf": [schema, {"type": "object", "maxProperties": 0, "nullable": True}]}
-    return {**schema, "nullable": True}
-
-
-def parameters(request):
-    in_path = re.findall(r"{(\w+)}", request["url"])
+def parameters(url, request):
     described = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in in_path
+        for name in re.findall(r"{(\w+)}", url)
     ]
     for name, required in request["query"]:
         schema = {"type": "string"}
         if name == "api-version":
-            schema["enum"] = [API_VERSION]
+            schema["enum"] = [request["version"]]
         described.append({"name": name, "in": "query", "required": required, "schema": schema})
     return described
 
 
-def described(name, request, answer, sent, schemas):
+def described(name, url, request, answer, sent, schemas):
     """One operation as OpenAPI."""
-    result = {"operationId": name, "parameters": parameters(request), "responses": {}}
+    result = {"operationId": name, "parameters": parameters(url, request), "responses": {}}
     if answer["body"] and request["method"] in ("PUT", "PATCH", "POST"):
         content = {"application/json": {"schema": sent.of(answer["body"])}}
         result["requestBody"] = {"required": True, "content": content}
@@ -221,44 +187,57 @@ REFUSAL = {
 }
 
 
-def document(pattern):
-    source = pathlib.Path(web.__file__).parent / "operations" / "_operations.py"
-    tree = ast.parse(source.read_text())
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    requests = {
-        function.name: builder(function)
-        for function in functions
-        if function.name.startswith("build_")
-    }
+def places(url):
+    """The paths that a URL template stands for. One client writes `resourcegroups`; Azure takes either, and a checker does not."""
+    url = url.replace("/resourcegroups/", "/resourceGroups/")
+    scope = re.match(r"/\{(scope|resourceUri)\}", url)
+    return [scope_path + url[scope.end():] for scope_path in SCOPES] if scope else [url]
+
+
+def describe(client, pattern, paths, components):
     # A server may say more than its client knows; a client that does has misspelt something.
-    sent, answered, paths = Schemas("Sent", True), Schemas("", False), {}
-    for group in (node for node in tree.body if isinstance(node, ast.ClassDef)):
-        for function in (node for node in group.body if isinstance(node, ast.FunctionDef)):
-            found = operation(function)
-            if found is None:
-                continue
-            name, answer = found
-            request = requests[name]
-            if request["url"] and re.search(pattern, request["url"]):
-                operations = paths.setdefault(request["url"], {})
-                operations[request["method"].lower()] = described(
-                    name, request, answer, sent, answered
-                )
+    sent, answered = Schemas(client, "Sent", True), Schemas(client, "", False)
+    for tree in client.trees:
+        functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+        requests = {found.name: builder(found) for found in functions if found.name.startswith("build_")}
+        for group in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+            methods = [node for node in group.body if isinstance(node, ast.FunctionDef)]
+            waits = {
+                f"_{found.name.removeprefix('begin_')}_initial": found
+                for found in methods
+                if found.name.startswith("begin_")
+            }
+            for found in (operation(function, waits, client.models) for function in methods):
+                request = requests.get(found[0]) if found else None
+                if not request or not request["url"] or not re.search(pattern, request["url"]):
+                    continue
+                name = f"{client.name}.{group.name}.{found[0]}"
+                for depth, url in enumerate(places(request["url"])):
+                    one = described(f"{name}.{depth}", url, request, found[1], sent, answered)
+                    paths.setdefault(url, {})[request["method"].lower()] = one
+    components.update(sent.known)
+    components.update(answered.known)
+
+
+def document():
+    paths, components = {}, {}
+    for path, pattern in PARTS:
+        describe(Client(path), pattern, paths, components)
     return {
         "openapi": "3.0.3",
-        "info": {"title": "Microsoft.Web as azure-mgmt-web knows it", "version": API_VERSION},
+        "info": {"title": "Azure Resource Manager as Azure's own clients know it", "version": "1"},
         "paths": paths,
         "security": [{"token": []}],
         "components": {
-            "schemas": {**sent.known, **answered.known},
+            "schemas": components,
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
     }
 
 
 def main():
-    pattern, out = sys.argv[1:]
-    written = document(pattern)
+    (out,) = sys.argv[1:]
+    written = document()
     pathlib.Path(out).write_text(json.dumps(written))
     operations = sum(len(methods) for methods in written["paths"].values())
     print(f"{operations} operations, {len(written['components']['schemas'])} schemas")

@@ -15,8 +15,11 @@ use crate::{
         problem::{Problem, ProblemDocument},
     },
     cloud::{CloudError, SharedCloud},
-    name::{CloudName, EnvironmentName, FunctionName, ServiceKey, ServiceName, Slot, Timestamp},
-    observed::talk::{Input, Invocation, Invoked, LogsTold, LogsWanted},
+    name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot, Timestamp},
+    observed::{
+        Scope,
+        talk::{Input, Invocation, Invoked, LogsTold, LogsWanted},
+    },
     reconcile::reach::Reached,
     rollout::intent::Failure,
 };
@@ -106,6 +109,7 @@ pub(in crate::api) async fn logs(
             let wanted = LogsWanted {
                 service: key.clone(),
                 function: (*function).clone(),
+                called: scope.called.clone(),
                 since,
                 containing: query.containing.clone(),
                 lines_max: query.limit.unwrap_or(LINES).min(LINES_MAX),
@@ -242,7 +246,7 @@ pub(in crate::api) async fn invoke(
         let detail = "the service does not run on that `cloud`";
         return Err(Problem::bad_request("bad-body", detail));
     };
-    let call = call_of(key, function, body)?;
+    let call = call_of(scope, function, body)?;
     tracing::info!(service = %call.service, function = %call.function, by = actor.username, "a function is called by hand");
     let reached = reached.map_err(|failure| Problem::refused(failure.message))?;
     let Some(operate) = reached.operate() else {
@@ -269,11 +273,7 @@ fn uncertain(error: &CloudError) -> String {
     }
 }
 
-fn call_of(
-    service: ServiceKey,
-    function: FunctionName,
-    body: InvokeBody,
-) -> Result<Invocation, Problem> {
+fn call_of(scope: Scope, function: FunctionName, body: InvokeBody) -> Result<Invocation, Problem> {
     let input = match (body.http, body.message) {
         (Some(HttpInput { method, path, body }), None) if path.starts_with('/') => Input::Http {
             method: method.to_ascii_uppercase(),
@@ -290,9 +290,15 @@ fn call_of(
             return Err(Problem::bad_request("bad-body", detail));
         }
     };
+    let Scope {
+        service,
+        functions: _,
+        called,
+    } = scope;
     Ok(Invocation {
         service,
         function,
+        called,
         slot: body.slot.unwrap_or(Slot::Blue),
         input,
     })

@@ -91,6 +91,7 @@ fn fresh(key: ServiceKey, ask: Ask, clock: &dyn Clock) -> ServiceState {
         } = &**desired;
         state.memory.environment = Some(environment.clone());
         state.memory.functions = release.content.functions.keys().cloned().collect();
+        state.memory.called = release.content.called();
         let record = ReleaseRecord {
             release: release.clone(),
             packages: BTreeMap::new(),
@@ -169,6 +170,7 @@ async fn strays(clouds: &Clouds, asked: &Asked, screen: &Screen) -> Vec<Stray> {
             let Owned {
                 service,
                 functions: _,
+                called: _,
                 resources,
             } = owned;
             if service.environment == environment.name && !asked.keeps(&service) {

@@ -13,8 +13,8 @@ use crate::cli::{
 /// Takes over what stands where a service's own should; without --yes it only shows it
 #[derive(Args, Debug)]
 #[command(after_help = "\
-A Lambda function is at the service's name where it is called ENVIRONMENT-SERVICE-FUNCTION, a Function App where it is called
-PREFIX-ENVIRONMENT-SERVICE; neither can be renamed. What has another name is brought in by `import`, and runs beside it.
+A service's own are called ENVIRONMENT-SERVICE-FUNCTION on Lambda and PREFIX-ENVIRONMENT-SERVICE on Azure, or as the manifest says:
+`aws: { name: … }` at a function, `azure: { name: … }` at the service. `import --aws` and `import --azure` write these names.
 
 Exit code 2 where there is something to adopt and --yes was not said, 0 where not.")]
 pub(in crate::cli) struct Adopt {

@@ -1,6 +1,6 @@
 //! AWS Lambda, by AWS's own client.
 //!
-//! A service is one Lambda function for each of its functions, named `{environment}-{service}-{function}`. A release is one published
+//! A service is one Lambda function for each of its functions, named `{environment}-{service}-{function}` or as its manifest says. A release is one published
 //! version of each; the aliases `blue` and `green` point at versions, and each alias of a function that answers HTTP has a function
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
@@ -49,8 +49,10 @@ mod tags;
 mod talk;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt,
+    ops::Deref,
     sync::Arc,
     time::Duration,
 };
@@ -72,10 +74,10 @@ use crate::{
     desired::Release,
     import::clouds::Found,
     manifest::spec::AwsTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
+    name::{Called, CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
     observed::{
         Deed, Fields, Observed, Owned, Scope,
-        talk::{Invocation, Invoked, LogsTold, LogsWanted},
+        talk::{Invocation, Invoked, LogsTold, LogsWanted, Signable},
     },
 };
 
@@ -125,7 +127,15 @@ impl AwsOptions {
 }
 
 /// AWS Lambda in one account and region.
+#[derive(Clone)]
 pub struct AwsCloud {
+    place: Arc<Ground>,
+    /// What functions are called, where it is not as we would call them; see [`Self::calling`].
+    called: Arc<Called>,
+}
+
+/// What all looks and orders share.
+pub struct Ground {
     options: AwsOptions,
     lambda: Lambda,
     events: Events,
@@ -151,8 +161,16 @@ impl fmt::Debug for AwsCloud {
     }
 }
 
+impl Deref for AwsCloud {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.place
+    }
+}
+
 /// What it takes to look at these functions is others' to use.
-impl Drop for AwsCloud {
+impl Drop for Ground {
     fn drop(&mut self) {
         self.options.limits.note_price(self.memory.price(), 0);
     }
@@ -169,7 +187,7 @@ impl AwsCloud {
             Arc::clone(&options.limits),
         );
         let lambda = Box::pin(lambda).await;
-        Self {
+        let place = Ground {
             events: lambda.events(),
             topics: lambda.topics(),
             buckets: lambda.buckets(),
@@ -182,7 +200,22 @@ impl AwsCloud {
             listed: tokio::sync::Mutex::default(),
             uploads: tokio::sync::Mutex::default(),
             options,
+        };
+        Self {
+            place: Arc::new(place),
+            called: Arc::default(),
         }
+    }
+
+    /// The same where functions are called so. What is known of names already stays known.
+    fn calling(&self, called: &Called) -> Cow<'_, Self> {
+        if called.aws.is_empty() {
+            return Cow::Borrowed(self);
+        }
+        Cow::Owned(Self {
+            place: Arc::clone(&self.place),
+            called: Arc::new(called.clone().or(&self.called)),
+        })
     }
 
     /// How often each operation of the vendor's interface was sent by this value, further attempts included.
@@ -208,7 +241,7 @@ impl Cloud for AwsCloud {
     /// One call of `GetFunction` a function where nothing is under way, else two. For a function that we know nothing of, or not lately:
     /// three, and one for its aliases, and two for each address: itself, and who may use it.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        let seen = self.look(scope).await?;
+        let seen = self.calling(&scope.called).look(scope).await?;
         let blue = slots::blue(&seen);
         let green = slots::green(&seen, blue.release());
         let mut observed = Observed {
@@ -238,7 +271,8 @@ impl Cloud for AwsCloud {
 
     /// Two or three calls a function where green holds the release already. "Answers" means that AWS says the version is active.
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
-        self.stage_release(release, package).await
+        let cloud = self.calling(&release.content.called());
+        cloud.stage_release(release, package).await
     }
 
     async fn shift(
@@ -247,24 +281,28 @@ impl Cloud for AwsCloud {
         release: ReleaseDigest,
         weight: Percent,
     ) -> Result<(), CloudError> {
-        self.shift_release(scope, release, weight).await
+        let cloud = self.calling(&scope.called);
+        cloud.shift_release(scope, release, weight).await
     }
 
     /// After the first promotion of a service green keeps the release, since there is no previous one.
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
-        self.promote_release(scope, release).await
+        let cloud = self.calling(&scope.called);
+        cloud.promote_release(scope, release).await
     }
 
     async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
-        self.retract_release(scope, release).await
+        let cloud = self.calling(&scope.called);
+        cloud.retract_release(scope, release).await
     }
 
     async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
-        Box::pin(self.repair_release(release, package)).await
+        let cloud = self.calling(&release.content.called());
+        Box::pin(cloud.repair_release(release, package)).await
     }
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
-        self.prune_service(scope).await
+        self.calling(&scope.called).prune_service(scope).await
     }
 
     /// One call of `GetMetricData`.
@@ -276,7 +314,8 @@ impl Cloud for AwsCloud {
 #[async_trait]
 impl Operate for AwsCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
-        self.deeds_since(scope, since).await
+        let cloud = self.calling(&scope.called);
+        cloud.deeds_since(scope, since).await
     }
 
     async fn found(&self) -> Result<Vec<Found>, CloudError> {
@@ -284,14 +323,19 @@ impl Operate for AwsCloud {
     }
 
     async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {
-        self.adopt_all(scope, resources).await
+        let cloud = self.calling(&scope.called);
+        cloud.adopt_all(scope, resources).await
     }
 
     async fn logs(&self, wanted: &LogsWanted) -> Result<LogsTold, CloudError> {
-        self.logs_of(wanted).await
+        self.calling(&wanted.called).logs_of(wanted).await
     }
 
     async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
-        self.call(call).await
+        self.calling(&call.called).call(call).await
+    }
+
+    async fn sign(&self, request: &Signable<'_>) -> Result<Vec<(String, String)>, CloudError> {
+        self.lambda.signed().headers(request).await
     }
 }

@@ -242,13 +242,12 @@ impl AwsCloud {
 
     /// Functions of the service that the release does not have, and that somebody put on blue.
     async fn clear_strangers(&self, release: &Release) -> Result<(), CloudError> {
-        let mut known = self.functions_lately(&release.service).await?;
-        known.retain(|function| !release.content.functions.contains_key(function));
-        let scope = Scope {
-            service: release.service.clone(),
-            functions: known,
-        };
-        for seen in self.survey_anew(&scope).await? {
+        let mut scope = self.known_lately(&release.service).await?;
+        let asked = &release.content.functions;
+        scope
+            .functions
+            .retain(|function| !asked.contains_key(function));
+        for seen in self.calling(&scope.called).survey_anew(&scope).await? {
             if let Some(blue) = &seen.blue {
                 self.remove(&seen, Slot::Blue, blue).await?;
             }

@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use super::{
     AwsCloud,
-    settings::{FUNCTION, RELEASE, Settings, alias},
-    survey::{all, previous, standing},
+    settings::{FUNCTION, RELEASE, SERVICE, Settings, alias},
+    survey::{all, name_of, previous, standing},
     tags,
 };
 use crate::{
     cloud::{CloudError, line::in_line},
-    name::{FunctionName, ServiceKey, ServiceName, Slot},
+    name::{Called, FunctionName, ServiceKey, ServiceName, Slot},
     observed::{Owned, Scope},
 };
 
@@ -22,12 +22,29 @@ use crate::{
 pub(super) struct Claim {
     service: ServiceKey,
     function: FunctionName,
+    /// Where it is not the one that we give.
+    name: Option<String>,
     arn: String,
 }
 
-fn of_service(claims: &[Claim], service: &ServiceKey) -> BTreeSet<FunctionName> {
-    let claims = claims.iter().filter(|claim| claim.service == *service);
-    claims.map(|claim| claim.function.clone()).collect()
+fn of_service(claims: &[Claim], service: &ServiceKey) -> Scope {
+    let mut scope = Scope {
+        service: service.clone(),
+        functions: BTreeSet::new(),
+        called: Called::default(),
+    };
+    for claim in claims.iter().filter(|claim| claim.service == *service) {
+        scope.functions.insert(claim.function.clone());
+        claim.note_name(&mut scope.called);
+    }
+    scope
+}
+
+impl Claim {
+    fn note_name(&self, called: &mut Called) {
+        let name = self.name.clone().map(|name| (self.function.clone(), name));
+        called.aws.extend(name);
+    }
 }
 
 impl AwsCloud {
@@ -37,9 +54,11 @@ impl AwsCloud {
             let none = || Owned {
                 service: claim.service.clone(),
                 functions: BTreeSet::new(),
+                called: Called::default(),
                 resources: Vec::new(),
             };
             let owned = services.entry(claim.service.clone()).or_insert_with(none);
+            claim.note_name(&mut owned.called);
             owned.functions.insert(claim.function);
             owned.resources.push(claim.arn);
         }
@@ -49,19 +68,13 @@ impl AwsCloud {
     }
 
     /// Every function of the service that the target has, known to us or not.
-    pub(super) async fn functions_of(
-        &self,
-        service: &ServiceKey,
-    ) -> Result<BTreeSet<FunctionName>, CloudError> {
+    async fn known(&self, service: &ServiceKey) -> Result<Scope, CloudError> {
         Ok(of_service(&self.claims().await?, service))
     }
 
     /// The same, from a list that is as old as details may be, and with what we came across since: to list all functions takes a call for
     /// every fifty, and many may be repaired at once.
-    pub(super) async fn functions_lately(
-        &self,
-        service: &ServiceKey,
-    ) -> Result<BTreeSet<FunctionName>, CloudError> {
+    pub(super) async fn known_lately(&self, service: &ServiceKey) -> Result<Scope, CloudError> {
         let start = format!("{}-{}-", service.environment, service.service);
         let met = self.memory.names_after(service, &start).into_iter();
         let met = met.filter_map(|name| FunctionName::new(name).ok());
@@ -71,19 +84,23 @@ impl AwsCloud {
             Some(young) => young,
             None => (Instant::now(), self.claims().await?),
         };
-        let mut functions = of_service(&claims, service);
+        let mut known = of_service(&claims, service);
         *listed = Some((at, claims));
-        functions.extend(met);
-        Ok(functions)
+        known.functions.extend(met);
+        Ok(known)
     }
 
     /// `ListFunctions` tells no tags, but variables; ours say who a function is. Where they were edited away, the tags are asked for.
     async fn claims(&self) -> Result<Vec<Claim>, CloudError> {
         let prefix = format!("{}-", self.options.environment);
         let listed = self.lambda.functions().await?;
-        let named = listed
-            .iter()
-            .filter(|it| it.function_name().is_some_and(|it| it.starts_with(&prefix)));
+        let by_name = |it: &FunctionConfiguration| {
+            it.function_name()
+                .is_some_and(|name| name.starts_with(&prefix))
+        };
+        let says =
+            |it: &FunctionConfiguration| self.service_said(&Settings::read(it).env).is_some();
+        let named = listed.iter().filter(|it| by_name(it) || says(it));
         let claims = all(named.map(|it| self.claim(it)).collect()).await?;
         Ok(claims.into_iter().flatten().collect())
     }
@@ -92,7 +109,9 @@ impl AwsCloud {
         let name = listed.function_name().unwrap_or_default();
         let env = Settings::read(listed).env;
         if let (Some(function), true) = (env.get(FUNCTION), env.contains_key(RELEASE))
-            && let Some(service) = self.service_in(name, function)
+            && let Some(service) = self
+                .service_said(&env)
+                .or_else(|| self.service_in(name, function))
         {
             return Ok(self.claim_of(listed, &service, function));
         }
@@ -111,6 +130,13 @@ impl AwsCloud {
         Ok(function.and_then(|function| self.claim_of(listed, service, function)))
     }
 
+    /// The service that a function says it is of, where its name does not.
+    fn service_said(&self, env: &BTreeMap<String, String>) -> Option<String> {
+        let said: ServiceKey = env.get(SERVICE)?.parse().ok()?;
+        let is_here = said.environment == self.options.environment;
+        is_here.then(|| said.service.to_string())
+    }
+
     /// The service in `{environment}-{service}-{function}`.
     fn service_in(&self, name: &str, function: &str) -> Option<String> {
         let rest = name.strip_prefix(self.options.environment.as_str())?;
@@ -124,22 +150,27 @@ impl AwsCloud {
         service: &str,
         function: &str,
     ) -> Option<Claim> {
+        let service = ServiceKey {
+            environment: self.options.environment.clone(),
+            service: ServiceName::new(service).ok()?,
+        };
+        let function = FunctionName::new(function).ok()?;
+        let name = listed.function_name().unwrap_or_default();
+        let is_ours = name == name_of(&Called::default(), &service, &function);
         Some(Claim {
-            service: ServiceKey {
-                environment: self.options.environment.clone(),
-                service: ServiceName::new(service).ok()?,
-            },
-            function: FunctionName::new(function).ok()?,
+            name: (!is_ours).then(|| name.to_owned()),
+            service,
+            function,
             arn: listed.function_arn().unwrap_or_default().to_owned(),
         })
     }
 
     pub(super) async fn prune_service(&self, scope: &Scope) -> Result<(), CloudError> {
-        let mut functions = self.functions_of(&scope.service).await?;
-        functions.extend(scope.functions.iter().cloned());
-        let removals = functions
-            .iter()
-            .map(|function| self.prune_one(&scope.service, function));
+        let mut known = self.known(&scope.service).await?;
+        known.functions.extend(scope.functions.iter().cloned());
+        let cloud = self.calling(&known.called);
+        let functions = known.functions.iter();
+        let removals = functions.map(|function| cloud.prune_one(&scope.service, function));
         all(removals.collect()).await?;
         self.delete_all_roles(&scope.service).await
     }

@@ -7,7 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use super::duties::{Account, short_digest};
+use super::{
+    duties::{Account, short_digest},
+    survey::name_of,
+};
 use crate::{
     desired::Release,
     manifest::{
@@ -82,11 +85,7 @@ fn own(
     asked: Option<&Function>,
     account: &Account,
 ) -> OwnRole {
-    let ServiceKey {
-        environment,
-        service,
-    } = &release.service;
-    let lambda = format!("{environment}-{service}-{function}");
+    let lambda = name_of(&release.content.called(), &release.service, function);
     let mut statements = Statements::default();
     let aws = asked.and_then(|it| it.aws.as_deref());
     statements.of_everyone(&lambda, aws, account);

@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     cloud::CloudError,
-    name::{CloudName, FunctionName, Percent, ReleaseDigest, ServiceKey, Slot},
+    name::{Called, CloudName, FunctionName, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::Scope,
 };
 
@@ -217,7 +217,7 @@ impl AwsCloud {
         service: &ServiceKey,
         function: &FunctionName,
     ) -> Result<String, CloudError> {
-        let name = format!("{}-{}-{function}", service.environment, service.service);
+        let name = name_of(&self.called, service, function);
         if name.len() <= NAME_MAX {
             return Ok(name);
         }
@@ -299,6 +299,19 @@ impl AwsCloud {
     pub(super) fn forget(&self, name: &str) {
         self.memory.forget(name);
     }
+}
+
+/// What the Lambda function is called: as its manifest says, else as we would call it.
+pub(super) fn name_of(called: &Called, service: &ServiceKey, function: &FunctionName) -> String {
+    let ServiceKey {
+        environment,
+        service,
+    } = service;
+    let given = called.aws.get(function);
+    given.map_or_else(
+        || format!("{environment}-{service}-{function}"),
+        String::clone,
+    )
 }
 
 /// Whose a function is, by its tags alone.

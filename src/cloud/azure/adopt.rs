@@ -7,12 +7,10 @@ use serde_json::json;
 use super::{
     AzureCloud,
     arm::{Payload, operation::TAGS_PATCH},
-    names::Tags,
+    names::{RESOURCES_API, Tags},
     observe::View,
 };
 use crate::{cloud::CloudError, name::CloudName, observed::Scope};
-
-const TAGS_API: &str = "2021-04-01";
 
 /// The site, then its slot.
 const DEEP: usize = 2;
@@ -40,7 +38,7 @@ impl AzureCloud {
             }
             self.check_unowned(&id, &tags)?;
             let path = format!("{id}/providers/Microsoft.Resources/tags/default");
-            let query = [("api-version", TAGS_API)];
+            let query = [("api-version", RESOURCES_API)];
             let mut call = self.arm.call(TAGS_PATCH, &path, &query, &id);
             call.payload = Payload::Json(json!({
                 "operation": "Merge",

@@ -1,6 +1,6 @@
 //! Azure Functions, by Azure Resource Manager.
 //!
-//! A service is one Function App: production is blue, slot `green` is green, a promotion is a swap. On a plan without slots it is two apps,
+//! A service is one Function App, named `{prefix}-{environment}-{service}` or as its manifest says: production is blue, slot `green` is green, a promotion is a swap. On a plan without slots it is two apps,
 //! see [`flex`]. What a slot holds is told by settings that move with the code. Nothing here knows whether the endpoint is the real one.
 //!
 //! Apps reach their storage and their secrets by identities, which we give the roles that they need, unless people want to.
@@ -25,6 +25,7 @@ mod swap;
 mod talk;
 
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
     sync::Arc,
@@ -44,7 +45,7 @@ use crate::{
     desired::Release,
     import::clouds::Found,
     manifest::spec::AzureTarget,
-    name::{CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
+    name::{Called, CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
     observed::{
         Deed, Fields, Observed, Owned, Scope,
         talk::{Invocation, Invoked, LogsTold, LogsWanted},
@@ -104,13 +105,13 @@ pub enum AzureError {
 }
 
 /// One environment's share of Azure.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct AzureCloud {
-    arm: Arm,
+    arm: Arc<Arm>,
     names: Names,
     /// The address of the storage account's blobs, once it was asked for.
-    blobs: OnceCell<String>,
-    seldom: Seldom,
+    blobs: Arc<OnceCell<String>>,
+    seldom: Arc<Seldom>,
 }
 
 impl Default for AzureLimits {
@@ -152,15 +153,26 @@ impl AzureCloud {
         let names = Names {
             environment: options.environment,
             target: options.target,
+            called: None,
         };
-        let blobs = OnceCell::new();
-        let seldom = Seldom::default();
+        let blobs = Arc::default();
+        let seldom = Arc::default();
         Ok(Self {
-            arm,
+            arm: Arc::new(arm),
             names,
             blobs,
             seldom,
         })
+    }
+
+    /// The same where the Function App in hand is called so.
+    fn calling(&self, called: &Called) -> Cow<'_, Self> {
+        if called.azure == self.names.called {
+            return Cow::Borrowed(self);
+        }
+        let mut other = self.clone();
+        other.names.called.clone_from(&called.azure);
+        Cow::Owned(other)
     }
 
     /// Calls sent so far by operation, tries counted one by one.
@@ -181,10 +193,11 @@ impl Cloud for AzureCloud {
     }
 
     fn expected(&self, release: &Release, code: CodeDigest) -> Fields {
-        let mut fields = settings::expected(&self.names, release, code);
+        let cloud = self.calling(&release.content.called());
+        let mut fields = settings::expected(&cloud.names, release, code);
         fields.insert(observe::STATE.to_owned(), RUNNING.to_owned());
-        let duties = duties::Duties::wanted(&self.names, release);
-        fields.extend(self.place_of(release, &duties));
+        let duties = duties::Duties::wanted(&cloud.names, release);
+        fields.extend(cloud.place_of(release, &duties));
         fields
     }
 
@@ -194,12 +207,12 @@ impl Cloud for AzureCloud {
 
     /// Four calls: the site, then at once its slot and the settings of both. What seldom changes is looked at by turns, a call for each.
     async fn observe(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        self.observed(scope).await
+        self.calling(&scope.called).observed(scope).await
     }
 
     /// One call more, to blue itself: its host answers whether or not a function of it answers HTTP.
     async fn watch(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        self.watched(scope).await
+        self.calling(&scope.called).watched(scope).await
     }
 
     /// One call for each page of the resource group's sites.
@@ -208,7 +221,8 @@ impl Cloud for AzureCloud {
     }
 
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
-        self.put_on_green(release, package).await
+        let cloud = self.calling(&release.content.called());
+        cloud.put_on_green(release, package).await
     }
 
     /// Routing rules of a slot tie a user to it by a cookie, which shares users and not requests; so there is no share here.
@@ -224,31 +238,35 @@ impl Cloud for AzureCloud {
     }
 
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
-        self.put_on_blue(&scope.service.service, release).await
+        let cloud = self.calling(&scope.called);
+        cloud.put_on_blue(&scope.service.service, release).await
     }
 
     async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
-        self.take_off_blue(&scope.service.service, release).await
+        let cloud = self.calling(&scope.called);
+        cloud.take_off_blue(&scope.service.service, release).await
     }
 
     async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
-        self.mend_blue(release, package).await
+        let cloud = self.calling(&release.content.called());
+        cloud.mend_blue(release, package).await
     }
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
-        self.delete(scope).await
+        self.calling(&scope.called).delete(scope).await
     }
 
     /// One call.
     async fn metric(&self, question: &MetricQuestion<'_>) -> Result<Option<f64>, CloudError> {
-        self.metric_value(question).await
+        self.calling(question.called).metric_value(question).await
     }
 }
 
 #[async_trait]
 impl Operate for AzureCloud {
     async fn deeds(&self, scope: &Scope, since: Timestamp) -> Result<Vec<Deed>, CloudError> {
-        self.deeds_since(scope, since).await
+        let cloud = self.calling(&scope.called);
+        cloud.deeds_since(scope, since).await
     }
 
     async fn found(&self) -> Result<Vec<Found>, CloudError> {
@@ -256,14 +274,15 @@ impl Operate for AzureCloud {
     }
 
     async fn adopt(&self, scope: &Scope, resources: &BTreeSet<String>) -> Result<(), CloudError> {
-        self.adopt_all(scope, resources).await
+        let cloud = self.calling(&scope.called);
+        cloud.adopt_all(scope, resources).await
     }
 
     async fn logs(&self, wanted: &LogsWanted) -> Result<LogsTold, CloudError> {
-        self.logs_of(wanted).await
+        self.calling(&wanted.called).logs_of(wanted).await
     }
 
     async fn invoke(&self, call: &Invocation) -> Result<Invoked, CloudError> {
-        self.call(call).await
+        self.calling(&call.called).call(call).await
     }
 }

@@ -17,7 +17,8 @@ use crate::{
 pub(super) const GREEN: &str = "green";
 
 pub(super) const WEB_API: &str = "2025-05-01";
-pub(super) const GROUPS_API: &str = "2024-11-01";
+/// Of groups, and of the tags of anything.
+pub(super) const RESOURCES_API: &str = "2025-04-01";
 pub(super) const STORAGE_API: &str = "2025-08-01";
 
 const OWNER_TAG: &str = "verdigris-owner";
@@ -43,17 +44,30 @@ pub(super) type Tags = BTreeMap<String, String>;
 pub(super) struct Names {
     pub(super) environment: EnvironmentName,
     pub(super) target: AzureTarget,
+    /// What the Function App of the service in hand is called, where it is not as we would call it.
+    pub(super) called: Option<String>,
 }
 
 impl Names {
-    /// The Function App of a service: `{prefix}-{environment}-{service}`.
+    /// The Function App of a service: as its manifest says, else `{prefix}-{environment}-{service}`.
     pub(super) fn app(&self, service: &ServiceName) -> String {
+        let given = self.called.clone();
+        given.unwrap_or_else(|| self.app_of_ours(service))
+    }
+
+    /// What we would call it.
+    pub(super) fn app_of_ours(&self, service: &ServiceName) -> String {
         format!("{}-{}-{service}", self.target.prefix, self.environment)
     }
 
     /// Why a Function App cannot have its name.
+    ///
+    /// What a manifest says was looked at when it was read.
     pub(super) fn bad_app(&self, service: &ServiceName) -> Option<String> {
-        let app = self.app(service);
+        let app = self.app_of_ours(service);
+        if self.called.is_some() {
+            return None;
+        }
         if (APP_MIN..=APP_MAX).contains(&app.len()) {
             return None;
         }
@@ -345,7 +359,8 @@ pub(super) fn tag<'a>(tags: &'a Tags, name: &str) -> Option<&'a String> {
         .map(|(_, value)| value)
 }
 
-fn tier(sku: &str) -> Option<&'static str> {
+/// The kind of a plan, by its size.
+pub(super) fn tier(sku: &str) -> Option<&'static str> {
     match sku.get(..1)? {
         "Y" => Some("Dynamic"),
         "E" => Some("ElasticPremium"),
@@ -388,6 +403,7 @@ mod tests {
                 prefix: prefix.to_owned(),
                 shared: AzureShared::default(),
             },
+            called: None,
         }
     }
 

@@ -43,7 +43,13 @@ impl AzureCloud {
         self.check(release)?;
         let service = &release.service.service;
         let site = match self.our_view(service).await? {
-            Some(site) => site,
+            Some(site) => {
+                if is_new(&site) {
+                    self.check_plan(&site.blue)?;
+                    self.ensure_shared().await?;
+                }
+                site
+            }
             None => self.create(release).await?,
         };
         self.check_idle(service, &site)?;
@@ -65,6 +71,9 @@ impl AzureCloud {
         };
         let green = match site.green.clone().filter(is_done) {
             Some(green) => {
+                if self.names.runs_from_url() {
+                    self.ensure_package(service, package).await?;
+                }
                 self.make_up_sync(&green).await?;
                 green
             }
@@ -103,6 +112,8 @@ impl AzureCloud {
         if green.code() != Some(package.code) && self.names.runs_from_url() {
             // Code and settings come at once, by the setting that names the package.
             self.upload(service, package).await?;
+        } else if self.names.runs_from_url() {
+            self.ensure_package(service, package).await?;
         } else if green.code() != Some(package.code) {
             // The package that is there runs on until the new one is deployed, and must not answer as the new release.
             let arriving = with(settings::arriving(&self.names, release));
@@ -119,6 +130,25 @@ impl AzureCloud {
             self.begin_preview(&app).await?;
         }
         Ok(green)
+    }
+
+    /// What is sent to an app, and how, follows from the kind of its plan.
+    fn check_plan(&self, blue: &SlotView) -> Result<(), CloudError> {
+        let wanted = names::tier(&self.names.target.plan.0);
+        let (Some(found), Some(wanted)) = (&blue.found.tier, wanted) else {
+            return Ok(());
+        };
+        if self.names.called.is_none() || found.eq_ignore_ascii_case(wanted) {
+            return Ok(());
+        }
+        Err(CloudError::Invalid {
+            cloud: CloudName::Azure,
+            operation: format!("`{}`", blue.id),
+            message: format!(
+                "the app is on a plan of the kind `{found}`, and the environment's plan is `{}`: write into the environment what the app is on, or move the app to such a plan",
+                self.names.target.plan.0
+            ),
+        })
     }
 
     fn has_insights(&self, settings: &Settings) -> bool {
@@ -269,7 +299,8 @@ impl AzureCloud {
             false => operation::SLOTS_PUT,
         };
         let given = (known.clone(), Some(release.digest));
-        let seat = self.seat(id, green, duties).await?;
+        let stands = green.unwrap_or(&site.blue);
+        let seat = self.seat(id, Some(stands), duties).await?;
         let both = (&old, duties);
         let image = self.image_of(release);
         let body = self.place_body(service, &seat, given, both, image);
@@ -314,6 +345,11 @@ impl AzureCloud {
             .call(operation::SITES_START, &path, &query, app_in(id));
         self.arm.ask(call).await.map(|_| ())
     }
+}
+
+/// Whether an app was there before us, and has nothing of ours yet but our tags.
+fn is_new(site: &SiteView) -> bool {
+    site.green.is_none() && settings::marks(&site.blue.settings).is_none()
 }
 
 /// Whether gates ask green while it has blue's sticky settings.

@@ -173,6 +173,7 @@ fn question(roles: &[String], wanted: &LogsWanted) -> String {
     let LogsWanted {
         service: _,
         function: _,
+        called: _,
         since,
         containing,
         lines_max,

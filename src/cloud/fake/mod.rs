@@ -27,7 +27,7 @@ use super::{Cloud, CloudError, Package, line::in_line, operate::Operate};
 use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
-    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
+    name::{Called, CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
@@ -266,6 +266,7 @@ impl Cloud for FakeCloud {
             let owned = state.services.iter().map(|(key, service)| Owned {
                 service: key.clone(),
                 functions: service.functions(),
+                called: Called::default(),
                 resources: service.resources(key),
             });
             Ok(owned.filter(|it| !it.resources.is_empty()).collect())

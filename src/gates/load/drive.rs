@@ -10,7 +10,7 @@ use tokio::{
 use super::tally::Tally;
 use crate::{
     gates::{
-        http::{Client, no_answer},
+        http::Client,
         reply::{self, RELEASE_HEADER},
     },
     manifest::gates::LoadGate,
@@ -73,10 +73,7 @@ impl Shooter {
         let late = || "no answer in time".to_owned();
         let response = match timeout_at(until, self.client.send(request)).await {
             Ok(Ok(response)) => response,
-            Ok(Err(error)) => {
-                let why = no_answer(&error);
-                return Ended::Nothing { why };
-            }
+            Ok(Err(why)) => return Ended::Nothing { why },
             Err(_) => return Ended::Nothing { why: late() },
         };
         let status = response.status().as_u16();

@@ -258,7 +258,7 @@ async fn once(client: &Client, request: reqwest::Request, release: &str) -> Resu
     let end = started + ANSWER_WITHIN;
     let response = match tokio::time::timeout_at(end, client.send(request)).await {
         Ok(Ok(response)) => response,
-        Ok(Err(error)) => return Err(super::http::no_answer(&error)),
+        Ok(Err(why)) => return Err(why),
         Err(_) => return Err(format!("no answer within {ANSWER_WITHIN:?}")),
     };
     let reply = reply::read(response, started, end).await;

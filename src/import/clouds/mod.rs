@@ -107,10 +107,11 @@ pub fn clouds(cloud: CloudName, place: &str, found: &[Found]) -> Imported {
     let mut todo = vec![
         "put the code of each service into the folder that `source` names, in the form that the runtime asks for".to_owned(),
         match has_environment {
-            true => "look at the environment: its name is made up, and apps get names of their own there, beside those that were found".to_owned(),
+            true => "look at the environment: its name is made up".to_owned(),
             false => "describe the environments: accounts, regions, subscriptions".to_owned(),
         },
     ];
+    todo.push("once the daemon knows the services: `verdigris adopt SERVICE` shows what becomes of what runs now, and takes it over with `--yes`; without `name` a service gets functions of its own beside it".to_owned());
     todo.extend(found);
     if !secrets.is_empty() {
         let names: Vec<String> = secrets.into_iter().collect();

@@ -27,6 +27,7 @@ use crate::local::arm::{
 use crate::{
     clock::Clock,
     local::process::{LogLine, LogRing},
+    name::CodeDigest,
 };
 
 /// A crash of the whole program loses no more than this.
@@ -272,27 +273,30 @@ impl Cloud {
     async fn save(self: &Arc<Self>) {
         let cloud = Arc::clone(self);
         let saved = tokio::task::spawn_blocking(move || {
-            let (text, used) = cloud.snapshot()?;
-            cloud.disk.save(&text, &used)
+            let (text, forgotten) = cloud.snapshot()?;
+            cloud.disk.save(&text, &forgotten)
         });
         if let Ok(Err(error)) = saved.await {
             tracing::error!(%error, "the local Azure state could not be saved");
         }
     }
 
-    fn snapshot(&self) -> io::Result<(Vec<u8>, BTreeSet<crate::name::CodeDigest>)> {
+    /// The world as text, and the packages that it used no more and that are gone by now.
+    fn snapshot(&self) -> io::Result<(Vec<u8>, Vec<CodeDigest>)> {
         let mut state = self.state();
         state.world.trust = self.trust().clone();
         let sites = state.world.sites.values();
         let slots = sites.flat_map(|site| site.slots.values());
         let used = slots.filter_map(|slot| slot.content.package);
-        let used = used.chain(state.world.blobs.values().copied()).collect();
+        let used: BTreeSet<_> = used.chain(state.world.blobs.values().copied()).collect();
+        // Still under the lock: a package that the world names a moment later would be gone under whoever put it there.
+        let forgotten = self.disk.forget(&used);
         let text = if self.disk.keeps() {
             serde_json::to_vec(&state.world)?
         } else {
             Vec::new()
         };
-        Ok((text, used))
+        Ok((text, forgotten))
     }
 
     /// Stops apps that nobody uses.
@@ -390,4 +394,47 @@ fn environment(
     let settings = settings.iter().filter(settable);
     environment.extend(settings.map(|(name, value)| (name.clone(), value.clone())));
     environment
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Cursor, sync::atomic::AtomicBool, sync::atomic::Ordering, thread};
+
+    use super::*;
+    use crate::clock::SystemClock;
+
+    fn endpoint() -> Cloud {
+        let disk = Disk::open(None).unwrap();
+        let stop = CancellationToken::new();
+        let (options, clock) = (ArmOptions::default(), Arc::new(SystemClock));
+        Cloud::new(options, clock, disk, Speaks::Plain, stop)
+    }
+
+    /// Whoever puts a package there names it a moment later, and a save may be anywhere in between.
+    #[test]
+    fn a_package_that_the_world_names_is_not_forgotten() {
+        let zip = zip::ZipWriter::new(Cursor::new(Vec::new())).finish();
+        let zip = zip.unwrap().into_inner();
+        let (cloud, ended) = (endpoint(), AtomicBool::new(false));
+        thread::scope(|threads| {
+            threads.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    let (text, forgotten) = cloud.snapshot().unwrap();
+                    cloud.disk.save(&text, &forgotten).unwrap();
+                }
+            });
+            let mut lost = 0;
+            for _ in 0..2000 {
+                let package = cloud.disk.add(&zip).unwrap();
+                let name = "account/container/package.zip".to_owned();
+                cloud.state().world.blobs.insert(name, package.digest);
+                let digest = package.digest;
+                drop(package);
+                lost += u32::from(cloud.disk.package(&digest).is_none());
+                cloud.state().world.blobs.clear();
+            }
+            ended.store(true, Ordering::Relaxed);
+            assert_eq!(lost, 0);
+        });
+    }
 }

@@ -67,18 +67,21 @@ impl Disk {
         }
     }
 
-    /// Writes the world in one step, and drops packages that no slot uses. Blocks.
-    pub(super) fn save(&self, text: &[u8], used: &BTreeSet<CodeDigest>) -> io::Result<()> {
-        let unused = self.forget(used);
+    /// Writes the world in one step, and removes the files of packages that were forgotten. Blocks.
+    pub(super) fn save(&self, text: &[u8], forgotten: &[CodeDigest]) -> io::Result<()> {
         let Some(kept) = &self.kept else {
             return Ok(());
         };
         let fresh = kept.join("state.json.new");
         write_private(&fresh, text)?;
         fs::rename(&fresh, kept.join("state.json"))?;
-        for digest in unused {
-            // A package that stays behind costs room only.
-            drop(fs::remove_file(self.zip_file(kept, &digest)));
+        for digest in forgotten {
+            let held = self.held();
+            // It may have come back meanwhile.
+            if !held.contains_key(digest) {
+                // A package that stays behind costs room only.
+                drop(fs::remove_file(self.zip_file(kept, digest)));
+            }
         }
         Ok(())
     }
@@ -94,10 +97,11 @@ impl Disk {
             return Ok(Arc::clone(package));
         }
         let package = Arc::new(Package::unpack(zip, self.scratch.path())?);
+        // Held before its file is written: files of packages that are not held may be removed at any time.
+        self.held().insert(digest, Arc::clone(&package));
         if let Some(kept) = &self.kept {
             write_private(&self.zip_file(kept, &digest), zip)?;
         }
-        self.held().insert(digest, Arc::clone(&package));
         Ok(package)
     }
 
@@ -119,7 +123,12 @@ impl Disk {
         }
     }
 
-    fn forget(&self, used: &BTreeSet<CodeDigest>) -> Vec<CodeDigest> {
+    /// Drops packages that nothing in the world uses, and says which.
+    ///
+    /// # Assumptions
+    ///
+    /// The world that says what is used stays locked meanwhile: who adds a package holds it until the world names it.
+    pub(super) fn forget(&self, used: &BTreeSet<CodeDigest>) -> Vec<CodeDigest> {
         let mut held = self.held();
         // One that somebody else holds is about to be used, or still is.
         let unused = |(digest, package): (&CodeDigest, &Arc<Package>)| {

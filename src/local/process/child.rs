@@ -96,13 +96,14 @@ impl Child {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (told, exit) = watch::channel(None);
         let keeper = Keeper {
+            process,
             group,
             _watched: Watched::new(group),
             inbox,
             limit: spawn.memory_limit,
         };
         tokio::spawn(async move {
-            let exit = keeper.keep(process).await;
+            let exit = keeper.keep().await;
             for pipe in pipes.into_iter().flatten() {
                 // A reader that does not end is left to the runtime: its pipe belongs to a stranger now.
                 let _strange = timeout(DRAIN, pipe.closed()).await;
@@ -192,7 +193,10 @@ fn command(spawn: &Spawn) -> Command {
 }
 
 /// Owns the process until it is gone; nobody else signals the group, so a number that was reused is never hit.
+///
+/// Dropping it, as a runtime does that is shut down, kills the whole group and not its leader alone.
 struct Keeper {
+    process: tokio::process::Child,
     group: Pid,
     /// For as long as the group may be there.
     _watched: Watched,
@@ -201,12 +205,12 @@ struct Keeper {
 }
 
 impl Keeper {
-    async fn keep(mut self, mut process: tokio::process::Child) -> Exit {
+    async fn keep(mut self) -> Exit {
         let mut cause = None;
         let mut tick = tokio::time::interval(memory::LEADER_INTERVAL);
         loop {
             tokio::select! {
-                status = process.wait() => {
+                status = self.process.wait() => {
                     // What the leader left behind goes with it.
                     self.signal(Signal::KILL);
                     return cause.unwrap_or_else(|| judge(status));
@@ -218,7 +222,7 @@ impl Keeper {
                         Some(Order::Kill) => self.signal(Signal::KILL),
                         None => {
                             self.signal(Signal::KILL);
-                            drop(process.wait().await);
+                            drop(self.process.wait().await);
                             return Exit::Stopped;
                         }
                     }
@@ -242,6 +246,15 @@ impl Keeper {
     fn signal(&self, signal: Signal) {
         // It fails only where the group is gone, which is what was wanted.
         let _gone = kill_process_group(self.group, signal);
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        // A leader that was waited for took its group along, and its number may be a stranger's by now.
+        if self.process.id().is_some() {
+            self.signal(Signal::KILL);
+        }
     }
 }
 
@@ -312,17 +325,18 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn stopping_kills_the_whole_group_even_when_it_will_not_listen() {
-        let (child, logs) = shell("trap '' TERM; sleep 300 & echo $!; wait; sleep 300", None);
+    /// The process whose number is the first line of the log, once it is there.
+    async fn grandchild(logs: &LogRing) -> String {
         while logs.lines().is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        let grandchild = logs.lines()[0].text.clone();
-        assert_eq!(child.stop(Duration::from_millis(100)).await, Exit::Stopped);
-        // Its signal was sent: the kernel ends it when it would next run.
+        logs.lines()[0].text.clone()
+    }
+
+    /// Its signal was sent: the kernel ends it when it would next run.
+    async fn is_gone(process: &str) -> bool {
         let is_running = || {
-            let stat = std::fs::read_to_string(format!("/proc/{grandchild}/stat"));
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat"));
             let stat = stat.unwrap_or_default();
             let state = stat.rsplit_once(") ").map(|(_, rest)| rest);
             state.is_some_and(|state| !state.starts_with(['Z', 'X']))
@@ -332,7 +346,31 @@ mod tests {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
         };
-        assert!(timeout(Duration::from_secs(20), gone).await.is_ok());
+        timeout(Duration::from_secs(60), gone).await.is_ok()
+    }
+
+    #[tokio::test]
+    async fn stopping_kills_the_whole_group_even_when_it_will_not_listen() {
+        let (child, logs) = shell("trap '' TERM; sleep 300 & echo $!; wait; sleep 300", None);
+        let grandchild = grandchild(&logs).await;
+        assert_eq!(child.stop(Duration::from_millis(100)).await, Exit::Stopped);
+        assert!(is_gone(&grandchild).await);
+    }
+
+    #[test]
+    fn a_runtime_that_is_shut_down_takes_the_whole_group_along() {
+        let runtime = || {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_all().build().unwrap()
+        };
+        let ended = runtime();
+        let (child, grandchild) = ended.block_on(async {
+            let (child, logs) = shell("sleep 300 & echo $!; wait", None);
+            (child, grandchild(&logs).await)
+        });
+        drop(ended);
+        assert!(runtime().block_on(is_gone(&grandchild)));
+        drop(child);
     }
 
     #[tokio::test]

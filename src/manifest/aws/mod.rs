@@ -18,6 +18,9 @@ use super::spec::Megabytes;
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AwsFunction {
+    /// The Lambda function's name, where it is not the one that we give. Of one function, so that no service says it for all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub architecture: Option<Architecture>,
     /// Size of `/tmp`, between 512 and 10,240 MiB.
@@ -75,6 +78,7 @@ impl AwsFunction {
     #[must_use]
     pub fn over(self, service: &Self) -> Self {
         let Self {
+            name,
             architecture,
             ephemeral_storage,
             layers,
@@ -97,6 +101,7 @@ impl AwsFunction {
             allow,
         } = self;
         Self {
+            name: name.or_else(|| service.name.clone()),
             architecture: architecture.or(service.architecture),
             ephemeral_storage: ephemeral_storage.or(service.ephemeral_storage),
             layers: layers.or_else(|| service.layers.clone()),

@@ -18,6 +18,9 @@ use super::spec::EnvValue;
 #[derive(Clone, Debug, Default, Eq, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct AzureApp {
+    /// The Function App's name in lower case, where it is not the one that we give.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Application settings of the platform and its host. They move with the code.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub settings: BTreeMap<String, String>,

@@ -35,6 +35,11 @@ impl Defaults {
         report: &mut Report,
     ) -> Self {
         let timeout = timeout.as_ref().and_then(|at| whole_seconds(at, report));
+        let written_name = written_aws.as_ref().and_then(|at| at.value.name.as_ref());
+        if let Some(name) = written_name {
+            let help = "write it at the function: `functions: { NAME: { aws: { name: … } } }`";
+            report.fault(&name.place, "would be the name of every function", help);
+        }
         Self {
             memory: value(memory).unwrap_or(MEMORY),
             timeout: timeout.unwrap_or(TIMEOUT),

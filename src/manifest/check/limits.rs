@@ -2,7 +2,7 @@
 
 use super::super::parity::{Asker, Gap, gaps};
 use super::super::spec::{AzurePlan, AzureTarget, Environment, Service};
-use super::{azure::app_limits, unsigned::unsigned};
+use super::azure::app_limits;
 use crate::name::{CloudName, EnvironmentName, FunctionName, ServiceName, Slot};
 
 const LAMBDA_NAME_MAX: usize = 64;
@@ -37,6 +37,40 @@ pub(in crate::manifest) fn app_name(
     format!("{}-{environment}-{service}", azure.prefix)
 }
 
+/// What a manifest says that the Function App is called.
+pub(in crate::manifest) fn app_given(service: &Service) -> Option<&str> {
+    service.azure.as_ref()?.name.as_deref()
+}
+
+/// The Function App's name, given or ours.
+pub(in crate::manifest) fn app_called(
+    azure: &AzureTarget,
+    environment: &EnvironmentName,
+    service: &Service,
+) -> String {
+    let ours = || app_name(azure, environment, &service.name);
+    app_given(service).map_or_else(ours, str::to_owned)
+}
+
+/// What a manifest says that a Lambda function is called.
+pub(in crate::manifest) fn lambda_given<'a>(
+    service: &'a Service,
+    function: &FunctionName,
+) -> Option<&'a str> {
+    let aws = service.functions.get(function)?.aws.as_ref();
+    aws?.name.as_deref()
+}
+
+/// A Lambda function's name, given or ours.
+pub(in crate::manifest) fn lambda_called(
+    environment: &Environment,
+    service: &Service,
+    function: &FunctionName,
+) -> String {
+    let ours = || format!("{}-{}-{function}", environment.name, service.name);
+    lambda_given(service, function).map_or_else(ours, str::to_owned)
+}
+
 /// The id that Azure's host makes of an app's name.
 pub(in crate::manifest) fn host_id(app: &str) -> &str {
     let end = app.floor_char_boundary(HOST_ID_LEN);
@@ -48,7 +82,6 @@ pub(in crate::manifest) fn limits(service: &Service, environment: &Environment) 
     limits.extend(unequal(service, environment));
     if environment.aws.is_some() {
         limits.extend(lambda_names(service, environment));
-        limits.extend(unsigned(service, environment));
     }
     if let Some(azure) = &environment.azure {
         limits.extend(app_limit(service, environment, azure));
@@ -95,8 +128,11 @@ fn lambda_names<'a>(
     service: &'a Service,
     environment: &'a Environment,
 ) -> impl Iterator<Item = Limit> + 'a {
-    service.functions.keys().filter_map(|function| {
-        let name = format!("{}-{}-{function}", environment.name, service.name);
+    // What is written was looked at where it stands.
+    let is_ours = |function: &&FunctionName| lambda_given(service, function).is_none();
+    let functions = service.functions.keys().filter(is_ours);
+    functions.filter_map(|function| {
+        let name = lambda_called(environment, service, function);
         let excess = name.len().checked_sub(LAMBDA_NAME_MAX + 1)? + 1;
         Some(Limit {
             of: Subject::Function(function.clone()),
@@ -111,9 +147,10 @@ fn lambda_names<'a>(
 }
 
 fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) -> Option<Limit> {
-    let name = app_name(azure, &environment.name, &service.name);
+    let name = app_called(azure, &environment.name, service);
+    let is_given = app_given(service).is_some();
     let len = name.len();
-    if len > APP_NAME_MAX {
+    if len > APP_NAME_MAX && !is_given {
         let excess = len - APP_NAME_MAX;
         return Some(Limit {
             of: Subject::Service,
@@ -145,7 +182,11 @@ fn app_limit(service: &Service, environment: &Environment, azure: &AzureTarget) 
         message: format!(
             "{both} agree in their first {HOST_ID_LEN} characters, so Azure's host gives both one id"
         ),
-        help: format!("shorten the service or the environment's prefix by {excess}"),
+        help: match is_given {
+            true => "an app cannot be renamed: watch its schedules, which may run in one slot only"
+                .to_owned(),
+            false => format!("shorten the service or the environment's prefix by {excess}"),
+        },
     })
 }
 

@@ -16,7 +16,6 @@ mod service;
 mod shared;
 mod strategy;
 mod timing;
-mod unsigned;
 mod window;
 
 use std::ops::RangeInclusive;

@@ -15,6 +15,8 @@ use crate::manifest::{
 record! {
     /// What is asked of AWS Lambda alone. At a service it is for all functions; a function's own keys win.
     FunctionAwsText needs [] {
+        /// Of one function: the Lambda function's name, where it is not `ENVIRONMENT-SERVICE-FUNCTION`.
+        "name" name: String,
         /// `x86_64` (the default) or `arm64`.
         "architecture" architecture: Architecture,
         /// Size of `/tmp`, from `512Mi` to `10240Mi`.

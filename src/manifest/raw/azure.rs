@@ -14,6 +14,8 @@ use crate::manifest::{
 record! {
     /// What is asked of Azure Functions alone, for the app that the service is there.
     AzureAppText needs [] {
+        /// The Function App's name, where it is not `PREFIX-ENVIRONMENT-SERVICE`. On plans with slots only.
+        "name" name: String,
         /// Application settings of the platform and its host, such as `WEBSITE_TIME_ZONE`.
         "settings" settings: Named<String, String>,
         /// Settings that stay with their slot, by name: `{ blue: …, green: … }`.

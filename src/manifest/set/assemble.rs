@@ -75,7 +75,7 @@ impl<'f> Assembly<'f> {
         for (name, (document, draft)) in drafts {
             work.place(name, document, draft);
         }
-        work.check_host_ids();
+        work.check_clashes();
         work
     }
 

@@ -1,6 +1,6 @@
 //! Keeps the set of a repository from commit to commit, so that work follows the change.
 //!
-//! Files meet in few places: services of one name, apps that Azure's host would take for one, what services depend on, and what
+//! Files meet in few places: services of one name, functions of one name on a cloud, apps that Azure's host would take for one, what services depend on, and what
 //! environments and gates say to all. Where a change stays clear of these, its files are put together with the environments and gates alone, and the rest of the set
 //! stays as it is. Anywhere else everything is put together afresh: that is always right, and only slower.
 
@@ -11,13 +11,14 @@ use std::{
 
 use super::{
     super::{
-        check::limits::{app_name, host_id},
+        check::limits::{app_called, app_name, host_id},
         spec::{AzureTarget, Environment, Service},
         variables::Sources,
     },
     Set,
     assemble::{assemble_part, assemble_with},
     file::{Content, FileDocs, Suspects},
+    hosts::given_names,
 };
 use crate::name::{EnvironmentName, GroupName, ServiceName};
 
@@ -49,6 +50,8 @@ struct Index {
     names: BTreeMap<ServiceName, usize>,
     /// Whose app, in some environment, Azure's host gives this id.
     hosts: BTreeMap<String, Vec<ServiceName>>,
+    /// What manifests say that functions are called, by file.
+    given: BTreeMap<String, Vec<String>>,
     /// How many documents depend on a service.
     depended: BTreeMap<ServiceName, usize>,
     /// Files that say something to others.
@@ -222,6 +225,11 @@ impl Index {
         for name in named_services(file) {
             *self.names.entry(name.clone()).or_default() += 1;
         }
+        let given = services(file).flat_map(given_names);
+        let given: Vec<String> = given.map(str::to_owned).collect();
+        if !given.is_empty() {
+            self.given.insert(path.to_owned(), given);
+        }
         for service in services(file) {
             for name in &service.depends_on {
                 *self.depended.entry(name.clone()).or_default() += 1;
@@ -266,6 +274,7 @@ impl Index {
                 }
             }
         }
+        self.given.remove(path);
         self.shared.remove(path);
     }
 
@@ -280,7 +289,9 @@ impl Index {
         let azures = self.azures.iter();
         azures
             .filter(|(environment, _)| runs_in(environment))
-            .map(|(environment, azure)| id_of(azure, environment, &service.name))
+            .map(|(environment, azure)| {
+                host_id(&app_called(azure, environment, service)).to_owned()
+            })
             .collect()
     }
 
@@ -289,7 +300,13 @@ impl Index {
         let stands_once = |name| self.names.get(name).is_none_or(|count| *count == 1);
         names
             .iter()
-            .all(|name| stands_once(name) && self.is_alone(name))
+            .all(|name| stands_once(name) && self.is_alone(name) && !self.may_be_given(name))
+    }
+
+    /// Whether a name that a manifest gives may be one that we would give to a function of this service: ours have its name in them.
+    fn may_be_given(&self, name: &ServiceName) -> bool {
+        let mut given = self.given.values().flatten();
+        given.any(|given| given.contains(name.as_str()))
     }
 
     /// Whether Azure's host takes no other service's app for one of this service.
@@ -307,13 +324,17 @@ fn id_of(azure: &AzureTarget, environment: &EnvironmentName, service: &ServiceNa
 
 // === what files hold ===
 
-/// The services of a file that is about nothing else; none where it is.
+/// The services of a file that is about nothing else; none where it is, or where functions have names that others may want.
 fn plain_services(file: &FileDocs) -> Option<Vec<&Service>> {
     if file.is_unreadable {
         return None;
     }
     let found: Vec<&Service> = services(file).collect();
-    (found.len() == file.documents.len()).then_some(found)
+    let is_plain = found.len() == file.documents.len();
+    let has_given = found
+        .iter()
+        .any(|service| given_names(service).next().is_some());
+    (is_plain && !has_given).then_some(found)
 }
 
 fn services(file: &FileDocs) -> impl Iterator<Item = &Service> {

@@ -1,4 +1,4 @@
-//! After the promotion: blue is watched until the bake ends.
+//! After the promotion: blue is watched until the bake ends, and while the first cloud soaks before the second.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ impl View<'_> {
         if let Some(why) = self.reverted(since) {
             return Step::Move(Event::Failed(why));
         }
-        if let Some(why) = self.silent_too_long(since) {
+        if let Some(why) = self.silent_too_long(&self.rollout.targets, since) {
             return Step::Move(Event::Failed(why));
         }
         let pending = match self.gates(GateStage::Promotion) {
@@ -58,11 +58,11 @@ impl View<'_> {
             Gates::Passed | Gates::Watching { .. } => None,
             Gates::Pending(step) => Some(step),
         };
-        if let Some(step) = self.watch(since, until) {
+        if let Some(step) = self.watch(&self.rollout.targets, since, until) {
             return step;
         }
-        let next_watch = self.next_watch(since, until);
-        if let Some(on) = self.waiting_for_answer(since) {
+        let next_watch = self.next_watch(&self.rollout.targets, since, until);
+        if let Some(on) = self.waiting_for_answer(&self.rollout.targets, since) {
             let wait = wait(on, next_watch);
             return match pending {
                 Some(step) => step.beside(wait),
@@ -85,7 +85,12 @@ impl View<'_> {
     }
 
     /// Slots are looked at a few times during the bake, since swaps have been seen to revert themselves minutes later.
-    fn watch(&self, since: Timestamp, until: Timestamp) -> Option<Step> {
+    pub(super) fn watch(
+        &self,
+        targets: &[CloudName],
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Option<Step> {
         let is_due = |target: &&CloudName| {
             let is_last = self.now >= until && self.unseen_since(**target, until);
             let is_free = !self.state.in_flight.observing.contains(*target);
@@ -97,22 +102,20 @@ impl View<'_> {
                 ) <= self.now
                     || is_last && !self.has_problem(**target))
         };
-        let due: Vec<CloudName> = self
-            .rollout
-            .targets
-            .iter()
-            .filter(is_due)
-            .copied()
-            .collect();
+        let due: Vec<CloudName> = targets.iter().filter(is_due).copied().collect();
         (!due.is_empty()).then_some(Step::Observe(due))
     }
 
     /// When the next look is due; none while every target is being looked at, since its return wakes.
-    fn next_watch(&self, since: Timestamp, until: Timestamp) -> Option<Timestamp> {
+    pub(super) fn next_watch(
+        &self,
+        targets: &[CloudName],
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Option<Timestamp> {
         let is_free = |target: &&CloudName| !self.state.in_flight.observing.contains(*target);
-        let targets = self.rollout.targets.iter().filter(is_free);
-        targets
-            .map(|target| look_at(self.state, *target, self.watch_every(*target, since, until)))
+        let free = targets.iter().filter(is_free);
+        free.map(|target| look_at(self.state, *target, self.watch_every(*target, since, until)))
             .min()
     }
 
@@ -162,9 +165,8 @@ impl View<'_> {
     }
 
     /// A platform may answer in place of the release for seconds after a swap; for longer, users are not served.
-    fn silent_too_long(&self, since: Timestamp) -> Option<Why> {
-        let mut targets = self.rollout.targets.iter();
-        targets.find_map(|target| {
+    pub(super) fn silent_too_long(&self, targets: &[CloudName], since: Timestamp) -> Option<Why> {
+        targets.iter().find_map(|target| {
             let (silence, lasts) = self.silence(*target, since)?;
             (lasts >= SILENCE_MAX).then(|| Why {
                 reason: StopReason::BlueSilent,
@@ -177,9 +179,12 @@ impl View<'_> {
         })
     }
 
-    fn waiting_for_answer(&self, since: Timestamp) -> Option<WaitingOn> {
-        let mut targets = self.rollout.targets.iter();
-        targets.find_map(|target| {
+    pub(super) fn waiting_for_answer(
+        &self,
+        targets: &[CloudName],
+        since: Timestamp,
+    ) -> Option<WaitingOn> {
+        targets.iter().find_map(|target| {
             let (silence, _) = self.silence(*target, since)?;
             Some(WaitingOn::Answer {
                 target: *target,

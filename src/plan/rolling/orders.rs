@@ -214,25 +214,37 @@ impl View<'_> {
         }
     }
 
-    /// Between the first cloud and the second.
+    /// Between the first cloud and the second. Blue of the first is watched as in a bake, and the second waits for its answer.
     fn soaking(&self, before: &[CloudName]) -> Option<Step> {
         let Across::InOrder { first, soak } = &self.rollout.spec.across else {
             return None;
         };
         let done_at = before.iter().filter_map(|it| self.promoted_at(*it));
         let began = done_at.max()?;
-        if let Some(step) = self.paused() {
-            return Some(step);
+        let until = began.after(*soak);
+        if let Some(why) = self.silent_too_long(before, began) {
+            return Some(Step::Move(Event::Failed(why)));
         }
-        if self.rollout.is_hurried(began) {
+        let silence = self.waiting_for_answer(before, began);
+        let is_over = until <= self.now || self.rollout.is_hurried(began);
+        let held = self.paused();
+        if is_over && silence.is_none() && held.is_none() {
             return None;
         }
-        let until = began.after(*soak);
-        let on = WaitingOn::Soak {
+        if let Some(step) = self.watch(before, began, until) {
+            return Some(step);
+        }
+        let next = self.next_watch(before, began, until);
+        if let Some(step) = held {
+            return Some(step.no_later_than(next));
+        }
+        let soak = WaitingOn::Soak {
             target: *first,
             until,
         };
-        (until > self.now).then(|| wait(on, Some(until)))
+        let end = Some(until).filter(|_| !is_over);
+        let wake = next.into_iter().chain(end).min();
+        Some(wait(silence.unwrap_or(soak), wake))
     }
 
     /// What an order that was given up means for the rollout: a slot that lost its release can be filled again.

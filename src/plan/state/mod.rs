@@ -20,7 +20,7 @@ use crate::{
     diff::FieldDrift,
     manifest::spec::{Environment, Window},
     name::{
-        Actor, CloudName, CodeDigest, FunctionName, ReleaseDigest, Revision, ServiceKey,
+        Actor, Called, CloudName, CodeDigest, FunctionName, ReleaseDigest, Revision, ServiceKey,
         ServiceName, Timestamp,
     },
     observed::{Observed, Scope},
@@ -139,6 +139,9 @@ pub struct Memory {
     pub repaired: BTreeMap<CloudName, Repaired>,
     /// Every function that the service has, or had since it was pruned last.
     pub functions: BTreeSet<FunctionName>,
+    /// What they are called on the clouds, where it is not as we would call them.
+    #[serde(default)]
+    pub called: Called,
     /// What it depends on: deleted after it, when Git names neither any more.
     #[serde(default)]
     pub depends_on: BTreeSet<ServiceName>,
@@ -173,6 +176,7 @@ impl Memory {
             next_repair: 1,
             repaired: BTreeMap::new(),
             functions: BTreeSet::new(),
+            called: Called::default(),
             depends_on: BTreeSet::new(),
             environment: None,
             handled: None,
@@ -362,6 +366,7 @@ impl ServiceState {
         Scope {
             service: self.key.clone(),
             functions: self.memory.functions.clone(),
+            called: self.memory.called.clone(),
         }
     }
 }

@@ -11,7 +11,7 @@ use super::{Ran, finish, program};
 use crate::stage::real::{ENVIRONMENT, SERVICE};
 
 /// A started program that is told to stop, and must then end well.
-struct Running {
+pub(super) struct Running {
     child: Child,
     /// What it printed until it was ready.
     told: String,
@@ -19,7 +19,7 @@ struct Running {
 
 impl Running {
     /// Starts it, and reads what it says up to a line that begins so.
-    fn start(command: &mut Command, ready: &str) -> Self {
+    pub(super) fn start(command: &mut Command, ready: &str) -> Self {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -41,12 +41,12 @@ impl Running {
     }
 
     /// The word after these ones.
-    fn word_after(&self, words: &str) -> String {
+    pub(super) fn word_after(&self, words: &str) -> String {
         let (_, rest) = self.told.split_once(words).unwrap();
         rest.split_whitespace().next().unwrap().to_owned()
     }
 
-    fn stop(mut self) -> Option<i32> {
+    pub(super) fn stop(mut self) -> Option<i32> {
         let pid = self.child.id().to_string();
         assert!(
             Command::new("kill")
@@ -67,19 +67,29 @@ impl Drop for Running {
     }
 }
 
-struct Stage {
+pub(super) struct Stage {
     folder: tempfile::TempDir,
-    aws: String,
-    azure: String,
-    server: String,
+    pub(super) aws: String,
+    pub(super) azure: String,
+    pub(super) server: String,
 }
 
 impl Stage {
-    fn path(&self, name: &str) -> PathBuf {
+    /// An empty folder, and somebody else's server in the place of AWS.
+    pub(super) fn at(aws: &url::Url) -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            aws: aws.to_string(),
+            azure: String::new(),
+            server: String::new(),
+        }
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
-    fn program(&self) -> Command {
+    pub(super) fn program(&self) -> Command {
         let mut command = program(self.folder.path());
         command
             .env("VERDIGRIS_SERVER", &self.server)
@@ -87,12 +97,12 @@ impl Stage {
         command
     }
 
-    fn run(&self, args: &[&str]) -> Ran {
+    pub(super) fn run(&self, args: &[&str]) -> Ran {
         finish(self.program().args(args))
     }
 
     /// The same, and somebody types this.
-    fn type_in(&self, text: &str, args: &[&str]) -> Ran {
+    pub(super) fn type_in(&self, text: &str, args: &[&str]) -> Ran {
         let typed = self.path("typed");
         fs::write(&typed, text).unwrap();
         finish(
@@ -131,7 +141,7 @@ impl Stage {
         self.run(&[&own, names].concat())
     }
 
-    fn commit(&self, message: &str) {
+    pub(super) fn commit(&self, message: &str) {
         for args in [
             &["init", "--quiet", "--initial-branch=main"][..],
             &["add", "--all"],
@@ -154,7 +164,7 @@ impl Stage {
         }
     }
 
-    fn write(&self, path: &str, text: &str) {
+    pub(super) fn write(&self, path: &str, text: &str) {
         let path: &Path = &self.path("repo").join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, text).unwrap();
@@ -198,7 +208,7 @@ fn word(word: &str) -> String {
 }
 
 /// An ASGI application that answers with this status.
-fn app(status: u16) -> String {
+pub(super) fn app(status: u16) -> String {
     format!(
         "async def app(scope, receive, send):\n    \
          await send({{'type': 'http.response.start', 'status': {status}, 'headers': []}})\n    \
@@ -207,7 +217,7 @@ fn app(status: u16) -> String {
 }
 
 /// Both local clouds, and an empty folder for a repository.
-fn clouds() -> (Running, Stage) {
+pub(super) fn clouds() -> (Running, Stage) {
     let folder = tempfile::tempdir().unwrap();
     let clouds = Running::start(
         program(folder.path()).args([

@@ -1,8 +1,10 @@
 //! The command line, by running the real program.
 
+mod brought;
 mod daemon;
 mod hostile;
 mod offline;
+mod talk;
 mod validate;
 
 use std::{

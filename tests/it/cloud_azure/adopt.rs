@@ -134,6 +134,7 @@ async fn what_an_app_of_others_has_is_what_its_manifest_asks_for() {
     let wrong = set.faults.iter().any(|fault| fault.is_error());
     assert!(!wrong, "{faults:?}\n{}", imported.manifests);
     let service = &set.services.values().next().unwrap().service;
+    asked.name = Some("vg-test-inventory".to_owned());
     assert_eq!(service.azure.as_deref(), Some(&asked));
     let environment = set.environments.values().next().unwrap();
     let target = environment.azure.as_ref().unwrap();

@@ -1,5 +1,7 @@
 //! Consumption: packages are run from an address, and are sent to no app.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use verdigris::{
     cloud::{Cloud as _, CloudError, azure::AzureCloud},
@@ -9,6 +11,7 @@ use verdigris::{
 use super::{
     local::{GROUP, Local},
     options, release, scope,
+    seldom::{cloud_account, drift},
 };
 
 const APP: &str = "vg-test-inventory";
@@ -225,4 +228,50 @@ async fn who_may_not_look_at_old_packages_still_promotes() {
     let one = release(1, &[]);
     cloud.stage(&one, &local.package("one")).await.unwrap();
     cloud.promote(&scope(&one), one.digest).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_package_that_is_gone_is_told_and_a_repair_brings_it_back() {
+    let local = Local::start().await;
+    let mut options = options(&local.arm.url);
+    options.target.plan = AzurePlan("Y1".to_owned());
+    // It looks each time.
+    options.limits.details = Duration::ZERO;
+    let cloud = AzureCloud::new(options).unwrap();
+    let one = release(1, &[]);
+    let package = local.package("one");
+    cloud.stage(&one, &package).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let expected = cloud.expected(&one, package.code);
+    assert_eq!(drift(&cloud, &one, &expected).await, [""; 0]);
+    // Somebody deletes the account, and all that it held is gone with it.
+    let account = cloud_account(&local).await;
+    let gone = local.to("DELETE", &account, "2025-08-01", &Value::Null);
+    gone.await.unwrap();
+    let told = drift(&cloud, &one, &expected).await;
+    let line = "app.package is missing (a repair puts it there again), and nobody asked for it";
+    assert!(told.iter().any(|it| it == line), "{told:?}");
+    cloud.repair(&one, &package).await.unwrap();
+    assert_eq!(drift(&cloud, &one, &expected).await, [""; 0]);
+    assert_eq!(cloud.calls()["blobs.put"], 2);
+    let writes = cloud.writing_calls();
+    cloud.repair(&one, &package).await.unwrap();
+    assert_eq!(cloud.writing_calls(), writes, "it is quiet again");
+}
+
+#[tokio::test]
+async fn a_staged_release_whose_package_is_gone_gets_it_again() {
+    let local = Local::start().await;
+    let cloud = consumption(&local.arm.url);
+    let one = release(1, &[]);
+    let package = local.package("one");
+    cloud.stage(&one, &package).await.unwrap();
+    let own = address(&local, "/slots/green").await;
+    let deleted = reqwest::Client::new().delete(&own).bearer_auth("x");
+    assert_eq!(deleted.send().await.unwrap().status(), 202);
+    cloud.stage(&one, &package).await.unwrap();
+    assert_eq!(cloud.calls()["blobs.put"], 2);
+    let before = cloud.writing_calls();
+    cloud.stage(&one, &package).await.unwrap();
+    assert_eq!(cloud.writing_calls(), before, "it is there");
 }

@@ -150,7 +150,7 @@ impl OnAzure {
             true => format!("{}-{function}", app_of(service)),
             false => app,
         };
-        let (group, version) = (self.hands.group(), "2024-11-01");
+        let (group, version) = (self.hands.group(), "2025-04-01");
         let location = self.hands.location();
         let found = self.hands.send("GET", group, version, &Value::Null).await;
         if found.is_none() {

@@ -322,7 +322,7 @@ async fn a_package_waits_for_the_role_that_lets_it_in() {
 async fn an_app_of_others_at_one_of_the_names_is_left_alone() {
     let local = Local::start().await;
     let body = json!({"location": "westeurope"});
-    local.to("PUT", GROUP, "2024-11-01", &body).await.unwrap();
+    local.to("PUT", GROUP, "2025-04-01", &body).await.unwrap();
     let body = json!({"location": "westeurope", "tags": {"owner": "them"}, "properties": {}});
     local.to_app(B, "PUT", "", &body).await.unwrap();
     let cloud = flex_cloud(&local.arm.url);

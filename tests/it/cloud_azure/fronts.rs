@@ -27,9 +27,19 @@ pub(super) const APIM: &str = "/subscriptions/00000000-0000-0000-0000-0000000000
 pub(super) async fn with_management() -> Local {
     let local = Local::start().await;
     let body = json!({"location": "westeurope"});
-    local.to("PUT", GROUP, "2024-11-01", &body).await.unwrap();
-    local.to("PUT", APIM, "2024-05-01", &body).await.unwrap();
+    local.to("PUT", GROUP, "2025-04-01", &body).await.unwrap();
+    put_management(&local).await;
     local
+}
+
+/// API Management, as people make it.
+pub(super) async fn put_management(local: &Local) {
+    let body = json!({
+        "location": "westeurope",
+        "sku": {"name": "Consumption", "capacity": 0},
+        "properties": {"publisherName": "Shop", "publisherEmail": "shop@example.com"},
+    });
+    local.to("PUT", APIM, "2024-05-01", &body).await.unwrap();
 }
 
 pub(super) fn cloud_behind(url: &str) -> AzureCloud {

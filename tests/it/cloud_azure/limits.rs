@@ -32,7 +32,7 @@ async fn who_is_told_how_few_calls_are_left_never_asks_for_more() {
     }));
     let cloud = cloud(&local.arm.url);
     let group = format!(
-        "{}/subscriptions/{SUBSCRIPTION}/resourceGroups/shop?api-version=2024-11-01",
+        "{}/subscriptions/{SUBSCRIPTION}/resourceGroups/shop?api-version=2025-04-01",
         local.arm.url
     );
     let made = reqwest::Client::new().put(group).bearer_auth(TOKEN);

@@ -13,15 +13,16 @@ use verdigris::{
 };
 use zip::write::SimpleFileOptions;
 
-use super::{SUBSCRIPTION, TOKEN};
+use super::{SUBSCRIPTION, TOKEN, tap::Tap};
 
 /// The resource group of these tests.
 pub(super) const GROUP: &str =
     "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop";
 
-/// The local endpoint; it ends with the test.
+/// The local endpoint, by way of a tap; it ends with the test, and is judged then.
 pub(super) struct Local {
     pub(super) arm: ArmEndpoint,
+    pub(super) tap: Tap,
     pub(super) folder: TempDir,
     stop: CancellationToken,
 }
@@ -41,11 +42,14 @@ impl Local {
         let stop = CancellationToken::new();
         let any = "127.0.0.1:0".parse().unwrap();
         let clock = Arc::new(SystemClock);
-        let arm = arm::start(any, Some(any), options, clock, stop.clone())
+        let mut arm = arm::start(any, Some(any), options, clock, stop.clone())
             .await
             .unwrap();
+        let tap = Tap::before(&arm.url).await.unwrap();
+        arm.url.clone_from(&tap.url);
         Self {
             arm,
+            tap,
             folder: TempDir::new().unwrap(),
             stop,
         }
@@ -132,7 +136,7 @@ impl Local {
     /// A vault with one secret, as people make it before they ask for it.
     pub(super) async fn with_secret(&self, vault: &str, secret: &str) {
         let body = json!({"location": "westeurope"});
-        self.to("PUT", GROUP, "2024-11-01", &body).await.unwrap();
+        self.to("PUT", GROUP, "2025-04-01", &body).await.unwrap();
         let id = format!("{GROUP}/providers/Microsoft.KeyVault/vaults/{vault}");
         let sku = json!({"family": "A", "name": "standard"});
         let body = json!({"location": "westeurope", "properties": {"tenantId": "t", "sku": sku}});

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use verdigris::{
     cloud::{Cloud as _, azure::AzureCloud},
     desired::Release,
-    manifest::spec::EnvValue,
+    manifest::{azure::Insights, spec::EnvValue},
 };
 
 use super::{
@@ -133,4 +133,33 @@ async fn a_gateway_that_is_missing_is_told_and_only_people_can_help() {
         refused.to_string(),
         format!("azure refused `{gone}`: it is missing: {help}")
     );
+}
+
+#[tokio::test]
+async fn a_component_of_people_that_is_missing_is_told_and_only_they_can_help() {
+    let local = Local::start().await;
+    let one = release(1, &[]);
+    let package = local.package("one");
+    let cloud = cloud_behind(&local.arm.url);
+    cloud.stage(&one, &package).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    let gone = format!("{GROUP}/providers/Microsoft.Insights/components/gone");
+    let mut options = options(&local.arm.url);
+    options.limits.details = Duration::ZERO;
+    options.target.shared.insights = Some(Insights::Component(gone.clone()));
+    let cloud = AzureCloud::new(options).unwrap();
+    let expected = cloud.expected(&one, package.code);
+    let help = "make it, or write `workspace` into `insights` of the environment's `azure` to have one made";
+    assert_eq!(
+        drift(&cloud, &one, &expected).await,
+        [format!(
+            "environment.insights is missing ({help}), and nobody asked for it"
+        )]
+    );
+    let refused = cloud.repair(&one, &package).await.unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!("azure refused `{gone}`: it is missing: {help}")
+    );
+    assert_eq!(cloud.writing_calls(), 0, "nothing is tried in vain");
 }

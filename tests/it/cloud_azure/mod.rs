@@ -1,12 +1,14 @@
 //! The Azure client: what it refuses to do, and what it does against the local endpoint.
 
 mod adopt;
+mod called;
 mod consumption;
 pub(crate) mod contract;
 mod deeds;
 mod flex;
 mod fronts;
 mod guards;
+mod judge;
 mod limits;
 mod local;
 mod missing;
@@ -16,6 +18,7 @@ mod policy;
 mod prism;
 mod seldom;
 mod slots;
+pub(crate) mod tap;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -82,6 +85,7 @@ fn scope(release: &Release) -> Scope {
     Scope {
         service: release.service.clone(),
         functions: release.content.functions.keys().cloned().collect(),
+        called: Default::default(),
     }
 }
 

@@ -592,7 +592,7 @@ async fn names_that_others_have_are_told_with_the_way_out() {
     let local = Local::start().await;
     let theirs = GROUP.replace("shop", "theirs");
     let body = json!({"location": "westeurope"});
-    local.to("PUT", &theirs, "2024-11-01", &body).await.unwrap();
+    local.to("PUT", &theirs, "2025-04-01", &body).await.unwrap();
     let site = format!("{theirs}/providers/Microsoft.Web/sites/vg-test-inventory");
     local
         .to(
@@ -676,6 +676,7 @@ async fn apps_tell_application_insights_how_they_are() {
     // One component hears all apps of the environment, and each is asked for what its own slots wrote.
     let told = async |service: &str| {
         let wanted = LogsWanted {
+            called: Default::default(),
             service: service.parse().unwrap(),
             function: "stock".parse().unwrap(),
             since: Timestamp::default(),

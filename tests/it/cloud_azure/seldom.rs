@@ -301,7 +301,7 @@ async fn what_serves_the_environment_is_compared_where_it_is_ours() {
     let edits = [
         (
             GROUP,
-            "2024-11-01",
+            "2025-04-01",
             "/tags/team",
             json!("other"),
             "environment.group.tag.team is other (shop is asked for), and nobody asked for it",

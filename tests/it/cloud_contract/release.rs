@@ -72,6 +72,7 @@ impl Fixture {
         Scope {
             service: self.service.clone(),
             functions: [stock(), reorder()].into(),
+            called: Default::default(),
         }
     }
 

@@ -125,6 +125,7 @@ async fn ask(
 ) -> Result<Option<f64>, CloudError> {
     let service = ServiceName::new("inventory").unwrap();
     let question = MetricQuestion {
+        called: &Default::default(),
         source,
         service: &service,
         slot: Slot::Green,

@@ -8,6 +8,7 @@ mod metric;
 mod parity;
 mod rollout;
 mod rollouts;
+mod signed;
 
 use verdigris::rollout::evidence::Outcome;
 

@@ -11,6 +11,8 @@ use verdigris::{
 };
 use zip::{ZipWriter, write::SimpleFileOptions};
 
+use crate::cloud_azure::tap::Tap;
+
 pub(super) const SUBSCRIPTION: &str = "/subscriptions/00000000-0000-0000-0000-000000000001";
 pub(super) const SITE: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop/providers/Microsoft.Web/sites/shop-stock";
 
@@ -31,6 +33,7 @@ impl Reply {
 
 pub(super) struct Local {
     pub endpoint: ArmEndpoint,
+    _tap: Tap,
     pub stop: CancellationToken,
     pub http: reqwest::Client,
 }
@@ -40,8 +43,12 @@ impl Local {
         let any = "127.0.0.1:0".parse().unwrap();
         let stop = CancellationToken::new();
         let endpoint = arm::start(any, Some(any), options, Arc::new(SystemClock), stop.clone());
+        let mut endpoint = endpoint.await.unwrap();
+        let tap = Tap::before(&endpoint.url).await.unwrap();
+        endpoint.url.clone_from(&tap.url);
         Self {
-            endpoint: endpoint.await.unwrap(),
+            endpoint,
+            _tap: tap,
             stop,
             http: reqwest::Client::builder()
                 .timeout(Duration::from_secs(60))

@@ -235,15 +235,14 @@ fn what_azure_does_not_take_is_told_with_the_way_out() {
 
 #[test]
 fn what_a_plan_does_not_have_is_told_where_service_and_environment_meet() {
-    let told = faults_on(
-        "Y1",
-        "",
-        &format!("network: {{ subnet: {SUBNET} }}\nscale: {{ most: 5 }}"),
-    );
-    assert_eq!(
-        told,
-        "spec.azure: in `prod`: plan Y1 reaches no subnet (help: take a plan that has a network of yours, such as `EP1`)"
-    );
+    let network = format!("network: {{ subnet: {SUBNET} }}");
+    for azure in [network.clone(), format!("{network}\nscale: {{ most: 5 }}")] {
+        assert_eq!(
+            faults_on("Y1", "", &azure),
+            "spec.azure: in `prod`: plan Y1 reaches no subnet (help: remove `network`, or take a plan that has one of yours, such as `EP1`)"
+        );
+    }
+    assert_eq!(faults_on("EP1", "", &network), "");
     let told = faults_on("S1", "", "scale: { ready: 1 }");
     assert_eq!(
         told,

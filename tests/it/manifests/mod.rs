@@ -2,6 +2,7 @@
 
 mod aws;
 mod azure;
+mod called;
 mod examples;
 mod faults;
 mod order;

@@ -397,6 +397,12 @@ fn extras(named_groups: Value) -> Value {
             &["ec2:DescribeSecurityGroups", "ec2:DescribeSubnets", "ec2:DescribeVpcs"],
             "*",
         ),
+        // Of gates that ask functions with `auth: iam`.
+        allow(
+            "SignedGates",
+            &["lambda:InvokeFunctionUrl"],
+            "arn:aws:lambda:REGION:ACCOUNT:function:ENVIRONMENT-*",
+        ),
     ]})
 }
 
@@ -530,6 +536,7 @@ async fn talk(cloud: &impl Cloud, fixture: &Fixture) {
     let since = SystemClock.now().before(Duration::from_secs(600));
     operate.deeds(&fixture.scope(), since).await.unwrap();
     let call = Invocation {
+        called: Default::default(),
         service: fixture.service.clone(),
         function: stock(),
         slot: Slot::Blue,
@@ -537,6 +544,7 @@ async fn talk(cloud: &impl Cloud, fixture: &Fixture) {
     };
     operate.invoke(&call).await.unwrap();
     let wanted = LogsWanted {
+        called: Default::default(),
         service: fixture.service.clone(),
         function: stock(),
         since,
@@ -566,6 +574,7 @@ pub(super) async fn around(endpoint: &url::Url) {
         over: Duration::from_secs(300),
     });
     let question = MetricQuestion {
+        called: &Default::default(),
         source: &source,
         service: &fixture.service.service,
         slot: Slot::Green,

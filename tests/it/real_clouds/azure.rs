@@ -40,7 +40,7 @@ const PRICE: Price = Price {
 /// How long Azure may take to delete a group.
 const GONE_WITHIN: Duration = Duration::from_secs(30 * 60);
 
-const GROUPS_API: &str = "2024-11-01";
+const GROUPS_API: &str = "2025-04-01";
 const VAULTS_API: &str = "2023-07-01";
 
 /// Where, and as whom.

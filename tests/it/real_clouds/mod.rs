@@ -78,6 +78,7 @@ async fn prune_all(cloud: &dyn Cloud) -> Vec<String> {
         let scope = Scope {
             service: it.service,
             functions: it.functions,
+            called: Default::default(),
         };
         if let Err(error) = cloud.prune(&scope).await {
             left.push(format!("{}: {error}", scope.service));

@@ -364,6 +364,7 @@ impl Stage {
         let scope = Scope {
             service: key(),
             functions: functions().into_keys().collect(),
+            called: Default::default(),
         };
         let mut blues = Vec::new();
         for cloud in self.world.clouds.values() {

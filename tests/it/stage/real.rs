@@ -29,6 +29,8 @@ use verdigris::{
     plan::state::ServiceState,
 };
 
+use crate::cloud_azure::tap::Tap;
+
 /// Two busy cores need a while; a daemon that works needs seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
 
@@ -66,6 +68,8 @@ spec:
 pub(crate) struct Clouds {
     pub(crate) lambda: LambdaEndpoint,
     pub(crate) arm: ArmEndpoint,
+    /// Whoever asks Azure goes by it.
+    _tap: Tap,
     stop: CancellationToken,
 }
 
@@ -91,9 +95,13 @@ impl Clouds {
         let clock = Arc::new(SystemClock);
         let lambda = lambda::start(any, aws, clock.clone(), stop.clone());
         let arm = arm::start(any, None, azure, clock, stop.clone());
+        let mut arm = arm.await.unwrap();
+        let tap = Tap::before(&arm.url).await.unwrap();
+        arm.url.clone_from(&tap.url);
         Self {
             lambda: lambda.await.unwrap(),
-            arm: arm.await.unwrap(),
+            arm,
+            _tap: tap,
             stop,
         }
     }

@@ -237,8 +237,6 @@ fn permit(statement: &Statement, reading: &mut Reading<'_>) {
     if !is_there {
         add(&mut reading.permissions, name, written);
     }
-    let how = format!(
-        "`{principal}` may call `blue` (`aws.permissions`): have it call that alias of the new function"
-    );
+    let how = format!("`{principal}` may call `blue` (`aws.permissions`): have it call that alias");
     reading.notes.changed(path, how);
 }

@@ -124,6 +124,7 @@ impl AwsCloud {
             return Ok(found);
         }
         let settings = Settings::read(config);
+        let stays = ("name", Value::from(name));
         let mut reading = Reading {
             name,
             function: FoundFunction {
@@ -131,6 +132,7 @@ impl AwsCloud {
                 handler: settings.handler.clone(),
                 memory: u32::try_from(settings.memory).ok(),
                 timeout: u32::try_from(settings.timeout).ok(),
+                aws: vec![stays],
                 ..FoundFunction::default()
             },
             events: Mapping::new(),
@@ -241,7 +243,7 @@ impl AwsCloud {
             let later = reading.notes.seen("asynchronous", later)?;
             asynchronous = asynchronous.or(later);
             if let Some(alias) = alias {
-                let how = "whoever calls this alias is to call `blue` of the new function; versions and shares of it are none of a manifest's";
+                let how = "whoever calls this alias is to call `blue`; versions and shares of it are none of a manifest's";
                 reading.notes.changed(format!("aliases.{alias}"), how);
                 let warm = self.lambda.provisioned_of(name, alias).await;
                 let warm = reading.notes.seen("concurrency.provisioned", warm)?;

@@ -49,7 +49,7 @@ pub(super) fn source(
     } else if is_stream {
         stream(mapping, arn, &path, reading);
     } else {
-        let why = "no reader of this kind of source is set up: keep its mapping, and have it call the alias `blue` of the new function";
+        let why = "no reader of this kind of source is set up: keep its mapping, and have it call the alias `blue`";
         reading.notes.left(path, why);
     }
 }

@@ -29,6 +29,7 @@ use crate::{
     clock::{Clock as _, SystemClock},
     cloud::{CloudError, aws::deeds::AGENT, turns::Heard},
     name::CloudName,
+    observed::talk::Signable,
 };
 
 /// Nothing that is asked for here is large; a package goes at 1 MB/s or better.
@@ -182,7 +183,7 @@ impl Signed {
             resource,
             method,
             path,
-            mut headers,
+            headers,
             body,
         } = asking;
         self.calls.count(operation);
@@ -200,7 +201,7 @@ impl Signed {
             url: &url,
             body: &body,
         };
-        let signed = self.sign(signing, &mut headers, operation).await?;
+        let signed = self.sign(signing, &headers, operation).await?;
         let mut request = self.http.request(method, &url).timeout(self.patience);
         for (name, value) in headers {
             request = request.header(name, value);
@@ -226,10 +227,30 @@ impl Signed {
         Ok(Said { status, text })
     }
 
+    /// What a function's own address wants to be shown.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` where there are no credentials.
+    pub(in crate::cloud::aws) async fn headers(
+        &self,
+        request: &Signable<'_>,
+    ) -> Result<Vec<(String, String)>, CloudError> {
+        let Signable { method, url, body } = *request;
+        let signing = Signing {
+            service: "lambda",
+            region: &self.region,
+            method,
+            url: url.as_str(),
+            body,
+        };
+        self.sign(signing, &[], "to sign a request").await
+    }
+
     async fn sign(
         &self,
         signing: Signing<'_>,
-        headers: &mut Vec<(&'static str, String)>,
+        headers: &[(&'static str, String)],
         operation: &str,
     ) -> Result<Vec<(String, String)>, CloudError> {
         let denied = |message: String| CloudError::Denied {
@@ -346,7 +367,7 @@ struct Signing<'a> {
     region: &'a str,
     method: &'a str,
     url: &'a str,
-    body: &'a Bytes,
+    body: &'a [u8],
 }
 
 /// IAM is one for all regions of a partition, and signed for in one of them.

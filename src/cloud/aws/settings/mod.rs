@@ -14,7 +14,7 @@ use self::variables::{BLUE, FUNCTIONS, HTTP, OURS, REVISION, variables};
 pub(super) use self::{
     access::{Access, alias_fields},
     extras::Extras,
-    variables::{FUNCTION, Marks, RELEASE},
+    variables::{FUNCTION, Marks, RELEASE, SERVICE},
 };
 use super::{
     duties::{Account, Duties},

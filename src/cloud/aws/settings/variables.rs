@@ -18,6 +18,8 @@ pub(in crate::cloud::aws) const RELEASE: &str = "VERDIGRIS_RELEASE";
 pub(in crate::cloud::aws) const REVISION: &str = "VERDIGRIS_REVISION";
 /// How many functions the release has, so that a half-staged release cannot look whole.
 pub(in crate::cloud::aws) const FUNCTIONS: &str = "VERDIGRIS_FUNCTIONS";
+/// Set on functions whose name says nothing of whose they are: the service with its environment.
+pub(in crate::cloud::aws) const SERVICE: &str = "VERDIGRIS_SERVICE";
 /// Set on functions that answer HTTP: their aliases have a function URL, which answers like this.
 pub(in crate::cloud::aws) const HTTP: &str = "VERDIGRIS_HTTP";
 /// What `blue` has besides the version. Not set where there is nothing.
@@ -64,7 +66,9 @@ pub(super) fn variables(
     let blue = asked.map(|it| Duties::wanted(it, account));
     let blue = blue.filter(|it| !it.is_none());
     let blue = blue.and_then(|it| serde_json::to_string(&it).ok());
-    for (name, value) in [(HTTP, http), (BLUE, blue)] {
+    let is_named = asked.is_some_and(|it| it.aws.as_ref().is_some_and(|aws| aws.name.is_some()));
+    let service = is_named.then(|| release.service.to_string());
+    for (name, value) in [(SERVICE, service), (HTTP, http), (BLUE, blue)] {
         match value {
             Some(value) => env.insert(name.to_owned(), value),
             None => env.remove(name),

@@ -21,6 +21,9 @@ const LOOK_MAX: Duration = Duration::from_secs(5);
 /// Longest text of others that we repeat in a message.
 const QUOTE_MAX: usize = 600;
 
+/// What a storage account says in its own language.
+const NO_CONTAINER: &str = "<Code>ContainerNotFound</Code>";
+
 /// An answer, whatever its status.
 #[derive(Clone, Debug, Default)]
 pub(in crate::cloud::azure) struct Answer {
@@ -55,8 +58,9 @@ impl Answer {
             "SiteNotFound",
             "ParentResourceNotFound",
         ];
-        self.status == 404
-            && arm_error(&self.json()).is_some_and(|(code, _)| CODES.contains(&code.as_str()))
+        let is_container = || String::from_utf8_lossy(&self.body).contains(NO_CONTAINER);
+        let is_code = |(code, _): (String, String)| CODES.contains(&code.as_str());
+        self.status == 404 && (arm_error(&self.json()).is_some_and(is_code) || is_container())
     }
 
     /// A fault of the server or of something between, that a second try may not meet.

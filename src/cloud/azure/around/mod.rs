@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{
     AzureCloud,
     arm::operation::{self, Operation},
-    names::{GROUPS_API, STORAGE_API, WEB_API},
+    names::{RESOURCES_API, STORAGE_API, WEB_API},
 };
 use crate::{cloud::CloudError, name::CloudName};
 
@@ -28,7 +28,7 @@ impl AzureCloud {
     pub(super) async fn ensure_shared(&self) -> Result<(), CloudError> {
         let names = &self.names;
         let group = (operation::GROUPS_GET, operation::GROUPS_PUT);
-        self.ensure(group, &names.group_id(), GROUPS_API, names.group_body())
+        self.ensure(group, &names.group_id(), RESOURCES_API, names.group_body())
             .await?;
         let account = (operation::ACCOUNTS_GET, operation::ACCOUNTS_PUT);
         let made = self

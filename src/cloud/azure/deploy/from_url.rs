@@ -47,7 +47,9 @@ impl AzureCloud {
         let payload = Payload::Blob(Bytes::from(bytes));
         let asked = (operation::BLOBS_PUT, name.as_str(), payload);
         let sent = self.ask_blobs(&app, asked, self.arm.limits.deploy).await;
-        sent.map(|_| ()).map_err(|error| self.may_not_write(error))
+        sent.map_err(|error| self.may_not_write(error))?;
+        self.seldom.packages.note(&name, true);
+        Ok(())
     }
 
     /// Asks the storage account about what is below the address of its blobs.
@@ -57,19 +59,27 @@ impl AzureCloud {
         (operation, below, payload): (Operation, &str, Payload),
         deadline: Duration,
     ) -> Result<Answer, CloudError> {
-        let blobs = self.blobs().await?;
-        let root = Url::parse(blobs)
-            .map_err(|error| unreachable(operation, format!("`{blobs}` is no address: {error}")))?;
-        let call = Call {
-            operation,
-            url: link_at(&root, operation, &format!("{blobs}{below}"))?,
-            origin: &root,
-            resource: app,
-            payload,
-            if_match: None,
-            deadline,
-        };
+        let root = self.root_of_blobs(operation).await?;
+        let call = blob_call(&root, app, (operation, below, payload), deadline)?;
         self.arm.ask(call).await
+    }
+
+    /// The same of a container that may be gone.
+    pub(super) async fn look_at_blobs(
+        &self,
+        app: &str,
+        (operation, below): (Operation, &str),
+    ) -> Result<Option<Answer>, CloudError> {
+        let root = self.root_of_blobs(operation).await?;
+        let asked = (operation, below, Payload::Storage);
+        let call = blob_call(&root, app, asked, self.arm.limits.call)?;
+        self.arm.look(call).await
+    }
+
+    async fn root_of_blobs(&self, operation: Operation) -> Result<Url, CloudError> {
+        let blobs = self.blobs().await?;
+        Url::parse(blobs)
+            .map_err(|error| unreachable(operation, format!("`{blobs}` is no address: {error}")))
     }
 
     /// The right to a container's blobs is none of the resource manager's: a role of its own gives it.
@@ -189,4 +199,21 @@ impl AzureCloud {
         let tags = json!({ SYNC_TAG: "due" });
         self.patch_tags(&place.id, change, tags).await
     }
+}
+
+fn blob_call<'a>(
+    root: &'a Url,
+    app: &'a str,
+    (operation, below, payload): (Operation, &str, Payload),
+    deadline: Duration,
+) -> Result<Call<'a>, CloudError> {
+    Ok(Call {
+        operation,
+        url: link_at(root, operation, &format!("{root}{below}"))?,
+        origin: root,
+        resource: app,
+        payload,
+        if_match: None,
+        deadline,
+    })
 }

@@ -1,12 +1,14 @@
 //! Sends a package to a slot's own deployment service, and follows it to its end.
 
 mod from_url;
+mod gone;
 mod old;
 
 use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
+pub(super) use self::gone::is_gone;
 use super::{
     AzureCloud,
     arm::{

@@ -17,7 +17,7 @@ use crate::{
             settings,
         },
     },
-    name::ServiceName,
+    name::{CodeDigest, ServiceName},
 };
 
 /// A container with more pages than this is tidied in the next promotion, too.
@@ -80,6 +80,23 @@ impl AzureCloud {
             marker = url::form_urlencoded::byte_serialize(next.as_bytes()).collect();
         }
         Ok(all)
+    }
+
+    /// Whether a package lies in the container of its app. A container that is gone holds none.
+    pub(super) async fn is_in_container(
+        &self,
+        app: &str,
+        code: CodeDigest,
+    ) -> Result<bool, CloudError> {
+        let name = format!("{}.zip", code.hex());
+        let address = format!("{app}?restype=container&comp=list&prefix={name}");
+        let asked = (operation::BLOBS_LIST, address.as_str());
+        let Some(answer) = self.look_at_blobs(app, asked).await? else {
+            return Ok(false);
+        };
+        Ok(page(&String::from_utf8_lossy(&answer.body))
+            .names
+            .contains(&name))
     }
 
     async fn ask_storage(

@@ -53,7 +53,9 @@ pub(in crate::cloud::azure) fn found(names: &Names, found: &Found) -> Fields {
             false => names.plan_id(),
         };
         // Azure writes ids with other capitals than they were given with.
-        let text = match plan.eq_ignore_ascii_case(&own) {
+        let is_own = plan.eq_ignore_ascii_case(&own);
+        // An app that was there before us stays on the plan that it is on.
+        let text = match is_own || names.called.is_some() {
             true => OWN_PLAN.to_owned(),
             false => plan.to_lowercase(),
         };

@@ -31,6 +31,8 @@ pub(in crate::cloud::azure) struct Found {
     pub(in crate::cloud::azure) subnet: Option<String>,
     /// Id of its plan.
     pub(in crate::cloud::azure) plan: Option<String>,
+    /// The kind of that plan.
+    pub(in crate::cloud::azure) tier: Option<String>,
     pub(in crate::cloud::azure) https_only: Option<bool>,
     /// Who reads its secrets from the vault; the platform's own word for its own identity where it is its own.
     pub(in crate::cloud::azure) vault_identity: Option<String>,
@@ -58,6 +60,7 @@ impl Found {
             kept: None,
             sync_due: tag(&tags_of(site), SYNC_TAG).is_some(),
             plan: text("serverFarmId"),
+            tier: text("sku"),
             https_only: properties["httpsOnly"].as_bool(),
             vault_identity: text("keyVaultReferenceIdentity"),
             config: fixed::told_config(site),

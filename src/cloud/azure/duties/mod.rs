@@ -116,6 +116,7 @@ impl Duties {
             };
         };
         let AzureApp {
+            name: _,
             settings,
             sticky,
             host: _,

@@ -31,7 +31,7 @@ const OWNER: &str = "verdigris_owner";
 const SERVICE: &str = "verdigris_service";
 
 impl AzureCloud {
-    /// Where an app or slot stands. One call where that is not known yet: the storage account's own word for its address.
+    /// Where an app or slot stands: an app with a name of its own on the plan that it, or the app that the slot is of, is on. One call where that is not known yet: the storage account's own word for its address.
     pub(in crate::cloud::azure) async fn seat(
         &self,
         id: &str,
@@ -39,7 +39,9 @@ impl AzureCloud {
         duties: &Duties,
     ) -> Result<Seat, CloudError> {
         if !self.names.is_flex() {
-            let plan = self.names.plan_id();
+            let stays = known.filter(|_| self.names.called.is_some());
+            let plan = stays.and_then(|view| view.found.plan.clone());
+            let plan = plan.unwrap_or_else(|| self.names.plan_id());
             return Ok(Seat {
                 plan,
                 deployment: None,

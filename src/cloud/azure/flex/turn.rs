@@ -11,7 +11,7 @@ use crate::{
             AzureCloud,
             arm::{Payload, operation},
             duties::Found,
-            names::tag,
+            names::{RESOURCES_API, tag},
             observe::{RUNNING, SETTINGS, SiteView, SlotView, View, app_in, busy_of, tags_of},
             settings::{self, Settings},
         },
@@ -19,8 +19,6 @@ use crate::{
     name::{CloudName, ServiceName, Slot},
     observed::Fields,
 };
-
-const TAGS_API: &str = "2021-04-01";
 
 impl AzureCloud {
     /// Both apps in four calls: the one whose tag counts, then at once the other and the settings of both.
@@ -156,7 +154,7 @@ impl AzureCloud {
         tags: Value,
     ) -> Result<(), CloudError> {
         let path = format!("{id}/providers/Microsoft.Resources/tags/default");
-        let query = [("api-version", TAGS_API)];
+        let query = [("api-version", RESOURCES_API)];
         let mut call = self
             .arm
             .call(operation::TAGS_PATCH, &path, &query, app_in(id));

@@ -64,6 +64,7 @@ pub(super) fn app(told: Told<'_>, left: &mut Left) -> AzureApp {
     rest(site, web, left);
     let properties = &site["properties"];
     AzureApp {
+        name: site["name"].as_str().map(str::to_lowercase),
         settings: settings(variables),
         sticky: kept(sticky, variables, left),
         cors: cors(web),

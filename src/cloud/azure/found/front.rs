@@ -22,6 +22,7 @@ pub(in crate::cloud::azure) fn front(
     let properties = &api["properties"];
     let path = properties["path"].as_str().unwrap_or_default();
     let mut left = Vec::new();
+    left.extend(shortened(properties));
     for operation in operations {
         left.extend(strange(&operation["properties"]));
     }
@@ -34,6 +35,21 @@ pub(in crate::cloud::azure) fn front(
         rules(text, &mut front, &mut left);
     }
     (front, left)
+}
+
+/// A backend below the app's root spares callers a part of each path. An API of ours has the functions' own paths.
+fn shortened(properties: &Value) -> Option<(String, String)> {
+    let backend = properties["serviceUrl"].as_str()?;
+    let (_, below) = backend.split_once("://")?.1.split_once('/')?;
+    let below = below.trim_matches('/');
+    let api = properties["path"].as_str().unwrap_or_default();
+    (!below.is_empty()).then(|| {
+        let why = format!(
+            "its backend is `/{below}` of the app, so that callers leave that out: write the paths of the functions without `/{below}`, and they ask as before; else they must ask `/{}/{below}/…`",
+            api.trim_matches('/')
+        );
+        ("azure.api.serviceUrl".to_owned(), why)
+    })
 }
 
 /// Operations follow the functions: one that says more than a method and a path says it in vain.
@@ -277,6 +293,24 @@ mod tests {
         let (_, left) = front(&api, &[], Some("<policies><inbound"));
         assert_eq!(left[0].0, "azure.api.policy");
     }
+
+    #[test]
+    fn a_backend_below_the_root_of_its_app_is_told() {
+        let told = |backend: &str| {
+            let api = json!({"properties": {"path": "/shop", "serviceUrl": backend}});
+            front(&api, &[], None).1
+        };
+        for root in ["https://app.example", "https://app.example/", ""] {
+            assert_eq!(told(root), Vec::new(), "{root}");
+        }
+        let [(path, why)] = &told("https://app.example/api/")[..] else {
+            panic!("it is told once");
+        };
+        assert_eq!(path, "azure.api.serviceUrl");
+        assert!(why.contains("without `/api`"), "{why}");
+        assert!(why.ends_with("they must ask `/shop/api/…`"), "{why}");
+    }
+
     /// A rule that lets in fewer than ours would, or others, is not taken for ours.
     #[test]
     fn no_rule_is_taken_over_that_would_let_in_more() {

@@ -14,12 +14,13 @@ use super::{
     AzureCloud,
     arm::operation,
     names::WEB_API,
-    observe::{SETTINGS, tags_of},
+    observe::{SETTINGS, app_in, tags_of},
     settings,
 };
 use crate::{
     cloud::CloudError,
     import::clouds::{Found, FoundFunction},
+    name::{Called, ServiceKey},
     observed::Owned,
 };
 
@@ -52,12 +53,24 @@ impl AzureCloud {
                 owned.entry(service).or_default().push(id);
             }
         }
-        let one = |(service, resources)| Owned {
-            service,
+        let one = |(service, resources): (ServiceKey, Vec<String>)| Owned {
             functions: BTreeSet::new(),
+            called: self.called_in(&service, &resources),
+            service,
             resources,
         };
         Ok(owned.into_iter().map(one).collect())
+    }
+
+    /// The name of a service's one app, where we did not give it.
+    fn called_in(&self, service: &ServiceKey, resources: &[String]) -> Called {
+        let names = resources.iter().map(|id| app_in(id).to_lowercase());
+        let ours = self.names.app_of_ours(&service.service).to_lowercase();
+        let mut theirs = names.filter(|name| *name != ours);
+        Called {
+            azure: theirs.next().filter(|_| !self.names.is_flex()),
+            ..Called::default()
+        }
     }
 
     /// The list of sites and the APIs of API Management; then for each Function App its settings, its functions, its configuration, who may

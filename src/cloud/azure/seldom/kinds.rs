@@ -10,7 +10,7 @@ use crate::{
             around::{INSIGHTS_API, VAULTS_API},
             duties::Duties,
             front::APIM_API,
-            names::{GROUPS_API, Names, STORAGE_API, Tags, WEB_API, tag},
+            names::{Names, RESOURCES_API, STORAGE_API, Tags, WEB_API, tag},
             observe::tags_of,
         },
     },
@@ -211,7 +211,7 @@ pub(super) fn kinds(names: &Names) -> Vec<Kind> {
         Kind {
             role: Role::Group,
             id: names.group_id(),
-            version: GROUPS_API,
+            version: RESOURCES_API,
             get: operation::GROUPS_GET,
             put: operation::GROUPS_PUT,
             body: names.group_body(),

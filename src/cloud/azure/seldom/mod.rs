@@ -44,6 +44,8 @@ pub(super) struct Seldom {
     pub(super) fronts: Remembered<bool>,
     /// Packages that the platform was told to look at, by place. It stands for good: whoever puts another there tells of it.
     pub(super) synced: Remembered<BTreeSet<String>>,
+    /// Whether packages lie where they are run from, by container and name.
+    pub(super) packages: Remembered<bool>,
     pub(super) shared: tokio::sync::Mutex<Shared>,
 }
 
@@ -108,12 +110,15 @@ impl AzureCloud {
                 ..ByTurns::default()
             });
         }
-        let (kept, has_front, given, mut fields) = try_join!(
+        let gone = async { Ok(self.package_seen(service, blue).await) };
+        let (kept, has_front, given, mut fields, gone) = try_join!(
             self.kept_names(service),
             self.front_is_right(service, duties, blue),
             self.roles_seen(blue, duties),
             self.shared_differences(service, duties, blue),
+            gone,
         )?;
+        fields.extend(gone);
         fields.extend(role_fields(&self.names, duties, given.as_deref()));
         Ok(ByTurns {
             kept,

@@ -14,6 +14,7 @@ use crate::{
 
 fn names() -> Names {
     Names {
+        called: None,
         environment: EnvironmentName::new("prod").unwrap(),
         target: AzureTarget {
             subscription: "s".to_owned(),

@@ -3,6 +3,7 @@
 use super::super::{
     AzureCloud,
     around::{is_role, role_fields},
+    deploy::is_gone,
     duties::{Duties, Settle, fixed},
     observe::{RUNNING, SiteView},
     seldom::{SHARED, tells_nobody},
@@ -64,10 +65,14 @@ impl AzureCloud {
                 }
                 site.blue.settings = all;
                 self.mend_around(release, &site).await?;
+                if site.blue.place.keys().any(|field| is_gone(field)) {
+                    self.bring_back(service, &site.blue, package).await?;
+                }
                 self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
                 let is_own = |(field, _): &(&String, &String)| {
-                    let is_elsewhere = is_role(field) || fixed::is_triggers(field);
+                    let is_elsewhere =
+                        is_role(field) || fixed::is_triggers(field) || is_gone(field);
                     !is_elsewhere && !field.starts_with(SHARED)
                 };
                 let wanted = self.place_of(release, &duties);

@@ -16,6 +16,9 @@ use crate::local::arm::{
     },
 };
 
+const PROVIDER: &str = "Microsoft.ApiManagement";
+const SERVICE: &str = "Microsoft.ApiManagement/service";
+
 pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let front = state.world.fronts.get(&Key::of(&call.path));
@@ -42,11 +45,15 @@ pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
         return Err(missing(call));
     }
     check_version(state.world.fronts.get(&key), call)?;
+    let kind = kind_of(&call.path);
+    if kind == SERVICE {
+        check_service(&call.body)?;
+    }
     let known = state.world.fronts.get(&key).map(|front| front.version);
     let mut body = call.body.clone();
     body["id"] = json!(call.path);
     body["name"] = json!(call.path.rsplit('/').next());
-    body["type"] = json!("Microsoft.ApiManagement/service");
+    body["type"] = json!(kind);
     let front = Front {
         id: call.path.clone(),
         body,
@@ -73,7 +80,35 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
         .fronts
         .retain(|other, _| *other != key && !other.is_under(&key));
     cloud.changed();
-    Ok(Answer::empty(StatusCode::OK))
+    // Of an API nothing but this and `202` is known to the clients; of its parts this is, too.
+    Ok(Answer::empty(StatusCode::NO_CONTENT))
+}
+
+/// The kind of what is at a path: names stand between its parts.
+fn kind_of(path: &str) -> String {
+    let is_before = |part: &&str| !part.eq_ignore_ascii_case(PROVIDER);
+    let parts = path.split('/').skip_while(is_before).skip(1);
+    let parts: Vec<&str> = parts.step_by(2).collect();
+    format!("{PROVIDER}/{}", parts.join("/"))
+}
+
+/// Who publishes, and how large it is, is asked for when it is made.
+fn check_service(body: &Value) -> Result<(), ArmError> {
+    let needed = [
+        "/location",
+        "/sku/name",
+        "/sku/capacity",
+        "/properties/publisherEmail",
+        "/properties/publisherName",
+    ];
+    let missing = |pointer: &&&str| body.pointer(pointer).is_none();
+    match needed.iter().find(missing) {
+        Some(pointer) => Err(ArmError::Invalid(format!(
+            "The request content is invalid: {} is required.",
+            pointer.trim_start_matches('/').replace('/', ".")
+        ))),
+        None => Ok(()),
+    }
 }
 
 /// Whoever changes what is there must say which version of it.

@@ -239,10 +239,16 @@ pub(in crate::local::arm) fn delete_account(
 ) -> Result<Answer, ArmError> {
     let mut state = cloud.state();
     groups::require(&state, call)?;
-    let status = match state.world.accounts.remove(&Key::of(&call.account_id())) {
+    let id = Key::of(&call.account_id());
+    let status = match state.world.accounts.remove(&id) {
         Some(_) => StatusCode::OK,
         None => StatusCode::NO_CONTENT,
     };
+    // What it held goes with it.
+    state.world.containers.retain(|key, _| !key.is_under(&id));
+    let blobs = format!("{}/", call.arg("account").to_ascii_lowercase());
+    let world = &mut state.world;
+    world.blobs.retain(|name, _| !name.starts_with(&blobs));
     cloud.changed();
     Ok(Answer::empty(status))
 }

@@ -105,12 +105,12 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
         call.arg("scope"),
         call.arg("assignment")
     );
-    let status = match cloud.trust().roles.remove(&Key::of(&id)) {
-        Some(_) => StatusCode::OK,
-        None => StatusCode::NO_CONTENT,
-    };
+    let gone = cloud.trust().roles.remove(&Key::of(&id));
     cloud.changed();
-    Ok(Answer::empty(status))
+    Ok(match gone {
+        Some(gone) => Answer::ok(render(&gone)),
+        None => Answer::empty(StatusCode::NO_CONTENT),
+    })
 }
 
 fn render(given: &Assignment) -> Value {

@@ -1,6 +1,7 @@
 //! Function URLs: each alias with one has a loopback listener of its own.
 
 mod event;
+mod signature;
 
 use std::{
     collections::BTreeMap,
@@ -13,7 +14,7 @@ use axum::{
     Router,
     body::{Body, to_bytes},
     extract::{Request, State},
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse as _, Response},
 };
 use serde_json::json;
@@ -165,12 +166,12 @@ async fn handle(State(site): State<Arc<Site>>, request: Request) -> Response {
 
 async fn answer(site: &Site, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    if let Err(response) = site.admit(&parts.headers) {
-        return *response;
-    }
     let Ok(body) = to_bytes(body, BODY_MAX).await else {
         return refusal(StatusCode::PAYLOAD_TOO_LARGE, "Request Entity Too Large");
     };
+    if let Err(response) = site.admit(&parts, &body) {
+        return *response;
+    }
     let event = event::from_request(&parts, &body, &site.facts());
     match site.call(event.to_string()).await {
         Ok(Outcome::Answered(payload)) => event::to_response(&payload)
@@ -191,19 +192,17 @@ impl Site {
         Ok(self.lambda.run(ready, event.into()).await?.outcome)
     }
 
-    /// Public by policy, or signed; signatures themselves are not checked.
-    fn admit(&self, headers: &axum::http::HeaderMap) -> Result<(), Box<Response>> {
+    /// Public by policy, or signed.
+    fn admit(&self, parts: &Parts, body: &[u8]) -> Result<(), Box<Response>> {
         let functions = self.lambda.functions();
         let function = functions.get(&self.function);
         let config = function.and_then(|function| function.urls.get(&self.alias));
         let policy = function.and_then(|function| function.policies.get(&self.alias));
-        let signature = headers
-            .get(header::AUTHORIZATION)
-            .and_then(|value| value.to_str().ok());
-        let signed = signature.is_some_and(|value| value.starts_with("AWS4-"));
         let public = config.is_some_and(|config| config.auth == "NONE")
             && policy.is_some_and(super::record::Policy::is_public);
-        if public || (signed && config.is_some_and(|config| config.auth == "AWS_IAM")) {
+        let (region, now) = (&self.lambda.place.region, self.lambda.clock.now());
+        let is_signed = || signature::is_good(parts, body, region, now);
+        if public || (config.is_some_and(|config| config.auth == "AWS_IAM") && is_signed()) {
             return Ok(());
         }
         let mut response = refusal(

@@ -27,6 +27,7 @@ use super::{
 };
 
 const STORAGE_MIN: u32 = 512;
+const NAME_MAX: usize = 64;
 const LAYERS_MAX: usize = 5;
 /// Lambda takes fifty tags, and ours are among them.
 const TAGS_MAX: usize = 44;
@@ -37,6 +38,7 @@ pub(super) fn aws(written: &Option<At<FunctionAwsText>>, report: &mut Report) ->
         return AwsFunction::default();
     };
     let FunctionAwsText {
+        name,
         architecture,
         ephemeral_storage,
         layers,
@@ -59,6 +61,7 @@ pub(super) fn aws(written: &Option<At<FunctionAwsText>>, report: &mut Report) ->
         allow,
     } = &written.value;
     AwsFunction {
+        name: name.as_ref().and_then(|at| name_of(at, report)),
         architecture: value(architecture),
         ephemeral_storage: storage(ephemeral_storage, report),
         layers: layers.as_ref().map(|at| layers_of(at, report)),
@@ -86,6 +89,17 @@ pub(super) fn aws(written: &Option<At<FunctionAwsText>>, report: &mut Report) ->
         role: arn_of(role, &["iam"], report),
         allow: named(allow, report, rights::rights),
     }
+}
+
+/// By Lambda's own rule: what is to be adopted may be called anything that Lambda takes.
+fn name_of(name: &At<String>, report: &mut Report) -> Option<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=NAME_MAX).contains(&name.value.len()) && name.value.chars().all(is_part) {
+        return Some(name.value.clone());
+    }
+    let help = "at most 64 letters, digits, `-` and `_`: the name alone, not its ARN";
+    report.fault(&name.place, "is no name of a Lambda function", help);
+    None
 }
 
 fn storage(size: &Option<At<Megabytes>>, report: &mut Report) -> Option<Megabytes> {

@@ -6,6 +6,7 @@ use super::super::super::{
     spec::{HttpRoute, Runtime},
     yaml::Place,
 };
+use crate::name::{EnvironmentName, ServiceName};
 
 /// What else a function is.
 pub(in crate::manifest::check) struct Around<'a> {
@@ -89,8 +90,11 @@ pub(in crate::manifest::check) fn mark_len(aws: &AwsFunction) -> usize {
         logs: aws.logs.clone().filter(|it| it.retention.is_some()),
         ..AwsFunction::default()
     };
-    callers_len(aws) + json_len(&labels)
+    callers_len(aws) + json_len(&labels) + aws.name.as_ref().map_or(0, |_| SERVICE_MARK)
 }
+
+/// A function whose name says nothing of whose it is says it in a variable.
+const SERVICE_MARK: usize = "VERDIGRIS_SERVICE".len() + ServiceName::MAX + EnvironmentName::MAX + 1;
 
 fn callers_len(aws: &AwsFunction) -> usize {
     json_len(&AwsFunction {

@@ -18,6 +18,7 @@ pub(in crate::manifest::check) fn app_limits(
     };
     let faults = [
         scale_fault(app, target),
+        network_fault(app, target),
         preview_fault(service, app),
         slots_fault(app, target),
         api_fault(service, app, target),
@@ -45,13 +46,17 @@ fn scale_fault(app: &AzureApp, target: &AzureTarget) -> Fault {
         return Some((message, help));
     }
     let keeps = scale.ready.is_some() || scale.warm.is_some();
-    if keeps && !plan.is_elastic() && !plan.is_flex() {
+    (keeps && !plan.is_elastic() && !plan.is_flex()).then(|| {
         let help = "remove `ready` and `warm`, or take a plan `EP1`, `EP2`, `EP3` or `FC1`";
         let message = format!("plan {} keeps no instance ready for one app", plan.0);
-        return Some((message, help));
-    }
+        (message, help)
+    })
+}
+
+fn network_fault(app: &AzureApp, target: &AzureTarget) -> Fault {
+    let plan = &target.plan;
     (plan.is_consumption() && app.network.is_some()).then(|| {
-        let help = "take a plan that has a network of yours, such as `EP1`";
+        let help = "remove `network`, or take a plan that has one of yours, such as `EP1`";
         (format!("plan {} reaches no subnet", plan.0), help)
     })
 }
@@ -61,6 +66,14 @@ fn slots_fault(app: &AzureApp, target: &AzureTarget) -> Fault {
     let plan = &target.plan;
     if !plan.is_flex() {
         return None;
+    }
+    if app.name.is_some() {
+        let message = format!(
+            "plan {} has no slots, so that the service is two apps",
+            plan.0
+        );
+        let help = "remove `name`: an app that is there cannot become one of the two";
+        return Some((message, help));
     }
     if app.preview {
         let message = format!("plan {} has no slots, and so no preview of a swap", plan.0);

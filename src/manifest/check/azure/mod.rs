@@ -21,9 +21,13 @@ use super::{
 /// Azure takes fifty tags, and ours are among them.
 const TAGS_MAX: usize = 44;
 
+/// Lengths of a Function App's name; a label of a host name has 63 characters, of which `-green` takes six.
+const NAMES: std::ops::RangeInclusive<usize> = 2..=57;
+
 /// What one service's `azure:` says. What is wrong is reported and left out, since no release is made of a document with faults.
 pub(super) fn azure(written: &Option<At<AzureAppText>>, report: &mut Report) -> Option<AzureApp> {
     let AzureAppText {
+        name,
         settings,
         sticky,
         host,
@@ -39,6 +43,7 @@ pub(super) fn azure(written: &Option<At<AzureAppText>>, report: &mut Report) -> 
         api,
     } = &written.as_ref()?.value;
     let app = AzureApp {
+        name: name.as_ref().and_then(|at| name_of(at, report)),
         settings: settings::plain(settings, report),
         sticky: settings::sticky(sticky, settings, report),
         host: settings::host(host, report),
@@ -60,6 +65,19 @@ pub(super) fn azure(written: &Option<At<AzureAppText>>, report: &mut Report) -> 
         api: api.as_ref().and_then(|at| front::api(at, report)),
     };
     Some(app)
+}
+
+/// By Azure's own rule, and so that the host name of slot `green` fits a label. Azure minds no case.
+fn name_of(name: &At<String>, report: &mut Report) -> Option<String> {
+    let text = &name.value;
+    let is_part = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    let ends_well = !text.starts_with('-') && !text.ends_with('-');
+    if NAMES.contains(&text.len()) && text.bytes().all(is_part) && ends_well {
+        return Some(text.to_ascii_lowercase());
+    }
+    let help = "2 to 57 letters, digits and hyphens, no hyphen at either end: the name alone, not the resource id";
+    report.fault(&name.place, "is no name of a Function App", help);
+    None
 }
 
 /// Words of a list that each obey a rule.

@@ -1,0 +1,149 @@
+//! Between our client and our endpoint: passes every call on as it is, and remembers what was asked and what was answered. When its test
+//! is over, all of it is judged.
+
+use std::{
+    io,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{Request, State},
+    response::Response,
+};
+use http::HeaderMap;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use verdigris::local::listen;
+
+use super::judge;
+
+/// How the ids of our client's requests begin.
+const OUR_REQUESTS: &str = "76657264-6967-";
+
+/// What was asked, and what was answered.
+#[derive(Clone, Debug)]
+pub(crate) struct Pair {
+    pub(crate) method: String,
+    /// With the query.
+    pub(crate) path: String,
+    pub(crate) sent: Value,
+    pub(crate) status: u16,
+    pub(crate) answer: Value,
+    /// By our client, and not by the hands of a test.
+    pub(crate) is_ours: bool,
+}
+
+/// A tap before one endpoint.
+pub(crate) struct Tap {
+    pub(crate) url: String,
+    pairs: Arc<Mutex<Vec<Pair>>>,
+    stop: CancellationToken,
+}
+
+impl Drop for Tap {
+    /// A test that has failed has its reason, and keeps it.
+    fn drop(&mut self) {
+        self.stop.cancel();
+        if std::thread::panicking() {
+            return;
+        }
+        let faults = judge::faults(self.pairs());
+        assert!(
+            faults.is_empty(),
+            "Microsoft's own clients would not:\n{}\n",
+            faults.join("\n")
+        );
+    }
+}
+
+impl Tap {
+    pub(crate) async fn before(endpoint: &str) -> io::Result<Self> {
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let url = format!("http://{}", listener.local_addr()?);
+        let (pairs, stop) = (Arc::default(), CancellationToken::new());
+        let way = Way {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            // A connection that was used before may be closed under the next call, which the one who calls would have to bear.
+            client: reqwest::Client::builder()
+                .pool_max_idle_per_host(0)
+                .redirect(reqwest::redirect::Policy::none())
+                .build()
+                .unwrap(),
+            pairs: Arc::clone(&pairs),
+        };
+        let router = Router::new().fallback(pass).with_state(way);
+        tokio::spawn(listen::serve(listener, router, stop.clone()));
+        Ok(Self { url, pairs, stop })
+    }
+
+    fn pairs(&self) -> Vec<Pair> {
+        self.pairs.lock().unwrap().clone()
+    }
+
+    /// Method and path of everything that our client asked.
+    pub(crate) fn asked(&self) -> Vec<(String, String)> {
+        let pairs = self.pairs().into_iter().filter(|pair| pair.is_ours);
+        pairs.map(|pair| (pair.method, pair.path)).collect()
+    }
+}
+
+#[derive(Clone)]
+struct Way {
+    endpoint: String,
+    client: reqwest::Client,
+    pairs: Arc<Mutex<Vec<Pair>>>,
+}
+
+/// Where the endpoint gives no answer, the connection ends here, too.
+async fn pass(State(way): State<Way>, request: Request) -> Response {
+    let (head, body) = request.into_parts();
+    let Ok(sent) = to_bytes(body, usize::MAX).await else {
+        return listen::lost_reply();
+    };
+    let path = head.uri.path_and_query().map_or("/", |path| path.as_str());
+    let url = format!("{}{path}", way.endpoint);
+    let asked = way.client.request(head.method.clone(), url);
+    // The host stays, so that links in answers lead back here.
+    let asked = asked.headers(head.headers.clone()).body(sent.clone());
+    let Ok(answer) = asked.send().await else {
+        return listen::lost_reply();
+    };
+    let (status, headers) = (answer.status(), answer.headers().clone());
+    let Ok(answer) = answer.bytes().await else {
+        return listen::lost_reply();
+    };
+    let pair = Pair {
+        method: head.method.to_string(),
+        path: path.to_owned(),
+        sent: json_in(&sent),
+        status: status.as_u16(),
+        answer: json_in(&answer),
+        is_ours: is_ours(&head.headers),
+    };
+    // Who turns web pages away at the door speaks in words, and so do profiles for publishing, which our client never asks for.
+    if pair.is_ours || answer.is_empty() || !pair.answer.is_null() {
+        way.pairs.lock().unwrap().push(pair);
+    }
+    let mut response = Response::new(Body::from(answer));
+    *response.status_mut() = status;
+    for (name, value) in &headers {
+        let is_of_the_way = ["transfer-encoding", "content-length", "connection"];
+        if !is_of_the_way.contains(&name.as_str()) {
+            response.headers_mut().append(name, value.clone());
+        }
+    }
+    response
+}
+
+fn json_in(bytes: &[u8]) -> Value {
+    serde_json::from_slice(bytes).unwrap_or_default()
+}
+
+fn is_ours(headers: &HeaderMap) -> bool {
+    let id = headers.get("x-ms-client-request-id");
+    let id = id.and_then(|id| id.to_str().ok());
+    id.is_some_and(|id| id.starts_with(OUR_REQUESTS))
+}
