@@ -31,6 +31,9 @@ pub struct Observed {
     /// What blue's own address answers in place of the release that it holds, where it was asked and that is so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub silence: Option<String>,
+    /// What the cloud itself says goes wrong with blue, though all of it is as asked for: sentences, each with the way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ailing: Vec<String>,
 }
 
 /// What a slot holds.

@@ -202,7 +202,7 @@ async fn a_refusal_says_what_helps() {
         told.push(format!("{}: {refused}", refused.reason()));
     }
     assert_snapshot!(told.join("\n"), @r"
-    AccessDenied: aws refused CreateFunction of `prod-shop0-reorder`: CodeStorageExceededException: Code storage limit exceeded; the account's code storage is full: delete old versions of functions that are not Verdigris's (of its own it keeps the newest five and those in use), or ask AWS for more
+    AccessDenied: aws refused CreateFunction of `prod-shop0-reorder`: CodeStorageExceededException: Code storage limit exceeded; the account's code storage is full: delete old versions of functions that are not Verdigris's (of its own it keeps the newest few, `clouds.aws.keepVersions`, and those in use), or ask AWS for more
     AccessDenied: aws refused CreateFunction of `prod-shop1-reorder`: InvalidParameterValueException: The role defined for the function cannot be assumed by Lambda; let lambda.amazonaws.com assume the role; a new role takes a few seconds
     UnsupportedSpec: aws does not accept CreateFunction of `prod-shop2-reorder`: InvalidParameterValueException: Unzipped size must be smaller than 262144000 bytes; leave files out of the package, or run an image
     AccessDenied: aws refused CreateFunction of `prod-shop3-reorder`: ENILimitReachedException: no interface; the network has no interface left: ask AWS for more, or share subnets and security groups between functions

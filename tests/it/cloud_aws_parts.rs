@@ -9,6 +9,7 @@ use serde_json::Value;
 use url::Url;
 use verdigris::{
     cloud::{Cloud as _, aws::AwsCloud},
+    local::faults::{Failure, Rule},
     manifest::{
         aws::{AwsFunction, Batch, Cors, EventSource, FileSystem, Start, Stream, UrlOptions, Vpc},
         spec::Runtime,
@@ -19,7 +20,7 @@ use verdigris::{
 
 use crate::{
     cloud_aws::aws,
-    cloud_aws_duties::Local,
+    cloud_aws_duties::{Local, hand},
     cloud_contract::{
         patient::Patient,
         peers,
@@ -305,6 +306,50 @@ async fn streams_are_attached_to_blue_when_it_moves_changed_where_they_are_and_t
       POST event-source-mappings {"BatchSize":100,"BisectBatchOnFunctionError":false,"Enabled":true,"EventSourceArn":"arn:aws:dynamodb:eu-west-1:123456789012:table/orders/stream/2026-11-22T00:00:00.000","FunctionResponseTypes":["ReportBatchItemFailures"],"MaximumBatchingWindowInSeconds":0,"MaximumRecordAgeInSeconds":-1,"MaximumRetryAttempts":-1,"ParallelizationFactor":1,"StartingPosition":"LATEST"}
       POST event-source-mappings {"BatchSize":10,"BisectBatchOnFunctionError":true,"DestinationConfig":{"OnFailure":{"Destination":"arn:aws:sqs:eu-west-1:123456789012:dead"}},"Enabled":true,"EventSourceArn":"arn:aws:kinesis:eu-west-1:123456789012:stream/clicks","FilterCriteria":{"Filters":[{"Pattern":"{\"eventName\":[\"INSERT\"]}"}]},"FunctionResponseTypes":["ReportBatchItemFailures"],"MaximumBatchingWindowInSeconds":5,"MaximumRecordAgeInSeconds":600,"MaximumRetryAttempts":3,"ParallelizationFactor":2,"StartingPosition":"TRIM_HORIZON"}
     "#);
+}
+
+/// What AWS says of a stream that it cannot read is told beside what differs: nothing of it can be repaired from here.
+#[tokio::test]
+async fn a_stream_that_does_not_reach_its_function_is_told_with_the_way_out() {
+    let local = Local::at_once().await;
+    let mut wire = Wire::to(&local.endpoint.url, reorder()).await;
+    let refused = Rule {
+        fails_later: Some(Failure {
+            code: "Problem".to_owned(),
+            message: "Cannot access stream arn:aws:kinesis:eu-west-1:123456789012:stream/clicks."
+                .to_owned(),
+        }),
+        times: Some(1),
+        ..Rule::of("CreateEventSourceMapping")
+    };
+    local.endpoint.faults().set(vec![refused]);
+    let asked = AwsFunction {
+        events: BTreeMap::from([(
+            "clicks".to_owned(),
+            stream(arn("kinesis", "stream/clicks"), 10),
+        )]),
+        ..AwsFunction::default()
+    };
+    let made = wire.made("one", &asked);
+    wire.stage("", &made).await;
+    wire.promote("", &made).await;
+    wire.assert_as_expected(&made).await;
+    let ailing = async || wire.cloud.observe(&wire.scope()).await.unwrap().ailing;
+    assert_eq!(
+        ailing().await,
+        [
+            "reorder gets nothing of kinesis.stream/clicks, AWS says: Cannot access stream \
+          arn:aws:kinesis:eu-west-1:123456789012:stream/clicks; let the role of the function read it \
+          (`aws.allow` gives the function one of its own that may)"
+        ]
+    );
+    // Somebody lets it, and AWS reads on.
+    let hand = hand(&local.endpoint.url);
+    let mappings = hand.list_event_source_mappings().send().await.unwrap();
+    let id = mappings.event_source_mappings()[0].uuid().unwrap();
+    let read = hand.update_event_source_mapping().uuid(id).batch_size(10);
+    read.send().await.unwrap();
+    assert_eq!(ailing().await, [""; 0]);
 }
 
 fn streamed(stream: bool, origin: &str) -> AwsFunction {

@@ -11,6 +11,7 @@ use verdigris::{
     manifest::spec::Across,
     name::{CloudName, Slot},
     plan::act::Action,
+    status::{condition::ConditionKind::Healthy, service::target::Health},
 };
 
 use crate::stage::{Stage, key, service_in, service_version, unreachable, version};
@@ -324,6 +325,31 @@ async fn a_way_back_to_a_release_that_does_not_answer_ends() {
     let events = stage.handle.events_after(0, 10_000).await.unwrap();
     let told = events.iter().filter(|it| it.reason == "HealthCheckFailed");
     assert_eq!(told.count(), 1, "{events:#?}");
+}
+
+/// Law: what a cloud says goes wrong with what is as asked for is told, and nothing is changed for it.
+#[tokio::test(start_paused = true)]
+async fn what_a_cloud_says_goes_wrong_is_told_as_long_as_it_says_so() {
+    let stage = Stage::live(&["1"]).await;
+    let before = stage.changes();
+    let reading = "orders gets nothing of its queue, AWS says: no permission";
+    for told in [&[reading][..], &[]] {
+        stage.cloud(CloudName::Aws).ail(told);
+        stage.pass(SETTLED).await;
+        let report = stage.handle.report(&key()).unwrap();
+        let aws = &report.status.targets[0];
+        assert_eq!(aws.cloud, CloudName::Aws);
+        assert_eq!(aws.ailing, told);
+        let healthy = aws.conditions.iter().find(|it| it.kind == Healthy).unwrap();
+        let (health, reason) = match told {
+            [] => (Health::Healthy, "Healthy"),
+            _ => (Health::Degraded, "Ailing"),
+        };
+        assert_eq!((aws.health, healthy.reason.as_str()), (health, reason));
+        assert_eq!(healthy.message, told.join("; "));
+        assert_eq!(report.status.targets[1].health, Health::Healthy);
+    }
+    assert_eq!(stage.changes(), before);
 }
 
 /// A look during the bake finds that the platform answers in the release's place: told at once, and both go back where it lasts.

@@ -62,6 +62,7 @@ function target(target) {
     el("h3", {}, cloudName(target.cloud), el("span", { class: "place" }, target.place && ` ${target.place}`)),
     slot("blue", target.blue), slot("green", target.green),
     target.problem && el("p", { class: "holding" }, `cannot be seen: ${target.problem.message}`),
+    (target.ailing ?? []).map((ailing) => el("p", { class: "holding" }, ailing)),
     target.drift.map((drift) => el("p", { class: "holding" }, `drift: ${drift}`)),
     target.seenAt && el("p", { class: "holding" }, "seen ", time(target.seenAt)));
 }

@@ -250,6 +250,12 @@ impl Cloud for AwsCloud {
             ..Observed::default()
         };
         for function in seen {
+            let found = function
+                .blue
+                .as_ref()
+                .and_then(|it| it.detail.found.as_ref());
+            let ailing = found.map(|it| it.ailing(&function.function));
+            observed.ailing.extend(ailing.into_iter().flatten());
             match function.standing {
                 Standing::Missing => {}
                 Standing::Foreign { arn } => observed.foreign.push(arn),

@@ -248,6 +248,7 @@ impl SiteView {
                 .collect(),
             foreign: Vec::new(),
             silence: None,
+            ailing: Vec::new(),
         }
     }
 

@@ -84,6 +84,11 @@ impl FakeCloud {
         self.state().silence = answer.map(str::to_owned);
     }
 
+    /// It says so of blue, which is as asked for.
+    pub fn ail(&self, told: &[&str]) {
+        self.state().ailing = told.iter().map(|it| (*it).to_owned()).collect();
+    }
+
     /// Where every function of a slot answers, for gates that really ask.
     pub fn answer_at(&self, slot: Slot, address: Url) {
         self.state().addresses.insert(slot, address);

@@ -23,6 +23,7 @@ pub(super) struct State {
     pub(super) addresses: BTreeMap<Slot, Url>,
     /// What blue's own address answers in place of the release.
     pub(super) silence: Option<String>,
+    pub(super) ailing: Vec<String>,
     pub(super) latency: Duration,
     /// In front of every call.
     pub(super) line: Duration,
@@ -111,6 +112,10 @@ impl State {
             resources: service.resources(key),
             foreign: self.foreign_of(key),
             silence: None,
+            ailing: match service.blue {
+                Some(_) => self.ailing.clone(),
+                None => Vec::new(),
+            },
         }
     }
 

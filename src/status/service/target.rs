@@ -9,7 +9,7 @@ use super::waiting::Trouble;
 use crate::{
     manifest::spec::Environment,
     name::{CloudName, FunctionName, Percent, ReleaseDigest, Revision, Timestamp},
-    observed::{Canary, Holding, SlotContent},
+    observed::{Canary, Holding, Observed, SlotContent},
     plan::state::{Problem, Seen, ServiceState},
     status::condition::{Condition, ConditionKind, Said, Truth},
 };
@@ -31,6 +31,9 @@ pub struct TargetReport {
     pub problem: Option<LookProblem>,
     /// How blue differs from what was promoted, one sentence each.
     pub drift: Vec<String>,
+    /// What the cloud says goes wrong with blue, though it is as asked for: a sentence each, with the way out.
+    #[serde(default)]
+    pub ailing: Vec<String>,
     pub conditions: Vec<Condition>,
 }
 
@@ -38,7 +41,7 @@ pub struct TargetReport {
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize, Deserialize, ToSchema)]
 pub enum Health {
     Healthy,
-    /// Functions of blue are missing or of different releases.
+    /// Functions of blue are missing or of different releases, or the cloud says that what should call them does not reach them.
     Degraded,
     /// Blue holds nothing.
     Missing,
@@ -139,8 +142,10 @@ fn target(
     let drift = drift(state, cloud, seen);
     let health = match (&problem, seen) {
         (Some(_), _) | (None, None) => Health::Unknown,
-        (None, Some(seen)) => health(&seen.observed.blue),
+        (None, Some(seen)) => health(&seen.observed),
     };
+    let ailing = seen.map(|seen| seen.observed.ailing.clone());
+    let ailing = ailing.unwrap_or_default();
     let sync = sync(state, seen.filter(|_| problem.is_none()), &drift);
     let slot = |pick: fn(&Seen) -> &SlotContent| seen.map(pick).map(slot).unwrap_or_default();
     let dated = |said: Said| said.dated(previous, state.memory.generation, now);
@@ -153,11 +158,12 @@ fn target(
         green: slot(|seen| &seen.observed.green),
         seen_at: seen.map(|seen| seen.at),
         conditions: vec![
-            dated(healthy(health, problem.as_ref())),
+            dated(healthy(health, problem.as_ref(), &ailing)),
             dated(synced(sync, &drift)),
         ],
         problem,
         drift,
+        ailing,
     }
 }
 
@@ -174,10 +180,10 @@ fn told(problem: &Problem) -> LookProblem {
     }
 }
 
-fn health(blue: &SlotContent) -> Health {
-    match blue {
-        SlotContent::Whole(_) => Health::Healthy,
-        SlotContent::Torn(_) => Health::Degraded,
+fn health(observed: &Observed) -> Health {
+    match &observed.blue {
+        SlotContent::Whole(_) if observed.ailing.is_empty() => Health::Healthy,
+        SlotContent::Whole(_) | SlotContent::Torn(_) => Health::Degraded,
         SlotContent::Empty => Health::Missing,
     }
 }
@@ -268,9 +274,11 @@ fn place(state: &ServiceState, cloud: CloudName) -> String {
     place.unwrap_or_default()
 }
 
-fn healthy(health: Health, problem: Option<&LookProblem>) -> Said {
+fn healthy(health: Health, problem: Option<&LookProblem>, ailing: &[String]) -> Said {
+    let told = ailing.join("; ");
     let (status, reason, message) = match health {
         Health::Healthy => (Truth::True, "Healthy", ""),
+        Health::Degraded if !ailing.is_empty() => (Truth::False, "Ailing", told.as_str()),
         Health::Degraded => (
             Truth::False,
             "Degraded",

@@ -152,6 +152,9 @@ fn target_of(screen: &Screen, target: &TargetReport, is_wide: bool) {
             screen.paint(Tone::Bad, &problem.trouble.message)
         ));
     }
+    for ailing in &target.ailing {
+        screen.line(&format!("    {}", screen.paint(Tone::Bad, ailing)));
+    }
     for drift in &target.drift {
         screen.line(&format!(
             "    {}",

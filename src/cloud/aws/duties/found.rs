@@ -9,7 +9,7 @@ use super::{
         AwsCloud,
         lambda::{Policy, Subscribed, is_of_url},
     },
-    Account, Duties, Kept, Source, rule_name, statement_name, told,
+    Account, Duties, Kept, Source, rule_name, short_arn, statement_name, told,
 };
 use crate::{
     cloud::CloudError,
@@ -29,6 +29,8 @@ pub(in crate::cloud::aws) struct Found {
     pub(super) statements: Policy,
     /// Why nothing is kept warm, where it should be.
     pub(super) cold: Option<String>,
+    /// Why what comes from a source does not reach the function, in AWS's words, by the source's ARN.
+    pub(super) ailing: BTreeMap<String, String>,
     /// Statements of others that let everyone in, by their names.
     pub(super) open: BTreeMap<String, Permission>,
     /// Expressions of our rules that are there at all, whole or not.
@@ -72,6 +74,16 @@ impl Found {
             .collect()
     }
 
+    /// What AWS says goes wrong with what is as asked for: a sentence each, with the way out.
+    pub(in crate::cloud::aws) fn ailing(&self, function: &FunctionName) -> Vec<String> {
+        let sentence = |(arn, problem): (&String, &String)| {
+            let source = short_arn(arn);
+            let way = way_out(problem);
+            format!("{function} gets nothing of {source}, AWS says: {problem}; {way}")
+        };
+        self.ailing.iter().map(sentence).collect()
+    }
+
     /// In a form that can be compared and shown, below the function's name.
     pub(in crate::cloud::aws) fn fields(&self, function: &FunctionName) -> Fields {
         let mut fields = self.duties.fields(function);
@@ -101,6 +113,9 @@ impl Found {
         let counts = asked.sources.contains_key(arn) || is_further;
         if counts && mapping.state() != Some("Deleting") {
             self.mappings.insert(arn.to_owned(), id.to_owned());
+            if let Some(problem) = problem(mapping) {
+                self.ailing.insert(arn.to_owned(), problem.to_owned());
+            }
             self.duties.sources.insert(arn.to_owned(), source);
         }
     }
@@ -123,6 +138,35 @@ impl Found {
             let said = said.map(|it| (own.clone(), it));
             self.duties.permissions.extend(said);
         }
+    }
+}
+
+/// What AWS says of the last try to read the source, where that did not go well.
+fn problem(mapping: &Mapping) -> Option<&str> {
+    let told = mapping.last_processing_result()?;
+    let problem = told.strip_prefix("PROBLEM")?;
+    Some(problem.trim_start_matches([':', ' ']).trim_end_matches('.'))
+}
+
+/// AWS tries again by itself.
+fn way_out(problem: &str) -> &'static str {
+    let says = |parts: &[&str]| parts.iter().any(|part| problem.contains(part));
+    if says(&["Function call failed", "function error", "timed out"]) {
+        "what the function says of it is in its log: `verdigris logs`"
+    } else if says(&[
+        "ermission",
+        "Cannot access",
+        "ccess denied",
+        "not authorized",
+        "assume",
+    ]) {
+        "let the role of the function read it (`aws.allow` gives the function one of its own that may)"
+    } else if says(&["does not exist", "not found"]) {
+        "make it again, or take it out of the manifest"
+    } else if says(&["onnection", "network"]) {
+        "let the function's network reach it"
+    } else {
+        "look at the source, and at the function's log (`verdigris logs`)"
     }
 }
 

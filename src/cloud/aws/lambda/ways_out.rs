@@ -19,7 +19,7 @@ const OF_PEOPLE: [Way; 35] = [
     (
         "CodeStorageExceededException",
         "",
-        "the account's code storage is full: delete old versions of functions that are not Verdigris's (of its own it keeps the newest five and those in use), or ask AWS for more",
+        "the account's code storage is full: delete old versions of functions that are not Verdigris's (of its own it keeps the newest few, `clouds.aws.keepVersions`, and those in use), or ask AWS for more",
     ),
     (
         "PolicyLengthExceededException",

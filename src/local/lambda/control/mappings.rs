@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use crate::local::lambda::{
     Lambda,
-    record::Mapping,
+    record::{Mapping, Source},
     wire::{ApiError, Call, Reference, answer, page},
 };
 
@@ -21,22 +21,24 @@ pub(super) fn create(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
         return Err(ApiError::invalid("Unrecognized event source."));
     }
     let function_arn = function_arn(lambda, &request)?;
-    check_start(&request)?;
+    let source = text(&request, "EventSourceArn").unwrap_or_default();
+    let kind = Source::of(source);
+    check_start(&request, source, kind)?;
+    if kind == Source::Queue && request.contains_key("DestinationConfig") {
+        return Err(ApiError::invalid(
+            "Unsupported DestinationConfig parameter for given event source mapping type.",
+        ));
+    }
     let mut mapping = Mapping {
         id: Uuid::new_v4().to_string(),
         function_arn,
         enabled: true,
-        members: BTreeMap::new(),
+        members: kind.members(),
         tags: tags(&request),
         modified: lambda.clock.now(),
+        problem: problem(lambda, "CreateEventSourceMapping"),
         change: Some(("Creating".to_owned(), lambda.until())),
     };
-    mapping
-        .members
-        .insert("BatchSize".to_owned(), Value::from(10));
-    mapping
-        .members
-        .insert("MaximumBatchingWindowInSeconds".to_owned(), Value::from(0));
     mapping.set(&request);
     let body = mapping.json(&arn(lambda, &mapping.id));
     change(lambda, |mappings| {
@@ -57,18 +59,21 @@ pub(super) fn create(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
     Ok(answer(StatusCode::ACCEPTED, &body))
 }
 
-/// A stream is read from somewhere on; a queue has no beginning.
-fn check_start(request: &Request) -> Result<(), ApiError> {
-    let source = text(request, "EventSourceArn").unwrap_or_default();
-    let service = source.split(':').nth(2).unwrap_or_default();
+/// A stream is read from somewhere on, and only that of Kinesis from a moment on; a queue has no beginning.
+fn check_start(request: &Request, source: &str, kind: Source) -> Result<(), ApiError> {
     match text(request, "StartingPosition") {
+        Some("AT_TIMESTAMP") if source.split(':').nth(2) == Some("dynamodb") => {
+            Err(ApiError::invalid(format!(
+                "Unsupported starting position for arn type: {source}"
+            )))
+        }
         Some("LATEST" | "AT_TIMESTAMP" | "TRIM_HORIZON") => Ok(()),
         Some(other) => Err(ApiError::validation(
             other,
             "startingPosition",
             "Member must satisfy enum value set: [LATEST, AT_TIMESTAMP, TRIM_HORIZON]",
         )),
-        None if matches!(service, "kinesis" | "dynamodb") => Err(ApiError::invalid(
+        None if kind == Source::Stream => Err(ApiError::invalid(
             "1 validation error detected: Value null at 'startingPosition' failed to satisfy constraint: Member must not be null.",
         )),
         None => Ok(()),
@@ -122,6 +127,7 @@ pub(super) fn update(lambda: &Lambda, call: &Call) -> Result<Response, ApiError>
             mapping.function_arn = function;
         }
         mapping.modified = lambda.clock.now();
+        mapping.problem = problem(lambda, "UpdateEventSourceMapping");
         mapping.change = Some(("Updating".to_owned(), lambda.until()));
         Ok(mapping.json(&arn(lambda, id)))
     })?;
@@ -152,6 +158,10 @@ fn change<T>(
     lambda.save_mappings(&changed)?;
     *mappings = changed;
     Ok(told)
+}
+
+fn problem(lambda: &Lambda, operation: &str) -> Option<String> {
+    lambda.faults.later(operation).map(|it| it.message)
 }
 
 fn check_idle(mapping: &Mapping) -> Result<(), ApiError> {

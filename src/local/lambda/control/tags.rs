@@ -87,8 +87,8 @@ fn with_tags<T>(
     let mapping = arn
         .strip_prefix(&prefix)
         .and_then(|rest| rest.strip_prefix("event-source-mapping:"));
-    if let Some(id) = mapping {
-        return with_mapping_tags(lambda, id, change);
+    if let Some(id) = mapping.filter(|id| Uuid::parse_str(id).is_ok()) {
+        return with_mapping_tags(lambda, (arn, id), change);
     }
     let is_function = arn.starts_with("arn:aws") && arn.contains(":function:");
     let reference = Reference::parse(arn, None).ok().filter(|_| is_function).ok_or_else(|| {
@@ -113,12 +113,12 @@ fn with_tags<T>(
 
 fn with_mapping_tags<T>(
     lambda: &Lambda,
-    id: &str,
+    (arn, id): (&str, &str),
     change: impl FnOnce(&mut Tags) -> Result<T, ApiError>,
 ) -> Result<T, ApiError> {
     let mut mappings = lambda.mappings();
     let mut changed = mappings.clone();
-    let missing = || ApiError::not_found("The resource you requested does not exist.");
+    let missing = || ApiError::not_found(format!("Event source mapping not found: {arn}"));
     let told = change(&mut changed.get_mut(id).ok_or_else(missing)?.tags)?;
     lambda.save_mappings(&changed)?;
     *mappings = changed;

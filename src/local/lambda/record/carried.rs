@@ -25,13 +25,10 @@ pub(super) fn take(carried: &mut Carried, name: String, value: Value) {
     }
 }
 
-/// What is emptied is gone.
+/// What is emptied is gone, but for a network, which is shown as empty from then on.
 pub(super) fn tidy(carried: &mut Carried) {
     carried.retain(|name, value| match name.as_str() {
         "DeadLetterConfig" => is_filled(&value["TargetArn"]),
-        "VpcConfig" => value["SubnetIds"]
-            .as_array()
-            .is_some_and(|it| !it.is_empty()),
         "KMSKeyArn" => is_filled(value),
         "Layers" | "FileSystemConfigs" => value.as_array().is_some_and(|it| !it.is_empty()),
         _ => !value.is_null(),
@@ -59,6 +56,7 @@ pub(super) fn check(carried: &Carried, runtime: &str, storage: u32) -> Result<()
         &["PublishedVersions", "None"],
     )?;
     check_logging(get("LoggingConfig"))?;
+    check_network(get("VpcConfig"))?;
     if let Some(target) = get("DeadLetterConfig")["TargetArn"].as_str() {
         let is_known = [":sqs:", ":sns:"].iter().any(|it| target.contains(it));
         if !is_known {
@@ -68,7 +66,7 @@ pub(super) fn check(carried: &Carried, runtime: &str, storage: u32) -> Result<()
         }
     }
     let has_files = carried.contains_key("FileSystemConfigs");
-    if has_files && !carried.contains_key("VpcConfig") {
+    if has_files && !is_in_network(get("VpcConfig")) {
         return Err(ApiError::invalid(
             "Function must be configured to execute in a VPC to reference access point.",
         ));
@@ -126,6 +124,46 @@ fn check_layers(layers: &[Value]) -> Result<(), ApiError> {
         return Err(ApiError::invalid(
             "Two different versions of the same layer are not allowed to be referenced in the same function.",
         ));
+    }
+    Ok(())
+}
+
+/// Whether a function is in a network, and not taken out of it again.
+pub(super) fn is_in_network(vpc: &Value) -> bool {
+    vpc["SubnetIds"].as_array().is_some_and(|it| !it.is_empty())
+}
+
+/// Holds the names to their pattern. Whether something of that name exists is for EC2 to know, which is not here.
+fn check_network(vpc: &Value) -> Result<(), ApiError> {
+    let lower = |c: char| c.is_ascii_digit() || c.is_ascii_lowercase();
+    let names = [
+        ("SubnetIds", "subnetIds", "subnet-", "subnet-[0-9a-z]*"),
+        (
+            "SecurityGroupIds",
+            "securityGroupIds",
+            "sg-",
+            "sg-[0-9a-zA-Z]*",
+        ),
+    ];
+    for (member, at, prefix, pattern) in names {
+        let ids: Vec<&str> = vpc[member]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let legal = |c: char| lower(c) || (prefix == "sg-" && c.is_ascii_uppercase());
+        let fits = |id: &&str| {
+            let rest = id.strip_prefix(prefix).filter(|_| id.len() <= 1024);
+            rest.is_some_and(|rest| rest.chars().all(legal))
+        };
+        if !ids.iter().all(fits) {
+            let rule = format!(
+                "Member must satisfy constraint: [Member must have length less than or equal to 1024, Member must have length greater than or equal to 0, Member must satisfy regular expression pattern: {pattern}]"
+            );
+            let (value, at) = (format!("[{}]", ids.join(", ")), format!("vpcConfig.{at}"));
+            return Err(ApiError::validation(&value, &at, &rule));
+        }
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Event source mappings, as the control plane sees them; nothing is delivered from real queues here.
+//! Event source mappings, as the control plane sees them.
 
 use std::collections::BTreeMap;
 
@@ -30,6 +30,71 @@ const MEMBERS: &[&str] = &[
     "TumblingWindowInSeconds",
 ];
 
+fn has_filters(criteria: &Value) -> bool {
+    criteria["Filters"]
+        .as_array()
+        .is_some_and(|filters| !filters.is_empty())
+}
+
+/// What events come from: each kind has members of its own, and values that nobody has to give.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::local::lambda) enum Source {
+    Queue,
+    /// A stream of Kinesis or DynamoDB.
+    Stream,
+    /// Any other, which is a broker.
+    Broker,
+}
+
+impl Source {
+    pub(in crate::local::lambda) fn of(arn: &str) -> Self {
+        match arn.split(':').nth(2) {
+            Some("sqs") => Self::Queue,
+            Some("kinesis" | "dynamodb") => Self::Stream,
+            Some(_) | None => Self::Broker,
+        }
+    }
+
+    /// The members that a mapping has before anything is asked for.
+    pub(in crate::local::lambda) fn members(self) -> BTreeMap<String, Value> {
+        let members = match self {
+            Self::Queue => json!({
+                "BatchSize": 10,
+                "FunctionResponseTypes": [],
+                "MaximumBatchingWindowInSeconds": 0,
+            }),
+            Self::Stream => json!({
+                "BatchSize": 100,
+                "BisectBatchOnFunctionError": false,
+                "DestinationConfig": {"OnFailure": {}},
+                "FunctionResponseTypes": [],
+                "LastProcessingResult": "No records processed",
+                "MaximumBatchingWindowInSeconds": 0,
+                "MaximumRecordAgeInSeconds": -1,
+                "MaximumRetryAttempts": -1,
+                "ParallelizationFactor": 1,
+                "TumblingWindowInSeconds": 0,
+            }),
+            Self::Broker => json!({
+                "BatchSize": 100,
+                "LastProcessingResult": "No records processed",
+            }),
+        };
+        let members = members.as_object().into_iter().flatten();
+        members
+            .map(|(name, value)| (name.clone(), value.clone()))
+            .collect()
+    }
+
+    /// Who brought a mapping into its state: the same word for everything, but not the same spelling.
+    fn reason(self) -> &'static str {
+        match self {
+            Self::Stream => "User action",
+            Self::Queue | Self::Broker => "USER_INITIATED",
+        }
+    }
+}
+
 /// One mapping from a source of events to a function.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(in crate::local::lambda) struct Mapping {
@@ -39,6 +104,9 @@ pub(in crate::local::lambda) struct Mapping {
     pub(in crate::local::lambda) members: BTreeMap<String, Value>,
     pub(in crate::local::lambda) tags: BTreeMap<String, String>,
     pub(in crate::local::lambda) modified: Timestamp,
+    /// Why what comes from the source does not reach the function, where somebody asked for that.
+    #[serde(default)]
+    pub(in crate::local::lambda) problem: Option<String>,
     /// `Creating`, `Updating` or `Deleting` until that moment.
     pub(in crate::local::lambda) change: Option<(String, Timestamp)>,
 }
@@ -51,6 +119,9 @@ impl Mapping {
                 self.members.insert((*name).to_owned(), value.clone());
             }
         }
+        // No filters at all are not shown.
+        self.members
+            .retain(|name, value| name != "FilterCriteria" || has_filters(value));
         if let Some(enabled) = request.get("Enabled").and_then(Value::as_bool) {
             self.enabled = enabled;
         }
@@ -83,10 +154,13 @@ impl Mapping {
             "FunctionArn": self.function_arn,
             "LastModified": epoch(self.modified),
             "State": self.change.as_ref().map_or(resting, |(what, _)| what),
-            "StateTransitionReason": "User action",
+            "StateTransitionReason": Source::of(self.source()).reason(),
         });
         for (name, value) in &self.members {
             shown[name] = value.clone();
+        }
+        if let Some(problem) = self.problem.as_ref().filter(|_| self.change.is_none()) {
+            shown["LastProcessingResult"] = json!(format!("PROBLEM: {problem}"));
         }
         shown
     }

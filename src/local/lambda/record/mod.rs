@@ -13,7 +13,7 @@ use sha2::{Digest as _, Sha256};
 use uuid::Uuid;
 
 pub(super) use config::{Config, ConfigRequest, architecture};
-pub(super) use mapping::Mapping;
+pub(super) use mapping::{Mapping, Source};
 pub(super) use policy::{PermissionRequest, Policy};
 pub(super) use render::{alias_json, code_sha256, epoch, listed, moment, shown, url_json};
 

@@ -4,7 +4,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::{Alias, Code, Config, Function, LATEST, Phase, UrlConfig, Version};
+use super::{
+    Alias, Code, Config, Function, LATEST, Phase, UrlConfig, Version, carried::is_in_network,
+};
 use crate::{local::lambda::wire::Place, name::Timestamp};
 
 const CREATING: &str = "The function is being created.";
@@ -95,13 +97,13 @@ pub(in crate::local::lambda) fn listed(
         value["Environment"] = json!({"Variables": variables});
     }
     for (name, given) in &config.carried {
-        carry(&mut value, name, given);
+        carry(place, &mut value, name, given);
     }
     value
 }
 
 /// Members that nothing here acts on, in the shape of answers, which is not always that of requests.
-fn carry(value: &mut Value, name: &str, given: &Value) {
+fn carry(place: &Place, value: &mut Value, name: &str, given: &Value) {
     match name {
         "SnapStart" => value[name]["ApplyOn"] = given["ApplyOn"].clone(),
         "LoggingConfig" => {
@@ -117,12 +119,27 @@ fn carry(value: &mut Value, name: &str, given: &Value) {
             let arns = given.as_array().into_iter().flatten();
             value[name] = arns.map(|arn| json!({"Arn": arn, "CodeSize": 0})).collect();
         }
-        "VpcConfig" => {
-            value[name] = given.clone();
-            value[name]["VpcId"] = json!("");
-        }
+        "VpcConfig" => value[name] = network(place, given),
         _ => value[name] = given.clone(),
     }
+}
+
+/// An account has one network here, and every subnet is in it.
+fn network(place: &Place, given: &Value) -> Value {
+    let mut shown = json!({
+        "Ipv6AllowedForDualStack": false,
+        "SecurityGroupIds": [],
+        "SubnetIds": [],
+        "VpcId": "",
+    });
+    let members = given.as_object().into_iter().flatten();
+    for (key, inner) in members.filter(|(_, inner)| !inner.is_null()) {
+        shown[key] = inner.clone();
+    }
+    if is_in_network(given) {
+        shown["VpcId"] = json!(format!("vpc-{:0>17}", place.account));
+    }
+    shown
 }
 
 /// Stands for the runtime's build; equal for equal runtimes, as on the real service.

@@ -25,6 +25,8 @@ enum Shape {
     Refused,
     /// `{"message":…}`: refused before the operation saw it.
     Unread,
+    /// `{"Message":null}`: refused without a word.
+    Silent,
     /// With `Reason` and `Retry-After`: asked too much.
     Throttled(&'static str),
 }
@@ -124,9 +126,10 @@ impl ApiError {
         )
     }
 
-    pub(in crate::local::lambda) fn denied(message: impl Into<String>) -> Self {
+    /// Whatever lies in another account; Lambda has no words for it.
+    pub(in crate::local::lambda) fn denied() -> Self {
         let status = StatusCode::FORBIDDEN;
-        Self::new(status, "AccessDeniedException", message, Shape::Missing)
+        Self::new(status, "AccessDeniedException", "", Shape::Silent)
     }
 
     pub(in crate::local::lambda) fn throttled(reason: &'static str) -> Self {
@@ -172,6 +175,7 @@ impl IntoResponse for ApiError {
             Shape::Missing => json!({"Type": "User", "Message": message}),
             Shape::Refused => json!({"Type": "User", "message": message}),
             Shape::Unread => json!({"message": message}),
+            Shape::Silent => json!({"Message": null}),
             Shape::Throttled(reason) => {
                 json!({"Type": "User", "message": message, "Reason": reason, "retryAfterSeconds": "1"})
             }

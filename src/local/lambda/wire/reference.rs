@@ -113,10 +113,7 @@ impl Reference {
                 "Functions from '{region}' are not reachable in this region ('{}')",
                 place.region
             ))),
-            (_, Some(account)) if *account != place.account => Err(ApiError::denied(format!(
-                "The account {account} is not reachable here: this endpoint stands for {}",
-                place.account
-            ))),
+            (_, Some(account)) if *account != place.account => Err(ApiError::denied()),
             (_, _) => Ok(()),
         }
     }
