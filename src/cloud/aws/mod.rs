@@ -5,7 +5,7 @@
 //! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
 //! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
-//! A function that asks for rights has a role of its own, named by what it may do; `roles` says what that is, `own_roles` brings and
+//! A function that asks for rights has a role of its own, named by what it may do; `roles` says what that is, `roles::own` brings and
 //! takes it.
 //!
 //! What calls a function is attached to `blue` and to nothing else; `duties` says how it comes and goes with a release.
@@ -23,30 +23,20 @@
 //! tags of each function say that it is ours. What is remembered here may be lost at any time.
 
 mod adopt;
-mod attached;
-mod deeds;
+mod blue;
 mod duties;
 mod found;
+mod green;
 mod lambda;
 mod look;
 mod memory;
-mod metrics;
-mod outcome;
-mod own_roles;
-mod package;
-mod place;
-mod promote;
-mod publish;
 mod remove;
-mod role_found;
 mod roles;
 mod settings;
-mod shift;
 mod slots;
-mod stage;
 mod survey;
 mod tags;
-mod talk;
+mod told;
 
 use std::{
     borrow::Cow,

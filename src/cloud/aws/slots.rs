@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    role_found,
+    roles,
     settings::alias_fields,
     survey::{Pointer, Seen},
 };
@@ -128,7 +128,7 @@ fn whole(placed: &[Placed<'_>], release: ReleaseDigest, canary: Option<Canary>) 
         let found = detail.found.as_ref().map(|found| found.fields(name));
         let duties = found.unwrap_or_else(|| pointer.marks.blue.fields(name));
         holding.fields.extend(duties);
-        holding.fields.extend(role_found::fields(seen, pointer));
+        holding.fields.extend(roles::found::fields(seen, pointer));
         if let Some(address) = &detail.address {
             holding.addresses.insert(name.clone(), address.url.clone());
         }

@@ -10,7 +10,7 @@ use super::{
     duties::Found,
     lambda::{Address, Function, Share},
     memory::Details,
-    role_found::RoleFound,
+    roles::found::RoleFound,
     settings::{Access, Marks, Settings, alias},
     tags,
 };

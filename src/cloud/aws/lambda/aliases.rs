@@ -4,7 +4,7 @@ use aws_sdk_lambda::types::{AliasConfiguration, AliasRoutingConfiguration};
 
 use super::{
     Class, Lambda,
-    errors::{asked, is_missing, sorted},
+    account::errors::{asked, is_missing, sorted},
 };
 use crate::{cloud::CloudError, name::Percent};
 

@@ -8,7 +8,7 @@ use aws_sdk_lambda::types::{
 
 use super::{
     Class, Lambda,
-    errors::{asked, is_missing, is_nothing_provisioned, sorted},
+    account::errors::{asked, is_missing, is_nothing_provisioned, sorted},
 };
 use crate::{
     cloud::{CloudError, aws::settings::alias},

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Class, Lambda,
-    errors::{asked, is_missing, odd, sorted},
+    account::errors::{asked, is_missing, odd, sorted},
 };
 use crate::cloud::{
     CloudError,

@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::{
     Lambda,
-    errors::{asked, is_missing, sorted},
+    account::errors::{asked, is_missing, sorted},
 };
 use crate::cloud::CloudError;
 

@@ -21,29 +21,17 @@ macro_rules! pages {
     }};
 }
 
+mod account;
 mod aliases;
-mod assumed;
-mod buckets;
+mod beside;
 mod concurrency;
-mod errors;
-mod events;
 mod functions;
 mod invoke;
-mod json;
-mod limits;
-mod log_groups;
-mod monitoring;
-mod newest;
 mod policies;
-mod query;
-mod roles;
 mod signed;
 mod sources;
 mod statement;
-mod topics;
-mod trail;
 mod urls;
-mod ways_out;
 
 use std::{
     collections::BTreeMap,
@@ -70,28 +58,32 @@ use aws_smithy_runtime_api::client::{
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-pub use self::limits::{AccountLimits, Quotas};
+pub use self::account::limits::{AccountLimits, Quotas};
+use self::account::{errors::told_to_wait, limits::Class};
 pub(super) use self::{
+    account::{
+        errors::{has_run_out, run_out},
+        limits::Looker,
+        ways_out::{of_states, with_help},
+    },
     aliases::{Pointing, Share},
-    buckets::Buckets,
-    errors::{has_run_out, run_out},
-    events::Events,
+    beside::{
+        buckets::Buckets,
+        events::Events,
+        log_groups::LogGroups,
+        monitoring::Monitoring,
+        roles::{Role, Roles},
+        topics::{Subscribed, Topics},
+        trail::Trail,
+    },
     functions::{Change, Code, Function},
     invoke::Answered,
-    limits::Looker,
-    log_groups::LogGroups,
-    monitoring::Monitoring,
     policies::{is_of_url, permit_url},
-    roles::{Role, Roles},
     signed::{Asking, Said, Signed},
     statement::{Policy, Sayable, Statement, texts},
-    topics::{Subscribed, Topics},
-    trail::Trail,
     urls::Address,
-    ways_out::{of_states, with_help},
 };
-use self::{errors::told_to_wait, limits::Class};
-use super::deeds::AGENT;
+use super::told::deeds::AGENT;
 use crate::{cloud::turns::Heard, manifest::spec::Assume};
 
 /// Who we are to AWS.
@@ -265,7 +257,7 @@ impl Lambda {
         let base = loader.load().await;
         let shared = match assume {
             None => base,
-            Some(assume) => assumed::assumed(base, assume).await,
+            Some(assume) => account::assumed::assumed(base, assume).await,
         };
         let signed = Signed::new(&shared, endpoint, calls.clone(), Arc::clone(&limits));
         let config = aws_sdk_lambda::config::Builder::from(&shared)

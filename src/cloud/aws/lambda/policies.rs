@@ -4,7 +4,7 @@ use aws_sdk_lambda::types::FunctionUrlAuthType;
 
 use super::{
     Class, Lambda,
-    errors::{asked, is_conflict, is_missing, sorted},
+    account::errors::{asked, is_conflict, is_missing, sorted},
     statement::{Policy, Statement, named, statements},
 };
 use crate::{

@@ -6,7 +6,7 @@ use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 
 use super::{
     Class, Lambda,
-    errors::{asked, is_conflict, is_missing, sorted},
+    account::errors::{asked, is_conflict, is_missing, sorted},
 };
 use crate::cloud::{CloudError, aws::duties::SourceParts};
 

@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{
     Class, Lambda,
-    errors::{asked, is_conflict, is_missing, odd, sorted},
+    account::errors::{asked, is_conflict, is_missing, odd, sorted},
 };
 use crate::{
     cloud::CloudError,

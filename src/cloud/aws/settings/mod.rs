@@ -18,7 +18,7 @@ pub(super) use self::{
 };
 use super::{
     duties::{Account, Duties},
-    role_found, roles,
+    roles,
 };
 use crate::{
     desired::Release,
@@ -205,7 +205,7 @@ pub(super) fn expected(release: &Release, code: CodeDigest, target: &AwsTarget) 
         fields.extend(alias_fields(name, true, &access));
         fields.extend(Duties::wanted(function, &account).fields(name));
         let runs_as = roles::wanted(release, name, target);
-        fields.extend(role_found::expected(&runs_as, name));
+        fields.extend(roles::found::expected(&runs_as, name));
     }
     fields
 }
