@@ -6,23 +6,14 @@
 
 pub mod around;
 mod ask;
+mod beside;
 mod board;
-mod carry_out;
-mod culprit;
-mod explain;
+mod disk;
 pub mod handle;
-mod job;
-mod journal;
-mod load;
 mod pass;
 pub mod points;
-mod quarantine;
 mod queue;
 pub mod reach;
-mod records;
-mod save;
-mod strays;
-mod together;
 pub mod world;
 
 use std::{
@@ -37,9 +28,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use self::{
     around::Surroundings,
     board::Board,
+    disk::{journal::Journal, load::load},
     handle::{Asked, Handle},
-    journal::Journal,
-    load::load,
     pass::Entry,
     queue::Queue,
     world::World,
@@ -221,7 +211,7 @@ impl Shared {
     async fn known(&self, key: &ServiceKey) -> OwnedMutexGuard<Entry> {
         loop {
             let mut state = ServiceState::new(key.clone(), self.clock.now());
-            state.memory.next_rollout = load::next_rollout(&*self.store, key).await;
+            state.memory.next_rollout = disk::load::next_rollout(&*self.store, key).await;
             lock(&self.entries)
                 .entry(key.clone())
                 .or_insert_with(|| Arc::new(AsyncMutex::new(Entry::new(state))));

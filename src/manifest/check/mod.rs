@@ -5,17 +5,9 @@ mod azure;
 mod environment;
 mod function;
 mod gate;
-mod http;
 pub(super) mod limits;
-mod load;
-mod measure;
-mod metric;
-mod parity;
-mod request;
 mod service;
-mod shared;
 mod strategy;
-mod timing;
 mod window;
 
 use std::ops::RangeInclusive;
@@ -24,9 +16,11 @@ pub(super) use self::{
     aws::{is_action, is_arn, is_resource},
     azure::{is_address_range, is_setting, plan},
     environment::environment,
-    gate::GateDraft,
+    gate::{
+        GateDraft,
+        shared::{BadUse, SharedGate, Use, shared},
+    },
     service::{ServiceDraft, service},
-    shared::{BadUse, SharedGate, Use, shared},
 };
 use super::raw::{At, Report};
 

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
-use super::{Shared, job::failure};
+use super::super::{Shared, pass::job::failure};
 use crate::{
     manifest::spec::Environment,
     name::{Actor, CloudName, FunctionName, Timestamp},
@@ -35,7 +35,7 @@ const BACK_MAX: Duration = Duration::from_secs(60 * 60);
 const NAMED_MAX: usize = 3;
 
 /// Drift that was not there at the look before.
-pub(super) struct Case {
+pub(in crate::reconcile) struct Case {
     scope: Scope,
     environment: Arc<Environment>,
     target: CloudName,
@@ -46,7 +46,7 @@ pub(super) struct Case {
 }
 
 /// What drifted on a target, in its words; nothing while a rollout moves what is there.
-pub(super) fn about(state: &ServiceState, target: CloudName) -> Option<String> {
+pub(in crate::reconcile) fn about(state: &ServiceState, target: CloudName) -> Option<String> {
     if state.active().is_some() {
         return None;
     }
@@ -56,7 +56,7 @@ pub(super) fn about(state: &ServiceState, target: CloudName) -> Option<String> {
 
 impl Case {
     /// None where nothing new drifted.
-    pub(super) fn open(
+    pub(in crate::reconcile) fn open(
         state: &ServiceState,
         target: CloudName,
         before: Option<&str>,
@@ -85,7 +85,7 @@ impl Case {
 
 impl Shared {
     /// Asks the cloud's log until it names somebody, or says that we may not look. Ends with the daemon.
-    pub(super) async fn inquire(self: Arc<Self>, case: Case) {
+    pub(in crate::reconcile) async fn inquire(self: Arc<Self>, case: Case) {
         let mut waited = Duration::ZERO;
         for after in ASKED_AFTER {
             let pause = tokio::time::sleep(after.saturating_sub(waited));

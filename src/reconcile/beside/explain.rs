@@ -1,6 +1,6 @@
 //! What people ask about a service before they act: why it is not live, and which release they mean.
 
-use super::handle::{ActError, Handle};
+use super::super::handle::{ActError, Handle};
 use crate::{
     name::{ReleaseDigest, ServiceKey},
     plan::{

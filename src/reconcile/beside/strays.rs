@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use super::{
+use super::super::{
     Shared, Told,
     handle::{Asked, count},
     lock,
@@ -34,7 +34,7 @@ const SEARCH_MAX: Duration = Duration::from_secs(5 * 60);
 type Place = (EnvironmentName, CloudName);
 
 impl Shared {
-    pub(super) async fn search(self: Arc<Self>, stop: CancellationToken) {
+    pub(in crate::reconcile) async fn search(self: Arc<Self>, stop: CancellationToken) {
         let mut resting: BTreeMap<Place, u32> = BTreeMap::new();
         while stop
             .run_until_cancelled(tokio::time::sleep(TICK))

@@ -8,11 +8,11 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use super::lock;
+use super::super::lock;
 use crate::plan::state::EventRecord;
 
 /// Numbers given out, and events that wait for those before them.
-pub(super) struct Journal(Mutex<State>);
+pub(in crate::reconcile) struct Journal(Mutex<State>);
 
 struct State {
     /// The next number to give out.
@@ -24,7 +24,7 @@ struct State {
 }
 
 impl Journal {
-    pub(super) fn starting_at(next: u64) -> Self {
+    pub(in crate::reconcile) fn starting_at(next: u64) -> Self {
         Self(Mutex::new(State {
             next,
             told: next,
@@ -32,7 +32,7 @@ impl Journal {
         }))
     }
 
-    pub(super) fn number(&self) -> u64 {
+    pub(in crate::reconcile) fn number(&self) -> u64 {
         let mut state = lock(&self.0);
         let number = state.next;
         state.next += 1;
@@ -40,12 +40,12 @@ impl Journal {
     }
 
     /// Whether every event up to this one may be shown.
-    pub(super) fn is_told(&self, number: u64) -> bool {
+    pub(in crate::reconcile) fn is_told(&self, number: u64) -> bool {
         number < lock(&self.0).told
     }
 
     /// These events are on the disk. `tell` gets every event whose turn it is, in order.
-    pub(super) fn written(
+    pub(in crate::reconcile) fn written(
         &self,
         events: impl IntoIterator<Item = EventRecord>,
         tell: impl FnMut(Arc<EventRecord>),
@@ -55,7 +55,7 @@ impl Journal {
     }
 
     /// These numbers will never be written.
-    pub(super) fn given_up(
+    pub(in crate::reconcile) fn given_up(
         &self,
         numbers: impl IntoIterator<Item = u64>,
         tell: impl FnMut(Arc<EventRecord>),

@@ -13,7 +13,7 @@ use crate::{
 /// All services, and what could not be read of them.
 ///
 /// A service whose memory is lost is put together from what else there is of it; the rest comes back from Git and from the clouds' tags.
-pub(super) async fn load(
+pub(in crate::reconcile) async fn load(
     store: &dyn Store,
     now: Timestamp,
 ) -> Result<(Vec<ServiceState>, Vec<SetAside>), StoreError> {
@@ -70,7 +70,7 @@ pub(super) async fn load(
 }
 
 /// The number after the newest rollout that a service's history tells of; the first where there is none, or it cannot be read.
-pub(super) async fn next_rollout(store: &dyn Store, key: &ServiceKey) -> u64 {
+pub(in crate::reconcile) async fn next_rollout(store: &dyn Store, key: &ServiceKey) -> u64 {
     let last = store.last_of::<HistoryEntry>(&format!("{key}/"), 1).await;
     let last = last.map(|found| found.records).unwrap_or_default();
     last.first().map_or(1, |entry| entry.rollout + 1)

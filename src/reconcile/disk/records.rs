@@ -80,9 +80,9 @@ impl Record for EventRecord {
 
 /// The rejected releases of one service. They have a record of their own: losing them must not lose more.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct Rejections {
-    pub(super) service: ServiceKey,
-    pub(super) releases: BTreeMap<ReleaseDigest, Rejection>,
+pub(in crate::reconcile) struct Rejections {
+    pub(in crate::reconcile) service: ServiceKey,
+    pub(in crate::reconcile) releases: BTreeMap<ReleaseDigest, Rejection>,
 }
 
 impl Record for Rejections {
@@ -96,9 +96,9 @@ impl Record for Rejections {
 
 /// What Git asked of one service last, whole: it stands where nothing good can be read after a restart.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub(super) struct LastAsked {
-    pub(super) service: ServiceKey,
-    pub(super) desired: Arc<DesiredService>,
+pub(in crate::reconcile) struct LastAsked {
+    pub(in crate::reconcile) service: ServiceKey,
+    pub(in crate::reconcile) desired: Arc<DesiredService>,
 }
 
 impl Record for LastAsked {
@@ -115,7 +115,7 @@ fn release_key(service: &ServiceKey, release: ReleaseDigest) -> String {
 }
 
 /// Adds what changed to a batch, as it stands now. Events must have their numbers.
-pub(super) fn add(batch: &mut Batch, state: &ServiceState, writes: &[Write]) {
+pub(in crate::reconcile) fn add(batch: &mut Batch, state: &ServiceState, writes: &[Write]) {
     for write in writes {
         match write {
             Write::Memory => {

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{
+use super::super::{
     Shared,
     pass::Entry,
     points::{self, Part},
-    records,
 };
+use super::records;
 use crate::{
     plan::{
         apply::Write,
@@ -18,7 +18,7 @@ use crate::{
 
 impl Shared {
     /// Brings what changed to the disk, all of it or nothing.
-    pub(super) async fn save(&self, entry: &mut Entry) -> Result<(), StoreError> {
+    pub(in crate::reconcile) async fn save(&self, entry: &mut Entry) -> Result<(), StoreError> {
         if entry.unsaved.is_empty() {
             return Ok(());
         }
@@ -32,7 +32,7 @@ impl Shared {
     }
 
     /// Gives numbers to events that have none.
-    pub(super) fn number(&self, unsaved: &mut [Write]) {
+    pub(in crate::reconcile) fn number(&self, unsaved: &mut [Write]) {
         for write in unsaved {
             if let Write::Event(record) = write
                 && record.seq == 0
@@ -43,7 +43,7 @@ impl Shared {
     }
 
     /// All that changed is on the disk: its events may be told.
-    pub(super) fn written(&self, entry: &mut Entry) {
+    pub(in crate::reconcile) fn written(&self, entry: &mut Entry) {
         points::written(&entry.state, &entry.unsaved);
         let mut told = Vec::new();
         for write in entry.unsaved.drain(..) {
@@ -55,7 +55,7 @@ impl Shared {
     }
 
     /// Events that will not be written keep no later one from being told.
-    pub(super) fn give_up(&self, undone: &[Write]) {
+    pub(in crate::reconcile) fn give_up(&self, undone: &[Write]) {
         let mut numbers = Vec::new();
         for write in undone {
             if let Write::Event(record) = write
@@ -67,7 +67,7 @@ impl Shared {
         self.journal.given_up(numbers, |record| self.tell(record));
     }
 
-    pub(super) fn tell(&self, record: Arc<EventRecord>) {
+    pub(in crate::reconcile) fn tell(&self, record: Arc<EventRecord>) {
         let service = record.service.as_ref().map(ToString::to_string);
         let (service, reason) = (service.unwrap_or_default(), &record.reason);
         tracing::info!(service, reason, "{}", record.message);
@@ -76,7 +76,10 @@ impl Shared {
     }
 
     /// Writes and tells events that belong to no service.
-    pub(super) async fn tell_all(&self, mut events: Vec<EventRecord>) -> Result<(), StoreError> {
+    pub(in crate::reconcile) async fn tell_all(
+        &self,
+        mut events: Vec<EventRecord>,
+    ) -> Result<(), StoreError> {
         if events.is_empty() {
             return Ok(());
         }
@@ -97,7 +100,10 @@ impl Shared {
         written
     }
 
-    pub(super) async fn tell_set_aside(&self, set_aside: Vec<SetAside>) -> Result<(), StoreError> {
+    pub(in crate::reconcile) async fn tell_set_aside(
+        &self,
+        set_aside: Vec<SetAside>,
+    ) -> Result<(), StoreError> {
         let now = self.clock.now();
         let record = |SetAside { tree, key, why }| EventRecord {
             seq: 0,

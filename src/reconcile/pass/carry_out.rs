@@ -4,12 +4,12 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 
-use super::{
+use super::super::{
     Shared,
-    culprit::{self, Case},
-    job::{Ask, Job, failure, holds},
+    beside::culprit::{self, Case},
     points::{self, Part},
 };
+use super::job::{Ask, Job, failure, holds};
 use crate::{
     cloud::{SharedCloud, line::answered_within},
     diff::{self, FieldDrift},
@@ -52,7 +52,7 @@ struct Outcome {
 
 impl Shared {
     /// Looks at one target.
-    pub(super) async fn look(self: Arc<Self>, key: ServiceKey, target: CloudName) {
+    pub(in crate::reconcile) async fn look(self: Arc<Self>, key: ServiceKey, target: CloudName) {
         self.guarded(&key, "a look", self.look_at(&key, target))
             .await;
         self.wake(key);
@@ -89,7 +89,7 @@ impl Shared {
     }
 
     /// Carries out one order. Its outcome is in the state before the name is woken, and on the disk before the next order is sent.
-    pub(super) async fn carry_out(
+    pub(in crate::reconcile) async fn carry_out(
         self: Arc<Self>,
         key: ServiceKey,
         intent: IntentKey,

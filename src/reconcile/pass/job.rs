@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::world::{Question, World};
+use super::super::world::{Question, World};
 use crate::{
     cloud::{CloudError, Package, SharedCloud},
     manifest::spec::{Environment, Gate, GateStage},
@@ -16,18 +16,18 @@ use crate::{
 };
 
 /// What an order or a look needs.
-pub(super) struct Job {
-    pub(super) scope: Scope,
-    pub(super) environment: Option<Arc<Environment>>,
+pub(in crate::reconcile) struct Job {
+    pub(in crate::reconcile) scope: Scope,
+    pub(in crate::reconcile) environment: Option<Arc<Environment>>,
     /// The release that the order is about.
     release: Option<Box<ReleaseRecord>>,
-    pub(super) began: Timestamp,
+    pub(in crate::reconcile) began: Timestamp,
     /// Where blue was promoted just now, so that it is asked whether it answers.
-    pub(super) promoted: Vec<CloudName>,
+    pub(in crate::reconcile) promoted: Vec<CloudName>,
 }
 
 impl Job {
-    pub(super) fn look(state: &ServiceState, now: Timestamp) -> Self {
+    pub(in crate::reconcile) fn look(state: &ServiceState, now: Timestamp) -> Self {
         Self {
             scope: state.scope(),
             environment: state.at_work_in().cloned(),
@@ -37,7 +37,7 @@ impl Job {
         }
     }
 
-    pub(super) fn order(state: &ServiceState, order: &Order, now: Timestamp) -> Self {
+    pub(in crate::reconcile) fn order(state: &ServiceState, order: &Order, now: Timestamp) -> Self {
         let release = order.release();
         Self {
             release: release.and_then(|release| state.releases.get(&release).cloned()),
@@ -46,7 +46,7 @@ impl Job {
     }
 
     /// The target of an environment, reached as the daemon is told to.
-    pub(super) async fn cloud(
+    pub(in crate::reconcile) async fn cloud(
         &self,
         world: &dyn World,
         target: CloudName,
@@ -65,7 +65,10 @@ impl Job {
     }
 
     /// The release that the order is about. One that is not known may become so when Git is read, so nothing is decided about it.
-    pub(super) fn release(&self, release: ReleaseDigest) -> Result<&ReleaseRecord, Failure> {
+    pub(in crate::reconcile) fn release(
+        &self,
+        release: ReleaseDigest,
+    ) -> Result<&ReleaseRecord, Failure> {
         let known = self.release.as_ref();
         let known = known.filter(|record| record.release.digest == release);
         known.map(AsRef::as_ref).ok_or_else(|| Failure {
@@ -102,7 +105,7 @@ impl Job {
 
     /// The release whose packages must be found or built first: where no record of them is left, and for a repair, which may come so long
     /// after the build that their folder is lost.
-    pub(super) fn lacks_package(&self, order: &Order) -> Option<ReleaseDigest> {
+    pub(in crate::reconcile) fn lacks_package(&self, order: &Order) -> Option<ReleaseDigest> {
         match order {
             Order::Repair { release, .. } => Some(*release),
             Order::Stage { target, release } => {
@@ -119,7 +122,7 @@ impl Job {
     }
 
     /// Finds or builds the packages again.
-    pub(super) async fn rebuild(
+    pub(in crate::reconcile) async fn rebuild(
         &mut self,
         world: &dyn World,
         release: ReleaseDigest,
@@ -131,7 +134,11 @@ impl Job {
         Ok(record)
     }
 
-    pub(super) async fn send(&self, cloud: &SharedCloud, order: &Order) -> Result<(), Failure> {
+    pub(in crate::reconcile) async fn send(
+        &self,
+        cloud: &SharedCloud,
+        order: &Order,
+    ) -> Result<(), Failure> {
         let sent = match order {
             Order::Build { .. } | Order::Measure { .. } => Ok(()),
             Order::Stage { target, release } => {
@@ -177,13 +184,17 @@ fn just_promoted(state: &ServiceState) -> Vec<CloudName> {
 }
 
 /// What a measurement asks, taken from the state before the wait.
-pub(super) struct Ask {
-    pub(super) gate: Gate,
-    pub(super) question: Question,
+pub(in crate::reconcile) struct Ask {
+    pub(in crate::reconcile) gate: Gate,
+    pub(in crate::reconcile) question: Question,
 }
 
 impl Ask {
-    pub(super) fn of(state: &ServiceState, order: &Order, now: Timestamp) -> Option<Self> {
+    pub(in crate::reconcile) fn of(
+        state: &ServiceState,
+        order: &Order,
+        now: Timestamp,
+    ) -> Option<Self> {
         let Order::Measure { gate: name, .. } = order else {
             return None;
         };
@@ -229,7 +240,7 @@ impl Ask {
 }
 
 /// Whether the cloud now holds what the order was to bring about.
-pub(super) fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
+pub(in crate::reconcile) fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
     let is_so = match order {
         Order::Build { .. } | Order::Measure { .. } => true,
         Order::Stage { release, .. } => {
@@ -252,7 +263,7 @@ pub(super) fn holds(order: &Order, observed: &Observed) -> Result<(), Failure> {
     is_so.then_some(()).ok_or_else(not_so)
 }
 
-pub(super) fn failure(error: &CloudError) -> Failure {
+pub(in crate::reconcile) fn failure(error: &CloudError) -> Failure {
     Failure {
         reason: error.reason().to_owned(),
         message: error.to_string(),

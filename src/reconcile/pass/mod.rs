@@ -1,5 +1,10 @@
 //! One pass over one service: every step that needs no waiting; then the disk; then the orders.
 
+pub(super) mod carry_out;
+pub(super) mod job;
+pub(super) mod quarantine;
+pub(super) mod together;
+
 use std::{
     collections::BTreeMap,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -9,10 +14,10 @@ use std::{
 
 use tokio::task::AbortHandle;
 
+use self::quarantine::Quarantine;
 use super::{
     Shared, lock,
     points::{self, Part},
-    quarantine::Quarantine,
 };
 use crate::{
     guard,

@@ -7,13 +7,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures_util::FutureExt as _;
 
-use super::{
+use super::super::{
     Shared, ask,
+    disk::load::load,
     handle::Asked,
-    load::load,
-    pass::Entry,
     points::{self, Part},
 };
+use super::Entry;
 use crate::{
     name::ServiceKey,
     plan::{
@@ -28,14 +28,14 @@ use crate::{
 
 /// What became of a service while its state could not be used.
 #[derive(Debug, Default)]
-pub(super) struct Quarantine {
+pub(in crate::reconcile) struct Quarantine {
     /// What Git asked for meanwhile; `Some(None)` where nothing names it any more.
     asked: Option<Option<Asked>>,
 }
 
 impl Entry {
     /// An order came back, and what came of it is not known here.
-    pub(super) fn forget_order(&mut self, order: &IntentKey) {
+    pub(in crate::reconcile) fn forget_order(&mut self, order: &IntentKey) {
         self.state.in_flight.orders.remove(order);
         self.tasks.remove(order);
     }
@@ -43,7 +43,7 @@ impl Entry {
 
 impl Shared {
     /// Does a part of the work for a service. `None` where it panicked, and the service is in quarantine.
-    pub(super) async fn guarded<T>(
+    pub(in crate::reconcile) async fn guarded<T>(
         &self,
         key: &ServiceKey,
         what: &str,
@@ -57,7 +57,7 @@ impl Shared {
     }
 
     /// The same for an order, which is under way no longer when it panicked.
-    pub(super) async fn guarded_order(
+    pub(in crate::reconcile) async fn guarded_order(
         &self,
         key: &ServiceKey,
         order: &IntentKey,
@@ -97,7 +97,7 @@ impl Shared {
     }
 
     /// A report that could not be made: what can be said without the state.
-    pub(super) fn put_up_trouble(&self, entry: &Entry) {
+    pub(in crate::reconcile) fn put_up_trouble(&self, entry: &Entry) {
         let state = ServiceState::new(entry.state.key.clone(), entry.state.memory.created_at);
         let message = "its report panicked, and the log has the place; what else is told of it may be missing";
         tracing::error!(service = %state.key, message);
@@ -129,7 +129,7 @@ impl Shared {
     /// # Errors
     ///
     /// A store that cannot be read; the quarantine goes on then.
-    pub(super) async fn revive(&self, entry: &mut Entry) -> Result<(), StoreError> {
+    pub(in crate::reconcile) async fn revive(&self, entry: &mut Entry) -> Result<(), StoreError> {
         let Some(Quarantine { asked }) = entry.quarantine.as_ref() else {
             return Ok(());
         };
@@ -154,7 +154,7 @@ impl Shared {
     }
 
     /// Takes in what Git asks of a service; whether that is news. In quarantine it is kept for later.
-    pub(super) fn ask_of(&self, entry: &mut Entry, asked: Option<&Asked>) -> bool {
+    pub(in crate::reconcile) fn ask_of(&self, entry: &mut Entry, asked: Option<&Asked>) -> bool {
         if let Some(quarantine) = &mut entry.quarantine {
             quarantine.asked = Some(asked.cloned());
             return false;

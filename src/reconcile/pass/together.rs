@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use tokio::sync::OwnedMutexGuard;
 
-use super::{Shared, lock, pass::Entry, records};
+use super::super::{Shared, disk::records, lock};
+use super::Entry;
 use crate::{
     plan::{
         apply,
@@ -32,7 +33,7 @@ impl Shared {
     /// # Guarantees
     ///
     /// On the disk either all have moved or none has.
-    pub(super) async fn together(&self, joint: &Joint) {
+    pub(in crate::reconcile) async fn together(&self, joint: &Joint) {
         let mut held = Vec::new();
         // In the order of their keys, so that no two of these wait for each other; a pass holds one service and waits for none.
         for key in joint.members.keys() {

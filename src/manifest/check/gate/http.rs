@@ -4,16 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json_path::JsonPath;
 
-use super::{
+use super::super::{
     super::{
         raw::{At, CaptureText, ExpectText, HttpText, Named, Report, RequestText},
         spec::{Capture, HttpGate, HttpStep},
         template::{is_name, names},
         yaml::Place,
     },
-    request::{headers_of, request_path, response_status, within},
     value,
 };
+use super::request::{headers_of, request_path, response_status, within};
 
 const RETRIES_MAX: u32 = 100;
 const REQUESTS_MAX: usize = 20;
@@ -22,7 +22,11 @@ const REQUESTS_MAX: usize = 20;
 const JSON_PATH_MAX: usize = 256;
 
 /// `is_judged` says that a condition speaks of the last answer's status.
-pub(super) fn http(text: &At<HttpText>, is_judged: bool, report: &mut Report) -> Option<HttpGate> {
+pub(in crate::manifest::check) fn http(
+    text: &At<HttpText>,
+    is_judged: bool,
+    report: &mut Report,
+) -> Option<HttpGate> {
     let mut known = BTreeSet::new();
     let Some(requests) = &text.value.requests else {
         let request = alone(&text.value);

@@ -2,16 +2,18 @@
 
 use std::time::Duration;
 
-use super::{
+use super::super::{
     super::{
         gates::{LoadGate, LoadRequest, Share},
         raw::{At, Length, LoadText, Report},
         spec::{GateKind, HttpStep},
         template::names,
     },
-    gate::GateDraft,
-    request::{headers_of, request_path, response_status},
     value,
+};
+use super::{
+    GateDraft,
+    request::{headers_of, request_path, response_status},
 };
 
 /// What an ordinary function answers within, cold start included.
@@ -31,7 +33,11 @@ const PATHS_MAX: usize = 100;
 
 /// A `load`, which may still lack its requests: those of the service's `http` gates are filled in by [`borrow_requests`].
 /// Unsaid, `errors` is none at all, unless a condition speaks of them.
-pub(super) fn load(text: &At<LoadText>, is_judged: bool, report: &mut Report) -> Option<LoadGate> {
+pub(in crate::manifest::check) fn load(
+    text: &At<LoadText>,
+    is_judged: bool,
+    report: &mut Report,
+) -> Option<LoadGate> {
     let LoadText {
         path,
         paths,
@@ -142,7 +148,10 @@ fn check_amount(gate: &LoadGate, text: &At<LoadText>, report: &mut Report) -> bo
 }
 
 /// The requests of a load that names none: what the service's own `http` gates get, since those are known to be answered.
-pub(super) fn borrow_requests(drafts: &mut [(Option<GateDraft>, At<()>)], report: &mut Report) {
+pub(in crate::manifest::check) fn borrow_requests(
+    drafts: &mut [(Option<GateDraft>, At<()>)],
+    report: &mut Report,
+) {
     let mut known = Vec::new();
     for (draft, _) in drafts.iter() {
         if let Some(GateDraft::Own(gate)) = draft
@@ -183,5 +192,5 @@ fn request(step: &HttpStep) -> LoadRequest {
     }
 }
 
-pub(super) const NO_PATH: &str =
+pub(in crate::manifest::check) const NO_PATH: &str =
     "this load has no path, and no `http` gate has one that it could take";

@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::{
+use super::super::{
     super::{
         raw::{At, FailureLimit, GateSpec, Length, Report},
         spec::{GateKind, GateStage, Measure},
         yaml::Place,
     },
-    gate::COUNT_MAX,
     value,
 };
+use super::COUNT_MAX;
 use crate::condition::{BadCondition, Condition};
 
 /// The measures of a gate; None, where they were told to be wrong.
-pub(super) fn measure(
+pub(in crate::manifest::check) fn measure(
     spec: &At<GateSpec>,
     kind: &GateKind,
     report: &mut Report,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{
+use super::super::{
     super::{
         gates::{
             AzureMonitorQuery, Baseline, CloudWatchQuery, Figure, MetricGate, MetricSource,
@@ -33,7 +33,10 @@ const PLACEHOLDERS: [&str; 6] = [
 const STATISTICS: [&str; 5] = ["Sum", "Average", "Minimum", "Maximum", "SampleCount"];
 const AGGREGATIONS: [&str; 5] = ["Total", "Average", "Minimum", "Maximum", "Count"];
 
-pub(super) fn metric(text: &At<MetricText>, report: &mut Report) -> Option<MetricGate> {
+pub(in crate::manifest::check) fn metric(
+    text: &At<MetricText>,
+    report: &mut Report,
+) -> Option<MetricGate> {
     let MetricText {
         prometheus,
         cloudwatch,
@@ -101,7 +104,7 @@ pub(super) fn metric(text: &At<MetricText>, report: &mut Report) -> Option<Metri
 fn place<T>(
     field: &Option<At<T>>,
     word: &'static str,
-) -> Option<(super::super::yaml::Place, &'static str)> {
+) -> Option<(crate::manifest::yaml::Place, &'static str)> {
     field.as_ref().map(|at| (at.place.key(), word))
 }
 

@@ -1,21 +1,27 @@
 //! Gates: exactly one kind, and measures that can be met.
 
+pub(super) mod http;
+pub(super) mod load;
+pub(super) mod measure;
+pub(super) mod metric;
+pub(super) mod parity;
+pub(super) mod request;
+pub(super) mod shared;
+pub(super) mod timing;
+
 use std::collections::BTreeMap;
 
+use self::{
+    http::http, load::borrow_requests, measure::measure, metric::metric, parity::parity,
+    shared::Use,
+};
 use super::{
     super::{
         raw::{ApprovalText, At, CommandText, GateDocument, GateSpec, Report},
         spec::{ApprovalGate, CommandGate, Gate, GateKind},
         yaml::Place,
     },
-    filled,
-    http::http,
-    load::{self, borrow_requests},
-    measure::measure,
-    metric::metric,
-    parity::parity,
-    shared::Use,
-    timing, value,
+    filled, value,
 };
 use crate::{condition::Condition, name::GateName};
 

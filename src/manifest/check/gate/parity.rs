@@ -1,6 +1,6 @@
 //! `parity` gates: a file of requests, and what about the answers is overlooked.
 
-use super::{
+use super::super::{
     super::{
         gates::{Normal, ParityGate, Replacement},
         raw::{At, ParityText, ReplaceText, Report},
@@ -14,7 +14,10 @@ const RULES_MAX: usize = 100;
 /// A pattern that grows beyond this when it is compiled is not one that people meant.
 const PATTERN_BYTES_MAX: usize = 1 << 20;
 
-pub(super) fn parity(text: &ParityText, report: &mut Report) -> Option<ParityGate> {
+pub(in crate::manifest::check) fn parity(
+    text: &ParityText,
+    report: &mut Report,
+) -> Option<ParityGate> {
     let ParityText {
         requests,
         against,

@@ -2,9 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::super::raw::{At, Named, Report};
+use super::super::super::raw::{At, Named, Report};
 
-pub(super) fn request_path(path: &At<String>, report: &mut Report) -> Option<String> {
+pub(in crate::manifest::check) fn request_path(
+    path: &At<String>,
+    report: &mut Report,
+) -> Option<String> {
     let is_plain = |c: char| c.is_ascii_graphic() && c != '#';
     if path.value.starts_with('/') && path.value.chars().all(is_plain) {
         return Some(path.value.clone());
@@ -18,7 +21,10 @@ pub(super) fn request_path(path: &At<String>, report: &mut Report) -> Option<Str
     None
 }
 
-pub(super) fn response_status(status: &At<u32>, report: &mut Report) -> Option<u16> {
+pub(in crate::manifest::check) fn response_status(
+    status: &At<u32>,
+    report: &mut Report,
+) -> Option<u16> {
     let code = u16::try_from(status.value)
         .ok()
         .filter(|code| (100..=599).contains(code));
@@ -32,7 +38,11 @@ pub(super) fn response_status(status: &At<u32>, report: &mut Report) -> Option<u
     code
 }
 
-pub(super) fn within(number: &At<u32>, max: u32, report: &mut Report) -> Option<u32> {
+pub(in crate::manifest::check) fn within(
+    number: &At<u32>,
+    max: u32,
+    report: &mut Report,
+) -> Option<u32> {
     if number.value <= max {
         return Some(number.value);
     }
@@ -40,7 +50,7 @@ pub(super) fn within(number: &At<u32>, max: u32, report: &mut Report) -> Option<
     None
 }
 
-pub(super) fn headers_of(
+pub(in crate::manifest::check) fn headers_of(
     headers: &Option<At<Named<String, String>>>,
     report: &mut Report,
 ) -> BTreeMap<String, String> {

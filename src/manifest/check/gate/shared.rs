@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::{
-    super::{
-        raw::{At, GateDocument, Named, ParameterForm, Report, read_record, suggest},
-        spec::{Gate, GateKind},
-        template::{fill_known, is_name, names, only_name},
-        yaml::{Document, Node, Place},
-    },
-    gate::shared_gate,
+use super::super::super::{
+    raw::{At, GateDocument, Named, ParameterForm, Report, read_record, suggest},
+    spec::{Gate, GateKind},
+    template::{fill_known, is_name, names, only_name},
+    yaml::{Document, Node, Place},
 };
+use super::shared_gate;
 use crate::name::GateName;
 
 /// The keys whose texts are CEL: a value goes in as CEL writes it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::super::{
+use super::super::super::{
     gates::MetricGate,
     raw::{GateSpec, Report},
     spec::{GateKind, GateStage, Measure},
@@ -12,7 +12,7 @@ use super::super::{
 const ROOM: Duration = Duration::from_secs(60);
 
 /// The measure with the time that the kind needs; a time that was written and is too short is told.
-pub(super) fn fit(
+pub(in crate::manifest::check) fn fit(
     measure: Measure,
     kind: &GateKind,
     spec: &GateSpec,
