@@ -33,8 +33,8 @@ async fn serve(cloud: &AzureCloud, local: &Local, release: &Release) {
     assert_eq!(drift(cloud, release, &expected).await, [""; 0]);
 }
 
-fn with_secret(mut release: Release) -> Release {
-    let secret = EnvValue::Secret("db".to_owned());
+pub(super) fn with_secret(mut release: Release, secret: &str) -> Release {
+    let secret = EnvValue::Secret(secret.to_owned());
     let content = Arc::make_mut(&mut release.content);
     content.env.insert("LOG_LEVEL".to_owned(), secret);
     release.digest = release.content.digest();
@@ -92,7 +92,7 @@ async fn a_vault_is_missed_where_a_service_has_secrets_and_nowhere_else() {
         json!({"verdigris-owner": "verdigris", "verdigris-environment": "test", "team": "shop"});
     ours["properties"]["enableRbacAuthorization"] = json!(true);
     local.to("PUT", &vault, "2023-07-01", &ours).await.unwrap();
-    let one = with_secret(release(1, &[]));
+    let one = with_secret(release(1, &[]), "db");
     let package = local.package("one");
     serve(&cloud, &local, &one).await;
     let expected = cloud.expected(&one, package.code);

@@ -1,14 +1,15 @@
 //! The custom role of Azure.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use verdigris::{
     cloud::{Cloud as _, MetricQuestion, azure::AzureCloud},
     desired::Release,
     manifest::{
         azure::Insights,
         gates::{AzureMonitorQuery, MetricSource},
+        spec::AzurePlan,
     },
     name::{Slot, Timestamp},
     observed::{
@@ -19,9 +20,9 @@ use verdigris::{
 
 use super::{
     consumption::consumption,
-    flex::flex_cloud,
     fronts::{APIM, put_management},
-    local::{GROUP, Local},
+    local::{GROUP, Local, stock},
+    missing::with_secret,
     options,
     places::with_everything,
     prism::Story,
@@ -50,8 +51,44 @@ const DATA: [&str; 3] = [
 /// Names of providers as Azure's own list of operations writes them; paths may have any case.
 const PROVIDERS: [(&str, &str); 1] = [("microsoft.insights", "Microsoft.Insights")];
 
+/// What is there on slots only: two apps are exchanged otherwise.
+const ON_SLOTS: [&str; 3] = [
+    "applySlotConfig/action",
+    "resetSlotConfig/action",
+    "slotsswap/action",
+];
+
+/// What is asked of sites only: how blue's place is configured, and blue is a site.
+const ON_SITES: [&str; 1] = ["config/read"];
+
+/// Rights that calls need and the role does not give. Every test with a tap asks, so that no place is missed that only one of them goes to.
+pub(super) fn lacking(asked: &[(String, String)]) -> BTreeSet<String> {
+    let allowed: BTreeSet<String> = allowed().iter().map(|it| it.to_lowercase()).collect();
+    let mut needed = actions(asked);
+    // Azure reads them in any case.
+    needed.retain(|action| !allowed.contains(&action.to_lowercase()));
+    needed
+}
+
+fn allowed() -> BTreeSet<String> {
+    let text = std::fs::read_to_string("deploy/azure-role.json").unwrap();
+    let role: Value = serde_json::from_str(&text).unwrap();
+    serde_json::from_value(role["Actions"].clone()).unwrap()
+}
+
+/// The rights of calls by method and path.
+fn actions(asked: &[(String, String)]) -> BTreeSet<String> {
+    let of_manager = asked
+        .iter()
+        // Blobs are of the storage account, which has rights of its own.
+        .filter(|(_, path)| !path.starts_with("/blobs/"));
+    of_manager
+        .map(|(method, path)| action(method, path))
+        .collect()
+}
+
 /// Azure Resource Manager makes the name of the right from the path: the types of the resource, and what is done to it.
-pub(super) fn action(method: &str, path: &str) -> String {
+fn action(method: &str, path: &str) -> String {
     let place = path.split('?').next().unwrap_or_default();
     let (provider, rest) = match place.rsplit_once("/providers/") {
         Some((_, rest)) => rest.split_once('/').unwrap(),
@@ -113,6 +150,40 @@ fn a_right_is_named_by_the_path() {
     }
 }
 
+/// On plans without slots an app is asked what a slot is asked elsewhere: a right for one alone is a right forgotten.
+#[test]
+fn what_we_may_do_to_a_slot_we_may_do_to_an_app_and_the_other_way_round() {
+    let allowed = allowed();
+    let of_sites = allowed
+        .iter()
+        .filter_map(|it| it.strip_prefix("Microsoft.Web/sites/"));
+    let (slots, sites): (BTreeSet<&str>, BTreeSet<&str>) =
+        of_sites.partition(|it| it.starts_with("slots/"));
+    let slots: BTreeSet<&str> = slots.iter().map(|it| &it["slots/".len()..]).collect();
+    let but: BTreeSet<&str> = ON_SLOTS.into_iter().chain(ON_SITES).collect();
+    let alone: BTreeSet<&str> = slots.symmetric_difference(&sites).copied().collect();
+    assert_eq!(alone, but);
+}
+
+#[test]
+fn a_right_that_the_role_does_not_give_is_told() {
+    let asked = |method: &str, path: &str| {
+        let app = format!("{GROUP}/providers/Microsoft.Web/sites/app");
+        (method.to_owned(), format!("{app}{path}?api-version=x"))
+    };
+    let calls = [
+        asked("GET", ""),
+        asked("POST", "/slots/green/start"),
+        asked("POST", "/slots/green/stop"),
+        (
+            "PUT".to_owned(),
+            "/blobs/account/container/a.zip".to_owned(),
+        ),
+    ];
+    let stop = "Microsoft.Web/sites/slots/stop/action".to_owned();
+    assert_eq!(lacking(&calls), BTreeSet::from([stop]));
+}
+
 /// The life of a service that asks for everything: secrets, insights, a preview, an API in front, and a release that does not start.
 async fn with_all_around(local: &Local) -> [AzureCloud; 2] {
     put_management(local).await;
@@ -149,6 +220,14 @@ async fn with_all_around(local: &Local) -> [AzureCloud; 2] {
     cloud.stage(&release(3, &[]), &broken).await.unwrap_err();
     cloud.stage(&two, &second).await.unwrap();
     cloud.promote(&scope, two.digest).await.unwrap();
+    // A function goes away, and its operation with it.
+    let mut less = with_everything(4);
+    let functions = &mut Arc::make_mut(&mut less.content).functions;
+    functions.retain(|name, _| name.as_str() != "reorder");
+    less.digest = less.content.digest();
+    let package = local.package_of("less", &[stock()]);
+    cloud.stage(&less, &package).await.unwrap();
+    cloud.promote(&scope, less.digest).await.unwrap();
     // What counts is what was asked.
     drop(cloud.operate().unwrap().found().await);
     drop(elsewhere.operate().unwrap().found().await);
@@ -170,7 +249,23 @@ async fn on_consumption(local: &Local, [one, two, three]: [&Release; 3]) -> Azur
     small
 }
 
-/// Who did what, what was logged, and a call.
+/// Two apps and a pointer: a release with a secret, and one that does not start.
+async fn on_flex(local: &Local, release: &Release) -> AzureCloud {
+    let mut options = options(&local.arm.url);
+    options.target.plan = AzurePlan("FC1".to_owned());
+    options.limits.start = std::time::Duration::from_secs(10);
+    let flex = AzureCloud::new(options).unwrap();
+    let one = with_secret(release.clone(), "key");
+    let scope = scope(&one);
+    flex.stage(&one, &local.package("one")).await.unwrap();
+    flex.promote(&scope, one.digest).await.unwrap();
+    let broken = local.broken_package();
+    flex.stage(release, &broken).await.unwrap_err();
+    flex.prune(&scope).await.unwrap();
+    flex
+}
+
+/// Who did what, what was logged, and a call of either slot.
 async fn people_ask(cloud: &AzureCloud, scope: &Scope, until: Timestamp) {
     // What counts is what was asked.
     let operate = cloud.operate().unwrap();
@@ -184,14 +279,16 @@ async fn people_ask(cloud: &AzureCloud, scope: &Scope, until: Timestamp) {
         lines_max: 10,
     };
     drop(operate.logs(&wanted).await);
-    let call = Invocation {
-        called: Default::default(),
-        service: scope.service.clone(),
-        function: "reorder".parse().unwrap(),
-        slot: Slot::Blue,
-        input: Input::Message("hello".to_owned()),
-    };
-    drop(operate.invoke(&call).await);
+    for slot in [Slot::Blue, Slot::Green] {
+        let call = Invocation {
+            called: Default::default(),
+            service: scope.service.clone(),
+            function: "reorder".parse().unwrap(),
+            slot,
+            input: Input::Message("hello".to_owned()),
+        };
+        drop(operate.invoke(&call).await);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -200,11 +297,16 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
         local,
         cloud,
         releases: [one, two],
-        packages: [_, second],
+        packages: [first, second],
     } = Story::plain("EP1").await;
     let scope = scope(&one);
-    local.by_hand("POST", "/stop", &json!({})).await;
+    let nothing = json!({});
+    local.by_hand("POST", "/stop", &nothing).await;
     cloud.repair(&two, &second).await.unwrap();
+    local.by_hand("POST", "/slots/green/stop", &nothing).await;
+    cloud.stage(&one, &first).await.unwrap();
+    let until = "2026-11-21T10:00:00Z".parse().unwrap();
+    people_ask(&cloud, &scope, until).await;
     cloud.inventory().await.unwrap();
     // Why a package was not taken is read in its deployment's log.
     let three = release(3, &[]);
@@ -225,11 +327,10 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
         source: &source,
         service: &one.service.service,
         slot: Slot::Green,
-        until: "2026-11-21T10:00:00Z".parse().unwrap(),
+        until,
     };
     // The local endpoint measures nothing; what counts is what it was asked.
     drop(cloud.metric(&question).await);
-    people_ask(&cloud, &scope, question.until).await;
     let operate = cloud.operate().unwrap();
     // Somebody takes our tags off, and the app is taken over.
     local.by_hand("PATCH", "", &json!({ "tags": {} })).await;
@@ -238,10 +339,7 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     operate.adopt(&scope, &theirs).await.unwrap();
     cloud.prune(&scope).await.unwrap();
     let [around, elsewhere] = with_all_around(&local).await;
-    let flex = flex_cloud(&local.arm.url);
-    flex.stage(&one, &second).await.unwrap();
-    flex.promote(&scope, one.digest).await.unwrap();
-    flex.prune(&scope).await.unwrap();
+    let flex = on_flex(&local, &one).await;
     let small = on_consumption(&local, [&one, &two, &three]).await;
     let seen = cloud.calls().into_iter().chain(around.calls());
     let seen = seen.chain(elsewhere.calls());
@@ -249,13 +347,7 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     let seen = seen.map(|(it, _)| it.to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);
     all_were_seen(&named, &seen, "the life of an Azure service");
-    let asked = local.tap.asked();
-    let mut actions: BTreeSet<String> = asked
-        .iter()
-        // Blobs are of the storage account, which has rights of its own.
-        .filter(|(_, path)| !path.starts_with("/blobs/"))
-        .map(|(method, path)| action(method, path))
-        .collect();
+    let mut actions = actions(&local.tap.asked());
     actions.extend(BESIDE.map(str::to_owned));
     let role = json!({
         "Name": "Verdigris",

@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use verdigris::local::listen;
 
-use super::judge;
+use super::{judge, policy};
 
 /// How the ids of our client's requests begin.
 const OUR_REQUESTS: &str = "76657264-6967-";
@@ -50,6 +50,11 @@ impl Drop for Tap {
         if std::thread::panicking() {
             return;
         }
+        let lacking = policy::lacking(&self.asked());
+        assert!(
+            lacking.is_empty(),
+            "deploy/azure-role.json does not allow {lacking:?}: let the life in `policy.rs` do this, too"
+        );
         let faults = judge::faults(self.pairs());
         assert!(
             faults.is_empty(),

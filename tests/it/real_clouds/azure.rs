@@ -26,7 +26,10 @@ use super::{
     needed, run_name, try_the_contract, variables,
 };
 use crate::{
-    cloud_azure::contract::{Hands, OnAzure},
+    cloud_azure::{
+        contract::{Hands, OnAzure},
+        tap::Tap,
+    },
     cloud_contract::{Server, Subject},
 };
 
@@ -299,6 +302,7 @@ async fn a_run_on_a_subscription_leaves_nothing_behind() {
     let any = "127.0.0.1:0".parse().unwrap();
     let local = arm::start(any, None, quick, Arc::new(SystemClock), stop);
     let local = local.await.unwrap();
+    let tap = Tap::before(&local.url).await.unwrap();
     let said = [
         (
             "VERDIGRIS_REAL_AZURE_SUBSCRIPTION",
@@ -306,7 +310,7 @@ async fn a_run_on_a_subscription_leaves_nothing_behind() {
         ),
         ("VERDIGRIS_REAL_AZURE_LOCATION", "westeurope"),
         ("VERDIGRIS_REAL_AZURE_PLAN", "FC1"),
-        ("VERDIGRIS_REAL_AZURE_ENDPOINT", local.url.as_str()),
+        ("VERDIGRIS_REAL_AZURE_ENDPOINT", tap.url.as_str()),
         ("AZURE_TENANT_ID", "00000000-0000-0000-0000-0000000000aa"),
         ("AZURE_CLIENT_ID", "a client"),
         ("AZURE_CLIENT_SECRET", "a secret"),
