@@ -6,6 +6,7 @@ mod consumption;
 pub(crate) mod contract;
 mod deeds;
 mod flex;
+mod flex_front;
 mod fronts;
 mod guards;
 mod judge;

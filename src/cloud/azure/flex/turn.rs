@@ -84,12 +84,12 @@ impl AzureCloud {
         })))
     }
 
-    /// Makes green blue: it gets blue's part of its settings, and answers with them, before the pointer moves; the other gives its own up
-    /// after that.
+    /// Makes green blue: it gets blue's part of its settings, and answers with them, before the pointer moves.
     ///
     /// # Assumptions
     ///
-    /// Green is there. Where this ends half way, [`Self::settle_pair`] does the rest.
+    /// Green is there. [`Self::settle_pair`] does the rest, once nobody is sent to the other any more: it restarts when it gives its
+    /// part up.
     pub(in crate::cloud::azure) async fn turn(&self, site: &SiteView) -> Result<(), CloudError> {
         let Some(green) = &site.green else {
             return Ok(());
@@ -99,8 +99,7 @@ impl AzureCloud {
         {
             self.until_blue_answers(green, release).await?;
         }
-        self.point_at(green, [green, &site.blue]).await?;
-        self.take_part(&site.blue, Slot::Green).await.map(|_| ())
+        self.point_at(green, [green, &site.blue]).await
     }
 
     /// Each app has the settings of its part, and both say the same of the pointer. No writing call where it is so.

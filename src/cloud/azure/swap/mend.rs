@@ -68,7 +68,6 @@ impl AzureCloud {
                 if site.blue.place.keys().any(|field| is_gone(field)) {
                     self.bring_back(service, &site.blue, package).await?;
                 }
-                self.settle_pair(&site).await?;
                 let duties = site.blue.duties();
                 let is_own = |(field, _): &(&String, &String)| {
                     let is_elsewhere =
@@ -87,6 +86,7 @@ impl AzureCloud {
                 self.check_named(&site.blue).await?;
                 self.settle_front(service, &Duties::default(), &duties, &site.blue)
                     .await?;
+                self.settle_pair(&site).await?;
                 self.make_up_sync(&site.blue).await?;
                 self.check_domains(service, &site.blue, &duties)
             }
@@ -137,6 +137,8 @@ impl AzureCloud {
         if let Some(site) = self.our_view(service).await? {
             let duties = Duties::wanted(&self.names, release);
             self.exchange(service, &site, &duties).await?;
+            let holds = |site: &SiteView| site.blue.content().holds(release.digest);
+            self.arrived(service, &site.blue, holds).await?;
         }
         let wanted = self.expected(release, package.code);
         let is_right = |site: &SiteView| {

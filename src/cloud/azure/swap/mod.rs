@@ -42,7 +42,6 @@ impl AzureCloud {
             // Its place may have what another release asked for, whose promotion ended half way.
             let duties = site.blue.duties();
             self.sync_unless_known(&site.blue).await?;
-            self.settle_pair(&site).await?;
             self.settle_blue(service, &site, &duties, (Settle::WhereOther, json!({})))
                 .await?;
             let green = site
@@ -52,6 +51,7 @@ impl AzureCloud {
                 .unwrap_or_default();
             self.settle_front(service, &green, &duties, &site.blue)
                 .await?;
+            self.settle_pair(&site).await?;
             // Whoever was here before may have been stopped while it waited for an answer.
             return self.until_blue_answers(&site.blue, release).await;
         }
@@ -66,10 +66,7 @@ impl AzureCloud {
         self.exchange(service, &site, &green.duties()).await?;
         let holds = |site: &SiteView| site.blue.content().holds(release);
         let was = site.blue;
-        let site = self.until_blue(service, holds).await?;
-        let duties = site.blue.duties();
-        self.settle_front(service, &was.duties(), &duties, &site.blue)
-            .await?;
+        let site = self.arrived(service, &was, holds).await?;
         self.until_blue_answers(&site.blue, release).await?;
         self.give_back(&was, &site).await;
         self.prune_packages(service, &site).await;
@@ -86,11 +83,17 @@ impl AzureCloud {
             return Ok(());
         };
         self.check_idle(service, &site)?;
+        let green = site.green.as_ref();
         if !site.blue.content().holds(release) {
+            // Whoever was here before may have left the front behind.
+            if let (Some(green), SlotContent::Empty) = (green, site.blue.content()) {
+                let (going, nothing) = (green.duties(), Duties::default());
+                self.settle_front(service, &going, &nothing, &site.blue)
+                    .await?;
+            }
             return self.settle_pair(&site).await;
         }
-        let green = site.green.as_ref().map(|green| green.content());
-        if green != Some(SlotContent::Empty) {
+        if green.map(SlotView::content) != Some(SlotContent::Empty) {
             // A swap would put on blue what no gate of this retreat has seen.
             return Err(CloudError::Busy {
                 cloud: CloudName::Azure,
@@ -104,7 +107,9 @@ impl AzureCloud {
             false => self.swap(service, &site).await?,
         }
         let released = |site: &SiteView| !site.blue.content().holds(release);
-        self.until_blue(service, released).await.map(|_| ())
+        self.arrived(service, &site.blue, released)
+            .await
+            .map(|_| ())
     }
 
     /// Green gets blue's sticky settings, and is asked with them: the first half of a swap, whose second half is the promotion.
@@ -158,6 +163,22 @@ impl AzureCloud {
         self.arm.finish(call, self.arm.limits.swap).await?;
         let runs = site.green.as_ref().unwrap_or(&site.blue);
         self.sync_triggers(&site.blue, &runs.settings).await
+    }
+
+    /// What is left to do once the slots are exchanged: the front leads to blue, or goes where blue asks for none, and only then the
+    /// app that was blue gives its part up. `was` is that app.
+    pub(super) async fn arrived(
+        &self,
+        service: &ServiceName,
+        was: &SlotView,
+        is_done: impl Fn(&SiteView) -> bool + Send,
+    ) -> Result<Box<SiteView>, CloudError> {
+        let site = self.until_blue(service, is_done).await?;
+        let duties = site.blue.duties();
+        self.settle_front(service, &was.duties(), &duties, &site.blue)
+            .await?;
+        self.settle_pair(&site).await?;
+        Ok(site)
     }
 
     /// The cloud has said that a swap is done; its settings may take a moment to say so too.
