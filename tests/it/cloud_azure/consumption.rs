@@ -218,6 +218,26 @@ async fn packages_that_no_slot_runs_go_and_the_way_back_stays() {
 }
 
 #[tokio::test]
+async fn whether_a_package_is_there_must_be_known_by_who_may_look() {
+    let local = Local::start().await;
+    let cloud = consumption(&local.arm.url);
+    let one = release(1, &[]);
+    let package = local.package("one");
+    cloud.stage(&one, &package).await.unwrap();
+    let refused = |status: u16| {
+        let error = json!({"status": status, "code": "Refused", "message": ""});
+        let rule = json!({"operation": "blobs.list", "error": error});
+        let rule = serde_json::from_value(rule).unwrap();
+        local.arm.faults().set(vec![rule]);
+    };
+    refused(500);
+    let told = cloud.stage(&one, &package).await.unwrap_err();
+    assert!(matches!(told, CloudError::Unreachable { .. }), "{told}");
+    refused(403);
+    cloud.stage(&one, &package).await.unwrap();
+}
+
+#[tokio::test]
 async fn who_may_not_look_at_old_packages_still_promotes() {
     let local = Local::start().await;
     let cloud = consumption(&local.arm.url);

@@ -67,7 +67,7 @@ impl AzureCloud {
         self.sync_triggers(place, &place.settings).await
     }
 
-    /// Puts a package there that should be there, where it is not: one look, however long ago it was seen.
+    /// Puts a package there that should be there, where it is not: one look, however long ago it was seen. Nothing where we may not look.
     pub(in crate::cloud::azure) async fn ensure_package(
         &self,
         service: &ServiceName,
@@ -78,10 +78,11 @@ impl AzureCloud {
             Ok(true) => Ok(()),
             Ok(false) => self.upload(service, package).await,
             // Who may not look knows nothing, and what it put there was there.
-            Err(error) => {
+            Err(error @ CloudError::Denied { .. }) => {
                 tracing::warn!(%service, %error, operation = operation::BLOBS_LIST.name, "whether its package is there is not known");
                 Ok(())
             }
+            Err(error) => Err(error),
         }
     }
 }
