@@ -4,12 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
-use super::{
-    AzureCloud,
-    arm::{Payload, operation::TAGS_PATCH},
-    names::{RESOURCES_API, Tags},
-    observe::View,
-};
+use super::{AzureCloud, names::Tags, observe::View};
 use crate::{cloud::CloudError, name::CloudName, observed::Scope};
 
 /// The site, then its slot.
@@ -37,14 +32,8 @@ impl AzureCloud {
                 return Ok(());
             }
             self.check_unowned(&id, &tags)?;
-            let path = format!("{id}/providers/Microsoft.Resources/tags/default");
-            let query = [("api-version", RESOURCES_API)];
-            let mut call = self.arm.call(TAGS_PATCH, &path, &query, &id);
-            call.payload = Payload::Json(json!({
-                "operation": "Merge",
-                "properties": { "tags": self.names.tags(service, None) },
-            }));
-            self.arm.ask(call).await?;
+            let ours = json!(self.names.tags(service, None));
+            self.patch_tags(&id, "Merge", ours).await?;
         }
         Ok(())
     }

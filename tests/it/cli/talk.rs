@@ -97,7 +97,7 @@ fn strangers_stand_there(stage: &Stage) {
     });
     ask("POST", &on_aws(stage, "2015-03-31/functions"), &function);
     let group = json!({ "location": "westeurope" });
-    ask("PUT", &on_azure(stage, "", "2024-11-01"), &group);
+    ask("PUT", &on_azure(stage, "", "2025-04-01"), &group);
     let plans = "/providers/Microsoft.Web/serverfarms/theirs";
     let plan = json!({
         "location": "westeurope",

@@ -31,7 +31,7 @@ fn app() -> AzureApp {
 /// On a plan that has none of our names.
 async fn made_by_hand(local: &Local) -> String {
     let group = json!({ "location": "westeurope" });
-    local.to("PUT", GROUP, "2024-11-01", &group).await.unwrap();
+    local.to("PUT", GROUP, "2025-04-01", &group).await.unwrap();
     let plan = format!("{GROUP}/providers/Microsoft.Web/serverfarms/theirs");
     let body = json!({
         "location": "westeurope",
@@ -124,7 +124,7 @@ async fn an_app_keeps_its_name_and_its_plan() {
 async fn an_app_on_a_plan_of_another_kind_is_told() {
     let local = Local::start().await;
     let group = json!({ "location": "westeurope" });
-    local.to("PUT", GROUP, "2024-11-01", &group).await.unwrap();
+    local.to("PUT", GROUP, "2025-04-01", &group).await.unwrap();
     let body = json!({
         "location": "westeurope",
         "kind": "functionapp,linux",
