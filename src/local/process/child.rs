@@ -327,10 +327,14 @@ mod tests {
 
     /// The process whose number is the first line of the log, once it is there.
     async fn grandchild(logs: &LogRing) -> String {
-        while logs.lines().is_empty() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        logs.lines()[0].text.clone()
+        let told = async {
+            while logs.lines().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            logs.lines()[0].text.clone()
+        };
+        let told = timeout(Duration::from_secs(30), told).await;
+        told.expect("it tells its number")
     }
 
     /// Its signal was sent: the kernel ends it when it would next run.

@@ -77,6 +77,9 @@ const NAMED: [&str; 19] = [
     "functions",
 ];
 
+/// How often Prism is asked where the connection ends before it has answered.
+const TRIES: u32 = 3;
+
 /// By this header Prism's call is known behind it.
 const PAIR: &str = "x-verdigris-pair";
 
@@ -173,8 +176,8 @@ impl Judge {
         .collect()
     }
 
-    /// What Prism says of the call and its answer.
-    async fn violations(&self, pair: &Pair) -> Vec<Value> {
+    /// What Prism says of the call and its answer: in a header, and in the body.
+    async fn once(&self, pair: &Pair) -> reqwest::Result<(Option<HeaderValue>, String)> {
         let id = uuid::Uuid::new_v4().to_string();
         let (method, path) = (pair.method.parse().unwrap(), in_one_case(&pair.path));
         let asked: reqwest::RequestBuilder = self
@@ -188,9 +191,21 @@ impl Judge {
             false => asked.json(&pair.sent),
         };
         self.answers.lock().unwrap().insert(id, pair.clone());
-        let answer = asked.send().await.unwrap();
+        let answer = asked.send().await?;
         let violations = answer.headers().get("sl-violations").cloned();
-        let body = answer.text().await.unwrap();
+        Ok((violations, answer.text().await?))
+    }
+
+    /// What Prism says of the call and its answer. Whoever judges may be asked again, and says the same.
+    async fn violations(&self, pair: &Pair) -> Vec<Value> {
+        let mut told = self.once(pair).await;
+        for _ in 1..TRIES {
+            if told.is_ok() {
+                break;
+            }
+            told = self.once(pair).await;
+        }
+        let (violations, body) = told.unwrap();
         if body.contains("stoplight.io/prism/errors") {
             return vec![json!({"location": ["response"], "message": body})];
         }
@@ -229,11 +244,14 @@ fn start() -> Judge {
             let (prism, _process) = start_prism(&document, &upstream).await;
             // Nobody would tidy it up later.
             drop(folder);
+            // A connection that was used before may be closed under the next call.
+            let client = reqwest::Client::builder().pool_max_idle_per_host(0);
+            let client = client.build().unwrap();
             let judge = Judge {
                 prism,
                 answers,
                 runtime: Handle::current(),
-                client: reqwest::Client::new(),
+                client,
             };
             drop(tell.send(judge));
             std::future::pending::<()>().await;
