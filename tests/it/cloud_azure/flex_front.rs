@@ -86,7 +86,7 @@ fn the_old_app_comes_last(local: &Local, before: usize, old: &str) {
             matches!(method.as_str(), "PUT" | "DELETE") && path.contains(part)
         };
         let first = calls.find(is_it).map(|(index, _)| index);
-        let last = calls.filter(is_it).last().map(|(index, _)| index);
+        let last = calls.rfind(is_it).map(|(index, _)| index);
         (first, last.or(first))
     };
     let ((_, front), (settings, _)) = (writes("/apis/"), writes(&settings));
