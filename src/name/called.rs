@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::FunctionName;
+use super::{FunctionName, ServiceKey};
 
 /// What a service's functions are called on the clouds. What is not here has the name that we give.
 ///
@@ -22,10 +22,17 @@ pub struct Called {
 }
 
 impl Called {
-    /// Whether every name is one that we give.
-    pub fn is_ours(&self) -> bool {
-        let Self { aws, azure } = self;
-        aws.is_empty() && azure.is_none()
+    /// What a Lambda function is called: as its manifest says, else as we would call it.
+    pub fn lambda(&self, service: &ServiceKey, function: &FunctionName) -> String {
+        let ServiceKey {
+            environment,
+            service,
+        } = service;
+        let given = self.aws.get(function);
+        given.map_or_else(
+            || format!("{environment}-{service}-{function}"),
+            String::clone,
+        )
     }
 
     /// What is left of it where the functions of a release go by another word, and the app with them.

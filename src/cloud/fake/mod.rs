@@ -8,7 +8,7 @@ mod state;
 mod trouble;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     future,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -183,6 +183,16 @@ impl FakeCloud {
             revision: release.revision.clone(),
             functions: functions.keys().cloned().collect(),
             http: http.map(|(name, _)| name.clone()).collect(),
+            called: match self.name {
+                CloudName::Aws => Called {
+                    azure: None,
+                    ..release.content.called()
+                },
+                CloudName::Azure => Called {
+                    aws: BTreeMap::new(),
+                    ..release.content.called()
+                },
+            },
             missing: BTreeSet::new(),
             sealed: fields.clone(),
             fields,
@@ -266,7 +276,7 @@ impl Cloud for FakeCloud {
             let owned = state.services.iter().map(|(key, service)| Owned {
                 service: key.clone(),
                 functions: service.functions(),
-                called: Called::default(),
+                called: service.called(),
                 resources: service.resources(key),
             });
             Ok(owned.filter(|it| !it.resources.is_empty()).collect())
