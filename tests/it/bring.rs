@@ -79,7 +79,7 @@ async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_wher
           handler: app.main:handler
           memory: 512Mi
           timeout: 20s
-          aws: { role: arn:aws:iam::123456789012:role/orders }
+          aws: { name: Orders_API, role: arn:aws:iam::123456789012:role/orders }
       env:
         DB_PASSWORD: { secret: orders-api-db-password }
         LOG_LEVEL: debug

@@ -87,6 +87,15 @@ impl Wire {
         self.proxy.take_requests();
     }
 
+    /// One release after the other goes live, and has what it asks for.
+    async fn story(&mut self, releases: &[(&str, &Made)]) {
+        for (what, made) in releases {
+            self.stage(what, made).await;
+            self.promote(what, made).await;
+            self.assert_as_expected(made).await;
+        }
+    }
+
     fn note(&mut self, what: &str) {
         self.told.push(format!("{what}:"));
         let asked = self.proxy.take_requests();
@@ -199,17 +208,14 @@ async fn networks_file_systems_and_snapshots_are_sent_when_they_differ_and_taken
     let three = wire.made("same", &snapped());
     let code = wire.made("code", &snapped());
     let none = wire.made("code", &AwsFunction::default());
-    for (what, made) in [
+    wire.story(&[
         ("the first", &one),
         ("another network", &two),
         ("none, and a snapshot", &three),
         ("other code", &code),
         ("nothing asked for", &none),
-    ] {
-        wire.stage(what, made).await;
-        wire.promote(what, made).await;
-        wire.assert_as_expected(made).await;
-    }
+    ])
+    .await;
     // What a version has it has for ever: nothing of it moves with blue.
     wire.promote("back", &code).await;
     wire.assert_as_expected(&code).await;
@@ -276,17 +282,14 @@ async fn streams_are_attached_to_blue_when_it_moves_changed_where_they_are_and_t
     let code = wire.made("two", &streams(10));
     let larger = wire.made("two", &streams(20));
     let none = wire.made("three", &AwsFunction::default());
-    for (what, made) in [
+    wire.story(&[
         ("the first", &one),
         ("other code", &code),
         ("larger batches", &larger),
         ("no streams", &none),
         ("back", &one),
-    ] {
-        wire.stage(what, made).await;
-        wire.promote(what, made).await;
-        wire.assert_as_expected(made).await;
-    }
+    ])
+    .await;
     assert_snapshot!(wire.told(), @r#"
     stage the first:
     promote the first:
@@ -331,9 +334,7 @@ async fn a_stream_that_does_not_reach_its_function_is_told_with_the_way_out() {
         ..AwsFunction::default()
     };
     let made = wire.made("one", &asked);
-    wire.stage("", &made).await;
-    wire.promote("", &made).await;
-    wire.assert_as_expected(&made).await;
+    wire.story(&[("", &made)]).await;
     let ailing = async || wire.cloud.observe(&wire.scope()).await.unwrap().ailing;
     assert_eq!(
         ailing().await,
@@ -380,17 +381,14 @@ async fn an_address_streams_and_answers_other_origins_as_its_release_asks() {
     let code = wire.made("two", &streamed(true, "https://shop.example"));
     let other = wire.made("two", &streamed(true, "https://other.example"));
     let whole = wire.made("two", &streamed(false, ""));
-    for (what, made) in [
+    wire.story(&[
         ("the first", &one),
         ("other code", &code),
         ("another origin", &other),
         ("at once, for no other origin", &whole),
         ("back", &one),
-    ] {
-        wire.stage(what, made).await;
-        wire.promote(what, made).await;
-        wire.assert_as_expected(made).await;
-    }
+    ])
+    .await;
     assert_snapshot!(wire.told(), @r#"
     stage the first:
       POST functions/prod-shop0-stock/url {"AuthType":"NONE","Cors":{"AllowCredentials":true,"AllowHeaders":["x-trace"],"AllowMethods":["GET"],"AllowOrigins":["https://shop.example"],"ExposeHeaders":["x-cost"],"MaxAge":60},"InvokeMode":"RESPONSE_STREAM"}

@@ -10,7 +10,7 @@ use verdigris::{
 
 use crate::{
     cloud_aws::aws,
-    cloud_aws_duties::{Local, go_live},
+    cloud_aws_duties::{Local, go_live, hand, lambda_name},
     cloud_aws_roles::{iam, role_of},
     cloud_contract::release::{Fixture, Made, stock},
 };
@@ -161,4 +161,101 @@ async fn a_service_that_goes_leaves_no_role_whoever_made_it() {
     scene.cloud = Scene::cloud(&scene.local).await;
     scene.cloud.prune(&scene.fixture.scope()).await.unwrap();
     assert_eq!(scene.roles().await, 0);
+}
+
+impl Scene {
+    /// Made by hand, below the service's path.
+    async fn with_role(&self, role: &str, tags: &[(&str, &str)]) {
+        let path = format!("/verdigris/prod/{}/", self.fixture.service.service);
+        let mut asked = vec![
+            ("RoleName".to_owned(), role.to_owned()),
+            ("Path".to_owned(), path),
+            ("AssumeRolePolicyDocument".to_owned(), "{}".to_owned()),
+        ];
+        for (number, (tag, value)) in (1..).zip(tags) {
+            asked.push((format!("Tags.member.{number}.Key"), (*tag).to_owned()));
+            asked.push((format!("Tags.member.{number}.Value"), (*value).to_owned()));
+        }
+        let asked: Vec<_> = asked
+            .iter()
+            .map(|(name, value)| (&**name, &**value))
+            .collect();
+        let made = iam(&self.local.endpoint.url, "CreateRole", &asked).await;
+        assert_eq!(made.0, 200, "{}", made.1);
+    }
+
+    async fn has(&self, role: &str) -> bool {
+        let about = [("RoleName", role)];
+        iam(&self.local.endpoint.url, "GetRole", &about).await.0 == 200
+    }
+
+    async fn prune(&self) {
+        self.cloud.prune(&self.fixture.scope()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn of_a_service_that_goes_only_roles_go_that_are_ours_and_of_this_region() {
+    let scene = Scene::new().await;
+    let service = scene.fixture.service.service.to_string();
+    let ours = [
+        ("verdigris:owner", "verdigris"),
+        ("verdigris:service", service.as_str()),
+        ("verdigris:environment", "prod"),
+    ];
+    let here = [&ours[..], &[("verdigris:region", "eu-west-1")]].concat();
+    let elsewhere = [&ours[..], &[("verdigris:region", "us-east-1")]].concat();
+    for (role, tags, stays) in [
+        ("here", &here[..], false),
+        ("elsewhere", &elsewhere, true),
+        ("of-no-region", &ours, true),
+        ("somebodys", &[], true),
+    ] {
+        scene.with_role(role, tags).await;
+        scene.prune().await;
+        assert_eq!(scene.has(role).await, stays, "{role}");
+    }
+}
+
+/// Somebody took our tags off, so that it is left alone, and goes on with all that it has.
+#[tokio::test]
+async fn a_function_that_is_left_keeps_its_roles() {
+    let scene = Scene::new().await;
+    for action in ["dynamodb:GetItem", "dynamodb:PutItem"] {
+        scene.go_live(&scene.allowing(action, action)).await;
+    }
+    assert_eq!(scene.roles().await, 2, "one of the way back");
+    let name = lambda_name(&scene.fixture, &stock());
+    let arn = format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
+    let hand = hand(&scene.local.endpoint.url);
+    let untag = hand.untag_resource().resource(arn);
+    untag.tag_keys("verdigris:owner").send().await.unwrap();
+    scene.prune().await;
+    let left = hand.get_function().function_name(name).send().await;
+    assert!(left.is_ok(), "{left:?}");
+    assert_eq!(scene.roles().await, 2);
+}
+
+/// As with a policy of before roles were listed.
+#[tokio::test]
+async fn who_may_not_list_roles_can_still_take_a_service_away() {
+    let scene = Scene::new().await;
+    scene.go_live(&scene.plain("plain")).await;
+    let refused = Rule {
+        error: Some(RuleError {
+            status: 403,
+            code: "AccessDenied".to_owned(),
+            message: Some(
+                "User: arn:aws:iam::123456789012:user/us is not authorized to perform: iam:ListRoles on resource: \
+                 arn:aws:iam::123456789012:role/verdigris/prod/ because no identity-based policy allows it"
+                    .to_owned(),
+            ),
+        }),
+        ..Rule::of("ListRoles")
+    };
+    scene.local.endpoint.faults().set(vec![refused]);
+    scene.prune().await;
+    let name = lambda_name(&scene.fixture, &stock());
+    let asked = hand(&scene.local.endpoint.url).get_function();
+    assert!(asked.function_name(name).send().await.is_err());
 }

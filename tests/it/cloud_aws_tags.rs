@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use serde_json::{Value, json};
 use verdigris::{
     cloud::{Cloud as _, aws::AwsCloud},
+    local::faults::Rule,
     manifest::aws::{AwsFunction, Logs},
     name::Slot,
 };
@@ -167,4 +168,39 @@ async fn a_log_group_keeps_what_was_asked_for_unless_somebody_else_made_it_and_s
     for (who, before, expected) in table {
         assert_eq!(kept(&before).await, expected, "made by {who}");
     }
+}
+
+/// The answer to what made it was lost: that it is there when it is made again does not mean that anybody uses it.
+#[tokio::test]
+async fn logs_of_a_new_function_are_kept_as_asked_from_its_first_line_even_where_an_answer_was_lost()
+ {
+    let local = Local::at_once().await;
+    let cloud = Patient(AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await);
+    let fixture = Fixture::new(0);
+    let made = fixture.release_with("one", &[stock()], |_, function| {
+        function.aws = Some(Box::new(AwsFunction {
+            logs: Some(Logs {
+                retention: Some(30),
+                ..Logs::default()
+            }),
+            ..AwsFunction::default()
+        }));
+    });
+    let lost = Rule {
+        lose_reply: true,
+        times: Some(1),
+        ..Rule::of("CreateFunction")
+    };
+    local.endpoint.faults().set(vec![lost]);
+    let mut staged = cloud.stage(&made.release, &made.package).await;
+    if staged.is_err() {
+        staged = cloud.stage(&made.release, &made.package).await;
+    }
+    staged.unwrap();
+    let left = local.endpoint.faults().list();
+    assert_eq!(left[0].times, Some(0), "one answer was lost");
+    let group = format!("/aws/lambda/{}", lambda_name(&fixture, &stock()));
+    let about = json!({ "logGroupNamePrefix": group });
+    let told = local.ask(&format!("{LOGS}.DescribeLogGroups"), about).await;
+    assert_eq!(told["logGroups"][0]["retentionInDays"], 30, "{told}");
 }

@@ -9,6 +9,9 @@ pub(super) const VERDIGRIS: &str = "verdigris";
 pub(super) const SERVICE: &str = "verdigris:service";
 pub(super) const ENVIRONMENT: &str = "verdigris:environment";
 
+/// Of what an account has once for all of its regions.
+pub(super) const REGION: &str = "verdigris:region";
+
 /// The same for every release: which one a version is of, its variables say.
 pub(super) fn of(service: &ServiceKey) -> BTreeMap<String, String> {
     BTreeMap::from([

@@ -2,12 +2,14 @@
 
 usage: python floor.py ENDPOINT ROLE FUNCTIONS {first|change|nothing}
 
-Each function has two aliases, as ours have. Code is packed in memory; eight functions are
-worked on at once, as ours are.
+Each function has one alias, where ours have two. Code is packed in memory; eight functions are
+worked on at once, as ours are. Prints how many milliseconds it was at work, which Python's own
+start is no part of.
 """
 
 import io
 import sys
+import time
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -67,8 +69,10 @@ def main():
     # One function changes; all are new, and all are looked at.
     work = {"first": (first, names), "change": (change, names[:1]), "nothing": (nothing, names)}
     step, of = work[STEP]
+    started = time.monotonic()
     with ThreadPoolExecutor(AT_ONCE) as pool:
         list(pool.map(lambda name: step(client, name), of))
+    print(round((time.monotonic() - started) * 1000))
 
 
 main()

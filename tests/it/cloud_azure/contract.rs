@@ -208,6 +208,11 @@ async fn the_local_azure_endpoint_keeps_the_contract() {
 }
 
 #[tokio::test]
+async fn machines_of_ones_own_keep_the_contract() {
+    holds_on_plan("S1", Server::LocalDedicated).await;
+}
+
+#[tokio::test]
 async fn two_apps_and_a_pointer_keep_the_contract() {
     holds_on_plan("FC1", Server::LocalFlex).await;
 }

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod called;
+mod calls;
 mod consumption;
 pub(crate) mod contract;
 mod deeds;

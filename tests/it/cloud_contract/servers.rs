@@ -13,6 +13,8 @@ pub(crate) enum Server {
     FakeOfSlots,
     LocalLambda,
     LocalAzure,
+    /// The same, on machines of one's own.
+    LocalDedicated,
     /// The same, on a plan without slots.
     LocalFlex,
     /// The same, on a plan that runs packages from an address.
@@ -26,10 +28,11 @@ pub(crate) enum Server {
 }
 
 /// Those of every run, in the order of the table's columns.
-const ALL: [Server; 8] = [
+const ALL: [Server; 9] = [
     Server::Fake,
     Server::LocalLambda,
     Server::LocalAzure,
+    Server::LocalDedicated,
     Server::LocalFlex,
     Server::LocalConsumption,
     Server::Moto,
@@ -49,6 +52,7 @@ const EXCEPTIONS: [Exception; 3] = [
         servers: &[
             Server::FakeOfSlots,
             Server::LocalAzure,
+            Server::LocalDedicated,
             Server::LocalFlex,
             Server::LocalConsumption,
             Server::Azure,
@@ -81,6 +85,7 @@ impl fmt::Display for Server {
             Self::FakeOfSlots => "fake, with slots",
             Self::LocalLambda => "our Lambda",
             Self::LocalAzure => "our Azure",
+            Self::LocalDedicated => "our Azure, Dedicated",
             Self::LocalFlex => "our Azure, Flex",
             Self::LocalConsumption => "our Azure, Consumption",
             Self::Moto => "moto",

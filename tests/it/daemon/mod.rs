@@ -1,5 +1,6 @@
 //! What a daemon does around its loop: repositories that come, go and break; restarts; its configuration; its folders.
 
+mod example;
 mod keeping;
 mod repositories;
 mod restarts;

@@ -113,7 +113,10 @@ impl Found {
         let counts = asked.sources.contains_key(arn) || is_further;
         if counts && mapping.state() != Some("Deleting") {
             self.mappings.insert(arn.to_owned(), id.to_owned());
-            if let Some(problem) = problem(mapping) {
+            // What is switched off is not tried: what is told of it is long ago, and that it is off is told already.
+            if source.is_on()
+                && let Some(problem) = problem(mapping)
+            {
                 self.ailing.insert(arn.to_owned(), problem.to_owned());
             }
             self.duties.sources.insert(arn.to_owned(), source);
@@ -357,5 +360,37 @@ impl AwsCloud {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const QUEUE: &str = "arn:aws:sqs:eu-west-1:123456789012:orders";
+    const BLUE: &str = "arn:aws:lambda:eu-west-1:123456789012:function:stock:blue";
+
+    /// What is told of a mapping to blue in this state, whose last try failed.
+    fn ailing(state: &str) -> usize {
+        let mapping = Mapping::builder()
+            .uuid("id")
+            .event_source_arn(QUEUE)
+            .function_arn(BLUE)
+            .state(state)
+            .last_processing_result("PROBLEM: Function call failed");
+        let mapping = mapping.build();
+        let asked = Duties {
+            sources: BTreeMap::from([(QUEUE.to_owned(), Source::read(&mapping))]),
+            ..Duties::default()
+        };
+        let mut found = Found::default();
+        found.note_mapping(&mapping, &asked, BLUE);
+        found.ailing.len()
+    }
+
+    #[test]
+    fn what_is_switched_off_has_no_problem_any_more() {
+        let states = ["Enabled", "Updating", "Disabling", "Disabled", "Deleting"];
+        assert_eq!(states.map(ailing), [1, 1, 0, 0, 0]);
     }
 }

@@ -149,19 +149,20 @@ impl AwsCloud {
     }
 
     /// For what is published: a log group is there once it is named, since Lambda would make one that keeps everything for ever. How long
-    /// that of a function keeps that serves users already is blue's, and moves with it.
+    /// that of a function keeps that serves users already is blue's, and moves with it. That it is there says nothing: it may have been made
+    /// by a try whose answer was lost.
     pub(in crate::cloud::aws) async fn begin_logs(
         &self,
         service: &ServiceKey,
         name: &str,
         logs: Option<&Logs>,
-        is_new: bool,
+        has_blue: bool,
     ) -> Result<(), CloudError> {
         let Some(wanted) = logs.and_then(Kept::wanted) else {
             return Ok(());
         };
         let is_made = self.make_log_group(service, name, &wanted).await?;
-        match is_new && (is_made || wanted.is_own()) {
+        match !has_blue && (is_made || wanted.is_own()) {
             true => {
                 let group = wanted.group(name);
                 self.log_groups.keep_for(&group, wanted.days).await

@@ -39,6 +39,8 @@ pub(in crate::cloud::aws) struct Publication<'a> {
     pub(in crate::cloud::aws) image: Option<&'a str>,
     /// There was no such function a moment ago.
     pub(in crate::cloud::aws) is_missing: bool,
+    /// It serves users, or did.
+    pub(in crate::cloud::aws) has_blue: bool,
     pub(in crate::cloud::aws) function: &'a FunctionName,
     pub(in crate::cloud::aws) name: &'a str,
     pub(in crate::cloud::aws) wanted: &'a Settings,
@@ -118,7 +120,7 @@ impl AwsCloud {
         let published = published?;
         let asked = work.release.content.functions.get(work.function);
         let logs = asked.and_then(|it| it.aws.as_ref()?.logs.as_ref());
-        self.begin_logs(service, work.name, logs, work.is_missing)
+        self.begin_logs(service, work.name, logs, work.has_blue)
             .await?;
         Ok(published)
     }

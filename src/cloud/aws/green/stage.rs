@@ -36,6 +36,8 @@ struct Before {
     now: Option<AliasDetail>,
     /// The slot has a version that serves.
     version: Option<String>,
+    /// There is a blue.
+    has_blue: bool,
 }
 
 impl AwsCloud {
@@ -83,6 +85,7 @@ impl AwsCloud {
             mut standing,
             now,
             version,
+            has_blue,
         } = before;
         let (version, published) = match version {
             Some(version) => (version, None),
@@ -94,6 +97,7 @@ impl AwsCloud {
                     package,
                     image,
                     is_missing: standing == Standing::Missing,
+                    has_blue,
                     function,
                     name: &name,
                     wanted: &wanted,
@@ -140,6 +144,7 @@ impl AwsCloud {
                     standing: details.standing,
                     now,
                     version: None,
+                    has_blue: details.aliases.contains_key(&Slot::Blue),
                 });
             }
         }
@@ -150,6 +155,7 @@ impl AwsCloud {
         Ok(Before {
             version: version.map(|it| it.version.clone()),
             now: shown.map(|it| it.detail.clone()),
+            has_blue: seen.blue.is_some(),
             standing: seen.standing,
         })
     }

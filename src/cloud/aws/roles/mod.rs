@@ -101,8 +101,7 @@ fn own(
     let policy = statements.policy();
     let path = path_of(&release.service);
     let digest = short_digest(&[&path, &policy]);
-    let start: String = lambda.chars().take(NAME_MAX - digest.len() - 1).collect();
-    let name = format!("{start}-{digest}");
+    let name = format!("{}-{digest}", start_of(&lambda, &digest));
     OwnRole {
         arn: account.role(&format!("{path}{name}")),
         path,
@@ -114,6 +113,18 @@ fn own(
 
 pub(super) fn path_of(service: &ServiceKey) -> String {
     format!("/verdigris/{}/{}/", service.environment, service.service)
+}
+
+/// What the names of a function's roles begin with.
+fn start_of(lambda: &str, digest: &str) -> String {
+    let most = NAME_MAX.saturating_sub(digest.len() + 1);
+    lambda.chars().take(most).collect()
+}
+
+/// Whether a role of ours is of a function, whatever it may do: by its name, which long names of functions may share.
+pub(super) fn may_be_of(role: &str, lambda: &str) -> bool {
+    let parts = role.rsplit_once('-');
+    parts.is_some_and(|(start, digest)| start_of(lambda, digest) == start)
 }
 
 /// The name of a role of ours in its ARN.

@@ -4,7 +4,10 @@
 //!
 //! A boundary that somebody sets on a role takes rights away and gives none, and accounts have rules that ask for one: it is left alone.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::time::sleep;
@@ -19,7 +22,7 @@ use super::super::{
 };
 use super::{
     found::{RoleFound, trusted},
-    {OwnRole, TRUST, name_in, own_role, path_of},
+    {OwnRole, TRUST, may_be_of, name_in, own_role, path_of},
 };
 use crate::{
     cloud::CloudError,
@@ -96,7 +99,7 @@ impl AwsCloud {
             Some(_) => self.memory.note_spare_role(&lambda, &name),
             None => {
                 self.memory.note_spare_role(&lambda, &name);
-                let tags = tags::of(&release.service);
+                let tags = self.role_tags(&release.service);
                 self.roles.create(&path, &name, TRUST, &tags).await?;
             }
         }
@@ -210,19 +213,54 @@ impl AwsCloud {
             .filter_map(|it| name_in(it.role()?, service).map(str::to_owned))
             .collect();
         for role in spare.difference(&used) {
-            self.roles.delete(role).await?;
+            self.delete_tagged(role, &tags::of(service)).await?;
             self.memory.note_no_spare_role(name, role);
         }
         Ok(())
     }
 
-    /// Deletes every role of a service that has no functions any more.
+    /// Deletes roles that are left of a service whose functions were deleted, whichever daemon made them.
+    ///
+    /// # Guarantees
+    ///
+    /// A role goes only if its tags name us, the service, its environment and this region, and no function stands here that is called as
+    /// the role's is, or runs as it. So roles of the same service in other regions stay, which are below the same path; so do those of
+    /// functions that were left since their tags were edited; and so does a spare role that was made before roles were tagged with a region.
+    ///
+    /// Where roles may not be listed, that is told in the log, and the service is gone all the same: most have none.
     pub(in crate::cloud::aws) async fn delete_all_roles(
         &self,
         service: &ServiceKey,
     ) -> Result<(), CloudError> {
-        for role in self.roles.below(&path_of(service)).await? {
-            self.roles.delete(&role).await?;
+        let left = match self.roles.below(&path_of(service)).await {
+            Ok(left) => left,
+            Err(CloudError::Denied {
+                cloud: _,
+                operation,
+                message,
+            }) => {
+                tracing::warn!(
+                    %service, operation, message,
+                    "nobody knows whether roles are left of it: let the daemon list them, as deploy/aws-policy.json does"
+                );
+                return Ok(());
+            }
+            Err(error) => return Err(error),
+        };
+        if left.is_empty() {
+            return Ok(());
+        }
+        let functions = self.lambda.functions().await?;
+        let tags = self.role_tags(service);
+        let is_used = |role: &&String| {
+            functions.iter().any(|it| {
+                let runs_as = it.role().and_then(|arn| name_in(arn, service));
+                runs_as == Some(role.as_str())
+                    || may_be_of(role, it.function_name().unwrap_or_default())
+            })
+        };
+        for role in left.iter().filter(|role| !is_used(role)) {
+            self.delete_tagged(role, &tags).await?;
         }
         Ok(())
     }
@@ -239,9 +277,33 @@ impl AwsCloud {
             names.map(str::to_owned).collect()
         };
         for name in names(gone).difference(&names(left)) {
-            self.roles.delete(name).await?;
+            self.delete_tagged(name, &tags::of(service)).await?;
         }
         Ok(())
+    }
+
+    fn role_tags(&self, service: &ServiceKey) -> BTreeMap<String, String> {
+        let mut tags = tags::of(service);
+        let region = self.options.target.region.clone();
+        tags.insert(tags::REGION.to_owned(), region);
+        tags
+    }
+
+    /// What does not carry these tags, or no longer does, stays.
+    async fn delete_tagged(
+        &self,
+        role: &str,
+        tags: &BTreeMap<String, String>,
+    ) -> Result<(), CloudError> {
+        let found = self.roles.role(role).await?;
+        let carries = |it: Role| {
+            tags.iter()
+                .all(|(tag, value)| it.tags.get(tag) == Some(value))
+        };
+        match found.is_some_and(carries) {
+            true => self.roles.delete(role).await,
+            false => Ok(()),
+        }
     }
 }
 
