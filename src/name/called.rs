@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::{FunctionName, ServiceKey};
+use super::{CloudName, FunctionName, ServiceKey};
 
 /// What a service's functions are called on the clouds. What is not here has the name that we give.
 ///
@@ -33,6 +33,19 @@ impl Called {
             || format!("{environment}-{service}-{function}"),
             String::clone,
         )
+    }
+
+    /// What one cloud has of it.
+    #[must_use]
+    pub fn on(self, cloud: CloudName) -> Self {
+        let Self { aws, azure } = self;
+        match cloud {
+            CloudName::Aws => Self { aws, azure: None },
+            CloudName::Azure => Self {
+                aws: BTreeMap::new(),
+                azure,
+            },
+        }
     }
 
     /// What is left of it where the functions of a release go by another word, and the app with them.

@@ -8,7 +8,7 @@ mod state;
 mod trouble;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     future,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -27,7 +27,7 @@ use super::{Cloud, CloudError, Package, line::in_line, operate::Operate};
 use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
-    name::{Called, CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
@@ -183,16 +183,7 @@ impl FakeCloud {
             revision: release.revision.clone(),
             functions: functions.keys().cloned().collect(),
             http: http.map(|(name, _)| name.clone()).collect(),
-            called: match self.name {
-                CloudName::Aws => Called {
-                    azure: None,
-                    ..release.content.called()
-                },
-                CloudName::Azure => Called {
-                    aws: BTreeMap::new(),
-                    ..release.content.called()
-                },
-            },
+            called: release.content.called().on(self.name),
             missing: BTreeSet::new(),
             sealed: fields.clone(),
             fields,

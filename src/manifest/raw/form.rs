@@ -80,8 +80,8 @@ const NODES: [&str; 3] = ["20", "22", "24"];
 fn runtimes() -> impl Iterator<Item = Runtime> {
     let pythons = PYTHONS.map(|version| Runtime::Python(version.to_owned()));
     let nodes = NODES.map(|version| Runtime::Node(version.to_owned()));
-    let compiled = [Runtime::Executable];
-    pythons.into_iter().chain(nodes).chain(compiled)
+    let versions = pythons.into_iter().chain(nodes);
+    versions.chain([Runtime::Executable])
 }
 
 /// How a runtime may be written: as we do first, then as AWS does.
@@ -99,16 +99,13 @@ pub(super) fn runtime_words() -> Vec<String> {
 }
 
 pub(super) fn runtime(text: &str) -> Result<Runtime, Refusal> {
-    let mut known = runtimes();
-    if let Some(runtime) = known.find(|it| spellings(it).iter().any(|word| word == text)) {
-        return Ok(runtime);
+    if let Some(known) = runtimes().find(|it| spellings(it).iter().any(|word| word == text)) {
+        return Ok(known);
     }
     let words: Vec<String> = runtimes().map(|it| it.to_string()).collect();
     let help = format!("write one of: {}", words.join(", "));
-    refused(
-        format!("no runtime `{}` on both clouds", shorten(text)),
-        help,
-    )
+    let message = format!("no runtime `{}` on both clouds", shorten(text));
+    refused(message, help)
 }
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
