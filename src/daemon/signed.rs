@@ -8,11 +8,10 @@ use url::Url;
 use super::world::DaemonWorld;
 use crate::{
     cloud::SharedCloud,
-    desired::ReleaseContent,
     gates::{http::Client, sign::Signer},
     manifest::{aws::UrlAuth, spec::Function},
     name::{CloudName, FunctionName},
-    observed::{Addresses, talk::Signable},
+    observed::talk::Signable,
     reconcile::world::{Question, World as _},
 };
 
@@ -35,23 +34,20 @@ impl DaemonWorld {
     }
 }
 
-/// Where green and blue answer whom they know only.
+/// Where green and blue answer whom they know only: green as the release asks for it, and blue as it was seen, since it may hold another
+/// release, which let in others.
 fn addresses(question: &Question) -> Vec<&Url> {
     let cloud = CloudName::Aws;
-    let green = question.slots.get(&cloud);
-    let blue = question.blue.get(&cloud).map(|held| &held.addresses);
-    let content = &question.release.content;
-    let both = green.into_iter().chain(blue);
-    both.flat_map(|slot| of_slot(content, slot)).collect()
-}
-
-fn of_slot<'a>(
-    content: &'a ReleaseContent,
-    slot: &'a Addresses,
-) -> impl Iterator<Item = &'a Url> + use<'a> {
-    let is_known = |name: &FunctionName| content.functions.get(name).is_some_and(|it| knows(it));
-    let known = slot.iter().filter(move |(name, _)| is_known(name));
-    known.map(|(_, address)| address)
+    let functions = &question.release.content.functions;
+    let is_known = |name: &FunctionName| functions.get(name).is_some_and(|it| knows(it));
+    let green = question.slots.get(&cloud).into_iter().flatten();
+    let green = green.filter(|(name, _)| is_known(name));
+    let blue = question.blue.get(&cloud).into_iter();
+    let blue = blue.flat_map(|held| {
+        let addresses = held.addresses.iter();
+        addresses.filter(|(name, _)| held.is_signed(name))
+    });
+    green.chain(blue).map(|(_, address)| address).collect()
 }
 
 fn knows(function: &Function) -> bool {

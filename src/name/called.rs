@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::FunctionName;
+use super::{CloudName, FunctionName, ServiceKey};
 
 /// What a service's functions are called on the clouds. What is not here has the name that we give.
 ///
@@ -22,10 +22,30 @@ pub struct Called {
 }
 
 impl Called {
-    /// Whether every name is one that we give.
-    pub fn is_ours(&self) -> bool {
+    /// What a Lambda function is called: as its manifest says, else as we would call it.
+    pub fn lambda(&self, service: &ServiceKey, function: &FunctionName) -> String {
+        let ServiceKey {
+            environment,
+            service,
+        } = service;
+        let given = self.aws.get(function);
+        given.map_or_else(
+            || format!("{environment}-{service}-{function}"),
+            String::clone,
+        )
+    }
+
+    /// What one cloud has of it.
+    #[must_use]
+    pub fn on(self, cloud: CloudName) -> Self {
         let Self { aws, azure } = self;
-        aws.is_empty() && azure.is_none()
+        match cloud {
+            CloudName::Aws => Self { aws, azure: None },
+            CloudName::Azure => Self {
+                aws: BTreeMap::new(),
+                azure,
+            },
+        }
     }
 
     /// What is left of it where the functions of a release go by another word, and the app with them.

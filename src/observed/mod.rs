@@ -16,6 +16,9 @@ use crate::name::{Called, FunctionName, Percent, ReleaseDigest, Revision, Servic
 /// Values of variables stand as the first digits of their digest, since they may be secret.
 pub type Fields = BTreeMap<String, String>;
 
+/// What the field `FUNCTION.url` tells of an address that answers whoever signs, and is permitted.
+pub const SIGNED: &str = "signed";
+
 /// Base address of each HTTP function in a slot.
 pub type Addresses = BTreeMap<FunctionName, Url>;
 
@@ -60,6 +63,14 @@ pub struct Holding {
     /// What takes a share of its requests; only blue has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub canary: Option<Canary>,
+}
+
+impl Holding {
+    /// Whether the function's address answers signed requests only.
+    pub fn is_signed(&self, function: &FunctionName) -> bool {
+        let told = self.fields.get(&format!("{function}.url"));
+        told.is_some_and(|told| told == SIGNED)
+    }
 }
 
 /// What takes a share of blue's requests beside the release that it holds.

@@ -1,7 +1,7 @@
 //! Takes what a commit asks for into a service's state.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     sync::Arc,
 };
 
@@ -9,10 +9,10 @@ use super::handle::Asked;
 use crate::{
     desired::DesiredService,
     manifest::spec::Environment,
-    name::{Called, CloudName, Timestamp},
+    name::{Called, CloudName, FunctionName, ServiceKey, Timestamp},
     plan::{
         apply::{Write, event},
-        state::{Ask, ReleaseRecord, ServiceState, Severity},
+        state::{Ask, Memory, ReleaseRecord, ServiceState, Severity},
     },
 };
 
@@ -59,7 +59,8 @@ pub(super) fn take(
     }
 }
 
-/// Neither cloud renames a function: under another name it would be another one, and whoever calls the first would go on to meet it.
+/// Neither cloud renames a function: under another name it would be another one, and whoever calls the first would go on to meet it. Nor is
+/// one that stands another's: looked at as both, it would be cleared away as the one that is gone.
 fn renamed(state: &ServiceState, desired: &DesiredService) -> Vec<String> {
     let Some(environment) = state.environment() else {
         return Vec::new();
@@ -72,22 +73,41 @@ fn renamed(state: &ServiceState, desired: &DesiredService) -> Vec<String> {
         drift: _,
     } = desired;
     let called = release.content.called();
-    let before = &state.memory.called;
     let stays = |target: CloudName| place(environment, target) == place(to, target);
     let mut faults = Vec::new();
-    for function in release.content.functions.keys() {
-        let names = [before, &called].map(|it| it.aws.get(function));
-        let ours = format!("{}-{function}", state.key.to_string().replace('/', "-"));
-        let [old, new] = names.map(|name| name.unwrap_or(&ours));
-        let stands = || stands(state, CloudName::Aws, &format!(":function:{old}"));
-        if old != new && stays(CloudName::Aws) && stands() {
+    let functions = release.content.functions.keys();
+    for function in functions.filter(|_| stays(CloudName::Aws)) {
+        let names = [&state.memory.called, &called];
+        let [old, new] = names.map(|it| it.lambda(&state.key, function));
+        if old != new && is_lambda(state, &old) {
             faults.push(format!(
-                "`{function}` is the Lambda function `{old}`, and none can be renamed to `{new}`: write `aws: {{ name: {old} }}` at the function, or give the function another key, which makes a new one and deletes this one"
+                "`{function}` is the Lambda function `{old}`, and none can be renamed to `{new}`: write `aws: {{ name: {old} }}` at the function, or give it another key together with another name than `{old}`, which makes a new one and deletes this one"
+            ));
+        } else if let Some(holder) = holder(state, function, &new) {
+            faults.push(format!(
+                "`{function}` would be the Lambda function `{new}`, which is `{holder}`: a function keeps its key as long as it keeps its name, so call it `{holder}` again, or give `{function}` another `aws: {{ name }}`, which makes a new one and deletes this one"
             ));
         }
     }
     faults.extend(moved_app(state, environment, &called).filter(|_| stays(CloudName::Azure)));
     faults
+}
+
+/// Whose name it is that a function is to have, where that one stands and is another of the service.
+fn holder<'a>(
+    state: &'a ServiceState,
+    function: &FunctionName,
+    name: &str,
+) -> Option<&'a FunctionName> {
+    let (functions, called) = (&state.memory.functions, &state.memory.called);
+    let is_called_so = |it: &&FunctionName| called.lambda(&state.key, it) == name;
+    let is_its_own = functions.get(function).as_ref().is_some_and(is_called_so);
+    let mut others = functions.iter().filter(|_| !is_its_own);
+    others.find(|it| is_called_so(it) && is_lambda(state, name))
+}
+
+fn is_lambda(state: &ServiceState, name: &str) -> bool {
+    stands(state, CloudName::Aws, &format!(":function:{name}"))
 }
 
 fn moved_app(state: &ServiceState, environment: &Environment, called: &Called) -> Option<String> {
@@ -184,11 +204,8 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
     memory.asked_revision = Some(release.revision.clone());
     memory.environment = Some(environment.clone());
     memory.depends_on.clone_from(depends_on);
-    memory
-        .functions
-        .extend(release.content.functions.keys().cloned());
-    let gone = std::mem::take(&mut memory.called).without(&release.content.functions);
-    memory.called = release.content.called().or(&gone);
+    let content = &release.content;
+    remember_names(memory, &state.key, &content.functions, content.called());
     let mut writes = vec![Write::Memory];
     match state.releases.entry(release.digest) {
         Entry::Vacant(place) => {
@@ -211,6 +228,24 @@ fn remember(state: &mut ServiceState, desired: &DesiredService) -> Vec<Write> {
         rollout.environment = Some(Arc::clone(environment));
     }
     writes
+}
+
+/// A name that a function of the release has is no longer that of one which is gone.
+fn remember_names<T>(
+    memory: &mut Memory,
+    service: &ServiceKey,
+    functions: &BTreeMap<FunctionName, T>,
+    called: Called,
+) {
+    let names = functions.keys().map(|it| called.lambda(service, it));
+    let names: BTreeSet<String> = names.collect();
+    let mut gone = std::mem::take(&mut memory.called).without(functions);
+    memory
+        .functions
+        .retain(|it| !names.contains(&gone.lambda(service, it)));
+    gone.aws.retain(|_, name| !names.contains(name));
+    memory.functions.extend(functions.keys().cloned());
+    memory.called = called.or(&gone);
 }
 
 /// Releases kept for a rollback, beside those in use.
@@ -242,4 +277,83 @@ fn drop_old_releases(state: &mut ServiceState) -> Vec<Write> {
         state.releases.remove(digest);
     }
     old.into_iter().map(Write::DropRelease).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        observed::Observed,
+        plan::state::{Live, Seen},
+    };
+
+    const NOW: Timestamp = Timestamp::from_millis(0);
+
+    fn name(text: &str) -> FunctionName {
+        FunctionName::new(text).unwrap()
+    }
+
+    /// `list` by a name of its own, `stock` by ours, and `old`, which is gone from the cloud.
+    fn state() -> ServiceState {
+        let mut state = ServiceState::new("prod/shop".parse().unwrap(), NOW);
+        state.memory.functions = ["list", "old", "stock"].map(name).into();
+        let given = [("list", "legacy"), ("old", "gone")];
+        state.memory.called.aws = given.map(|(key, it)| (name(key), it.to_owned())).into();
+        let arn = |name| format!("arn:aws:lambda:eu-west-1:123456789012:function:{name}");
+        let observed = Observed {
+            resources: ["legacy", "prod-shop-stock"].map(arn).into(),
+            ..Observed::default()
+        };
+        let seen = Seen {
+            at: NOW,
+            observed,
+            drift: Vec::new(),
+            silent_since: None,
+        };
+        let live = Live {
+            service: state.key.clone(),
+            target: CloudName::Aws,
+            seen: Some(seen),
+            problem: None,
+        };
+        state.live.insert(CloudName::Aws, Box::new(live));
+        state
+    }
+
+    #[test]
+    fn a_name_is_one_functions_as_long_as_that_one_stands() {
+        let state = state();
+        for (function, called, expected) in [
+            ("index", "legacy", Some("list")),
+            ("index", "prod-shop-stock", Some("stock")),
+            ("list", "prod-shop-stock", Some("stock")),
+            ("list", "legacy", None),
+            ("stock", "prod-shop-stock", None),
+            ("index", "gone", None),
+            ("index", "prod-shop-index", None),
+            ("index", "prod-shop-list", None),
+        ] {
+            let holder = holder(&state, &name(function), called);
+            assert_eq!(holder, expected.map(name).as_ref(), "{function}: {called}");
+        }
+    }
+
+    #[test]
+    fn a_function_that_gets_the_name_of_one_that_is_gone_is_not_looked_at_as_both() {
+        let ServiceState {
+            key, mut memory, ..
+        } = state();
+        let named = |all: [(&str, &str); 2]| all.map(|(key, it)| (name(key), it.to_owned())).into();
+        let called = Called {
+            aws: named([("index", "gone"), ("list", "legacy")]),
+            azure: None,
+        };
+        let functions = ["index", "list"].map(|it| (name(it), ())).into();
+        remember_names(&mut memory, &key, &functions, called.clone());
+        assert_eq!(
+            memory.functions,
+            ["index", "list", "stock"].map(name).into()
+        );
+        assert_eq!(memory.called, called);
+    }
 }

@@ -67,7 +67,11 @@ fn hand(endpoint: &Url) -> Client {
     Client::from_conf(config.build())
 }
 
-async fn make_by_hand(hand: &Client, name: &str) {
+fn theirs_alone() -> Environment {
+    Environment::builder().variables("MODE", "live").build()
+}
+
+async fn make_by_hand(hand: &Client, name: &str, environment: Environment) {
     let code = FunctionCode::builder().zip_file(Blob::new(zip("theirs", &[], "")));
     let made = hand
         .create_function()
@@ -75,7 +79,7 @@ async fn make_by_hand(hand: &Client, name: &str) {
         .runtime(Runtime::Python311)
         .handler("theirs.handler")
         .role(ROLE)
-        .environment(Environment::builder().variables("MODE", "live").build())
+        .environment(environment)
         .tags("team", "shop")
         .code(code.build());
     made.send().await.unwrap();
@@ -108,7 +112,7 @@ async fn anew(endpoint: &Url) -> Patient<AwsCloud> {
 async fn story(endpoint: &Url) {
     let hand = hand(endpoint);
     for (_, name) in theirs() {
-        make_by_hand(&hand, &name).await;
+        make_by_hand(&hand, &name, theirs_alone()).await;
     }
     let both = ["Legacy_Stock", "prod-other-reorder"];
     let cloud = anew(endpoint).await;
@@ -185,4 +189,43 @@ async fn functions_keep_their_names_on_moto() {
 async fn functions_keep_their_names_on_ministack() {
     let peer = peers::ministack().await;
     story(&peer.endpoint).await;
+}
+
+/// Whoever copies a function copies its variables, which say whose it is, and not its tags.
+async fn copied_by_hand(endpoint: &Url) {
+    let hand = hand(endpoint);
+    let fixture = Fixture::new(0);
+    let one = fixture.release("one");
+    let cloud = anew(endpoint).await;
+    cloud.stage(&one.release, &one.package).await.unwrap();
+    let (scope, release) = (fixture.scope(), one.release.digest);
+    cloud.promote(&scope, release).await.unwrap();
+    let ours = Called::default().lambda(&fixture.service, &stock());
+    let config = hand.get_function_configuration().function_name(&ours);
+    let config = config.send().await.unwrap();
+    let variables = config.environment().unwrap().variables().unwrap().clone();
+    let copied = Environment::builder().set_variables(Some(variables));
+    make_by_hand(&hand, "Copied_Stock", copied.build()).await;
+
+    let cloud = anew(endpoint).await;
+    let owned = cloud.inventory().await.unwrap();
+    let [owned] = owned.as_slice() else {
+        panic!("{owned:?}");
+    };
+    assert_eq!(owned.called, Called::default());
+    assert_eq!(owned.resources.len(), 2, "{owned:?}");
+    cloud.prune(&scope).await.unwrap();
+    assert_eq!(names(&hand).await, ["Copied_Stock"]);
+}
+
+#[tokio::test]
+async fn a_copy_made_by_hand_is_not_taken_for_ours_on_our_lambda() {
+    let local = Local::start().await;
+    copied_by_hand(&local.endpoint.url).await;
+}
+
+#[tokio::test]
+async fn a_copy_made_by_hand_is_not_taken_for_ours_on_moto() {
+    let peer = peers::moto().await;
+    copied_by_hand(&peer.endpoint).await;
 }

@@ -11,6 +11,7 @@ use verdigris::{
     manifest::spec::Across,
     name::{CloudName, Slot},
     plan::act::Action,
+    rollout::intent::Order,
     status::{condition::ConditionKind::Healthy, service::target::Health},
 };
 
@@ -729,6 +730,34 @@ async fn a_blue_that_answers_503_while_it_soaks_keeps_the_other_cloud_as_it_is()
         };
         assert_eq!(stage.blues().await, [Some(blue); 2]);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_turns_while_the_second_cloud_is_on_its_way() {
+    let mut stage = Stage::live(&["1"]).await;
+    let soak = Duration::from_secs(40);
+    let mut two = version("2");
+    let first = CloudName::Azure;
+    two.rollout.across = Across::InOrder { first, soak };
+    let slow = Fault::Slow(Duration::from_secs(600));
+    stage
+        .cloud(CloudName::Aws)
+        .fault(Operation::Promote, 1, slow);
+    stage.commit(std::slice::from_ref(&two)).await;
+    stage.until(&key(), "Promoting").await;
+    while stage.state().await.writing().is_none_or(
+        |(_, order)| !matches!(order, Order::Promote { target, .. } if *target != first),
+    ) {
+        stage.pass(Duration::from_secs(1)).await;
+    }
+    let azure = stage.cloud(first);
+    azure.silence_blue(Some("https://shop.test/ answers 503"));
+    stage.pass(Duration::from_secs(400)).await;
+    assert_eq!(stage.phase().await, "Promoting");
+    azure.silence_blue(None);
+    stage.pass(SETTLED * 2).await;
+    assert_eq!(stage.phase().await, "Live");
+    assert_eq!(stage.blues().await, [Some(two.release.digest); 2]);
 }
 
 #[tokio::test(start_paused = true)]

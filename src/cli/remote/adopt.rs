@@ -20,8 +20,8 @@ Exit code 2 where there is something to adopt and --yes was not said, 0 where no
 pub(in crate::cli) struct Adopt {
     /// `service`, or `environment/service`
     name: String,
-    /// Only these: ARNs, or Azure resource ids
-    #[arg(long, value_name = "ID")]
+    /// Only these: names of functions and apps, ARNs, or Azure resource ids
+    #[arg(long, value_name = "NAME|ID")]
     resource: Vec<String>,
     /// Do it
     #[arg(long)]
@@ -63,7 +63,14 @@ impl Adopt {
 
     fn is_meant(&self, stranger: &Value) -> bool {
         let id = stranger["resource"].as_str().unwrap_or_default();
-        self.resource.is_empty() || self.resource.iter().any(|it| it.eq_ignore_ascii_case(id))
+        // The last part of an ARN, or of an Azure resource id.
+        let name = id.rsplit([':', '/']).next().unwrap_or(id);
+        let is_it = |asked: &String| {
+            [id, name]
+                .iter()
+                .any(|told| asked.eq_ignore_ascii_case(told))
+        };
+        self.resource.is_empty() || self.resource.iter().any(is_it)
     }
 }
 

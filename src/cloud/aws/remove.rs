@@ -113,7 +113,8 @@ impl AwsCloud {
                 .service_said(&env)
                 .or_else(|| self.service_in(name, function))
         {
-            return Ok(self.claim_of(listed, &service, function));
+            let claim = self.claim_of(listed, &service, function);
+            return self.proven(claim, name).await;
         }
         let Some(full) = self.lambda.function(name, None).await? else {
             return Ok(None);
@@ -128,6 +129,31 @@ impl AwsCloud {
         let before = format!("{}-{service}-", self.options.environment);
         let function = name.strip_prefix(&before);
         Ok(function.and_then(|function| self.claim_of(listed, service, function)))
+    }
+
+    /// Whoever copies a function by hand copies its variables, too. So a name that we would not give needs our tags beside them; where they
+    /// may not be read, it is not ours to delete.
+    async fn proven(&self, claim: Option<Claim>, name: &str) -> Result<Option<Claim>, CloudError> {
+        let Some(claim) = claim else {
+            return Ok(None);
+        };
+        if claim.name.is_none() {
+            return Ok(Some(claim));
+        }
+        match self.lambda.function(name, None).await {
+            Ok(full) => {
+                let is_ours = full.is_some_and(|it| {
+                    let told = standing(&claim.service, &it);
+                    told.is_of(&claim.service)
+                });
+                Ok(Some(claim).filter(|_| is_ours))
+            }
+            Err(error @ CloudError::Denied { .. }) => {
+                tracing::warn!(function = name, %error, "it says that it is ours, and its tags cannot be read");
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The service that a function says it is of, where its name does not.
@@ -168,7 +194,9 @@ impl AwsCloud {
     pub(super) async fn prune_service(&self, scope: &Scope) -> Result<(), CloudError> {
         let mut known = self.known(&scope.service).await?;
         known.functions.extend(scope.functions.iter().cloned());
-        let cloud = self.calling(&known.called);
+        // What is remembered first: a claim is the word of a variable.
+        let called = scope.called.clone().or(&known.called);
+        let cloud = self.calling(&called);
         let functions = known.functions.iter();
         let removals = functions.map(|function| cloud.prune_one(&scope.service, function));
         all(removals.collect()).await?;

@@ -303,15 +303,7 @@ impl AwsCloud {
 
 /// What the Lambda function is called: as its manifest says, else as we would call it.
 pub(super) fn name_of(called: &Called, service: &ServiceKey, function: &FunctionName) -> String {
-    let ServiceKey {
-        environment,
-        service,
-    } = service;
-    let given = called.aws.get(function);
-    given.map_or_else(
-        || format!("{environment}-{service}-{function}"),
-        String::clone,
-    )
+    called.lambda(service, function)
 }
 
 /// Whose a function is, by its tags alone.

@@ -27,7 +27,7 @@ use super::{Cloud, CloudError, Package, line::in_line, operate::Operate};
 use crate::{
     desired::Release,
     manifest::{spec::EnvValue, strategy::can_weigh},
-    name::{Called, CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
+    name::{CloudName, CodeDigest, Percent, ReleaseDigest, ServiceKey, Slot},
     observed::{Deed, Fields, Observed, Owned, Scope},
 };
 
@@ -183,6 +183,7 @@ impl FakeCloud {
             revision: release.revision.clone(),
             functions: functions.keys().cloned().collect(),
             http: http.map(|(name, _)| name.clone()).collect(),
+            called: release.content.called().on(self.name),
             missing: BTreeSet::new(),
             sealed: fields.clone(),
             fields,
@@ -266,7 +267,7 @@ impl Cloud for FakeCloud {
             let owned = state.services.iter().map(|(key, service)| Owned {
                 service: key.clone(),
                 functions: service.functions(),
-                called: Called::default(),
+                called: service.called(),
                 resources: service.resources(key),
             });
             Ok(owned.filter(|it| !it.resources.is_empty()).collect())

@@ -11,7 +11,7 @@ use url::Url;
 use super::{Counts, Fault, HandEdit, Operation};
 use crate::{
     cloud::CloudError,
-    name::{FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Slot},
+    name::{Called, FunctionName, Percent, ReleaseDigest, Revision, ServiceKey, Slot},
     observed::{Addresses, Canary, Deed, Fields, Holding, Observed, SlotContent},
 };
 
@@ -61,6 +61,8 @@ pub(super) struct Held {
     pub(super) revision: Revision,
     pub(super) functions: BTreeSet<FunctionName>,
     pub(super) http: BTreeSet<FunctionName>,
+    /// On this cloud.
+    pub(super) called: Called,
     pub(super) missing: BTreeSet<FunctionName>,
     pub(super) fields: Fields,
     /// The fields as they were put there.
@@ -227,9 +229,18 @@ impl Service {
     }
 
     pub(super) fn functions(&self) -> BTreeSet<FunctionName> {
-        let held = [&self.blue, &self.green].into_iter().flatten();
-        held.flat_map(|held| held.functions.iter().cloned())
-            .collect()
+        let functions = self.held().flat_map(|held| &held.functions);
+        functions.cloned().collect()
+    }
+
+    pub(super) fn called(&self) -> Called {
+        let none = Called::default();
+        self.held()
+            .fold(none, |called, held| called.or(&held.called))
+    }
+
+    fn held(&self) -> impl Iterator<Item = &Held> {
+        [&self.blue, &self.green].into_iter().flatten()
     }
 }
 

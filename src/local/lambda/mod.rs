@@ -7,9 +7,9 @@
 //!
 //! # Caveats
 //!
-//! Signatures of requests to function URLs are checked, as far as keys are known; others are not. Images and layers' content are refused or shown only. Queues, topics, buckets and schedules
-//! call functions; mappings of streams are kept but deliver nothing, and filters are not applied. A failed asynchronous call is not
-//! tried again.
+//! Signatures of requests to function URLs are checked, as far as keys are known; others are not. Images and layers' content are refused or
+//! shown only. Queues, topics, buckets and schedules call functions; mappings of streams are kept but deliver nothing, and filters are not
+//! applied. A failed asynchronous call is not tried again.
 
 mod around;
 mod control;

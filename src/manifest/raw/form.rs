@@ -77,25 +77,35 @@ fn tidy_name(text: &str) -> Option<String> {
 const PYTHONS: [&str; 4] = ["3.10", "3.11", "3.12", "3.13"];
 const NODES: [&str; 3] = ["20", "22", "24"];
 
-pub(super) fn runtime(text: &str) -> Result<Runtime, Refusal> {
+fn runtimes() -> impl Iterator<Item = Runtime> {
     let pythons = PYTHONS.map(|version| Runtime::Python(version.to_owned()));
     let nodes = NODES.map(|version| Runtime::Node(version.to_owned()));
-    let known: Vec<(String, Runtime)> = pythons
-        .into_iter()
-        .chain(nodes)
-        .chain([Runtime::Executable])
-        .map(|runtime| (runtime.to_string(), runtime))
-        .collect();
-    let written = text.strip_suffix(".x").unwrap_or(text);
-    if let Some((_, runtime)) = known.iter().find(|(word, _)| word == written) {
-        return Ok(runtime.clone());
+    let versions = pythons.into_iter().chain(nodes);
+    versions.chain([Runtime::Executable])
+}
+
+/// How a runtime may be written: as we do first, then as AWS does.
+fn spellings(runtime: &Runtime) -> Vec<String> {
+    let word = runtime.to_string();
+    match runtime {
+        Runtime::Node(_) => vec![word.clone(), format!("{word}.x")],
+        Runtime::Python(_) | Runtime::Executable => vec![word],
     }
-    let words: Vec<&str> = known.iter().map(|(word, _)| word.as_str()).collect();
+}
+
+/// Every word that [`runtime`] takes.
+pub(super) fn runtime_words() -> Vec<String> {
+    runtimes().flat_map(|it| spellings(&it)).collect()
+}
+
+pub(super) fn runtime(text: &str) -> Result<Runtime, Refusal> {
+    if let Some(known) = runtimes().find(|it| spellings(it).iter().any(|word| word == text)) {
+        return Ok(known);
+    }
+    let words: Vec<String> = runtimes().map(|it| it.to_string()).collect();
     let help = format!("write one of: {}", words.join(", "));
-    refused(
-        format!("no runtime `{}` on both clouds", shorten(text)),
-        help,
-    )
+    let message = format!("no runtime `{}` on both clouds", shorten(text));
+    refused(message, help)
 }
 
 const METHODS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];

@@ -145,7 +145,7 @@ schema_of!(
     GateName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63 },
     GroupName => { "type": "string", "pattern": "^[a-z]([a-z0-9-]*[a-z0-9])?$", "maxLength": 63 },
     RepoPath => { "type": "string" },
-    Runtime => { "type": "string", "enum": ["python3.10", "python3.11", "python3.12", "python3.13", "nodejs20", "nodejs20.x", "nodejs22", "nodejs22.x", "executable"] },
+    Runtime => { "type": "string", "enum": (form::runtime_words()) },
     HttpRoute => { "type": "string", "pattern": "^([A-Z]+(, ?[A-Z]+)* )?/", "examples": ["GET /stock/{sku}"] },
     Length => { "type": "string", "pattern": "^([0-9]+(ms|s|m|h|d))+$", "examples": ["300ms", "10m", "1h30m"] },
     Cron => { "type": "string", "examples": ["*/15 * * * *"] },

@@ -74,11 +74,7 @@ impl View<'_> {
     /// A pause holds a promotion of which nothing was sent. One that has begun is brought to its end, here and in the rest of its group: a
     /// person who stops to think must not leave half of it.
     fn paused_before_blue(&self) -> Option<Step> {
-        let has_begun = CloudName::ALL.iter().any(|target| {
-            let key = self.key(&format!("promote/{target}"));
-            self.state.intents.contains_key(&key)
-        });
-        if has_begun || !self.rollout.pact.is_empty() {
+        if self.is_begun(&CloudName::ALL) || !self.rollout.pact.is_empty() {
             return None;
         }
         self.paused()
@@ -95,15 +91,8 @@ impl View<'_> {
         others.find(|other| serves(target) && *other != target && !serves(*other))
     }
 
-    /// Why these targets are not promoted now, though others were. What stands between two clouds for too long goes back.
-    pub(super) fn between_clouds(&self, targets: &[CloudName]) -> Option<Step> {
-        let is_begun = |target: &CloudName| {
-            let key = self.key(&format!("promote/{target}"));
-            self.state.intents.contains_key(&key)
-        };
-        if targets.iter().any(is_begun) {
-            return None;
-        }
+    /// Why the next targets are not promoted now, though others were. What stands between two clouds for too long goes back.
+    pub(super) fn between_clouds(&self) -> Option<Step> {
         self.ill_for_long().or_else(|| self.unready())
     }
 

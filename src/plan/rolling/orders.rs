@@ -145,15 +145,12 @@ impl View<'_> {
         }
         let groups = self.promotion_groups();
         for (index, targets) in groups.iter().enumerate() {
-            if index > 0
-                && let Some(step) = self.soaking(&groups[index - 1])
-            {
-                return step;
-            }
-            if index > 0
-                && let Some(step) = self.between_clouds(targets)
-            {
-                return step;
+            // Whatever becomes of the first cloud, nothing turns while the second is on its way.
+            if index > 0 && !self.is_begun(targets) {
+                let soaking = self.soaking(&groups[index - 1]);
+                if let Some(step) = soaking.or_else(|| self.between_clouds()) {
+                    return step;
+                }
             }
             let sendings: Vec<Sending> = targets.iter().map(|it| self.promotion(*it)).collect();
             match self.group(&sendings) {
@@ -166,6 +163,13 @@ impl View<'_> {
         }
         Step::Move(Event::Promoted {
             bake_until: self.now.after(self.bake()),
+        })
+    }
+
+    pub(super) fn is_begun(&self, targets: &[CloudName]) -> bool {
+        targets.iter().any(|target| {
+            let key = self.key(&format!("promote/{target}"));
+            self.state.intents.contains_key(&key)
         })
     }
 

@@ -3,16 +3,18 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
+use tokio::sync::OwnedMutexGuard;
 use tokio_util::sync::CancellationToken;
 
 use super::super::{
-    Shared, Told,
+    Shared,
     handle::{Asked, count},
     lock,
+    pass::Entry,
 };
 use crate::{
     manifest::spec::Environment,
-    name::{CloudName, EnvironmentName, ServiceKey},
+    name::{CloudName, EnvironmentName},
     observed::Owned,
     plan::{
         apply::{Write, event},
@@ -110,10 +112,18 @@ impl Shared {
             .filter(|it| it.service.environment == environment.name);
         let mut found = Vec::new();
         for stray in of_environment {
-            if told.is_whole && self.is_stray(&told, &stray.service) {
-                found.push(stray.service.clone());
-                self.know(environment, target, stray).await;
+            if !told.is_whole || told.asked.contains_key(&stray.service) {
+                continue;
             }
+            let service = stray.service.clone();
+            let is_news = match self.locked(&service).await {
+                Some(entry) => self.learn(entry, stray),
+                None => {
+                    self.know(environment, target, stray).await;
+                    true
+                }
+            };
+            found.extend(is_news.then_some(service));
         }
         if found.is_empty() {
             return;
@@ -127,8 +137,28 @@ impl Shared {
         self.wake_all(lookers.into_iter().chain(found));
     }
 
-    fn is_stray(&self, told: &Told, key: &ServiceKey) -> bool {
-        !told.asked.contains_key(key) && self.entry(key).is_none()
+    /// What another cloud tells of a stray that is known from the first one; whether that is news. What Git ever asked for is remembered
+    /// from there, by the names that it gave.
+    fn learn(&self, mut entry: OwnedMutexGuard<Entry>, stray: Owned) -> bool {
+        let Owned {
+            service: _,
+            functions,
+            called,
+            resources: _,
+        } = stray;
+        let memory = &mut entry.state.memory;
+        if memory.asked.is_some() {
+            return false;
+        }
+        let before = (memory.functions.clone(), memory.called.clone());
+        memory.functions.extend(functions);
+        memory.called = std::mem::take(&mut memory.called).or(&called);
+        if before == (memory.functions.clone(), memory.called.clone()) {
+            return false;
+        }
+        entry.unsaved.push(Write::Memory);
+        self.publish(&entry);
+        true
     }
 
     async fn know(&self, environment: &Arc<Environment>, target: CloudName, stray: Owned) {

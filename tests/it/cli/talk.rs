@@ -180,7 +180,8 @@ fn is_adopted(stage: &Stage) {
     let told = stage.run(&["adopt", "hello", "-o", "json"]);
     let told: Value = serde_json::from_str(&told.out).unwrap();
     assert_eq!(told["resources"][0]["resource"], *id);
-    for id in [id, app] {
+    // The one by its name, the other by its whole id.
+    for id in ["Hello_Legacy", app] {
         let done = stage.run(&["adopt", "hello", "--resource", id, "--yes"]);
         assert_eq!(done.code, 0, "{}", done.shown());
         assert!(done.err.contains("1 adopted by prod/hello"));
@@ -333,6 +334,16 @@ fn keeps_its_names(stage: &Stage) {
         "{}",
         why.shown()
     );
+    // Nor does another key take what stands: it would be seen as both, and cleared away as the first.
+    stage.write(
+        "hello.yaml",
+        &named("Hello_Legacy").replace("    greet:", "    index:"),
+    );
+    stage.commit("another key");
+    until(stage, &["why", "hello"], |ran| {
+        let told = "`index` would be the Lambda function `Hello_Legacy`, which is `greet`";
+        ran.out.contains(told)
+    });
     assert_eq!(names(stage), both);
     let gone = stage.type_in("prod/hello\nit moved\n", &["destroy", "hello", "--wait"]);
     assert_eq!(gone.code, 0, "{}", gone.shown());

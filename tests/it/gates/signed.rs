@@ -38,5 +38,16 @@ async fn gates_sign_what_they_ask_and_nobody_else_is_let_in() {
     assert_eq!(named, "AccessDeniedException");
     let told = refused.text().await.unwrap();
     assert!(told.starts_with(r#"{"Message":"Forbidden."#), "{told}");
+
+    // Blue lets in others than the release that is measured against it.
+    for (from, to) in [("iam", "none"), ("none", "iam")] {
+        let auth = |who: &str| format!("auth: {who}");
+        site.edit(SERVICE, &auth(from), &auth(to));
+        let commit = site.author.commit(&format!("open to {to}")).unwrap();
+        until(&daemon, &key, to, |state| {
+            is_of(state, &commit) && is_live(state)
+        })
+        .await;
+    }
     daemon.stop().await;
 }

@@ -124,6 +124,28 @@ fn the_examples_fit_their_schemas() {
 }
 
 #[test]
+fn every_runtime_that_is_read_fits() {
+    let stock = service("stock");
+    let numbers = (0..40).flat_map(|number| {
+        let node = format!("nodejs{number}");
+        [format!("python3.{number}"), format!("{node}.x"), node]
+    });
+    let words = numbers.chain(["executable".to_owned()]);
+    let mut read = 0;
+    for word in words {
+        let written = stock.replace("python3.13", &word);
+        let set = super::read(&[("a.yaml", &written), ("prod.yaml", PROD)]);
+        let told = super::told(&set);
+        let is_read = !told.contains("no runtime");
+        let document = &documents(&written)[0];
+        let fits = faults(&schema(Kind::Service), document).is_empty();
+        assert_eq!(is_read, fits, "{word}");
+        read += usize::from(is_read);
+    }
+    assert!(read >= 11, "{read} runtimes");
+}
+
+#[test]
 fn what_is_plainly_wrong_does_not_fit() {
     let stock = service("stock");
     for (from, to) in [

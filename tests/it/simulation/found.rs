@@ -1,13 +1,13 @@
 //! What stories found, as short as it can be told.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use verdigris::{
     cloud::{
         Cloud as _,
         fake::{Fault, HandEdit, Operation},
     },
-    manifest::spec::Across,
+    manifest::{aws::AwsFunction, azure::AzureApp, spec::Across},
     name::{CloudName, Slot},
     plan::act::Action,
     store::{Scan, Store as _, Tree},
@@ -355,6 +355,35 @@ async fn a_service_that_git_dropped_while_the_store_was_lost_is_found_and_pruned
     let stage = stage.lose_store().await;
     stage.pass(Duration::from_secs(3600)).await;
     assert_eq!((held(&stage, "mail"), held(&stage, "shop")), (2, 0));
+}
+
+/// What each cloud calls it is remembered, though the first one made it known.
+#[tokio::test(start_paused = true)]
+async fn a_stray_on_both_clouds_is_known_by_its_names_on_both() {
+    let mut stage = Stage::new().await;
+    let mut shop = version("1");
+    let content = Arc::make_mut(&mut shop.release.content);
+    let stock = Arc::make_mut(content.functions.values_mut().next().unwrap());
+    stock.aws = Some(Box::new(AwsFunction {
+        name: Some("Legacy_Stock".to_owned()),
+        ..AwsFunction::default()
+    }));
+    content.azure = Some(Box::new(AzureApp {
+        name: Some("legacy-shop".to_owned()),
+        ..AzureApp::default()
+    }));
+    let called = content.called();
+    let others = ["cart", "mail"].map(|name| service_version(name, "1"));
+    let all = [&others[..], &[shop]].concat();
+    stage.commit(&all).await;
+    stage.pass(Duration::from_secs(120)).await;
+    // Most of an environment does not go, so that both strays stay to be looked at.
+    stage.commit(&all[..1]).await;
+    let stage = stage.lose_store().await;
+    stage.pass(Duration::from_secs(3600)).await;
+    let memory = stage.state().await.memory;
+    assert_eq!(memory.called, called);
+    assert_eq!(memory.functions.len(), 1);
 }
 
 /// What a lost store knew of a release besides its code is in Git.

@@ -6,7 +6,7 @@ use crate::{
         spec::Function,
     },
     name::FunctionName,
-    observed::Fields,
+    observed::{Fields, SIGNED},
 };
 
 /// Fields that the alias has, and not the version behind it.
@@ -66,7 +66,7 @@ impl Access {
             Self::None => None,
             Self::Refused(options) => Some(("without permission", options)),
             Self::Public(options) => Some(("public", options)),
-            Self::Signed(options) => Some(("signed", options)),
+            Self::Signed(options) => Some((SIGNED, options)),
         }
     }
 }
