@@ -85,12 +85,15 @@ async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_wher
         LOG_LEVEL: debug
     ");
     insta::assert_snapshot!(imported.report.text(), @r"
-    eu-west-1 (AWS): 10 keys: 5 taken over, 2 not needed, 2 changed, 1 not possible
+    eu-west-1 (AWS): 11 keys: 6 taken over, 2 not needed, 2 changed, 1 not possible
 
     Left to do
       - put the code of each service into the folder that `source` names, in the form that the runtime
         asks for
       - describe the environments: accounts, regions, subscriptions
+      - once the daemon knows the services: `verdigris adopt SERVICE` shows what becomes of what runs
+        now, and takes it over with `--yes`; without `name` a service gets functions of its own beside
+        it
       - put these secrets into each cloud's own store, since none was copied: orders-api-db-password
 
     Not possible
@@ -113,6 +116,7 @@ async fn a_function_that_is_not_ours_becomes_a_service_and_its_secrets_stay_wher
       Orders_API.runtime → spec.runtime
       Orders_API.memory → spec.functions.orders-api.memory
       Orders_API.timeout → spec.functions.orders-api.timeout
+      Orders_API.name → spec.functions.orders-api.aws.name
       Orders_API.role → spec.functions.orders-api.aws.role
       Orders_API.env.LOG_LEVEL → spec.env.LOG_LEVEL
     ");
