@@ -64,4 +64,5 @@ mod simulation;
 mod stage;
 mod store;
 mod swaps;
+mod tls;
 mod why;

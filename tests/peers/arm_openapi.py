@@ -16,17 +16,22 @@ import sys
 from arm_models import Schemas
 
 SITE_PARTS = "|".join([
-    r"config/(appsettings(/list)?|slotConfigNames|web|authsettingsV2|configreferences/appsettings)",
-    r"functions|slots|slotsswap|applySlotConfig|resetSlotConfig|syncfunctiontriggers",
-    r"hostNameBindings(/\{hostName\})?|host/default/listkeys|start|stop|restart",
+    r"config/((appsettings|connectionstrings)(/list)?|slotConfigNames|web|authsettingsV2(/list)?|configreferences/appsettings)",
+    r"config/publishingcredentials/list|basicPublishingCredentialsPolicies(/\w+)?|publishxml",
+    r"functions(/\{functionName\}(/listkeys)?)?|slots|slotsswap|applySlotConfig|resetSlotConfig|syncfunctiontriggers",
+    r"hostNameBindings(/\{hostName\})?|host/default/(listkeys|sync|\{keyType\}/\{keyName\})|start|stop|restart",
+    r"extensions/onedeploy|deployments|deploymentStatus/\{deploymentStatusId\}",
 ])
+
+SITES = rf"sites(/\{{name\}}(/slots/\{{slot\}})?(/({SITE_PARTS}))?)?"
 
 # What is described: a package, and a pattern on its URLs.
 PARTS = [
-    ("web", rf"Microsoft\.Web/(serverfarms(/\{{name\}})?|sites(/\{{name\}}(/slots/\{{slot\}})?(/({SITE_PARTS}))?)?)$"),
-    ("resource.resources", r"/(resourcegroups/\{resourceGroupName\}|providers/Microsoft\.Resources/tags/default)$"),
-    ("storage", r"Microsoft\.Storage/storageAccounts/\{accountName\}(/blobServices/default/containers/\{containerName\})?$"),
-    ("keyvault.v2023_07_01", r"Microsoft\.KeyVault/(locations/\{location\}/deletedVaults|vaults)/\{vaultName\}(/secrets/\{secretName\})?$"),
+    ("web", rf"/Microsoft\.Web/(serverfarms(/\{{name\}})?|{SITES}|geoRegions|checknameavailability)$"),
+    ("web", r"^/providers/Microsoft\.Web/functionAppStacks$|/Microsoft\.Web/locations/\{location\}/operations/\{operationId\}$"),
+    ("resource.resources", r"/(resourcegroups(/\{resourceGroupName\}(/resources)?)?|\{subscriptionId\}/resources|providers/Microsoft\.Resources/tags/default)$"),
+    ("storage", r"Microsoft\.Storage/(checkNameAvailability|storageAccounts/\{accountName\}(/listKeys|/blobServices/default/containers/\{containerName\})?)$"),
+    ("keyvault.v2023_07_01", r"Microsoft\.KeyVault/(locations/\{location\}/deletedVaults|vaults)/\{vaultName\}(/secrets/\{secretName\}|/purge)?$"),
     ("authorization.v2022_04_01", r"^/\{scope\}/providers/Microsoft\.Authorization/roleAssignments(/\{roleAssignmentName\})?$"),
     ("applicationinsights.v2020_02_02", r"Microsoft\.Insights/components/\{resourceName\}$"),
     ("apimanagement", r"Microsoft\.ApiManagement/service(/\{serviceName\}(/apis(/\{apiId\}(/operations(/\{operationId\})?|/policies/\{policyId\})?)?)?)?$"),
@@ -188,10 +193,11 @@ REFUSAL = {
 
 
 def places(url):
-    """The paths that a URL template stands for. One client writes `resourcegroups`; Azure takes either, and a checker does not."""
-    url = url.replace("/resourcegroups/", "/resourceGroups/")
+    """The paths that a URL template stands for. One client writes `resourcegroups`, another `resourceGroups`: Azure takes either, and a
+    checker does not, so that all are written small here, and are to be asked for so."""
     scope = re.match(r"/\{(scope|resourceUri)\}", url)
-    return [scope_path + url[scope.end():] for scope_path in SCOPES] if scope else [url]
+    urls = [scope_path + url[scope.end():] for scope_path in SCOPES] if scope else [url]
+    return [re.sub(r"(?<=/)[^/{]+", lambda word: word[0].lower(), one) for one in urls]
 
 
 def describe(client, pattern, paths, components):

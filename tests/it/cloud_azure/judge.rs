@@ -1,4 +1,4 @@
-//! Prism judges what our client asks and what our endpoint answers, by a document that Azure's own Python clients give.
+//! Prism judges what our client asks and what our endpoint answers, whoever asks it, by a document that Azure's own Python clients give.
 //!
 //! It is asked when a test is over, so that no test has to wait for it: each call that was seen is sent to it once more, and what it finds
 //! behind itself is the answer that was seen. One Prism serves all tests; calls of one kind and form are judged once.
@@ -30,8 +30,8 @@ use tokio::{
 use super::{TOKEN, tap::Pair};
 use crate::peers::{node_file, python};
 
-/// What our client asks that no package describes, and why: parts of paths.
-const UNDESCRIBED: [(&str, &str); 5] = [
+/// What is asked that no package describes, and why: parts of paths.
+const UNDESCRIBED: [(&str, &str); 11] = [
     (
         "/blobs/",
         "packages go to a storage account and not to the resource manager",
@@ -52,6 +52,24 @@ const UNDESCRIBED: [(&str, &str); 5] = [
         "/query?api-version=2018-04-20",
         "the language of logs has a client of its own, which goes to another endpoint",
     ),
+    (
+        "/_verdigris/",
+        "how tests ask for faults: nothing of Azure's",
+    ),
+    (
+        "/metadata/endpoints?",
+        "where the parts of a cloud are: the command line reads it, and no package does",
+    ),
+    (
+        "/.well-known/openid-configuration",
+        "Entra ID's, which stands at the same address here",
+    ),
+    ("/oauth2/", "Entra ID's, too: tokens"),
+    (
+        "/tenants?",
+        "tenants and subscriptions have a package of their own, which is not pinned, since it asks for another of the first",
+    ),
+    ("/subscriptions?", "as tenants"),
 ];
 
 /// Parts of a path that a name follows.
@@ -219,14 +237,18 @@ impl Judge {
     }
 }
 
-/// What the hands of a test send is their own; what they are answered is ours.
+/// What Prism says of a call that the document does not know: nothing was judged then.
+const UNKNOWN: &str = "Selected route not found";
+
+/// What the hands of a test and Azure's own clients send is their own; what they are answered is ours.
 fn counts(pair: &Pair, violation: &Value) -> bool {
-    pair.is_ours || violation["location"][0] == "response"
+    pair.is_ours || violation["location"][0] == "response" || violation["message"] == UNKNOWN
 }
 
-/// Azure reads the names of providers in any case, and writes this one in two.
+/// Azure reads paths in any case, and its clients write some in two; the document knows them written small.
 fn in_one_case(path: &str) -> String {
-    path.replace("/microsoft.insights/", "/Microsoft.Insights/")
+    let (place, query) = path.split_once('?').unwrap_or((path, ""));
+    format!("{}?{query}", place.to_lowercase())
 }
 
 /// Starts Prism, on a thread that is there for as long as this process is: Linux ends a process that is bound to its parent with the
