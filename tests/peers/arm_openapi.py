@@ -28,7 +28,7 @@ SITES = rf"sites(/\{{name\}}(/slots/\{{slot\}})?(/({SITE_PARTS}))?)?"
 # What is described: a package, and a pattern on its URLs.
 PARTS = [
     ("web", rf"/Microsoft\.Web/(serverfarms(/\{{name\}})?|{SITES}|geoRegions|checknameavailability)$"),
-    ("web", r"^/providers/Microsoft\.Web/functionAppStacks$|/Microsoft\.Web/locations/\{location\}/operations/\{operationId\}$"),
+    ("web", r"^/providers/Microsoft\.Web/functionAppStacks$"),
     ("resource.resources", r"/(resourcegroups(/\{resourceGroupName\}(/resources)?)?|\{subscriptionId\}/resources|providers/Microsoft\.Resources/tags/default)$"),
     ("storage", r"Microsoft\.Storage/(checkNameAvailability|storageAccounts/\{accountName\}(/listKeys|/blobServices/default/containers/\{containerName\})?)$"),
     ("keyvault.v2023_07_01", r"Microsoft\.KeyVault/(locations/\{location\}/deletedVaults|vaults)/\{vaultName\}(/secrets/\{secretName\}|/purge)?$"),
@@ -116,6 +116,25 @@ def answer_of(function, models):
     return None
 
 
+# By what an answer says where its end is told of.
+LINKS = ("location", "azure-asyncoperation")
+
+
+def links(node):
+    """The links that a client reads: of which statuses, and of all of them where it asks for none."""
+    found = []
+    for inner in ast.iter_child_nodes(node):
+        status = None
+        if isinstance(inner, ast.If) and "status_code" in ast.dump(inner.test):
+            numbers = [text.value for text in ast.walk(inner.test) if isinstance(text, ast.Constant)]
+            status = numbers[0] if len(numbers) == 1 and isinstance(inner.test.ops[0], ast.Eq) else None
+        target = inner.targets[0] if isinstance(inner, ast.Assign) else None
+        if isinstance(target, ast.Subscript) and getattr(target.value, "id", "") == "response_headers":
+            found.append((None, target.slice.value.lower()))
+        found += [(status or of, name) for of, name in links(inner)]
+    return [(status, name) for status, name in found if name in LINKS]
+
+
 def operation(function, waits, models):
     """What a method of the client sends, and which answers it takes."""
     built = [called(call) for call in calls(function) if called(call).startswith("build_")]
@@ -135,7 +154,8 @@ def operation(function, waits, models):
         for name in model_names(argument.annotation)
         if not hasattr(getattr(models, name, None), "__members__")
     ]
-    return built[0], {"statuses": statuses, "answer": answer, "body": bodies[0] if bodies else None}
+    body = bodies[0] if bodies else None
+    return built[0], {"statuses": statuses, "answer": answer, "body": body, "links": links(function)}
 
 
 def parameters(url, request):
@@ -167,12 +187,20 @@ def described(name, url, request, answer, sent, schemas):
     elif answer["body"] and request["method"] == "PUT":
         schema = schemas.of(answer["body"])
     for status in answer["statuses"]:
-        response = {"description": "accepted by the client"}
+        read = {name for of, name in answer["links"] if of in (None, status)}
+        response = {"description": "accepted by the client", "headers": link_headers(status, read)}
         if schema and status in (200, 201):
             response["content"] = {"application/json": {"schema": schema}}
         result["responses"][str(status)] = response
     result["responses"]["default"] = {"description": "a refusal", "content": REFUSAL}
     return result
+
+
+def link_headers(status, read):
+    """What no client reads must not be there: it would be followed to nowhere. What it reads must, unless 200 may say that all is done."""
+    needed = status != 200 or len(read) == len(LINKS)
+    link = {"required": needed, "schema": {"type": "string", "minLength": 1}}
+    return {name: link if name in read else {"schema": {"type": "string", "maxLength": 0}} for name in LINKS}
 
 
 REFUSAL = {

@@ -31,7 +31,7 @@ use super::{TOKEN, tap::Pair};
 use crate::peers::{node_file, python};
 
 /// What is asked that no package describes, and why: parts of paths.
-const UNDESCRIBED: [(&str, &str); 11] = [
+const UNDESCRIBED: [(&str, &str); 12] = [
     (
         "/blobs/",
         "packages go to a storage account and not to the resource manager",
@@ -40,9 +40,10 @@ const UNDESCRIBED: [(&str, &str); 11] = [
         "/operationresults/",
         "a link that an answer gave: the clients follow it, whatever it is",
     ),
+    ("/asyncoperations/", "such a link, too, of storage accounts"),
     (
-        "/providers/Microsoft.Web/locations/westeurope/operations/",
-        "such a link, too",
+        "&asyncId=",
+        "such a link, too: an API's own address, which answers as what was done to it",
     ),
     (
         "/hostruntime/admin/host/status",
@@ -139,6 +140,7 @@ fn is_new(pair: &Pair) -> bool {
         sent,
         status,
         answer,
+        links,
         is_ours,
     } = pair;
     let (place, query) = path.split_once('?').unwrap_or((path, ""));
@@ -150,7 +152,8 @@ fn is_new(pair: &Pair) -> bool {
     }
     let place = segments.join("/");
     let (sent, answer) = (form(sent), form(answer));
-    let key = format!("{method} {place} {query} {sent} {status} {answer} {is_ours}");
+    let links: Vec<&&str> = links.keys().collect();
+    let key = format!("{method} {place} {query} {sent} {status} {answer} {links:?} {is_ours}");
     SEEN.lock().unwrap().insert(key)
 }
 
@@ -240,9 +243,11 @@ impl Judge {
 /// What Prism says of a call that the document does not know: nothing was judged then.
 const UNKNOWN: &str = "Selected route not found";
 
-/// What the hands of a test and Azure's own clients send is their own; what they are answered is ours.
+/// What the hands of a test and Azure's own clients send is their own; what they are answered is ours. That nothing is at a path is no
+/// answer to judge.
 fn counts(pair: &Pair, violation: &Value) -> bool {
-    pair.is_ours || violation["location"][0] == "response" || violation["message"] == UNKNOWN
+    let is_unknown = violation["message"] == UNKNOWN && pair.status != 404;
+    pair.is_ours || violation["location"][0] == "response" || is_unknown
 }
 
 /// Azure reads paths in any case, and its clients write some in two; the document knows them written small.
@@ -311,6 +316,10 @@ async fn answered(State(answers): State<Answers>, request: Request) -> Response 
         *response.body_mut() = Body::from(pair.answer.to_string());
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    for (name, link) in &pair.links {
+        let link = HeaderValue::from_str(link).unwrap();
+        response.headers_mut().insert(*name, link);
     }
     *response.status_mut() = StatusCode::from_u16(pair.status).unwrap();
     response

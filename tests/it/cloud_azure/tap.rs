@@ -2,6 +2,7 @@
 //! is over, all of it is judged. Azure's own clients speak TLS only, and so does the tap that stands before them.
 
 use std::{
+    collections::BTreeMap,
     io,
     sync::{Arc, Mutex, mpsc},
 };
@@ -36,9 +37,14 @@ pub(crate) struct Pair {
     pub(crate) sent: Value,
     pub(crate) status: u16,
     pub(crate) answer: Value,
+    /// Where the answer says that its end is told of, by the names of the headers.
+    pub(crate) links: BTreeMap<&'static str, String>,
     /// By our client, and not by the hands of a test.
     pub(crate) is_ours: bool,
 }
+
+/// By what an answer says where its end is told of.
+const LINKS: [&str; 2] = ["location", "azure-asyncoperation"];
 
 /// A tap before one endpoint.
 pub(crate) struct Tap {
@@ -70,9 +76,15 @@ impl Drop for Tap {
 
 impl Tap {
     pub(crate) async fn before(endpoint: &str) -> io::Result<Self> {
+        Self::hiding(None, endpoint).await
+    }
+
+    /// The same, which keeps one header of every answer to itself.
+    pub(super) async fn hiding(hides: Option<&'static str>, endpoint: &str) -> io::Result<Self> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
-        let way = Way::to(endpoint, reqwest::Client::builder());
+        let mut way = Way::to(endpoint, reqwest::Client::builder());
+        way.hides = hides;
         let (pairs, stop) = (Arc::clone(&way.pairs), CancellationToken::new());
         tokio::spawn(listen::serve(listener, way.router(), stop.clone()));
         Ok(Self { url, pairs, stop })
@@ -110,7 +122,7 @@ impl Tap {
         told.recv().expect("the tap is there")
     }
 
-    fn pairs(&self) -> Vec<Pair> {
+    pub(super) fn pairs(&self) -> Vec<Pair> {
         self.pairs.lock().unwrap().clone()
     }
 
@@ -125,6 +137,8 @@ impl Tap {
 struct Way {
     endpoint: String,
     client: reqwest::Client,
+    /// A header that whoever asks does not get to see.
+    hides: Option<&'static str>,
     pairs: Arc<Mutex<Vec<Pair>>>,
 }
 
@@ -138,6 +152,7 @@ impl Way {
                 .redirect(reqwest::redirect::Policy::none())
                 .build()
                 .unwrap(),
+            hides: None,
             pairs: Arc::default(),
         }
     }
@@ -176,12 +191,17 @@ async fn pass(State(way): State<Way>, request: Request) -> Response {
     let Ok(answer) = answer.bytes().await else {
         return listen::lost_reply();
     };
+    let link = |name| {
+        let link = headers.get(name)?.to_str().ok()?;
+        Some((name, link.to_owned()))
+    };
     let pair = Pair {
         method: head.method.to_string(),
         path: path.to_owned(),
         sent: json_in(&sent),
         status: status.as_u16(),
         answer: json_in(&answer),
+        links: LINKS.into_iter().filter_map(link).collect(),
         is_ours: is_ours(&head.headers),
     };
     // Who turns web pages away at the door speaks in words, and is not the resource manager.
@@ -193,7 +213,7 @@ async fn pass(State(way): State<Way>, request: Request) -> Response {
     *response.status_mut() = status;
     for (name, value) in &headers {
         let is_of_the_way = ["transfer-encoding", "content-length", "connection"];
-        if !is_of_the_way.contains(&name.as_str()) {
+        if !is_of_the_way.contains(&name.as_str()) && way.hides != Some(name.as_str()) {
             response.headers_mut().append(name, value.clone());
         }
     }
