@@ -8,6 +8,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
+use self::gone::Lies;
 pub(super) use self::gone::is_gone;
 use super::{
     AzureCloud,
@@ -74,7 +75,13 @@ impl AzureCloud {
         let bound = self.arm.limits.deploy;
         let watched = self.arm.watch(look, way, Judge::Deployment, bound);
         match watched.await? {
-            End::Done => Ok(()),
+            End::Done => {
+                if self.names.is_flex() {
+                    let key = Lies::by_the_platform(app).key();
+                    self.seldom.packages.note(&key, true);
+                }
+                Ok(())
+            }
             End::Failed { message, answer } => {
                 Err(self.deployment_fault(app, scm, &answer, message).await)
             }
