@@ -114,6 +114,7 @@ async fn what_fails_tells_it_at_its_place() {
     let settings = "/slots/green/config/appsettings";
     let list = format!("{settings}/list");
     let mut body = local.by_hand("POST", &list, &json!({})).await;
+    body["properties"]["WEBSITE_SWAP_WARMUP_PING_PATH"] = json!("/stock/42");
     body["properties"]["WEBSITE_SWAP_WARMUP_PING_STATUSES"] = json!("299");
     let put = json!({ "properties": body["properties"] });
     local.by_hand("PUT", settings, &put).await;

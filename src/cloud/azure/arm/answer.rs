@@ -400,7 +400,7 @@ mod tests {
 
     #[test]
     fn slow_operations_are_looked_at_until_their_end() {
-        let look = |judge: Judge, status, body| judge.progress(&answer(status, body), 0);
+        let look = |judge: Judge, status, body: &str| judge.progress(&answer(status, body), 0);
         let under = Some(Progress::Under(LOOK_FIRST));
         for judge in [Judge::Status, Judge::Result] {
             assert_eq!(look(judge, 202, ""), under);
