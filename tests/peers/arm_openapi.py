@@ -1,6 +1,9 @@
 """Writes an OpenAPI document of the part of Azure Resource Manager that an app and what stands around it need.
 
-usage: arm_openapi.py OUT.json
+usage: arm_openapi.py OUT.json [OTHER.json]
+       arm_openapi.py --account OUT.json
+
+The second describes what only the environment of the az command line has a package for; the first adds that to its own.
 
 It says what Azure's own Python clients know: their source tells each operation's method, URL, query and accepted statuses; their models
 tell what bodies hold. So a checker that reads the document holds us against what Microsoft's clients would send and accept.
@@ -38,12 +41,17 @@ PARTS = [
     ("monitor", r"(eventtypes/management/values|^/\{resourceUri\}/providers/Microsoft\.Insights/metrics)$"),
 ]
 
+# The same of whoever signs in.
+ACCOUNT = [
+    ("resource.subscriptions.v2022_12_01", r"^/tenants$|^/subscriptions(/\{subscriptionId\}(/locations)?)?$"),
+]
+
 GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
 RESOURCE = GROUP + "/providers/{namespace}/{type}/{name}"
 CHILD = RESOURCE + "/{childType}/{childName}"
 
 # A description cannot say "any path": these are the depths of what may stand there.
-SCOPES = [GROUP, RESOURCE, CHILD, CHILD + "/{grandchildType}/{grandchildName}"]
+SCOPES = ["/subscriptions/{subscriptionId}", GROUP, RESOURCE, CHILD, CHILD + "/{grandchildType}/{grandchildName}"]
 
 
 class Client:
@@ -51,7 +59,7 @@ class Client:
 
     def __init__(self, path):
         package = importlib.import_module(f"azure.mgmt.{path}")
-        self.name = path.split(".")[0].capitalize()
+        self.name = "".join(part.capitalize() for part in path.split(".") if not re.match(r"v\d", part))
         self.models = importlib.import_module(f"{package.__name__}.models")
         self.annotations = {}
         if (pathlib.Path(package.__file__).parent / "models" / "_models.py").exists():
@@ -253,9 +261,9 @@ def describe(client, pattern, paths, components):
     components.update(answered.known)
 
 
-def document():
+def document(parts):
     paths, components = {}, {}
-    for path, pattern in PARTS:
+    for path, pattern in parts:
         describe(Client(path), pattern, paths, components)
     return {
         "openapi": "3.0.3",
@@ -270,8 +278,12 @@ def document():
 
 
 def main():
-    (out,) = sys.argv[1:]
-    written = document()
+    is_account = sys.argv[1] == "--account"
+    out, *others = sys.argv[1 + is_account:]
+    written = document(ACCOUNT if is_account else PARTS)
+    for other in map(json.loads, (pathlib.Path(other).read_text() for other in others)):
+        written["paths"].update(other["paths"])
+        written["components"]["schemas"].update(other["components"]["schemas"])
     pathlib.Path(out).write_text(json.dumps(written))
     operations = sum(len(methods) for methods in written["paths"].values())
     print(f"{operations} operations, {len(written['components']['schemas'])} schemas")
