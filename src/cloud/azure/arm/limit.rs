@@ -29,7 +29,7 @@ struct Class {
 /// A call is under way for as long as this lives.
 pub(super) struct UnderWay<'a>(&'a Class);
 
-/// Calls a second and calls at once. The defaults are what Azure grants one principal in one subscription and region; at once a tenth
+/// Calls a second and calls at once. The defaults are what Azure grants one principal in one subscription and region; at once a fifth
 /// less, since calls take their time on the way: without it a burst's last calls could overtake what Azure has granted by then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AzureRates {
@@ -51,9 +51,9 @@ impl Default for AzureRates {
         }
         Self {
             reads_per_second: count(25),
-            reads_at_once: count(225),
+            reads_at_once: count(200),
             writes_per_second: count(10),
-            writes_at_once: count(180),
+            writes_at_once: count(160),
         }
     }
 }
