@@ -76,8 +76,8 @@
 //! One test binary, `tests/it`. `plans` says how a plan reads for what Git asks and the clouds hold; `actions` what people may ask; `laws`
 //! what holds for every service, by repetition and loss; `crashes` stops after every write, fails the disk and rots records; these run the
 //! real loop over fake clouds on the `stage`, in virtual time. `simulation` does all of it at random, each story from one seed, and is
-//! watched by a checker of its own (`VERDIGRIS_SEEDS`, `VERDIGRIS_SEED`; `tests/bench/simulate` plays many more). `cloud_contract` runs one suite over the fake and the local clouds; `layers` holds the shape of the code. Unit tests
-//! stand beside small pure code.
+//! watched by a checker of its own (`VERDIGRIS_SEEDS`, `VERDIGRIS_SEED`; `tests/bench/simulate` plays many more). `cloud_contract` runs one
+//! suite over the fake and the local clouds; `layers` holds the shape of the code. Unit tests stand beside small pure code.
 
 // --- pure: values in, values out ---
 pub mod condition;

@@ -8,6 +8,7 @@ pub mod aws;
 pub mod azure;
 pub mod fake;
 pub mod line;
+mod looking;
 pub mod operate;
 mod pace;
 mod turns;

@@ -1,8 +1,8 @@
 //! `serverless.yml` becomes manifests: the AWS and Azure dialects of Serverless 3, and what version 4 keeps.
 //!
 //! A file is read for each of its stages with its variables resolved as Serverless would, and what differs between them becomes a parameter of
-//! the environment that the stage becomes. Every key of the file stands in the report: taken over, changed, not needed, or not possible and what
-//! comes nearest. The manifests are right by themselves: what could not be taken over is left out, and told.
+//! the environment that the stage becomes. Every key of the file stands in the report: taken over, changed, not needed, or not possible and
+//! what comes nearest. The manifests are right by themselves: what could not be taken over is left out, and told.
 
 mod aws;
 mod azure;

@@ -7,7 +7,8 @@
 //!
 //! And how many calls it takes to look at a fleet in which nothing happens, as the daemon does again and again.
 //!
-//! `VERDIGRIS_BENCH_CHANGED` (1000), `VERDIGRIS_BENCH_SWEPT` (10000) and `VERDIGRIS_BENCH_CHANGED_AZURE` (150) say how many; `0` leaves that out.
+//! `VERDIGRIS_BENCH_CHANGED` (1000), `VERDIGRIS_BENCH_SWEPT` (10000) and `VERDIGRIS_BENCH_CHANGED_AZURE` (150) say how many; `0` leaves
+//! that out.
 #![allow(
     clippy::unwrap_used,
     reason = "a bench that cannot go on stops there and says so"

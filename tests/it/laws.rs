@@ -9,7 +9,7 @@ use verdigris::{
     },
     desired::DesiredService,
     manifest::spec::Across,
-    name::{CloudName, Slot},
+    name::{CloudName, ReleaseDigest, Slot},
     plan::act::Action,
     rollout::intent::Order,
     status::{condition::ConditionKind::Healthy, service::target::Health},
@@ -353,6 +353,27 @@ async fn what_a_cloud_says_goes_wrong_is_told_as_long_as_it_says_so() {
     assert_eq!(stage.changes(), before);
 }
 
+/// Blue on Azure answers 503 for `look`, after which that must be told, and for so many seconds more.
+async fn falls_silent(stage: &mut Stage, look: Duration, seconds: u64) {
+    let azure = stage.cloud(CloudName::Azure);
+    azure.silence_blue(Some("https://shop.test/ answers 503"));
+    stage.pass(look).await;
+    assert_eq!(
+        stage.waits_on().await,
+        "blue on azure to answer as its release: https://shop.test/ answers 503"
+    );
+    stage.pass(Duration::from_secs(seconds)).await;
+    azure.silence_blue(None);
+    stage.pass(SETTLED).await;
+}
+
+fn blue_after(phase: &str, two: &DesiredService) -> Option<ReleaseDigest> {
+    match phase {
+        "Live" => Some(two.release.digest),
+        _ => Some(version("1").release.digest),
+    }
+}
+
 /// A look during the bake finds that the platform answers in the release's place: told at once, and both go back where it lasts.
 #[tokio::test(start_paused = true)]
 async fn a_blue_that_answers_503_during_the_bake_is_told_and_rolls_both_back() {
@@ -366,17 +387,9 @@ async fn a_blue_that_answers_503_during_the_bake_is_told_and_rolls_both_back() {
         let mut stage = Stage::live(&["1"]).await;
         stage.commit(&[two()]).await;
         stage.until(&key(), "Baking").await;
-        let azure = stage.cloud(CloudName::Azure);
-        azure.silence_blue(Some("https://shop.test/ answers 503"));
         // A fifth of the bake passes between two looks.
-        stage.pass(bake / 5 + Duration::from_secs(1)).await;
-        assert_eq!(
-            stage.waits_on().await,
-            "blue on azure to answer as its release: https://shop.test/ answers 503"
-        );
-        stage.pass(Duration::from_secs(silent)).await;
-        azure.silence_blue(None);
-        stage.pass(SETTLED).await;
+        let look = bake / 5 + Duration::from_secs(1);
+        falls_silent(&mut stage, look, silent).await;
         assert_eq!(stage.phase().await, expected);
         let events = stage.handle.events_after(0, 10_000).await.unwrap();
         let told = events.iter().filter(|it| it.reason == "BlueSilent");
@@ -384,11 +397,7 @@ async fn a_blue_that_answers_503_during_the_bake_is_told_and_rolls_both_back() {
         let silence =
             "blue on azure does not answer as its release: https://shop.test/ answers 503";
         assert_eq!(told, [silence], "once, and not at every look");
-        let blue = match expected {
-            "Live" => two().release.digest,
-            _ => version("1").release.digest,
-        };
-        assert_eq!(stage.blues().await, [Some(blue); 2]);
+        assert_eq!(stage.blues().await, [blue_after(expected, &two()); 2]);
     }
 }
 
@@ -712,23 +721,10 @@ async fn a_blue_that_answers_503_while_it_soaks_keeps_the_other_cloud_as_it_is()
         let mut stage = Stage::live(&["1"]).await;
         stage.commit(&[two()]).await;
         stage.until(&key(), "Promoting").await;
-        let azure = stage.cloud(CloudName::Azure);
         stage.pass(soak / 4).await;
-        azure.silence_blue(Some("https://shop.test/ answers 503"));
-        stage.pass(soak / 5 + Duration::from_secs(1)).await;
-        assert_eq!(
-            stage.waits_on().await,
-            "blue on azure to answer as its release: https://shop.test/ answers 503"
-        );
-        stage.pass(Duration::from_secs(silent)).await;
-        azure.silence_blue(None);
-        stage.pass(SETTLED).await;
+        falls_silent(&mut stage, soak / 5 + Duration::from_secs(1), silent).await;
         assert_eq!(stage.phase().await, expected);
-        let blue = match expected {
-            "Live" => two().release.digest,
-            _ => version("1").release.digest,
-        };
-        assert_eq!(stage.blues().await, [Some(blue); 2]);
+        assert_eq!(stage.blues().await, [blue_after(expected, &two()); 2]);
     }
 }
 

@@ -46,7 +46,7 @@ impl AwsCloud {
     ) -> Result<Seen, CloudError> {
         let name = self.lambda_name(service, function)?;
         let looker = self.memory.looker(service, &name);
-        let _room = self.options.limits.looking(looker).await;
+        let _room = self.options.limits.looking.enter(looker).await;
         let Some(quiet) = self.memory.quiet(service, &name, self.details_for()) else {
             return self.survey_one(service, function).await;
         };

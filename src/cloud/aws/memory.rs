@@ -9,11 +9,11 @@ use std::{
 
 use tokio::time::Instant;
 
-use super::{
-    lambda::Looker,
-    survey::{AliasDetail, Pointer, Standing},
+use super::survey::{AliasDetail, Pointer, Standing};
+use crate::{
+    cloud::looking::Looker,
+    name::{CodeDigest, ServiceKey, Slot},
 };
-use crate::name::{CodeDigest, ServiceKey, Slot};
 
 /// What `GetFunction` of an alias does not tell; it seldom changes without the version behind an alias changing, too.
 #[derive(Clone, Debug)]

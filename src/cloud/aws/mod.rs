@@ -1,9 +1,9 @@
 //! AWS Lambda, by AWS's own client.
 //!
-//! A service is one Lambda function for each of its functions, named `{environment}-{service}-{function}` or as its manifest says. A release is one published
-//! version of each; the aliases `blue` and `green` point at versions, and each alias of a function that answers HTTP has a function
-//! URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its traffic, whether
-//! it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
+//! A service is one Lambda function for each of its functions, named `{environment}-{service}-{function}` or as its manifest says. A
+//! release is one published version of each; the aliases `blue` and `green` point at versions, and each alias of a function that answers
+//! HTTP has a function URL. Versions cannot be edited, so what a person can change by hand is where an alias points, how it shares its
+//! traffic, whether it has an address, and `$LATEST`, which serves nobody and is overwritten by the next release.
 //!
 //! A function that asks for rights has a role of its own, named by what it may do; `roles` says what that is, `roles::own` brings and
 //! takes it.

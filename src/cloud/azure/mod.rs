@@ -45,7 +45,10 @@ use crate::{
     desired::Release,
     import::clouds::Found,
     manifest::spec::AzureTarget,
-    name::{Called, CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, Timestamp},
+    name::{
+        Called, CloudName, CodeDigest, EnvironmentName, Percent, ReleaseDigest, ServiceName,
+        Timestamp,
+    },
     observed::{
         Deed, Fields, Observed, Owned, Scope,
         talk::{Invocation, Invoked, LogsTold, LogsWanted},
@@ -175,6 +178,13 @@ impl AzureCloud {
         Cow::Owned(other)
     }
 
+    /// The same for who has something to do there.
+    fn working(&self, service: &ServiceName, called: &Called) -> Cow<'_, Self> {
+        let cloud = self.calling(called);
+        cloud.seldom.note_work(&cloud.names.app(service));
+        cloud
+    }
+
     /// Calls sent so far by operation, tries counted one by one.
     pub fn calls(&self) -> BTreeMap<&'static str, u64> {
         self.arm.counts()
@@ -221,7 +231,7 @@ impl Cloud for AzureCloud {
     }
 
     async fn stage(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
-        let cloud = self.calling(&release.content.called());
+        let cloud = self.working(&release.service.service, &release.content.called());
         cloud.put_on_green(release, package).await
     }
 
@@ -238,22 +248,23 @@ impl Cloud for AzureCloud {
     }
 
     async fn promote(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
-        let cloud = self.calling(&scope.called);
+        let cloud = self.working(&scope.service.service, &scope.called);
         cloud.put_on_blue(&scope.service.service, release).await
     }
 
     async fn retract(&self, scope: &Scope, release: ReleaseDigest) -> Result<(), CloudError> {
-        let cloud = self.calling(&scope.called);
+        let cloud = self.working(&scope.service.service, &scope.called);
         cloud.take_off_blue(&scope.service.service, release).await
     }
 
     async fn repair(&self, release: &Release, package: &Package) -> Result<(), CloudError> {
-        let cloud = self.calling(&release.content.called());
+        let cloud = self.working(&release.service.service, &release.content.called());
         cloud.mend_blue(release, package).await
     }
 
     async fn prune(&self, scope: &Scope) -> Result<(), CloudError> {
-        self.calling(&scope.called).delete(scope).await
+        let cloud = self.working(&scope.service.service, &scope.called);
+        cloud.delete(scope).await
     }
 
     /// One call.

@@ -198,9 +198,16 @@ impl AzureCloud {
     }
 
     pub(super) async fn observed(&self, scope: &Scope) -> Result<Observed, CloudError> {
-        Ok(self.view(&scope.service.service).await?.observed())
+        let service = &scope.service.service;
+        let app = self.names.app(service);
+        let looker = self.seldom.looker(&app);
+        let _room = self.arm.limiter.looking.enter(looker).await;
+        let view = self.view(service).await?;
+        self.seldom.note_look(&app);
+        Ok(view.observed())
     }
 
+    /// For who has promoted something, and looks again and again for a while.
     pub(super) async fn watched(&self, scope: &Scope) -> Result<Observed, CloudError> {
         let view = self.view(&scope.service.service).await?;
         let mut observed = view.observed();

@@ -1,8 +1,8 @@
 //! What a cloud holds already becomes manifests: one service for each Lambda function and each Function App.
 //!
-//! Secrets are never copied: a variable that reads like one, or whose value does, becomes `{ secret: NAME }`, and people put its value into each
-//! cloud's own store. What a listing cannot tell is told to be missing. What is written is valid: what our own rules refuse is left out, and
-//! told.
+//! Secrets are never copied: a variable that reads like one, or whose value does, becomes `{ secret: NAME }`, and people put its value into
+//! each cloud's own store. What a listing cannot tell is told to be missing. What is written is valid: what our own rules refuse is left
+//! out, and told.
 
 mod environment;
 mod fit;

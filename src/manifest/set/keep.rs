@@ -1,8 +1,9 @@
 //! Keeps the set of a repository from commit to commit, so that work follows the change.
 //!
-//! Files meet in few places: services of one name, functions of one name on a cloud, apps that Azure's host would take for one, what services depend on, and what
-//! environments and gates say to all. Where a change stays clear of these, its files are put together with the environments and gates alone, and the rest of the set
-//! stays as it is. Anywhere else everything is put together afresh: that is always right, and only slower.
+//! Files meet in few places: services of one name, functions of one name on a cloud, apps that Azure's host would take for one, what
+//! services depend on, and what environments and gates say to all. Where a change stays clear of these, its files are put together with the
+//! environments and gates alone, and the rest of the set stays as it is. Anywhere else everything is put together afresh: that is always
+//! right, and only slower.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

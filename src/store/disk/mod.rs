@@ -69,7 +69,8 @@ pub struct DiskStore {
 }
 
 impl DiskStore {
-    /// Opens or creates the store in a folder. `now` is what the lock file tells as its beginning. Blocks for as long as reading everything in it takes.
+    /// Opens or creates the store in a folder. `now` is what the lock file tells as its beginning. Blocks for as long as reading everything
+    /// in it takes.
     ///
     /// A store that does not open or cannot be read to its end is moved aside, and a fresh one is started; see [`Self::moved_aside`].
     ///

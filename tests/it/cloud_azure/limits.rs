@@ -2,6 +2,7 @@
 
 use std::{num::NonZeroU32, sync::Arc, time::Duration};
 
+use futures_util::future::{Either, join_all, select};
 use serde_json::json;
 use tokio::time::Instant;
 use verdigris::{
@@ -14,11 +15,12 @@ use verdigris::{
         bucket::Bucket,
         faults::Rule,
     },
+    name::ServiceName,
 };
 
 use super::{SUBSCRIPTION, TOKEN, cloud, local::Local, options, release, scope};
 
-/// Others have left a few calls only, which the answers tell; we alone would have sent 225 at once.
+/// Others have left a few calls only, which the answers tell; we alone would have sent 200 at once.
 #[tokio::test]
 async fn who_is_told_how_few_calls_are_left_never_asks_for_more() {
     let local = Local::start_with(ArmOptions::default()).await;
@@ -80,4 +82,35 @@ async fn a_refusal_quiets_the_whole_class_of_the_subscription() {
     other.observe(&scope(&release)).await.unwrap();
     // The endpoint says one second.
     assert!(start.elapsed() >= Duration::from_secs(1));
+}
+
+/// Turns go to who comes first: thousands who look around must not come before one who has something to do.
+#[tokio::test]
+async fn who_has_something_to_do_does_not_wait_behind_a_sweep() {
+    let local = Local::start_with(ArmOptions::default()).await;
+    let plenty = NonZeroU32::new(1_000).unwrap();
+    let rates = AzureRates {
+        reads_per_second: NonZeroU32::new(50).unwrap(),
+        reads_at_once: NonZeroU32::MIN,
+        writes_per_second: plenty,
+        writes_at_once: plenty,
+    };
+    let cloud = AzureCloud::new(AzureOptions {
+        limiter: Arc::new(AzureLimiter::new(rates)),
+        ..options(&local.arm.url)
+    })
+    .unwrap();
+    let release = release(1, &[]);
+    let mut scopes = vec![scope(&release); 3_000];
+    for (index, scope) in scopes.iter_mut().enumerate() {
+        scope.service.service = ServiceName::new(format!("service-{index}")).unwrap();
+    }
+    // One reading call each, since none is there: a minute.
+    let sweep = join_all(scopes.iter().map(async |scope| cloud.observe(scope).await));
+    let package = local.package("one");
+    let first = select(Box::pin(sweep), Box::pin(cloud.stage(&release, &package))).await;
+    let Either::Right((staged, _)) = first else {
+        panic!("the sweep came first");
+    };
+    staged.unwrap();
 }

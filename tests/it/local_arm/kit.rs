@@ -209,7 +209,8 @@ pub(super) fn at(slot: &str) -> String {
     }
 }
 
-/// Answers `<release> <path>`; `/env/NAME` tells a variable, `/slow` waits, `/stuck` far too long, `/eat` takes memory, `/crash` ends the process.
+/// Answers `<release> <path>`; `/env/NAME` tells a variable, `/slow` waits, `/stuck` far too long, `/eat` takes memory, `/crash` ends the
+/// process.
 const HANDLER: &str = r#"
 import os, sys, time, json
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer

@@ -11,8 +11,8 @@ use super::{
     python,
 };
 
-/// What was recorded, and how much of it is about something that we ask of Lambda. The rest is about publishing layers (8), signed code (4), loops
-/// (3), and sources and resources that we know nothing of (2).
+/// What was recorded, and how much of it is about something that we ask of Lambda. The rest is about publishing layers (8), signed code
+/// (4), loops (3), and sources and resources that we know nothing of (2).
 ///
 /// Of ours these are not asked, and why:
 ///

@@ -63,7 +63,6 @@ use self::account::{errors::told_to_wait, limits::Class};
 pub(super) use self::{
     account::{
         errors::{has_run_out, run_out},
-        limits::Looker,
         ways_out::{of_states, with_help},
     },
     aliases::{Pointing, Share},

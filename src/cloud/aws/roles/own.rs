@@ -21,8 +21,9 @@ use super::super::{
     tags,
 };
 use super::{
+    OwnRole, TRUST,
     found::{RoleFound, trusted},
-    {OwnRole, TRUST, may_be_of, name_in, own_role, path_of},
+    may_be_of, name_in, own_role, path_of,
 };
 use crate::{
     cloud::CloudError,

@@ -8,7 +8,10 @@ use std::{
 use azure_core::http::Method;
 
 use super::{answer::Answer, operation::Operation};
-use crate::cloud::turns::{Heard, Turns};
+use crate::cloud::{
+    looking::Looking,
+    turns::{Heard, Turns},
+};
 
 /// A token bucket per class of call, shared by all that use one subscription.
 #[derive(Debug)]
@@ -17,7 +20,11 @@ pub struct AzureLimiter {
     writes: Class,
     /// As many as of writes.
     deletes: Class,
+    pub(in crate::cloud::azure) looking: Looking,
 }
+
+/// Enough to keep the bucket of writes busy, of which a look takes two. Whoever has something to do waits behind so many calls at most.
+const LOOKING_AROUND: usize = 4;
 
 #[derive(Debug)]
 struct Class {
@@ -29,7 +36,7 @@ struct Class {
 /// A call is under way for as long as this lives.
 pub(super) struct UnderWay<'a>(&'a Class);
 
-/// Calls a second and calls at once. The defaults are what Azure grants one principal in one subscription and region; at once a tenth
+/// Calls a second and calls at once. The defaults are what Azure grants one principal in one subscription and region; at once a fifth
 /// less, since calls take their time on the way: without it a burst's last calls could overtake what Azure has granted by then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct AzureRates {
@@ -51,9 +58,9 @@ impl Default for AzureRates {
         }
         Self {
             reads_per_second: count(25),
-            reads_at_once: count(225),
+            reads_at_once: count(200),
             writes_per_second: count(10),
-            writes_at_once: count(180),
+            writes_at_once: count(160),
         }
     }
 }
@@ -70,6 +77,7 @@ impl AzureLimiter {
             reads: Class::new("azure reads", reads_per_second, reads_at_once),
             writes: Class::new("azure writes", writes_per_second, writes_at_once),
             deletes: Class::new("azure deletes", writes_per_second, writes_at_once),
+            looking: Looking::new(LOOKING_AROUND),
         }
     }
 

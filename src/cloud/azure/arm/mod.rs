@@ -88,7 +88,7 @@ pub(super) struct Arm {
     pipeline: Pipeline,
     /// The same for storage accounts: another token.
     storage: Pipeline,
-    limiter: Arc<AzureLimiter>,
+    pub(super) limiter: Arc<AzureLimiter>,
 }
 
 /// How something slow ended.

@@ -24,10 +24,18 @@ use super::{
     duties::Duties,
     observe::{SiteView, SlotView},
 };
-use crate::{cloud::CloudError, desired::Release, name::ServiceName, observed::Fields};
+use crate::{
+    cloud::{CloudError, looking::Looker},
+    desired::Release,
+    name::ServiceName,
+    observed::Fields,
+};
 
 /// A service costs at most four reading calls a round. At this pace they take a fifth of the 25 a second that a subscription grants.
 const EACH: Duration = Duration::from_millis(800);
+
+/// Longer than any order takes, and the looks that follow it.
+const AT_WORK: Duration = Duration::from_secs(30 * 60);
 
 /// By the name or id of what was looked at.
 #[derive(Debug)]
@@ -42,6 +50,10 @@ pub(super) struct Seldom {
     pub(super) given: Remembered<Vec<Value>>,
     /// Whether operations and rules of an API are as asked for: by what was asked for.
     pub(super) fronts: Remembered<bool>,
+    /// Apps that were looked at.
+    looked: Remembered<()>,
+    /// Apps that were given something to do.
+    worked: Remembered<()>,
     /// Packages that the platform was told to look at, by place. It stands for good: whoever puts another there tells of it.
     pub(super) synced: Remembered<BTreeSet<String>>,
     /// Whether packages lie where they are run from, by container and name.
@@ -92,6 +104,26 @@ impl<T: Clone> Remembered<T> {
 
     fn len(&self) -> usize {
         self.book().len()
+    }
+}
+
+impl Seldom {
+    pub(super) fn note_look(&self, app: &str) {
+        self.looked.note(app, ());
+    }
+
+    pub(super) fn note_work(&self, app: &str) {
+        self.worked.note(app, ());
+    }
+
+    pub(super) fn looker(&self, app: &str) -> Looker {
+        let is_at_work = self.worked.younger(app, AT_WORK).is_some();
+        let was_seen = self.looked.younger(app, Duration::MAX).is_some();
+        match (is_at_work, was_seen) {
+            (true, _) => Looker::Busy,
+            (false, true) => Looker::Idle,
+            (false, false) => Looker::First,
+        }
     }
 }
 
@@ -188,5 +220,20 @@ mod tests {
         seen.note("app", false);
         seen.forget("app");
         assert_eq!(seen.younger("app", minute), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_was_given_something_to_do_waits_for_nobody_who_looks_around() {
+        let seldom = Seldom::default();
+        assert_eq!(seldom.looker("app"), Looker::First);
+        seldom.note_look("app");
+        assert_eq!(seldom.looker("app"), Looker::Idle);
+        for app in ["app", "new"] {
+            seldom.note_work(app);
+            assert_eq!(seldom.looker(app), Looker::Busy);
+        }
+        tokio::time::advance(AT_WORK).await;
+        assert_eq!(seldom.looker("app"), Looker::Idle);
+        assert_eq!(seldom.looker("new"), Looker::First);
     }
 }

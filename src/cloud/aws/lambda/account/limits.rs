@@ -11,10 +11,8 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{Semaphore, SemaphorePermit};
-
 use crate::cloud::{
-    line::in_line,
+    looking::Looking,
     turns::{Heard, Turns},
 };
 
@@ -44,11 +42,7 @@ pub struct AccountLimits {
     services: Mutex<BTreeMap<String, Arc<Turns>>>,
     /// What a bucket tells others is read, changed and written as a whole, and S3 has no guard against who does so meanwhile.
     notifications: tokio::sync::Mutex<()>,
-    /// Room for those who look around and have nothing to do: turns are given to who comes first, and a rollout would wait behind
-    /// thousands of them.
-    looking_around: Semaphore,
-    /// And for those who look for the first time: after a start all do, and later whatever is new, which must not wait for a sweep.
-    looking_first: Semaphore,
+    pub(in crate::cloud::aws) looking: Looking,
     /// Calls beside `GetFunction` that it takes to read all that is attached to every function that is known.
     price: AtomicU64,
     other_per_second: NonZeroU32,
@@ -72,23 +66,9 @@ impl AccountLimits {
             other: bucket("lambda", other),
             services: Mutex::default(),
             notifications: tokio::sync::Mutex::default(),
-            looking_around: Semaphore::new(LOOKING_AROUND),
-            looking_first: Semaphore::new(LOOKING_AROUND),
+            looking: Looking::new(LOOKING_AROUND),
             price: AtomicU64::default(),
             other_per_second: other,
-        }
-    }
-
-    /// For as long as the permit lives others of that kind wait. None for who need not wait.
-    pub(in crate::cloud::aws) async fn looking(
-        &self,
-        looker: Looker,
-    ) -> Option<SemaphorePermit<'_>> {
-        match looker {
-            Looker::Busy => None,
-            // Nobody closes them.
-            Looker::Idle => in_line(self.looking_around.acquire()).await.ok(),
-            Looker::First => in_line(self.looking_first.acquire()).await.ok(),
         }
     }
 
@@ -191,15 +171,4 @@ impl fmt::Debug for AccountLimits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AccountLimits").finish_non_exhaustive()
     }
-}
-
-/// Who looks at a function.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(in crate::cloud::aws) enum Looker {
-    /// Something was staged or written, or is about to be.
-    Busy,
-    /// Nothing is under way.
-    Idle,
-    /// Nothing is known of it.
-    First,
 }

@@ -6,10 +6,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 
-use super::super::signed::{
-    json::Refusal,
-    {Asking, Said, Signed},
-};
+use super::super::signed::{Asking, Said, Signed, json::Refusal};
 use crate::cloud::CloudError;
 
 /// How long a document may be on its way to S3: one that came later would undo what others did meanwhile.

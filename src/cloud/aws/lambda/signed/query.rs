@@ -4,10 +4,7 @@
 
 use url::form_urlencoded;
 
-use super::{
-    json::Refusal,
-    {Asking, Said, Signed},
-};
+use super::{Asking, Said, Signed, json::Refusal};
 use crate::cloud::CloudError;
 
 /// One operation.
