@@ -9,7 +9,8 @@ policy, what that does not allow goes no further, and is refused as AWS would; t
 
 The second reads lines of JSON, each a list of calls with their answers, bodies in base64, and prints such a list of lines for each.
 
-Needs botocore. Knows all services that our own endpoint speaks; of CloudWatch's figures only which operation is asked for.
+Needs botocore. Knows all services that speak JSON or as Lambda does, S3, and those that take forms and are named here; of CloudWatch's
+figures only which operation is asked for.
 """
 
 import base64
@@ -48,10 +49,15 @@ class Models:
     """All models, and which of them a call is held against."""
 
     def __init__(self):
-        load = Loader().load_service_model
-        self.models = {name: Model(load(name, "service-2")) for name in ("lambda", *TARGETS.values())}
-        self.forms = {name: Forms(load(name, "service-2")) for name in FORMS.values()}
-        self.objects = Objects(load("s3", "service-2"))
+        self.load = Loader().load_service_model
+        self.forms = {name: Forms(self.load(name, "service-2")) for name in FORMS.values()}
+        self.objects = Objects(self.load("s3", "service-2"))
+        self.models = {}
+
+    def model(self, service):
+        if service not in self.models:
+            self.models[service] = Model(self.load(service, "service-2"))
+        return self.models[service]
 
     def check(self, method, target, headers, sent, status, answered, body):
         """The service, the operation, its faults, and what it is about."""
@@ -64,7 +70,7 @@ class Models:
         if service in self.forms:
             operation, faults, asked_of = self.forms[service].check(sent.decode(), status, answered, body)
             return service, operation, faults, next((asked_of[name] for name in ABOUT_FORMS if name in asked_of), None)
-        model = self.models[service]
+        model = self.model(service)
         if model.is_json:
             operation, faults, named = model.check_json(name, sent, status, body)
         else:
@@ -165,9 +171,12 @@ def judge():
 
 def judged(models, call):
     sent, body = base64.b64decode(call["sent"]), base64.b64decode(call["body"])
-    return models.verdict(
-        call["method"], call["target"], call["headers"], sent, call["status"], call["answered"], body
-    )
+    headers, status = call["headers"], call["status"]
+    try:
+        return models.verdict(call["method"], call["target"], headers, sent, status, call["answered"], body)
+    except Exception as fault:
+        # Of another service, perhaps: whoever adds one says how it is judged.
+        return {"service": "unknown", "operation": None, "about": None, "status": status, "faults": [repr(fault)]}
 
 
 def main():

@@ -31,25 +31,6 @@ pub(super) fn faults(mut pairs: BTreeMap<String, Pair>) -> Vec<String> {
     let pairs: Vec<Pair> = pairs.into_values().collect();
     let calls = judge.lock().unwrap().judge(&pairs);
     assert_eq!(calls.len(), pairs.len());
-    {
-        // TEMPORARY
-        let mut file = std::fs::OpenOptions::new()
-            .create(true)
-            .append(true)
-            .open("/tmp/awstap.stats")
-            .unwrap();
-        let mut text = String::new();
-        for (pair, call) in pairs.iter().zip(&calls) {
-            text += &format!(
-                "{} {} {} {}\n",
-                call.service,
-                call.operation.clone().unwrap_or_default(),
-                pair.status,
-                call.faults.len()
-            );
-        }
-        file.write_all(text.as_bytes()).unwrap();
-    }
     let faulty = pairs.iter().zip(&calls);
     faulty.filter_map(|(pair, call)| told(pair, call)).collect()
 }
@@ -159,13 +140,13 @@ fn a_member_that_no_model_knows_is_found_in_every_service() {
         let pair = Pair {
             method: method.to_owned(),
             target: target.to_owned(),
-            headers: [(header.to_owned(), value)].into(),
+            headers: [(header.to_owned(), value.clone())].into(),
             sent: sent.into(),
             status: 200,
             answered: BTreeMap::new(),
             body: body.into(),
         };
-        let kind = format!("planted {asked} {sent} {body}");
+        let kind = format!("planted {value} {asked} {sent}");
         let found = faults([(kind, pair)].into());
         let [found] = found.as_slice() else {
             panic!("{asked} {sent}: {found:#?}");
