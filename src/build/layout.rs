@@ -6,7 +6,8 @@
 //!
 //! - Path and query arrive as the client wrote them. Header names are in lower case, sorted, once each: values of a
 //!   repeated one are joined by a comma, cookies by `; `. A body arrives whole, with its `content-length`.
-//! - An answer is sent whole, after the handler is done. Repeated headers are joined by `, `, except cookies. A body
+//! - An answer is sent whole, after the handler is done; on AWS piece by piece, where the function's address is asked to stream
+//!   and its runtime can. Repeated headers are joined by `, `, except cookies. A body
 //!   without a type is `application/octet-stream`. `x-verdigris-release` is added.
 //! - A handler that fails, cannot be loaded or dies gives 500 and a plain text; the reason is in the log only. Where no
 //!   route fits, 404; where the method does not, 405: on AWS too, whose function URLs know no routes.

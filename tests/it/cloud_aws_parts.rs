@@ -14,7 +14,7 @@ use verdigris::{
         aws::{AwsFunction, Batch, Cors, EventSource, FileSystem, Start, Stream, UrlOptions, Vpc},
         spec::Runtime,
     },
-    name::FunctionName,
+    name::{FunctionName, Percent},
     observed::Scope,
 };
 
@@ -372,7 +372,7 @@ fn streamed(stream: bool, origin: &str) -> AwsFunction {
     }
 }
 
-/// On a server that is not ours: our own runs no streamed answers, and says so.
+/// On a server that is not ours.
 #[tokio::test]
 async fn an_address_streams_and_answers_other_origins_as_its_release_asks() {
     let peer = peers::ministack().await;
@@ -412,6 +412,79 @@ async fn an_address_streams_and_answers_other_origins_as_its_release_asks() {
       PUT functions/prod-shop0-stock/url {"AuthType":"NONE","Cors":{"AllowCredentials":true,"AllowHeaders":["x-trace"],"AllowMethods":["GET"],"AllowOrigins":["https://shop.example"],"ExposeHeaders":["x-cost"],"MaxAge":60},"InvokeMode":"RESPONSE_STREAM"}
       PUT functions/prod-shop0-stock/url {"AuthType":"NONE","Cors":{"AllowCredentials":false,"AllowHeaders":[],"AllowMethods":[],"AllowOrigins":[],"ExposeHeaders":[]},"InvokeMode":"BUFFERED"}
     "#);
+}
+
+/// Where aliases are put, and what their addresses do from then on, in the order that they were asked for.
+fn moves(asked: &[Asked]) -> Vec<String> {
+    let moved = asked.iter().filter(|it| it.method != Method::GET);
+    let moved = moved.filter_map(|it| {
+        let body: Value = serde_json::from_slice(&it.body).unwrap_or_default();
+        let mode = body["InvokeMode"].as_str().unwrap_or("BUFFERED");
+        let (_, what) = it.path.split_once("-stock/")?;
+        match what.split('/').next()? {
+            "aliases" => Some(what.to_owned()),
+            "url" => Some(mode.to_owned()),
+            _ => None,
+        }
+    });
+    moved.collect()
+}
+
+/// Such an address would show an answer in one piece as it is, with status and headers in its body. The other way round nothing is lost.
+#[tokio::test]
+async fn no_address_streams_while_its_version_answers_in_one_piece() {
+    let local = Local::at_once().await;
+    let wire = Wire::to(&local.endpoint.url, stock()).await;
+    let streams = wire.made("one", &streamed(true, ""));
+    let whole = wire.made("two", &streamed(false, ""));
+    let mut told = Vec::new();
+    for (what, made) in [("", &streams), ("ends", &whole), ("begins", &streams)] {
+        let staged = wire.cloud.stage(&made.release, &made.package);
+        staged.await.unwrap();
+        wire.proxy.take_requests();
+        let digest = made.release.digest;
+        wire.cloud.promote(&wire.scope(), digest).await.unwrap();
+        told.push(format!(
+            "{what}: {}",
+            moves(&wire.proxy.take_requests()).join(", ")
+        ));
+    }
+    assert_snapshot!(told[1..].join("\n"), @r"
+    ends: BUFFERED, aliases/blue, aliases/green, RESPONSE_STREAM
+    begins: aliases/blue, RESPONSE_STREAM, BUFFERED, aliases/green
+    ");
+}
+
+/// Nor does a share of blue's requests go there.
+#[tokio::test]
+async fn a_release_that_no_longer_streams_is_no_canary() {
+    let local = Local::at_once().await;
+    let wire = Wire::to(&local.endpoint.url, stock()).await;
+    let streams = wire.made("one", &streamed(true, ""));
+    let whole = wire.made("two", &streamed(false, ""));
+    let scope = wire.scope();
+    let share = Percent::new(10).unwrap();
+    for (live, next) in [(&whole, &streams), (&streams, &whole)] {
+        for made in [live, next] {
+            let staged = wire.cloud.stage(&made.release, &made.package);
+            staged.await.unwrap();
+            if made.release.digest == live.release.digest {
+                wire.cloud
+                    .promote(&scope, live.release.digest)
+                    .await
+                    .unwrap();
+            }
+        }
+        let shared = wire.cloud.shift(&scope, next.release.digest, share).await;
+        let refused = shared.map_err(|error| error.to_string());
+        match live.release.digest == streams.release.digest {
+            false => assert_eq!(refused, Ok(())),
+            true => {
+                let refused = refused.unwrap_err();
+                assert!(refused.contains("the end of `stream`"), "{refused}");
+            }
+        }
+    }
 }
 
 fn image(digit: char) -> AwsFunction {

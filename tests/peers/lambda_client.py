@@ -177,6 +177,9 @@ def function_url(client):
     assert {one["Sid"] for one in policy["Statement"]} == {"url", "call"}, policy
     client.remove_permission(FunctionName=NAME, Qualifier="green", StatementId="call")
     assert fetch(url)[0] == 403
+    changed = client.update_function_url_config(FunctionName=NAME, Qualifier="green", InvokeMode="RESPONSE_STREAM")
+    assert changed["InvokeMode"] == "RESPONSE_STREAM", changed
+    assert client.get_function_url_config(FunctionName=NAME, Qualifier="green")["InvokeMode"] == "RESPONSE_STREAM"
     changed = client.update_function_url_config(FunctionName=NAME, Qualifier="green", AuthType="AWS_IAM")
     assert (changed["FunctionUrl"], changed["AuthType"]) == (url, "AWS_IAM"), changed
     assert client.get_function_url_config(FunctionName=NAME, Qualifier="green")["AuthType"] == "AWS_IAM"

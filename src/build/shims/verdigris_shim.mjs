@@ -2,7 +2,8 @@
 //
 // On Lambda, `handler` takes the events of a function URL, of SQS and of EventBridge. On Azure, this file is a program that
 // serves the Functions host on FUNCTIONS_CUSTOMHANDLER_PORT. Both ways lead through the same `Shim.answer` and
-// `Shim.deliver`, so that a handler cannot tell the clouds apart. Needs Node 20 and nothing else.
+// `Shim.deliver`, so that a handler cannot tell the clouds apart. Needs Node 20 and nothing else. Where VERDIGRIS_HTTP asks
+// for `stream`, answers to requests are passed on as they are made, by what Lambda's own runtime has for that.
 
 import { readFileSync, realpathSync } from 'node:fs';
 import http from 'node:http';
@@ -87,12 +88,21 @@ class Outgoing {
     return new Outgoing(status, pairs, [], Buffer.from(`${text}\n`), method);
   }
 
-  static async of(response, method) {
+  static async of(response, method, read = () => response.arrayBuffer()) {
     if (!(response instanceof Response) || response.status < 200) {
       throw new TypeError('the handler must return a Response');
     }
-    const body = Buffer.from(await response.arrayBuffer());
+    const body = Buffer.from(await read());
     return new Outgoing(response.status, response.headers, response.headers.getSetCookie(), body, method);
+  }
+
+  /** Leaves a body that a client is to see unread, as `flow`. */
+  static async begun(response, method) {
+    if (method === 'HEAD' || BODILESS.has(response?.status) || !response?.body) return Outgoing.of(response, method);
+    const outgoing = await Outgoing.of(response, method, () => []);
+    outgoing.headers['content-type'] ??= 'application/octet-stream';
+    outgoing.flow = response.body;
+    return outgoing;
   }
 }
 
@@ -183,19 +193,19 @@ class Shim {
   }
 
   /** What the client is told of a failure says nothing about its cause: that goes to the log. */
-  async run(name, incoming) {
+  async run(name, incoming, take = Outgoing.of) {
     try {
       const handle = await this.load(name);
-      return await Outgoing.of(await handle(incoming.toRequest()), incoming.method);
+      return await take(await handle(incoming.toRequest()), incoming.method);
     } catch (error) {
       console.error(error);
       return Outgoing.plain(500, 'internal server error', incoming.method);
     }
   }
 
-  async answer(incoming, only) {
+  async answer(incoming, only, take) {
     const { name, allowed } = this.package.find(incoming.method, incoming.path, only);
-    if (name !== undefined) return this.run(name, incoming);
+    if (name !== undefined) return this.run(name, incoming, take);
     if (allowed.size > 0) {
       const allow = [['allow', [...allowed].sort().join(', ')]];
       return Outgoing.plain(405, 'method not allowed', incoming.method, allow);
@@ -236,6 +246,16 @@ const contentType = (text) => {
 const moment = (millis) => {
   const at = new Date(Number(millis ?? NaN));
   return Number.isNaN(at.getTime()) ? undefined : at.toISOString();
+};
+
+/** None where a text is no JSON, or no object. */
+const parseObject = (body) => {
+  try {
+    const value = JSON.parse(body.toString());
+    return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
 };
 
 // === AWS ===
@@ -279,14 +299,28 @@ class Lambda {
   }
 
   async http(event) {
+    return Lambda.payload(await this.shim.answer(Lambda.incoming(event), this.name));
+  }
+
+  /** Passes an answer on as it is made. */
+  async pass(event, stream) {
+    const answer = await this.shim.answer(Lambda.incoming(event), this.name, Outgoing.begun);
+    const { status: statusCode, headers, cookies, body, flow } = answer;
+    const out = awslambda.HttpResponseStream.from(stream, { statusCode, headers, cookies });
+    // The head goes with the first write: without one it would be lost.
+    out.write(body);
+    if (flow) await copy(flow, out);
+    out.end();
+  }
+
+  static incoming(event) {
     const { method } = event.requestContext.http;
     const body = Buffer.from(event.body ?? '', event.isBase64Encoded ? 'base64' : 'utf8');
     const cookies = (event.cookies ?? []).map((cookie) => ['cookie', cookie]);
     const told = Object.entries(event.headers ?? {});
     const pairs = cookies.length > 0 ? told.filter(([name]) => name.toLowerCase() !== 'cookie') : told;
     const query = event.rawQueryString ?? '';
-    const incoming = new Incoming(method, event.rawPath ?? '/', query, [...pairs, ...cookies], body);
-    return Lambda.payload(await this.shim.answer(incoming, this.name));
+    return new Incoming(method, event.rawPath ?? '/', query, [...pairs, ...cookies], body);
   }
 
   static payload({ status, headers, cookies, body }) {
@@ -339,10 +373,54 @@ class Lambda {
 
 let lambda;
 
-export const handler = async (event) => {
+const whole = async (event) => {
   lambda ??= new Lambda();
   return lambda.handle(event);
 };
+
+const streamed = async (event, stream, context) => {
+  // Else the next event would wait until nothing runs that the handler has left behind.
+  context.callbackWaitsForEmptyEventLoop = false;
+  if (event?.requestContext?.http) {
+    lambda ??= new Lambda();
+    return lambda.pass(event, stream);
+  }
+  const told = await whole(event).catch(fail);
+  stream.setContentType('application/json');
+  stream.write(JSON.stringify(told));
+  stream.end();
+};
+
+/** An answer that is passed on cannot say that an event has failed. A process that ends by an error can, and Lambda starts another. */
+const fail = (error) => new Promise(() => { setImmediate(() => { throw error; }); });
+
+/** What goes wrong in the middle is told in the log, and to the client without the reason. */
+const copy = async (flow, out) => {
+  try {
+    for await (const piece of flow) {
+      if (!(piece instanceof Uint8Array)) throw new TypeError('a piece of the body is no Uint8Array');
+      if (!out.write(Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength))) await drained(out);
+    }
+  } catch (error) {
+    console.error(error);
+    throw Object.assign(new Error('the answer broke off'), { name: 'Verdigris.Shim', stack: '' });
+  }
+};
+
+const drained = (out) => new Promise((resolve) => {
+  const names = ['drain', 'error', 'close'];
+  const done = () => {
+    names.forEach((name) => out.off(name, done));
+    resolve();
+  };
+  names.forEach((name) => out.on(name, done));
+});
+
+const asked = parseObject(process.env.VERDIGRIS_HTTP ?? '')?.stream === true;
+const able = typeof globalThis.awslambda?.streamifyResponse === 'function';
+if (asked && !able) console.error('this runtime passes no answers on as they are made: they go in one piece');
+
+export const handler = asked && able ? awslambda.streamifyResponse(streamed) : whole;
 
 // === Azure ===
 
@@ -376,15 +454,6 @@ const messageText = (value) => {
     return typeof inner === 'string' ? inner : value;
   } catch {
     return value;
-  }
-};
-
-const parseObject = (body) => {
-  try {
-    const value = JSON.parse(body.toString('utf8'));
-    return value !== null && typeof value === 'object' && !Array.isArray(value) ? value : undefined;
-  } catch {
-    return undefined;
   }
 };
 

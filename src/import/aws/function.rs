@@ -70,7 +70,8 @@ pub(super) fn function(
     put(&mut found.aws, "snapStart", snapshot);
     packaging(job, at);
     let mut calls = events::calls(job, at, provider);
-    url(job, at, &mut calls, found.aws.contains_key("image"));
+    let streams = found.aws.contains_key("image") || !runtime.starts_with("python");
+    url(job, at, &mut calls, streams);
     let mut own = Mapping::new();
     own.insert(
         "handler".into(),
@@ -252,7 +253,7 @@ fn packaging(job: &mut Job<'_>, at: &At<'_>) {
 }
 
 /// A function's own address: every function that answers HTTP has one here.
-fn url(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls, is_image: bool) {
+fn url(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls, streams: bool) {
     let Some(url) = at.get("url") else {
         return;
     };
@@ -280,12 +281,12 @@ fn url(job: &mut Job<'_>, at: &At<'_>, calls: &mut Calls, is_image: bool) {
         .get("invokeMode")
         .filter(|mode| mode.text().as_deref() == Some("RESPONSE_STREAM"))
     {
-        if is_image {
+        if streams {
             put(&mut found, "stream", Some(true.into()));
         } else {
             job.ledger.impossible(
                 &mode,
-                "the adapter in a package answers in one piece; a container image may stream",
+                "Lambda's own runtime for Python answers in one piece; Node and executables stream",
             );
         }
     }

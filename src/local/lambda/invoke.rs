@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::{
     Lambda,
     record::Phase,
-    run::{Asked, Outcome, Ran, Target},
+    run::{Asked, Outcome, Ran, Sink, Target},
     wire::{ApiError, Call, Reference},
 };
 
@@ -72,7 +72,17 @@ impl Lambda {
 
     /// Runs a call to its end, even when the caller does not wait for it.
     pub(super) async fn run(&self, ready: Ready, payload: Bytes) -> Result<Ran, ApiError> {
-        self.run_telling(ready, payload, false).await
+        self.run_telling(ready, payload, false, None).await
+    }
+
+    /// As [`Self::run`]; an answer that the function gives piece by piece goes to `sink` as it is made.
+    pub(super) async fn run_passing(
+        &self,
+        ready: Ready,
+        payload: Bytes,
+        sink: Sink,
+    ) -> Result<Ran, ApiError> {
+        self.run_telling(ready, payload, false, Some(sink)).await
     }
 
     async fn run_telling(
@@ -80,6 +90,7 @@ impl Lambda {
         ready: Ready,
         payload: Bytes,
         wants_log: bool,
+        sink: Option<Sink>,
     ) -> Result<Ran, ApiError> {
         let Ready { target, arn } = ready;
         let runner = Arc::clone(&self.runner);
@@ -88,6 +99,7 @@ impl Lambda {
             arn,
             trace: trace(),
             wants_log,
+            sink,
         };
         let call = async move { runner.invoke(&target, asked).await };
         let ran = self.tasks.spawn(call).await;
@@ -162,7 +174,7 @@ async fn answer_call(lambda: &Lambda, call: &Call, ready: Ready) -> Result<Respo
     let wants_log = call.header("x-amz-log-type") == Some("Tail");
     let payload = or_empty_object(&call.body);
     let version = ready.target.version.clone();
-    let Ran { id, outcome, log } = lambda.run_telling(ready, payload, wants_log).await?;
+    let Ran { id, outcome, log } = lambda.run_telling(ready, payload, wants_log, None).await?;
     let (body, failed) = match outcome {
         Outcome::Answered(body) => (body, false),
         Outcome::Failed { payload, kind: _ } => (payload, true),

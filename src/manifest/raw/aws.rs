@@ -136,7 +136,7 @@ record! {
     UrlText needs [] {
         /// `none` (the default): everyone may call. `iam`: whoever signs as somebody who is permitted.
         "auth" auth: UrlAuth,
-        /// Passes the answer on as it is made; for images only.
+        /// Passes the answer on as it is made. Not for Python, whose own runtime on Lambda answers in one piece.
         "stream" stream: bool,
         "cors" cors: CorsText,
     }

@@ -86,12 +86,16 @@ async fn stage(runtime: Runtime) -> Stage {
 
 // --- both clouds answer alike ---
 
-async fn check_answers(runtime: Runtime) {
+async fn check_answers(runtime: Runtime, streams: bool) {
     let stage = stage(runtime).await;
     let host = stage.host().await;
     let mut lambdas = BTreeMap::new();
     for function in ["pages", "echo", "stock"] {
-        lambdas.insert(function.to_owned(), stage.lambda(function).await);
+        let lambda = match streams {
+            true => stage.lambda_that_streams(function).await,
+            false => stage.lambda(function).await,
+        };
+        lambdas.insert(function.to_owned(), lambda);
     }
     let mut shown = String::new();
     for golden in requests() {
@@ -111,17 +115,27 @@ async fn check_answers(runtime: Runtime) {
 
 #[tokio::test]
 async fn python_answers_alike_on_both_clouds() {
-    check_answers(python()).await;
+    check_answers(python(), false).await;
 }
 
 #[tokio::test]
 async fn node_answers_alike_on_both_clouds() {
-    check_answers(node()).await;
+    check_answers(node(), false).await;
 }
 
 #[tokio::test]
 async fn an_executable_answers_alike_on_both_clouds() {
-    check_answers(Runtime::Executable).await;
+    check_answers(Runtime::Executable, false).await;
+}
+
+#[tokio::test]
+async fn what_node_streams_on_one_cloud_is_the_same_answer() {
+    check_answers(node(), true).await;
+}
+
+#[tokio::test]
+async fn what_an_executable_streams_on_one_cloud_is_the_same_answer() {
+    check_answers(Runtime::Executable, true).await;
 }
 
 // --- events ---

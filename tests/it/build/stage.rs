@@ -14,10 +14,11 @@ use axum::{
     Router,
     body::Bytes,
     extract::{DefaultBodyLimit, Path as Captured, State},
-    http::StatusCode,
+    http::{HeaderMap, StatusCode},
     response::IntoResponse,
     routing::{get, post},
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -68,6 +69,31 @@ impl Stage {
     }
 
     pub(super) async fn lambda(&self, function: &str) -> Lambda {
+        let command = match self.recipe.runtime {
+            Runtime::Python { .. } => program("python3", &["drive.py"]),
+            Runtime::Node { .. } => program("node", &["drive.mjs"]),
+            Runtime::Executable => program("./bootstrap", &[]),
+        };
+        self.lambda_by(command, function).await
+    }
+
+    /// One whose answers are passed on as they are made.
+    pub(super) async fn lambda_that_streams(&self, function: &str) -> Lambda {
+        let client = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let client = client.join("src/local/lambda/run/node_runtime.mjs");
+        let mut command = match self.recipe.runtime {
+            Runtime::Python { .. } => panic!("Lambda's own runtime for Python does not stream"),
+            Runtime::Node { .. } => program(
+                "node",
+                &[client.to_str().unwrap(), "verdigris_shim.handler"],
+            ),
+            Runtime::Executable => program("./bootstrap", &[]),
+        };
+        command.env("VERDIGRIS_HTTP", r#"{"auth":"none","stream":true}"#);
+        self.lambda_by(command, function).await
+    }
+
+    async fn lambda_by(&self, mut command: Command, function: &str) -> Lambda {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let (sender, receiver) = mpsc::channel(1);
@@ -77,11 +103,6 @@ impl Stage {
         });
         let failed = Arc::clone(&api);
         let server = tokio::spawn(async move { axum::serve(listener, routes(failed)).await });
-        let mut command = match self.recipe.runtime {
-            Runtime::Python { .. } => program("python3", &["drive.py"]),
-            Runtime::Node { .. } => program("node", &["drive.mjs"]),
-            Runtime::Executable => program("./bootstrap", &[]),
-        };
         command
             .env("AWS_LAMBDA_RUNTIME_API", address)
             .env("VERDIGRIS_FUNCTION", function);
@@ -214,9 +235,16 @@ async fn next(State(api): State<Arc<RuntimeApi>>) -> impl IntoResponse {
 async fn outcome(
     State(api): State<Arc<RuntimeApi>>,
     Captured((id, kind)): Captured<(String, String)>,
+    headers: HeaderMap,
     body: Bytes,
 ) -> impl IntoResponse {
-    let value: Value = serde_json::from_slice(&body).unwrap();
+    let content = headers
+        .get("content-type")
+        .map(|kind| kind.to_str().unwrap());
+    let value = match content {
+        Some("application/vnd.awslambda.http-integration-response") => streamed(&headers, &body),
+        Some(_) | None => serde_json::from_slice(&body).unwrap(),
+    };
     let sender = api.waiting.lock().unwrap().remove(&id).unwrap();
     let outcome = if kind == "response" {
         Ok(value)
@@ -225,6 +253,18 @@ async fn outcome(
     };
     let _told = sender.send(outcome);
     (StatusCode::ACCEPTED, r#"{"status":"OK"}"#)
+}
+
+/// What a function URL makes of head and body.
+fn streamed(headers: &HeaderMap, body: &[u8]) -> Value {
+    let sent = |name: &str| headers[name].to_str().unwrap().to_ascii_lowercase();
+    assert_eq!(sent("lambda-runtime-function-response-mode"), "streaming");
+    assert_eq!(sent("transfer-encoding"), "chunked");
+    let end = body.windows(8).position(|it| it == [0; 8]).unwrap();
+    let mut value: Value = serde_json::from_slice(&body[..end]).unwrap();
+    value["body"] = STANDARD.encode(&body[end + 8..]).into();
+    value["isBase64Encoded"] = true.into();
+    value
 }
 
 /// The next event is answered with what kept the runtime from beginning.

@@ -57,6 +57,20 @@ fn manifests_and_reports_read_so() {
     }
 }
 
+#[test]
+fn addresses_stream_on_where_the_runtime_can() {
+    let read = |runtime: &str| {
+        shown(&import(&format!(
+            "service: shop\nprovider: {{ name: aws, runtime: {runtime} }}\nfunctions:\n  list:\n    handler: app.list\n    url: {{ invokeMode: RESPONSE_STREAM }}\n"
+        )))
+    };
+    let node = read("nodejs22.x");
+    assert!(node.contains("stream: true"), "{node}");
+    let python = read("python3.13");
+    assert!(!python.contains("stream: true"), "{python}");
+    assert!(python.contains("answers in one piece"), "{python}");
+}
+
 /// Errors of our own `validate`.
 fn errors(manifests: &str) -> Vec<String> {
     let docs = std::sync::Arc::new(set::parse_file("shop.yaml", manifests));

@@ -4,6 +4,7 @@ mod aliases;
 mod control;
 mod refusals;
 mod running;
+mod streams;
 mod surroundings;
 
 use std::{
@@ -18,7 +19,7 @@ use aws_sdk_lambda::{
     config::{BehaviorVersion, Region, retry::RetryConfig},
     error::{ProvideErrorMetadata, SdkError},
     primitives::Blob,
-    types::{Environment, FunctionCode, FunctionUrlAuthType, Runtime, State},
+    types::{Environment, FunctionCode, FunctionUrlAuthType, InvokeMode, Runtime, State},
 };
 use tokio_util::sync::CancellationToken;
 use verdigris::local::lambda::{LambdaEndpoint, LambdaOptions};
@@ -128,6 +129,10 @@ impl Cloud {
 
     /// A public address for an alias.
     pub(crate) async fn address(&self, name: &str, alias: &str) -> String {
+        self.address_by(name, alias, InvokeMode::Buffered).await
+    }
+
+    pub(crate) async fn address_by(&self, name: &str, alias: &str, mode: InvokeMode) -> String {
         let request = self
             .client
             .create_function_url_config()
@@ -135,6 +140,7 @@ impl Cloud {
             .qualifier(alias);
         let url = request
             .auth_type(FunctionUrlAuthType::None)
+            .invoke_mode(mode)
             .send()
             .await
             .unwrap()
@@ -160,6 +166,26 @@ impl Cloud {
             .unwrap();
         let call = allow("call", "lambda:InvokeFunction");
         call.invoked_via_function_url(true).send().await.unwrap();
+    }
+
+    /// What a function wrote, and what its platform wrote around it, once it tells this.
+    pub(crate) async fn log_with(&self, name: &str, told: &str) -> String {
+        for _ in 0..3_000 {
+            let log = self.log(name).await;
+            if log.contains(told) {
+                return log;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the log tells no `{told}`: {}", self.log(name).await);
+    }
+
+    async fn log(&self, name: &str) -> String {
+        let group = serde_json::json!({"logGroupName": format!("/aws/lambda/{name}")});
+        let asked = reqwest::Client::new().post(self.endpoint.url.as_str());
+        let asked = asked.header("x-amz-target", "Logs_20140328.FilterLogEvents");
+        let asked = asked.body(group.to_string());
+        asked.send().await.unwrap().text().await.unwrap()
     }
 
     /// Calls a function: its answer, and the error where it failed.

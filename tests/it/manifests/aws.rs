@@ -183,7 +183,7 @@ fn every_refusal_says_what_to_write() {
         ),
         (
             "url: { stream: true }",
-            "spec.functions.api.aws: the adapter in a package answers in one piece (help: remove `stream`, or bring an image whose handler streams)",
+            "spec.functions.api.aws: Lambda's own runtime for python3.13 answers in one piece (help: remove `stream`; Node and executables stream, and so does an image that brings a runtime which can)",
         ),
         (
             "url: { cors: { origins: ['*'], credentials: true } }",
@@ -254,6 +254,36 @@ fn every_refusal_says_what_to_write() {
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn every_runtime_but_lambdas_own_python_streams() {
+    let image = "image: '123456789012.dkr.ecr.eu-west-1.amazonaws.com/shop@sha256:DIGITS'"
+        .replace("DIGITS", &"0".repeat(64));
+    let table = [
+        ("nodejs22", "app.mjs:default", "", ""),
+        ("executable", "app", "", ""),
+        ("python3.13", "app:app", image.as_str(), ""),
+        (
+            "python3.12",
+            "app:app",
+            "",
+            "Lambda's own runtime for python3.12 answers in one piece",
+        ),
+    ];
+    for (runtime, handler, more, expected) in table {
+        let spec = format!(
+            "\n  functions:\n    api: {{ handler: '{handler}', http: /, aws: {{ url: {{ stream: true }}, {more} }} }}\n"
+        );
+        let service = head(&spec).replace("python3.13", runtime);
+        let told = told(&read(&[("prod.yaml", PROD), ("a.yaml", &service)]));
+        let errors: Vec<_> = told
+            .lines()
+            .filter(|it| !it.contains("means nothing to azure"))
+            .collect();
+        assert_eq!(errors.is_empty(), expected.is_empty(), "{told}");
+        assert!(told.contains(expected), "{told}");
+    }
 }
 
 #[test]

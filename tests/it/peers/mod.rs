@@ -11,6 +11,7 @@ pub(crate) mod model;
 mod runtime_clients;
 mod serverless;
 mod stacks;
+mod streams;
 
 use std::{
     path::{Path, PathBuf},

@@ -2,6 +2,8 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs::Permissions,
+    os::unix::fs::PermissionsExt as _,
     sync::atomic::{AtomicU32, Ordering},
 };
 
@@ -62,11 +64,13 @@ struct Told {
 }
 
 /// A package with one function for requests and one for messages, as the daemon builds it.
-async fn built(runtime: Runtime, file: &str, code: &str, handler: &str) -> Vec<u8> {
+pub(super) async fn built(runtime: Runtime, file: &str, code: &str, handler: &str) -> Vec<u8> {
     let folder = tempfile::tempdir().unwrap();
     let builder = Builder::new(folder.path().to_owned(), Limits::default());
     let workspace = builder.workspace().unwrap();
-    std::fs::write(workspace.source().join(file), code).unwrap();
+    let path = workspace.source().join(file);
+    std::fs::write(&path, code).unwrap();
+    std::fs::set_permissions(path, Permissions::from_mode(0o755)).unwrap();
     let entry = Entry {
         handler: handler.to_owned(),
         ..Entry::default()
@@ -131,7 +135,7 @@ async fn runs(options: LambdaOptions, package: Package, client: &str) {
     messages(&cloud).await;
 }
 
-const RELEASE: &str = "sha256:00ff";
+pub(super) const RELEASE: &str = "sha256:00ff";
 
 async fn requests(cloud: &Cloud, client: &str) {
     let version = cloud.publish("ask").await;
@@ -159,7 +163,7 @@ async fn requests(cloud: &Cloud, client: &str) {
 }
 
 /// A queue gets back what failed, and only that.
-async fn messages(cloud: &Cloud) {
+pub(super) async fn messages(cloud: &Cloud) {
     let record = |id: &str, body: &str| {
         json!({
             "messageId": id, "body": body, "eventSource": "aws:sqs", "receiptHandle": "r", "awsRegion": "us-east-1",

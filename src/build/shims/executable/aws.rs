@@ -7,10 +7,14 @@ use super::{
     contract::{Answer, Event, Headers, Origin, Request, moment},
     http::{Connection, Fault, Message},
     json::{self, Value},
+    program::Flow,
     shim::Shim,
+    streamed,
 };
 
-const RUNTIME: &str = "/2018-06-01/runtime";
+pub(crate) const RUNTIME: &str = "/2018-06-01/runtime";
+/// What the cloud calls our own failures.
+pub(crate) const ERROR: &str = "Verdigris.Shim";
 
 /// Works until the cloud hangs up.
 pub(crate) fn run(root: &Path, address: &str) -> Result<(), String> {
@@ -27,13 +31,19 @@ pub(crate) fn run(root: &Path, address: &str) -> Result<(), String> {
             return Err(error);
         }
     };
+    let streams = streamed::is_asked();
     loop {
         let message = api.call("GET", "/invocation/next", b"")?;
         let Some(id) = message.head.get("lambda-runtime-aws-request-id") else {
             return Err("the Lambda Runtime API gave an event without an id".to_owned());
         };
-        match handle(&shim, &function, &message.body) {
-            Ok(payload) => api.post(&format!("/invocation/{id}/response"), &payload)?,
+        match handle(&shim, &function, &message.body, streams) {
+            Ok(Told::Whole(payload)) => {
+                api.post(&format!("/invocation/{id}/response"), &payload)?
+            }
+            Ok(Told::Begun(begun)) => {
+                streamed::send(&mut api, id, begun)?;
+            }
             Err(error) => {
                 eprintln!("verdigris: {error}");
                 api.post(&format!("/invocation/{id}/error"), &failure(&error))?;
@@ -42,9 +52,16 @@ pub(crate) fn run(root: &Path, address: &str) -> Result<(), String> {
     }
 }
 
-struct Api<'a> {
-    address: &'a str,
+pub(crate) struct Api<'a> {
+    pub(crate) address: &'a str,
     connection: Option<Connection>,
+}
+
+/// What came of an event.
+enum Told<'a> {
+    Whole(Value),
+    /// An answer that is passed on as it is made, or one that was made here.
+    Begun(Result<Flow<'a>, Answer>),
 }
 
 impl Api<'_> {
@@ -55,11 +72,8 @@ impl Api<'_> {
     }
 
     fn call(&mut self, method: &str, path: &str, body: &[u8]) -> Result<Message, String> {
-        let failed = |fault| format!("the Lambda Runtime API failed at {path}: {fault:?}");
-        let mut connection = match self.connection.take().filter(Connection::is_alive) {
-            Some(connection) => connection,
-            None => self.connect().map_err(failed)?,
-        };
+        let failed = |fault| failed(path, &fault);
+        let mut connection = self.connection().map_err(failed)?;
         let line = format!("{method} {RUNTIME}{path} HTTP/1.1");
         let length = body.len().to_string();
         let headers = [
@@ -77,18 +91,38 @@ impl Api<'_> {
         Ok(message)
     }
 
-    fn connect(&self) -> Result<Connection, Fault> {
-        Ok(Connection::new(TcpStream::connect(self.address)?)?)
+    /// The one that is there, or a new one.
+    pub(crate) fn connection(&mut self) -> Result<Connection, Fault> {
+        match self.connection.take().filter(Connection::is_alive) {
+            Some(connection) => Ok(connection),
+            None => Ok(Connection::new(TcpStream::connect(self.address)?)?),
+        }
     }
 }
 
-fn handle(shim: &Shim, function: &str, event: &[u8]) -> Result<Value, String> {
+pub(crate) fn failed(path: &str, fault: &Fault) -> String {
+    format!("the Lambda Runtime API failed at {path}: {fault:?}")
+}
+
+fn handle<'a>(
+    shim: &'a Shim,
+    function: &str,
+    event: &[u8],
+    streams: bool,
+) -> Result<Told<'a>, String> {
     let event = json::parse(event).ok_or("the event is not JSON")?;
     let about = event.get("requestContext").get("http");
-    if *about != Value::Null {
-        let request = request(&event, about)?;
-        return Ok(payload(shim.answer(&request, Some(function))));
+    if *about == Value::Null {
+        return deliver(shim, function, &event).map(Told::Whole);
     }
+    let request = request(&event, about)?;
+    Ok(match streams {
+        true => Told::Begun(shim.open(&request, Some(function))),
+        false => Told::Whole(payload(shim.answer(&request, Some(function)))),
+    })
+}
+
+fn deliver(shim: &Shim, function: &str, event: &Value) -> Result<Value, String> {
     let records = event.get("Records").list();
     let named = |name: &str| records.first().and_then(|it| it.get(name).text());
     match named("eventSource").or_else(|| named("EventSource")) {
@@ -96,7 +130,7 @@ fn handle(shim: &Shim, function: &str, event: &[u8]) -> Result<Value, String> {
         Some("aws:sns" | "aws:s3") => announced(shim, function, records),
         Some("aws:kinesis" | "aws:dynamodb") => Ok(stream(shim, function, records)),
         _ if *event.get("detail-type") != Value::Null => {
-            let taken = shim.deliver(function, schedule(&event), Origin::Schedule);
+            let taken = shim.deliver(function, schedule(event), Origin::Schedule);
             let taken = taken.then_some(Value::Null);
             taken.ok_or_else(|| "the program did not accept the scheduled event".to_owned())
         }
@@ -130,30 +164,32 @@ fn request(event: &Value, about: &Value) -> Result<Request, String> {
     Ok(Request::new(method, path, query, headers, body))
 }
 
-fn payload(answer: Answer) -> Value {
-    let Answer {
-        status,
-        headers,
-        cookies,
-        body,
-    } = answer;
+fn payload(mut answer: Answer) -> Value {
+    let body = std::mem::take(&mut answer.body);
     let (body, encoded) = match String::from_utf8(body) {
         Ok(text) => (text, false),
         Err(error) => (base64::encode(error.as_bytes()), true),
     };
-    let headers = headers
-        .into_iter()
-        .map(|(name, value)| (name, Value::Text(value)));
+    let [status, headers, cookies] = head(answer);
     object([
-        ("statusCode", Value::Number(status.to_string())),
-        ("headers", Value::Object(headers.collect())),
-        (
-            "cookies",
-            Value::List(cookies.into_iter().map(Value::Text).collect()),
-        ),
+        status,
+        headers,
+        cookies,
         ("body", Value::Text(body)),
         ("isBase64Encoded", Value::Bool(encoded)),
     ])
+}
+
+/// All of an answer but its body.
+pub(crate) fn head(answer: Answer) -> [(&'static str, Value); 3] {
+    let headers = answer.headers.into_iter();
+    let headers = headers.map(|(name, value)| (name, Value::Text(value)));
+    let cookies = answer.cookies.into_iter().map(Value::Text);
+    [
+        ("statusCode", Value::Number(answer.status.to_string())),
+        ("headers", Value::Object(headers.collect())),
+        ("cookies", Value::List(cookies.collect())),
+    ]
 }
 
 /// Says which messages failed. A queue that keeps an order is not to see a later message before them.
@@ -296,16 +332,16 @@ fn owned(value: &Value) -> Option<String> {
     value.text().map(str::to_owned)
 }
 
-fn failure(error: &str) -> Value {
+pub(crate) fn failure(error: &str) -> Value {
     let text = |text: &str| Value::Text(text.to_owned());
     object([
         ("errorMessage", text(error)),
-        ("errorType", text("Verdigris.Shim")),
+        ("errorType", text(ERROR)),
         ("stackTrace", Value::List(Vec::new())),
     ])
 }
 
-fn object<const COUNT: usize>(members: [(&str, Value); COUNT]) -> Value {
+pub(crate) fn object<const COUNT: usize>(members: [(&str, Value); COUNT]) -> Value {
     Value::Object(
         members
             .into_iter()

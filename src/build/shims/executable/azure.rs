@@ -9,7 +9,8 @@ use std::{
 
 use super::{
     contract::{Answer, Event, Origin, Request},
-    http::{Connection, Fault, Head, Message},
+    head::Head,
+    http::{Connection, Fault, Message},
     json::{self, Value},
     routes::{Found, Kind},
     shim::Shim,

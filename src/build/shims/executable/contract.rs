@@ -84,6 +84,17 @@ impl Answer {
         method: &str,
         release: &str,
     ) -> Self {
+        let body = if is_bodiless(status, method) {
+            Vec::new()
+        } else {
+            body
+        };
+        let head = Self::head(status, headers, !body.is_empty(), release);
+        Self { body, ..head }
+    }
+
+    /// An answer whose body goes by itself, if it has one.
+    pub(crate) fn head(status: u16, headers: Headers, has_body: bool, release: &str) -> Self {
         let mut kept: Headers = Vec::new();
         let mut cookies = Vec::new();
         for (name, value) in headers {
@@ -102,9 +113,7 @@ impl Answer {
                 kept.push((name, value));
             }
         }
-        let bodiless = method == "HEAD" || matches!(status, 204 | 205 | 304);
-        let body = if bodiless { Vec::new() } else { body };
-        if !body.is_empty() && !kept.iter().any(|(name, _)| name == "content-type") {
+        if has_body && !kept.iter().any(|(name, _)| name == "content-type") {
             kept.push((
                 "content-type".to_owned(),
                 "application/octet-stream".to_owned(),
@@ -115,7 +124,7 @@ impl Answer {
             status,
             headers: kept,
             cookies,
-            body,
+            body: Vec::new(),
         }
     }
 
@@ -132,6 +141,10 @@ impl Answer {
             release,
         )
     }
+}
+
+pub(crate) fn is_bodiless(status: u16, method: &str) -> bool {
+    method == "HEAD" || matches!(status, 204 | 205 | 304)
 }
 
 fn join(entry: std::collections::btree_map::Entry<'_, String, String>, glue: &str, value: &str) {

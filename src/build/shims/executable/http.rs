@@ -5,20 +5,18 @@ use std::{
     net::TcpStream,
 };
 
-use super::contract::{Headers, value_bytes};
+use super::{
+    contract::value_bytes,
+    head::{Head, parse_head},
+};
 
 const HEAD_MAX: usize = 64 * 1024;
 pub(crate) const BODY_MAX: usize = 100 * 1024 * 1024;
+const MALFORMED: Fault = Fault::Bad(400, "a chunk is malformed");
 
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
-}
-
-/// The first line, in its three parts, and the headers.
-pub(crate) struct Head {
-    pub(crate) line: [String; 3],
-    pub(crate) headers: Headers,
 }
 
 /// What came, and whether another may follow on the same connection.
@@ -26,6 +24,26 @@ pub(crate) struct Message {
     pub(crate) head: Head,
     pub(crate) body: Vec<u8>,
     pub(crate) keep: bool,
+}
+
+/// An answer whose body is still to come.
+pub(crate) struct Begun {
+    pub(crate) head: Head,
+    pub(crate) left: Left,
+    pub(crate) keep: bool,
+}
+
+/// How much of a body is still to come.
+#[derive(Debug)]
+pub(crate) enum Left {
+    Nothing,
+    Bytes(usize),
+    /// A chunk's length comes next.
+    NextChunk,
+    /// This much of a chunk, and then its end.
+    Chunk(usize),
+    /// Whatever comes until the other side hangs up.
+    Open,
 }
 
 #[derive(Debug)]
@@ -40,25 +58,6 @@ pub(crate) enum Fault {
 impl From<io::Error> for Fault {
     fn from(error: io::Error) -> Self {
         Self::Io(error)
-    }
-}
-
-impl Head {
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        let found = self
-            .headers
-            .iter()
-            .rev()
-            .find(|(known, _)| known.eq_ignore_ascii_case(name));
-        found.map(|(_, value)| value.as_str())
-    }
-
-    fn keeps(&self, version: &str) -> bool {
-        let told = self
-            .get("connection")
-            .unwrap_or_default()
-            .to_ascii_lowercase();
-        !told.contains("close") && (version == "HTTP/1.1" || told.contains("keep-alive"))
     }
 }
 
@@ -124,22 +123,81 @@ impl Connection {
 
     /// Reads the answer to a request of this method, as a client does.
     pub(crate) fn response(&mut self, method: &str) -> Result<Message, Fault> {
+        let Begun { head, left, keep } = self.begin(method)?;
+        let body = match left {
+            Left::Nothing => Vec::new(),
+            Left::Bytes(length) => self.exactly(length)?,
+            Left::NextChunk | Left::Chunk(_) => self.chunks()?,
+            Left::Open => self.rest()?,
+        };
+        Ok(Message { head, body, keep })
+    }
+
+    /// Reads the head of an answer, and leaves its body to [`Self::piece`].
+    pub(crate) fn begin(&mut self, method: &str) -> Result<Begun, Fault> {
         let mut head = self.head()?;
         while head.line[1].starts_with('1') {
             head = self.head()?;
         }
-        let mut keep = head.keeps(&head.line[0]);
+        let keep = head.keeps(&head.line[0]);
         let bodiless = method == "HEAD" || matches!(head.line[1].as_str(), "204" | "304");
-        let body = match self.framing(&head)? {
-            _ if bodiless => Vec::new(),
-            Framing::Length(length) => self.exactly(length)?,
-            Framing::Chunks => self.chunks()?,
-            Framing::Open => {
-                keep = false;
-                self.rest()?
-            }
+        let (left, keep) = match self.framing(&head)? {
+            _ if bodiless => (Left::Nothing, keep),
+            Framing::Length(length) => (Left::Bytes(length), keep),
+            Framing::Chunks => (Left::NextChunk, keep),
+            Framing::Open => (Left::Open, false),
         };
-        Ok(Message { head, body, keep })
+        Ok(Begun { head, left, keep })
+    }
+
+    /// The next bytes of a body, as soon as there are any; none at its end.
+    pub(crate) fn piece(&mut self, left: &mut Left) -> Result<Option<Vec<u8>>, Fault> {
+        if matches!(left, Left::Chunk(0)) {
+            self.chunk_end()?;
+            *left = Left::NextChunk;
+        }
+        if matches!(left, Left::NextChunk) {
+            *left = match self.chunk_size()? {
+                0 => Left::Nothing,
+                size => Left::Chunk(size),
+            };
+        }
+        let most = match left {
+            Left::Nothing | Left::NextChunk | Left::Bytes(0) => return Ok(None),
+            Left::Bytes(count) | Left::Chunk(count) => *count,
+            Left::Open => usize::MAX,
+        };
+        if self.buffer.is_empty() && !self.more()? {
+            return match left {
+                Left::Open => Ok(None),
+                Left::Nothing | Left::Bytes(_) | Left::NextChunk | Left::Chunk(_) => {
+                    Err(io::Error::from(io::ErrorKind::UnexpectedEof).into())
+                }
+            };
+        }
+        let count = most.min(self.buffer.len());
+        match left {
+            Left::Bytes(rest) | Left::Chunk(rest) => *rest -= count,
+            Left::Nothing | Left::NextChunk | Left::Open => {}
+        }
+        Ok(Some(self.buffer.drain(..count).collect()))
+    }
+
+    /// Sends a part of a body that goes in chunks. An empty one would end it.
+    pub(crate) fn send_chunk(&mut self, piece: &[u8]) -> io::Result<()> {
+        let mut chunk = format!("{:x}\r\n", piece.len()).into_bytes();
+        chunk.extend_from_slice(piece);
+        chunk.extend_from_slice(b"\r\n");
+        self.stream.write_all(&chunk)
+    }
+
+    /// Ends a body that goes in chunks.
+    pub(crate) fn send_end(&mut self, trailers: &[(&str, &str)]) -> io::Result<()> {
+        let lines = trailers
+            .iter()
+            .map(|(name, value)| format!("{name}: {value}\r\n"));
+        let end = format!("0\r\n{}\r\n", lines.collect::<String>());
+        self.stream.write_all(end.as_bytes())
     }
 
     fn head(&mut self) -> Result<Head, Fault> {
@@ -175,7 +233,7 @@ impl Connection {
                 if !digits || length.is_empty() || lengths.any(|(_, other)| other != length) {
                     return Err(Fault::Bad(400, "the length of the request is malformed"));
                 }
-                let length = length.parse().ok().filter(|length| *length <= BODY_MAX);
+                let length = length.parse().ok();
                 length
                     .map(Framing::Length)
                     .ok_or(Fault::Bad(413, "the request is too large"))
@@ -184,25 +242,35 @@ impl Connection {
     }
 
     fn chunks(&mut self) -> Result<Vec<u8>, Fault> {
-        let bad = Fault::Bad(400, "a chunk is malformed");
         let mut body = Vec::new();
         loop {
-            let line = self.line()?;
-            let digits = line.split(';').next().unwrap_or_default().trim();
-            let Some(size) = parse_hex(digits) else {
-                return Err(bad);
-            };
+            let size = self.chunk_size()?;
             if size > BODY_MAX - body.len() {
                 return Err(Fault::Bad(413, "the request is too large"));
             }
             if size == 0 {
-                while !self.line()?.is_empty() {}
                 return Ok(body);
             }
             body.extend(self.exactly(size)?);
-            if !self.line()?.is_empty() {
-                return Err(bad);
-            }
+            self.chunk_end()?;
+        }
+    }
+
+    /// With the last one, whose size is nothing, go the trailers.
+    fn chunk_size(&mut self) -> Result<usize, Fault> {
+        let line = self.line()?;
+        let digits = line.split(';').next().unwrap_or_default().trim();
+        let size = parse_hex(digits).ok_or(MALFORMED)?;
+        if size == 0 {
+            while !self.line()?.is_empty() {}
+        }
+        Ok(size)
+    }
+
+    fn chunk_end(&mut self) -> Result<(), Fault> {
+        match self.line()?.is_empty() {
+            true => Ok(()),
+            false => Err(MALFORMED),
         }
     }
 
@@ -214,13 +282,16 @@ impl Connection {
                 return Ok(text);
             }
             if self.buffer.len() > HEAD_MAX {
-                return Err(Fault::Bad(400, "a chunk is malformed"));
+                return Err(MALFORMED);
             }
             self.need_more()?;
         }
     }
 
     fn exactly(&mut self, length: usize) -> Result<Vec<u8>, Fault> {
+        if length > BODY_MAX {
+            return Err(Fault::Bad(413, "the request is too large"));
+        }
         if self.buffer.len() >= length {
             return Ok(self.buffer.drain(..length).collect());
         }
@@ -266,32 +337,6 @@ enum Framing {
     Length(usize),
     Chunks,
     Open,
-}
-
-fn parse_head(text: &str) -> Result<Head, Fault> {
-    let bad = Fault::Bad(400, "the request line is malformed");
-    let mut lines = text.split("\r\n");
-    let mut parts = lines
-        .next()
-        .unwrap_or_default()
-        .splitn(3, ' ')
-        .map(str::to_owned);
-    let (Some(first), Some(second)) = (parts.next(), parts.next()) else {
-        return Err(bad);
-    };
-    let third = parts.next().unwrap_or_default();
-    let headers: Option<Headers> = lines.map(parse_header).collect();
-    let headers = headers.ok_or(Fault::Bad(400, "a header is malformed"))?;
-    Ok(Head {
-        line: [first, second, third],
-        headers,
-    })
-}
-
-fn parse_header(line: &str) -> Option<(String, String)> {
-    let (name, value) = line.split_once(':')?;
-    let proper = !name.is_empty() && !name.contains([' ', '\t']);
-    proper.then(|| (name.to_owned(), value.trim_matches([' ', '\t']).to_owned()))
 }
 
 fn parse_hex(digits: &str) -> Option<usize> {

@@ -7,11 +7,13 @@ mod aws;
 mod azure;
 mod base64;
 mod contract;
+mod head;
 mod http;
 mod json;
 mod program;
 mod routes;
 mod shim;
+mod streamed;
 
 use std::{env, path::PathBuf, process::ExitCode};
 

@@ -11,8 +11,9 @@ use std::{
 };
 
 use super::{
-    contract::{Answer, Request},
-    http::{Connection, Fault, Message},
+    contract::{Answer, Request, is_bodiless},
+    head::Head,
+    http::{Begun, Connection, Fault, Left, Message},
 };
 
 pub(crate) struct Program {
@@ -26,6 +27,16 @@ pub(crate) struct Program {
 struct Running {
     child: Child,
     port: u16,
+}
+
+/// An answer that has begun, and whose body comes piece by piece.
+pub(crate) struct Flow<'a> {
+    program: &'a Program,
+    port: u16,
+    connection: Connection,
+    pub(crate) answer: Answer,
+    left: Left,
+    keep: bool,
 }
 
 /// AWS Lambda gives a runtime ten seconds to begin; a program that needs more would not start there.
@@ -70,30 +81,11 @@ impl Program {
 
     /// Passes a request on and brings the answer back.
     pub(crate) fn ask(&self, request: &Request, release: &str) -> Result<Answer, String> {
-        let (port, mut connection, reused) = self.connection()?;
-        let message = match exchange(&mut connection, request) {
-            Err(_) if reused && is_repeatable(&request.method) => {
-                (_, connection) = self.connect(port)?;
-                exchange(&mut connection, request)
-            }
-            outcome => outcome,
-        };
-        let Message { head, body, keep } = message.map_err(|fault| {
-            // One that hangs up may be dying. The next request is to find it dead, and not its last breath.
-            thread::sleep(DEATH_PAUSE);
-            self.describe(&fault)
-        })?;
-        let status = head.line[1]
-            .parse()
-            .ok()
-            .filter(|status| (200..=599).contains(status));
-        let status = status
-            .ok_or_else(|| format!("`{}` answered with status {}", self.path, head.line[1]))?;
+        let (port, connection, message) = self.exchange(request, Connection::response)?;
+        let Message { head, body, keep } = message;
+        let status = self.status(&head)?;
         if keep {
-            self.idle
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push((port, connection));
+            self.keep(port, connection);
         }
         Ok(Answer::new(
             status,
@@ -102,6 +94,60 @@ impl Program {
             &request.method,
             release,
         ))
+    }
+
+    /// Passes a request on, and brings the answer back as soon as it begins.
+    pub(crate) fn open(&self, request: &Request, release: &str) -> Result<Flow<'_>, String> {
+        let (port, connection, begun) = self.exchange(request, Connection::begin)?;
+        let Begun { head, left, keep } = begun;
+        let status = self.status(&head)?;
+        let has_none = matches!(left, Left::Nothing | Left::Bytes(0));
+        // A body that no client is to see is not read either, and so the connection is not good for another request.
+        let is_unwanted = !has_none && is_bodiless(status, &request.method);
+        let has_body = !has_none && !is_unwanted;
+        Ok(Flow {
+            program: self,
+            port,
+            connection,
+            answer: Answer::head(status, head.headers, has_body, release),
+            left: if has_body { left } else { Left::Nothing },
+            keep: keep && !is_unwanted,
+        })
+    }
+
+    /// Asks on a connection that is there or a new one, and reads what `read` reads of the answer.
+    fn exchange<T>(
+        &self,
+        request: &Request,
+        read: fn(&mut Connection, &str) -> Result<T, Fault>,
+    ) -> Result<(u16, Connection, T), String> {
+        let (port, mut connection, reused) = self.connection()?;
+        let told = match exchange(&mut connection, request, read) {
+            Err(_) if reused && is_repeatable(&request.method) => {
+                (_, connection) = self.connect(port)?;
+                exchange(&mut connection, request, read)
+            }
+            outcome => outcome,
+        };
+        let told = told.map_err(|fault| self.failed(&fault))?;
+        Ok((port, connection, told))
+    }
+
+    /// One that hangs up may be dying. The next request is to find it dead, and not its last breath.
+    fn failed(&self, fault: &Fault) -> String {
+        thread::sleep(DEATH_PAUSE);
+        self.describe(fault)
+    }
+
+    fn status(&self, head: &Head) -> Result<u16, String> {
+        let status = head.line[1].parse().ok();
+        let status = status.filter(|status| (200..=599).contains(status));
+        status.ok_or_else(|| format!("`{}` answered with status {}", self.path, head.line[1]))
+    }
+
+    fn keep(&self, port: u16, connection: Connection) {
+        let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        idle.push((port, connection));
     }
 
     fn start(&self) -> Result<Running, String> {
@@ -205,12 +251,31 @@ impl Program {
     }
 }
 
+impl Flow<'_> {
+    /// What has come of the body; none at its end.
+    pub(crate) fn next(&mut self) -> Result<Option<Vec<u8>>, String> {
+        let piece = self.connection.piece(&mut self.left);
+        piece.map_err(|fault| self.program.failed(&fault))
+    }
+
+    /// After the last piece.
+    pub(crate) fn end(self) {
+        if self.keep {
+            self.program.keep(self.port, self.connection);
+        }
+    }
+}
+
 /// Asked twice is as good as once: the first may have been lost on a connection that was closing.
 fn is_repeatable(method: &str) -> bool {
     matches!(method, "GET" | "HEAD" | "OPTIONS" | "PUT" | "DELETE")
 }
 
-fn exchange(connection: &mut Connection, request: &Request) -> Result<Message, Fault> {
+fn exchange<T>(
+    connection: &mut Connection,
+    request: &Request,
+    read: fn(&mut Connection, &str) -> Result<T, Fault>,
+) -> Result<T, Fault> {
     let query = if request.query.is_empty() { "" } else { "?" };
     let line = format!(
         "{} {}{query}{} HTTP/1.1",
@@ -222,7 +287,7 @@ fn exchange(connection: &mut Connection, request: &Request) -> Result<Message, F
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     connection.send(&line, &headers, &request.body)?;
-    connection.response(&request.method)
+    read(connection, &request.method)
 }
 
 fn free_port() -> std::io::Result<u16> {

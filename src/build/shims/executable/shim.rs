@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, env, fs, path::Path};
 
 use super::{
     contract::{Answer, Event, Origin, Request},
-    program::Program,
+    program::{Flow, Program},
     routes::{Found, Package},
 };
 
@@ -46,16 +46,33 @@ impl Shim {
     }
 
     pub(crate) fn answer(&self, request: &Request, only: Option<&str>) -> Answer {
+        match self.find(request, only) {
+            Ok(function) => self.ask(function, request),
+            Err(refusal) => refusal,
+        }
+    }
+
+    /// As [`Self::answer`], and the body of what the program answers is still to come.
+    pub(crate) fn open(&self, request: &Request, only: Option<&str>) -> Result<Flow<'_>, Answer> {
+        let function = self.find(request, only)?;
+        let opened = self
+            .program(function)
+            .and_then(|program| program.open(request, &self.release));
+        opened.map_err(|error| self.failed(function, &error, request))
+    }
+
+    /// The function that answers, or what is answered where there is none.
+    fn find<'a>(&'a self, request: &Request, only: Option<&str>) -> Result<&'a str, Answer> {
         match self.package.find(&request.method, &request.path, only) {
-            Found::Function(function) => self.ask(function, request),
+            Found::Function(function) => Ok(function),
             Found::Methods(allowed) => {
                 let mut answer = self.plain(405, "method not allowed", &request.method);
                 answer
                     .headers
                     .push(("allow".to_owned(), allowed.join(", ")));
-                answer
+                Err(answer)
             }
-            Found::Nothing => self.plain(404, "not found", &request.method),
+            Found::Nothing => Err(self.plain(404, "not found", &request.method)),
         }
     }
 
@@ -68,14 +85,16 @@ impl Shim {
         Answer::plain(status, text, method, &self.release)
     }
 
-    /// What the client is told of a failure says nothing about its cause: that goes to the log.
     fn ask(&self, function: &str, request: &Request) -> Answer {
         let asked = self
             .program(function)
             .and_then(|program| program.ask(request, &self.release));
-        asked.unwrap_or_else(|error| {
-            eprintln!("verdigris: function `{function}`: {error}");
-            self.plain(500, "internal server error", &request.method)
-        })
+        asked.unwrap_or_else(|error| self.failed(function, &error, request))
+    }
+
+    /// What the client is told of a failure says nothing about its cause: that goes to the log.
+    fn failed(&self, function: &str, error: &str, request: &Request) -> Answer {
+        eprintln!("verdigris: function `{function}`: {error}");
+        self.plain(500, "internal server error", &request.method)
     }
 }

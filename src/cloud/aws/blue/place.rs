@@ -33,6 +33,14 @@ impl Place<'_> {
             .is_some_and(|it| it.version == self.version && !it.is_split())
     }
 
+    /// Whether its address passes answers on as they are made, and the version gives them in one piece. Such an address would show
+    /// them as they are, without a look at status and headers in them.
+    fn ends_streaming(&self) -> bool {
+        let address = self.now.and_then(|it| it.address.as_ref());
+        let wanted = self.marks.http.as_ref();
+        address.is_some_and(|it| it.options.stream) && wanted.is_some_and(|it| !it.stream)
+    }
+
     fn is_reached(&self) -> bool {
         let access = self.now.map_or(Access::None, AliasDetail::access);
         access == Access::wanted(self.marks.http.as_ref())
@@ -82,6 +90,10 @@ impl AwsCloud {
             description: place.description.clone(),
             share: None,
         };
+        // The other way round the address follows: answers that are made piece by piece are understood by either kind.
+        if place.ends_streaming() {
+            self.reach(place).await?;
+        }
         let moved = match place.now {
             Some(_) if stands => None,
             Some(now) => {
@@ -99,7 +111,9 @@ impl AwsCloud {
             }
         };
         let is_all = place.is_reached() && place.is_on_duty();
-        self.reach(place).await?;
+        if !place.ends_streaming() {
+            self.reach(place).await?;
+        }
         if place.slot == Slot::Blue {
             let found = place.now.and_then(|it| it.found.clone());
             let work = Settlement {

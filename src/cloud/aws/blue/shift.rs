@@ -77,8 +77,20 @@ impl AwsCloud {
     }
 }
 
-/// Lambda shares the requests of an alias only between versions of one role, whose failed calls go to one place.
+/// Lambda shares the requests of an alias only between versions of one role, whose failed calls go to one place. An address that
+/// passes answers on as they are made understands no others.
 fn can_share(seen: &Seen, blue: &Pointer, canary: &Pointer) -> Result<(), CloudError> {
+    let streams = |it: &Pointer| it.marks.http.as_ref().is_some_and(|http| http.stream);
+    if streams(blue) && !streams(canary) {
+        return Err(CloudError::Invalid {
+            cloud: CloudName::Aws,
+            operation: format!("a canary of `{}`", seen.name),
+            message:
+                "an address that streams shows answers in one piece as they are, headers and all: \
+                      let the end of `stream` go with `strategy: blueGreen`"
+                    .to_owned(),
+        });
+    }
     if !blue.settings.extras.fails_like(&canary.settings.extras) {
         return Err(CloudError::Invalid {
             cloud: CloudName::Aws,

@@ -250,7 +250,9 @@ impl AwsCloud {
                 provisioned = provisioned.or(warm.and_then(|it| it.asked));
             }
         }
-        addresses(&urls, image.is_some(), reading);
+        let runtime = latest.and_then(|it| it.config.runtime());
+        let streams = !runtime.is_some_and(|it| it.as_str().starts_with("python"));
+        addresses(&urls, streams, reading);
         reading.aws(
             "asynchronous",
             asynchronous.as_ref().and_then(written_asynchronous),
@@ -285,7 +287,7 @@ fn image_of(image: Option<&str>, reading: &mut Reading<'_>) {
 }
 
 /// A function has one kind of address: that of itself, else of its first alias.
-fn addresses(urls: &[(Option<&str>, UrlOptions)], is_image: bool, reading: &mut Reading<'_>) {
+fn addresses(urls: &[(Option<&str>, UrlOptions)], streams: bool, reading: &mut Reading<'_>) {
     let Some(((_, options), others)) = urls.split_first() else {
         return;
     };
@@ -297,13 +299,13 @@ fn addresses(urls: &[(Option<&str>, UrlOptions)], is_image: bool, reading: &mut 
         reading.notes.left(format!("url.{alias}"), why);
     }
     let UrlOptions { auth, stream, cors } = options;
-    if *stream && !is_image {
-        let why = "the adapter in a package answers in one piece; a container image may stream";
+    if *stream && !streams {
+        let why = "Lambda's own runtime for Python answers in one piece";
         reading.notes.left("url.stream", why);
     }
     let url = map([
         ("auth", (*auth == UrlAuth::Iam).then(|| "iam".into())),
-        ("stream", (*stream && is_image).then(|| true.into())),
+        ("stream", (*stream && streams).then(|| true.into())),
         ("cors", cors.as_ref().and_then(written_cors)),
     ]);
     reading.aws("url", url);

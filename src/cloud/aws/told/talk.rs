@@ -55,10 +55,18 @@ fn told(answered: Answered, input: &Input) -> Invoked {
         payload,
         log,
     } = answered;
-    let answer: Value = serde_json::from_str(&payload).unwrap_or_default();
+    // An answer that is made piece by piece has its body behind its head, with zeros in between.
+    let (head, rest) = match payload.split_once("\0\0\0\0\0\0\0\0") {
+        Some((head, rest)) => (head, Some(rest)),
+        None => (payload.as_str(), None),
+    };
+    let answer: Value = serde_json::from_str(head).unwrap_or_default();
     let status = answer["statusCode"].as_u64();
     let (status, body) = match (input, status) {
-        (Input::Http { .. }, Some(status)) => (u16::try_from(status).ok(), body_of(&answer)),
+        (Input::Http { .. }, Some(status)) => {
+            let body = rest.map_or_else(|| body_of(&answer), str::to_owned);
+            (u16::try_from(status).ok(), body)
+        }
         (Input::Http { .. } | Input::Message(_), _) => (None, payload),
     };
     let log = STANDARD.decode(log).unwrap_or_default();
@@ -123,4 +131,34 @@ fn queue_event(message: &str, account: &Account) -> Value {
         "eventSourceARN": account.queue("verdigris"),
         "awsRegion": account.region(),
     }]})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_reads_the_same_whether_it_was_made_at_once_or_piece_by_piece() {
+        let head = r#"{"statusCode":404,"headers":{},"cookies":[]"#;
+        let cases = [
+            format!(r#"{head},"body":"no \"such\" thing","isBase64Encoded":false}}"#),
+            format!(r#"{head},"body":"bm8gInN1Y2giIHRoaW5n","isBase64Encoded":true}}"#),
+            format!("{head}}}\0\0\0\0\0\0\0\0no \"such\" thing"),
+        ];
+        for payload in cases {
+            let answered = Answered {
+                version: "7".to_owned(),
+                failed: None,
+                payload,
+                log: String::new(),
+            };
+            let input = Input::Http {
+                method: "GET".to_owned(),
+                path: "/".to_owned(),
+                body: None,
+            };
+            let Invoked { status, body, .. } = told(answered, &input);
+            assert_eq!((status, body.as_str()), (Some(404), r#"no "such" thing"#));
+        }
+    }
 }

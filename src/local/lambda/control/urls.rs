@@ -154,16 +154,11 @@ fn check(auth: &str, mode: &str) -> Result<(), ApiError> {
         let rule = "Member must satisfy enum value set: [NONE, AWS_IAM]";
         return Err(ApiError::validation(auth, "authType", rule));
     }
-    match mode {
-        "BUFFERED" => Ok(()),
-        "RESPONSE_STREAM" => Err(ApiError::invalid(
-            "Response streaming does not run on this endpoint: use InvokeMode BUFFERED.",
-        )),
-        other => {
-            let rule = "Member must satisfy enum value set: [BUFFERED, RESPONSE_STREAM]";
-            Err(ApiError::validation(other, "invokeMode", rule))
-        }
+    if !matches!(mode, "BUFFERED" | url::STREAM) {
+        let rule = "Member must satisfy enum value set: [BUFFERED, RESPONSE_STREAM]";
+        return Err(ApiError::validation(mode, "invokeMode", rule));
     }
+    Ok(())
 }
 
 fn refuse_twin(

@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     body::{Body, Bytes},
     extract::{DefaultBodyLimit, Path, State},
-    http::{HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse as _, Response},
     routing::{get, post},
 };
@@ -18,10 +18,11 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::flow::{self, Flow};
 use crate::local::listen;
 
 /// Lambda's limit of a synchronous answer.
-const ANSWER_MAX: usize = 6_291_556;
+pub(super) const ANSWER_MAX: usize = 6_291_556;
 
 /// Work for the process.
 pub(super) struct Event {
@@ -36,6 +37,8 @@ pub(super) struct Event {
 /// What the process said.
 pub(super) enum Said {
     Answer(Uuid, Bytes),
+    /// An answer that comes piece by piece.
+    Flow(Uuid, Flow),
     Failure(Uuid, Bytes),
     TooLarge(Uuid),
     InitFailure(Bytes),
@@ -46,7 +49,7 @@ pub(super) struct Api {
     pub(super) address: String,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) said: mpsc::Receiver<Said>,
-    /// True once the process has asked for work: it is initialised.
+    /// True while the process asks for work; once it has, it is initialised.
     pub(super) ready: watch::Receiver<bool>,
     stop: CancellationToken,
 }
@@ -111,7 +114,10 @@ async fn next(State(side): Side) -> Response {
     side.ready.send_replace(true);
     let event = async { side.events.lock().await.recv().await };
     match side.stop.run_until_cancelled(event).await {
-        Some(Some(event)) => offer(event),
+        Some(Some(event)) => {
+            side.ready.send_replace(false);
+            offer(event)
+        }
         Some(None) | None => StatusCode::GONE.into_response(),
     }
 }
@@ -143,8 +149,12 @@ fn offer(event: Event) -> Response {
 async fn response(
     State(side): Side,
     Path(id): Path<Uuid>,
+    headers: HeaderMap,
     body: Body,
 ) -> (StatusCode, Json<Value>) {
+    if flow::is_one(&headers) {
+        return flow::read(&side.said, id, &headers, body).await;
+    }
     match axum::body::to_bytes(body, ANSWER_MAX).await {
         Ok(body) => tell(&side, Said::Answer(id, body)).await,
         Err(_) => {

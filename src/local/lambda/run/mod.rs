@@ -1,6 +1,7 @@
 //! Runs functions: scales each version from zero to its limit and back, one invocation per process at a time.
 
 mod api;
+mod flow;
 mod pool;
 mod report;
 mod runtimes;
@@ -17,7 +18,10 @@ use bytes::Bytes;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(super) use self::pool::Key;
+pub(super) use self::{
+    flow::{Part, Sink, way},
+    pool::Key,
+};
 use self::{
     pool::Pool,
     report::{Report, tail},
@@ -74,6 +78,8 @@ pub(super) struct Asked {
     pub(super) trace: String,
     /// Whether the caller reads what the function wrote. Few do, and it is put together from thousands of lines.
     pub(super) wants_log: bool,
+    /// Where the caller takes the answer as it is made. What is given there is not in the outcome.
+    pub(super) sink: Option<Sink>,
 }
 
 /// An invocation that was not begun, because too many are under way.
@@ -146,6 +152,7 @@ impl Runner {
             arn,
             trace,
             wants_log,
+            sink,
         } = asked;
         let _running = self.admit(target)?;
         let id = Uuid::new_v4();
@@ -156,6 +163,7 @@ impl Runner {
             arn,
             trace,
             now_millis,
+            sink,
         };
         let pool = self.pool(target);
         let permit = pool.wait().await;

@@ -9,10 +9,14 @@ use uuid::Uuid;
 
 use super::{
     Outcome, Target,
-    api::{Api, Event, Said},
+    api::{ANSWER_MAX, Api, Event, Said},
+    flow::{self, Sink},
     runtimes::{Runtimes, environment},
 };
 use crate::local::process::{Child, Exit, LogRing, Spawn, Stream};
+
+/// A process that has told its failure ends, or asks for the next call, at once; one that does neither is still about something.
+const RECOVERY: Duration = Duration::from_secs(2);
 
 /// What a worker is started with, beyond its target.
 pub(super) struct Ground<'a> {
@@ -39,6 +43,7 @@ pub(super) struct Job {
     pub(super) arn: String,
     pub(super) trace: String,
     pub(super) now_millis: i64,
+    pub(super) sink: Option<Sink>,
 }
 
 /// Whether the process can take another call.
@@ -109,7 +114,10 @@ impl Worker {
             biased;
             said = self.api.said.recv() => match said {
                 Some(Said::InitFailure(body)) => Outcome::unhandled(body),
-                Some(Said::Answer(..) | Said::Failure(..) | Said::TooLarge(..)) | None => {
+                Some(
+                    Said::Answer(..) | Said::Flow(..) | Said::Failure(..) | Said::TooLarge(..),
+                )
+                | None => {
                     Outcome::failed("Runtime.Unknown", "the process answered before it was asked")
                 }
             },
@@ -132,6 +140,7 @@ impl Worker {
             arn,
             trace,
             now_millis,
+            sink,
         } = job;
         let started = Instant::now();
         let limit_millis = i64::try_from(limit.as_millis()).unwrap_or(i64::MAX);
@@ -145,8 +154,12 @@ impl Worker {
         if self.api.events.send(event).await.is_err() {
             return (crash(id, Exit::Stopped), After::Discard);
         }
-        let answer = timeout_at(started + limit, self.answer(id)).await;
+        let answer = timeout_at(started + limit, self.answer(id, sink)).await;
         let (outcome, after) = answer.unwrap_or_else(|_| (timed_out(id, limit), After::Discard));
+        let after = match (&outcome, after) {
+            (Outcome::Failed { .. }, After::Reuse) => self.recovered().await,
+            (Outcome::Failed { .. } | Outcome::Answered(_), after) => after,
+        };
         match after {
             After::Discard => {
                 self.child.kill();
@@ -158,7 +171,18 @@ impl Worker {
         (outcome, after)
     }
 
-    async fn answer(&mut self, id: Uuid) -> (Outcome, After) {
+    /// A process that ends by what it failed with is not to be given another call.
+    async fn recovered(&mut self) -> After {
+        let exited = self.child.exited();
+        tokio::select! {
+            biased;
+            _ = exited => After::Discard,
+            _ = self.api.ready.wait_for(|ready| *ready) => After::Reuse,
+            () = tokio::time::sleep(RECOVERY) => After::Reuse,
+        }
+    }
+
+    async fn answer(&mut self, id: Uuid, sink: Option<Sink>) -> (Outcome, After) {
         let exited = self.child.exited();
         tokio::pin!(exited);
         loop {
@@ -172,20 +196,21 @@ impl Worker {
                 Some(Said::Answer(of, body)) if of == id => {
                     return (Outcome::Answered(body), After::Reuse);
                 }
+                Some(Said::Flow(of, flow)) if of == id => {
+                    return flow::pass(id, flow, sink, exited).await;
+                }
                 Some(Said::Failure(of, body)) if of == id => {
                     return (Outcome::unhandled(body), After::Reuse);
                 }
                 Some(Said::TooLarge(of)) if of == id => {
                     // Runtime clients do not agree on how to go on after a refused answer: a new process does.
-                    let message = "Response payload size exceeded maximum allowed payload size (6291556 bytes).";
-                    return (
-                        Outcome::failed("Function.ResponseSizeTooLarge", message),
-                        After::Discard,
-                    );
+                    return (too_large(ANSWER_MAX), After::Discard);
                 }
                 Some(Said::InitFailure(body)) => return (Outcome::unhandled(body), After::Discard),
                 // An answer to an earlier call: it has nobody left to go to.
-                Some(Said::Answer(..) | Said::Failure(..) | Said::TooLarge(..)) => {}
+                Some(
+                    Said::Answer(..) | Said::Flow(..) | Said::Failure(..) | Said::TooLarge(..),
+                ) => {}
                 None => return (crash(id, Exit::Stopped), After::Discard),
             }
         }
@@ -219,7 +244,13 @@ fn timed_out(id: Uuid, limit: Duration) -> Outcome {
     Outcome::failed("Sandbox.Timedout", &message)
 }
 
-fn crash(id: Uuid, exit: Exit) -> Outcome {
+pub(super) fn too_large(limit: usize) -> Outcome {
+    let message =
+        format!("Response payload size exceeded maximum allowed payload size ({limit} bytes).");
+    Outcome::failed("Function.ResponseSizeTooLarge", &message)
+}
+
+pub(super) fn crash(id: Uuid, exit: Exit) -> Outcome {
     let (kind, how) = match exit {
         Exit::Code(code) => ("Runtime.ExitError", format!("exit status {code}")),
         Exit::Signal(signal) => ("Runtime.ExitError", format!("signal: {signal}")),

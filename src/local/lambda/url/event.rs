@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
+use super::super::run::Outcome;
 use crate::name::Timestamp;
 
 /// What the request itself does not say.
@@ -195,8 +196,49 @@ struct Answer {
 #[derive(Debug)]
 pub(super) struct Malformed;
 
+/// What comes of a call whose answer goes in one piece.
+pub(super) fn whole(outcome: Outcome) -> Result<Response, Malformed> {
+    match outcome {
+        Outcome::Answered(payload) => to_response(&payload),
+        Outcome::Failed {
+            payload: _,
+            kind: _,
+        } => Err(Malformed),
+    }
+}
+
+/// Stands between the head and the body of an answer that is made piece by piece. No JSON has such bytes.
+pub(super) const DIVIDER: [u8; 8] = [0; 8];
+
+/// Where the head of such an answer ends.
+pub(super) fn divided(payload: &[u8]) -> Option<usize> {
+    payload
+        .windows(DIVIDER.len())
+        .position(|window| window == DIVIDER)
+}
+
+/// The HTTP answer with such a head and this body.
+pub(super) fn headed(head: &[u8], body: Body) -> Result<Response, Malformed> {
+    let Answer {
+        status_code,
+        headers,
+        body: _,
+        cookies,
+        is_base64_encoded: _,
+    } = serde_json::from_slice(head).map_err(|_| Malformed)?;
+    let mut response = plain(status(&status_code)?, body);
+    let kind = HeaderValue::from_static("application/octet-stream");
+    response.headers_mut().insert(header::CONTENT_TYPE, kind);
+    dress(&mut response, headers, cookies)?;
+    Ok(response)
+}
+
 /// The HTTP answer. An answer without `statusCode` is a body with status 200.
 pub(super) fn to_response(payload: &[u8]) -> Result<Response, Malformed> {
+    if let Some(end) = divided(payload) {
+        let body = payload[end + DIVIDER.len()..].to_vec();
+        return headed(&payload[..end], Body::from(body));
+    }
     let value: Value = serde_json::from_slice(payload).map_err(|_| Malformed)?;
     if value.get("statusCode").is_none() {
         let text = match value {
@@ -220,6 +262,15 @@ pub(super) fn to_response(payload: &[u8]) -> Result<Response, Malformed> {
         status(&status_code)?,
         content(body, is_base64_encoded.unwrap_or(false))?,
     );
+    dress(&mut response, headers, cookies)?;
+    Ok(response)
+}
+
+fn dress(
+    response: &mut Response,
+    headers: Option<Map<String, Value>>,
+    cookies: Option<Vec<String>>,
+) -> Result<(), Malformed> {
     for (name, value) in headers.unwrap_or_default() {
         let name: HeaderName = name.parse().map_err(|_| Malformed)?;
         let value = scalar(&value)
@@ -238,10 +289,10 @@ pub(super) fn to_response(payload: &[u8]) -> Result<Response, Malformed> {
         let cookie = cookie.parse().map_err(|_| Malformed)?;
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    Ok(response)
+    Ok(())
 }
 
-fn plain(status: StatusCode, body: Body) -> Response {
+pub(super) fn plain(status: StatusCode, body: Body) -> Response {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     let json = HeaderValue::from_static("application/json");

@@ -1,6 +1,7 @@
 //! Function URLs: each alias with one has a loopback listener of its own.
 
 mod event;
+mod passed;
 mod signature;
 
 use std::{
@@ -23,12 +24,15 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     Lambda,
-    run::Outcome,
+    run::{Outcome, Sink},
     wire::{ApiError, Reference},
 };
 use crate::local::{faults::Verdict, listen};
 
 const BODY_MAX: usize = 6 * 1024 * 1024;
+
+/// The mode of an address that passes answers on as they are made.
+pub(super) const STREAM: &str = "RESPONSE_STREAM";
 
 /// What fault rules and counts call a request to a function URL.
 const OPERATION: &str = "InvokeFunctionUrl";
@@ -172,11 +176,14 @@ async fn answer(site: &Site, request: Request) -> Response {
     if let Err(response) = site.admit(&parts, &body) {
         return *response;
     }
-    let event = event::from_request(&parts, &body, &site.facts());
-    match site.call(event.to_string()).await {
-        Ok(Outcome::Answered(payload)) => event::to_response(&payload)
-            .unwrap_or_else(|_| refusal(StatusCode::BAD_GATEWAY, "Internal Server Error")),
-        Ok(Outcome::Failed { .. }) => refusal(StatusCode::BAD_GATEWAY, "Internal Server Error"),
+    let event = event::from_request(&parts, &body, &site.facts()).to_string();
+    let answered = match site.streams() {
+        true => passed::call(site, event).await,
+        false => site.call(event, None).await.map(event::whole),
+    };
+    match answered {
+        Ok(Ok(response)) => response,
+        Ok(Err(event::Malformed)) => refusal(StatusCode::BAD_GATEWAY, "Internal Server Error"),
         Err(error) if error.status() == StatusCode::TOO_MANY_REQUESTS => {
             refusal(StatusCode::TOO_MANY_REQUESTS, "Rate Exceeded.")
         }
@@ -185,11 +192,23 @@ async fn answer(site: &Site, request: Request) -> Response {
 }
 
 impl Site {
-    async fn call(&self, event: String) -> Result<Outcome, ApiError> {
+    /// Whether answers are passed on as they are made.
+    fn streams(&self) -> bool {
+        let functions = self.lambda.functions();
+        let function = functions.get(&self.function);
+        let config = function.and_then(|function| function.urls.get(&self.alias));
+        config.is_some_and(|config| config.mode == STREAM)
+    }
+
+    async fn call(&self, event: String, sink: Option<Sink>) -> Result<Outcome, ApiError> {
         let qualifier = Some(self.alias.as_str()).filter(|alias| !alias.is_empty());
         let reference = Reference::parse(&self.function, qualifier)?;
         let ready = self.lambda.ready(&reference).await?;
-        Ok(self.lambda.run(ready, event.into()).await?.outcome)
+        let ran = match sink {
+            None => self.lambda.run(ready, event.into()).await?,
+            Some(sink) => self.lambda.run_passing(ready, event.into(), sink).await?,
+        };
+        Ok(ran.outcome)
     }
 
     /// Public by policy, or signed.

@@ -38,9 +38,13 @@ pub(in crate::manifest::check) fn whole(
             "add `http`, or remove it",
         );
     }
-    if aws.url.as_ref().is_some_and(|url| url.stream) && !is_image {
-        let help = "remove `stream`, or bring an image whose handler streams";
-        told("the adapter in a package answers in one piece", help);
+    if aws.url.as_ref().is_some_and(|url| url.stream)
+        && !is_image
+        && let Some(runtime @ Runtime::Python(_)) = around.runtime
+    {
+        let message = format!("Lambda's own runtime for {runtime} answers in one piece");
+        let help = "remove `stream`; Node and executables stream, and so does an image that brings a runtime which can";
+        told(&message, help);
     }
     if aws.queue.is_some() && !around.has_queue {
         told(

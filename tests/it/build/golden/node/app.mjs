@@ -10,6 +10,10 @@ const echo = async (request) => {
 
 const text = { 'content-type': 'text/plain' };
 
+async function* pieces(piece, count) {
+  for (let sent = 0; sent < count; sent += 1) yield piece;
+}
+
 export const answer = async (request) => {
   switch (new URL(request.url).pathname) {
     case '/cookies': {
@@ -23,7 +27,7 @@ export const answer = async (request) => {
     case '/binary':
       return new Response(Uint8Array.from({ length: 256 }, (_, index) => index), { headers: { 'content-type': 'application/octet-stream' } });
     case '/large':
-      return new Response('0123456789abcdef'.repeat(131072), { headers: text });
+      return new Response(pieces('0123456789abcdef'.repeat(4096), 32), { headers: text });
     case '/untyped':
       return new Response(Buffer.from('what is it'));
     case '/nothing':
