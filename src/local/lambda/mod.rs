@@ -16,6 +16,7 @@ mod control;
 mod invoke;
 mod keep;
 mod package;
+mod past;
 mod quota;
 mod record;
 mod run;
@@ -41,12 +42,13 @@ use self::{
     around::{Around, Contents, Kept, Rules},
     keep::Keep,
     package::Packages,
+    past::Past,
     quota::Quota,
     record::{Function, Mapping},
     run::Runner,
     wire::{ApiError, Place},
 };
-use super::{faults::Faults, listen, stacks::record::Stacks};
+use super::{faults::Faults, lag::Lag, listen, stacks::record::Stacks};
 use crate::{clock::Clock, name::Timestamp};
 
 /// How long calls in hand may go on after the endpoint was told to stop.
@@ -75,6 +77,8 @@ pub struct LambdaOptions {
     pub node: PathBuf,
     /// A folder where npm put `aws-lambda-ric`; our own small client runs Node functions without it.
     pub node_ric: Option<PathBuf>,
+    /// So many reads of each kind after a write answer what was so before it.
+    pub stale_reads: u32,
     /// Makes injected chance repeatable.
     pub seed: Option<u64>,
 }
@@ -93,6 +97,7 @@ impl Default for LambdaOptions {
             python: "python3".into(),
             node: "node".into(),
             node_ric: None,
+            stale_reads: 0,
             seed: None,
         }
     }
@@ -104,6 +109,7 @@ pub struct LambdaEndpoint {
     pub url: Url,
     faults: Faults,
     quota: Arc<Quota>,
+    lag: Arc<Lag<Past>>,
     finished: watch::Receiver<bool>,
 }
 
@@ -120,6 +126,11 @@ impl LambdaEndpoint {
     /// Calls that were too many since the last [`Self::limit`].
     pub fn refused(&self) -> u64 {
         self.quota.refused()
+    }
+
+    /// Answers so far that told what was so before a write.
+    pub fn stale_answers(&self) -> u64 {
+        self.lag.told_late()
     }
 
     /// Waits until the endpoint was told to stop and every process of it is gone.
@@ -146,6 +157,7 @@ pub async fn start(
     let lambda = Arc::new(Lambda::open(options, clock, url.clone())?);
     url::restore(&lambda).await;
     let (faults, quota) = (lambda.faults.clone(), Arc::clone(&lambda.quota));
+    let lag = Arc::clone(&lambda.lag);
     let (done, finished) = watch::channel(false);
     tokio::spawn(async move {
         lambda.serve(listener, stop).await;
@@ -155,6 +167,7 @@ pub async fn start(
         url,
         faults,
         quota,
+        lag,
         finished,
     })
 }
@@ -166,6 +179,8 @@ struct Lambda {
     base: Url,
     clock: Arc<dyn Clock>,
     faults: Faults,
+    /// Who has not heard yet of what.
+    lag: Arc<Lag<Past>>,
     quota: Arc<Quota>,
     functions: Mutex<BTreeMap<String, Function>>,
     mappings: Mutex<BTreeMap<String, Mapping>>,
@@ -214,6 +229,7 @@ impl Lambda {
         let unwanted = packages.sweep(&wanted, &BTreeSet::new())?;
         packages.sweep(&wanted, &unwanted)?;
         let runner = Runner::new(&options, &folder, Arc::clone(&clock))?;
+        let faults = Faults::new(options.seed);
         Ok(Self {
             place: Place {
                 region: options.region,
@@ -222,7 +238,8 @@ impl Lambda {
             pending: options.pending,
             base,
             clock,
-            faults: Faults::new(options.seed),
+            lag: Arc::new(Lag::new(options.stale_reads, faults.clone())),
+            faults,
             quota: Arc::default(),
             functions: Mutex::new(functions),
             mappings: Mutex::new(mappings),
