@@ -64,6 +64,10 @@ impl Cloud {
         }
     }
 
+    pub(crate) fn client(&self) -> &Client {
+        &self.client
+    }
+
     /// Stops, and waits until it has.
     async fn stop(self) {
         self.stop.cancel();
@@ -248,7 +252,7 @@ impl Package {
         }
     }
 
-    fn request(
+    pub(crate) fn request(
         &self,
         client: &Client,
         name: &str,
@@ -276,7 +280,7 @@ impl Package {
 }
 
 /// A function that answers `text` to everything.
-fn echo(text: &str) -> Package {
+pub(crate) fn echo(text: &str) -> Package {
     Package::python(&format!(
         "def handler(event, context):\n    return '{text}'\n"
     ))

@@ -81,16 +81,19 @@ impl Drop for Clouds {
 }
 
 impl Clouds {
-    pub(crate) async fn start() -> Self {
+    /// After a write, so many reads of each kind answer what was so before it.
+    async fn start(stale_reads: u32) -> Self {
         let stop = CancellationToken::new();
         let any = "127.0.0.1:0".parse().unwrap();
         let aws = LambdaOptions {
             region: "eu-west-1".to_owned(),
             pending: Duration::from_millis(100),
+            stale_reads,
             ..LambdaOptions::default()
         };
         let azure = ArmOptions {
             swap_time: Duration::from_millis(200),
+            stale_reads,
             ..ArmOptions::default()
         };
         let clock = Arc::new(SystemClock);
@@ -106,6 +109,11 @@ impl Clouds {
             _tap_of_lambda: tap_of_lambda,
             stop,
         }
+    }
+
+    /// Answers that told what was so before a write.
+    pub(crate) fn stale_answers(&self) -> u64 {
+        self.lambda.stale_answers() + self.arm.stale_answers()
     }
 
     /// Calls so far that change something, by operation.
@@ -157,12 +165,17 @@ pub(crate) struct Site {
 impl Site {
     /// With the files of `manifests-example`, not yet committed.
     pub(crate) async fn new() -> Self {
+        Self::late(0).await
+    }
+
+    /// The same on clouds of which each kind of read is late so often after each write.
+    pub(crate) async fn late(reads: u32) -> Self {
         let folder = TempDir::new().unwrap();
         let author = Author::init(&folder.path().join("shop.git")).unwrap();
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests-example");
         author.copy_tree(&example).unwrap();
         Self {
-            clouds: Clouds::start().await,
+            clouds: Clouds::start(reads).await,
             data: folder.path().join("data"),
             author,
             folder,

@@ -46,10 +46,11 @@ pub(super) use self::{
     topics::Topics,
     trail::{Trail, of_call},
 };
-use super::{Lambda, keep::Keep, stacks};
+use super::{Lambda, keep::Keep, past::Touch, stacks};
+use crate::local::lag::Subject;
 
 /// What of it outlives the endpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     rules: Rules,
     roles: Roles,
@@ -65,6 +66,11 @@ impl Kept {
             topics: keep.topics()?,
             buckets: keep.buckets()?,
         })
+    }
+
+    /// Whether Lambda may run as this role. One that Verdigris makes must be there; any other is taken as given.
+    pub(super) fn may_assume(&self, arn: &str) -> bool {
+        self.roles.may_assume(arn)
     }
 }
 
@@ -116,9 +122,18 @@ impl Around {
         self.roles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether Lambda may run as this role. One that Verdigris makes must be there; any other is taken as given.
+    /// The same, once it is known everywhere.
     pub(super) fn may_assume(&self, arn: &str) -> bool {
         self.roles().may_assume(arn)
+    }
+
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            rules: self.rules().clone(),
+            roles: self.roles().clone(),
+            topics: self.topics().clone(),
+            buckets: self.buckets().clone(),
+        }
     }
 
     pub(super) fn trail(&self) -> MutexGuard<'_, Trail> {
@@ -252,6 +267,37 @@ fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
     }
 }
 
+/// What an operation touches that others may hear of late.
+fn touch<'a>(
+    service: Service,
+    operation: &'a str,
+    request: &Value,
+    body: &[u8],
+) -> Option<Touch<'a>> {
+    let form = || json!(forms::read(body));
+    let (kind, request, mark) = match service {
+        Service::Rules => ("rule", request.clone(), "NextToken"),
+        Service::Roles => ("role", form(), "Marker"),
+        Service::Topics if operation != "Publish" => ("topic", form(), "NextToken"),
+        Service::Topics
+        | Service::Queues
+        | Service::LogGroups
+        | Service::Trail
+        | Service::Registry
+        | Service::Stacks => return None,
+    };
+    let member = |name: &str| request[name].as_str().map(str::to_owned);
+    let of_arn = || Some(member("ResourceARN")?.rsplit('/').next()?.to_owned());
+    let topic = || Some(member("SubscriptionArn")?.rsplit_once(':')?.0.to_owned());
+    let name = match kind {
+        "rule" => member("Rule").or_else(|| member("Name")).or_else(of_arn),
+        "role" => member("RoleName"),
+        _ => member("TopicArn").or_else(topic).or_else(|| member("Name")),
+    };
+    let subject = name.map_or_else(|| Subject::all(kind), |name| Subject::one(kind, name));
+    Some(Touch::of_json(operation, subject, &request, mark))
+}
+
 /// Carries out one operation.
 pub(super) async fn carry_out(
     lambda: &Arc<Lambda>,
@@ -261,6 +307,7 @@ pub(super) async fn carry_out(
 ) -> Response {
     let Target { service, operation } = target;
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let lambda = &lambda.as_told(|| touch(service, &operation, &request, body));
     let done = match service {
         Service::Queues => queues::carry_out(lambda, &operation, &request).await,
         Service::Rules => {

@@ -15,7 +15,7 @@ use crate::name::Timestamp;
 const OURS: &str = ":role/verdigris/";
 
 /// All roles, by name.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::local::lambda) struct Roles(BTreeMap<String, Role>);
 

@@ -183,7 +183,8 @@ async fn serve_target(
 
 async fn answer(lambda: &Arc<Lambda>, operation: Operation, call: Call) -> Response {
     let made = around::of_call(operation, &call);
-    let answer = carry_out(lambda, operation, call).await;
+    let told = lambda.as_told(|| lambda.touch(operation, &call));
+    let answer = carry_out(&told, operation, call).await;
     lambda.note(made.filter(|_| answer.is_ok()));
     let mut response = answer.unwrap_or_else(|error| {
         if error.status().is_server_error() {
