@@ -33,6 +33,9 @@ pub(super) struct Local {
     /// Functions, sites and packages outlive the program here; nothing does without it
     #[arg(long, value_name = "FOLDER")]
     state: Option<PathBuf>,
+    /// After a write, this many reads of each kind answer what was so before it, as the real clouds may
+    #[arg(long, value_name = "COUNT", default_value_t = 0)]
+    stale_reads: u32,
 }
 
 impl Local {
@@ -42,11 +45,13 @@ impl Local {
             azure,
             azure_tls,
             state,
+            stale_reads,
         } = self;
         let stop = CancellationToken::new();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let options = LambdaOptions {
             state: state.clone(),
+            stale_reads: *stale_reads,
             ..LambdaOptions::default()
         };
         let on_aws = lambda::start(*aws, options, clock.clone(), stop.clone())
@@ -54,6 +59,7 @@ impl Local {
             .map_err(|error| taken("AWS", *aws, "--aws", &error))?;
         let options = ArmOptions {
             state_dir: state.clone(),
+            stale_reads: *stale_reads,
             ..ArmOptions::default()
         };
         let known = (options.subscription.clone(), options.tenant.clone());

@@ -12,6 +12,7 @@ mod looking;
 pub mod operate;
 mod pace;
 mod turns;
+mod unseen;
 pub(crate) mod xml;
 
 use std::{fmt, path::PathBuf, sync::Arc, time::Duration};

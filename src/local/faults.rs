@@ -39,6 +39,9 @@ pub struct Rule {
     /// Takes the work in, and fails at it afterwards: where the cloud has such states, what was asked for ends in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fails_later: Option<Failure>,
+    /// So many reads of each kind after a write answer what was so before it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stale_reads: Option<u32>,
     /// How many calls are left to hit; all where absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
@@ -141,6 +144,17 @@ impl Faults {
         self.inner().end(operation)
     }
 
+    /// How many reads of this operation are late after each write; none where no rule hits.
+    pub(super) fn late(&self, operation: &str) -> Option<u32> {
+        self.inner().lateness(operation)
+    }
+
+    /// Whether any rule makes reads late.
+    pub(super) fn any_late(&self) -> bool {
+        let inner = self.inner();
+        inner.rules.iter().any(|rule| rule.stale_reads.is_some())
+    }
+
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,7 +169,7 @@ impl Inner {
             chance,
             calls: _,
         } = self;
-        let now = rules.iter_mut().filter(|rule| rule.fails_later.is_none());
+        let now = rules.iter_mut().filter(|rule| rule.acts_at_once());
         for rule in now {
             if !rule.hits(operation, chance) {
                 continue;
@@ -179,6 +193,17 @@ impl Inner {
         let rule = later.find_map(|rule| rule.hits(operation, chance).then_some(rule));
         rule.and_then(|rule| rule.fails_later.clone())
     }
+
+    fn lateness(&mut self, operation: &str) -> Option<u32> {
+        let Self {
+            rules,
+            chance,
+            calls: _,
+        } = self;
+        let mut late = rules.iter_mut().filter(|rule| rule.stale_reads.is_some());
+        let rule = late.find_map(|rule| rule.hits(operation, chance).then_some(rule));
+        rule.and_then(|rule| rule.stale_reads)
+    }
 }
 
 impl Rule {
@@ -191,9 +216,14 @@ impl Rule {
             throttle: false,
             lose_reply: false,
             fails_later: None,
+            stale_reads: None,
             times: None,
             probability: None,
         }
+    }
+
+    fn acts_at_once(&self) -> bool {
+        self.fails_later.is_none() && self.stale_reads.is_none()
     }
 
     /// Whether it is this call's turn, which is counted.

@@ -6,6 +6,7 @@ pub mod arm;
 pub mod bucket;
 mod door;
 pub mod faults;
+mod lag;
 pub mod lambda;
 pub mod listen;
 pub mod process;

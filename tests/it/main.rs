@@ -62,6 +62,7 @@ mod real_clouds;
 mod short_tokens;
 mod simulation;
 mod stage;
+mod stale;
 mod store;
 mod swaps;
 mod tls;

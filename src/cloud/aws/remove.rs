@@ -222,10 +222,10 @@ impl AwsCloud {
         if let Some(blue) = &seen.blue {
             self.remove(&seen, Slot::Blue, blue).await?;
         }
-        for mapping in self.lambda.sources(&self.account().blue(&name)).await? {
-            self.lambda
-                .remove_source(mapping.uuid().unwrap_or_default())
-                .await?;
+        let caller = self.account().blue(&name);
+        for mapping in self.lambda.sources(&caller).await? {
+            let id = mapping.uuid().unwrap_or_default();
+            self.lambda.remove_source(&caller, id).await?;
         }
         for slot in [Slot::Blue, Slot::Green] {
             self.lambda.delete_url(&name, alias(slot)).await?;

@@ -15,6 +15,7 @@ use crate::local::arm::{
     model::{Key, Outcome, PRODUCTION, Site, Slot, SlotKey, World},
     operations::Operations,
     options::ArmOptions,
+    past::Late,
     persist::Disk,
     serve::{self, Listening, Speaks},
     slots::{
@@ -37,12 +38,13 @@ const SAVE_EVERY: Duration = Duration::from_millis(100);
 pub(super) struct Cloud {
     pub options: ArmOptions,
     pub clock: Arc<dyn Clock>,
-    pub disk: Disk,
+    pub disk: Arc<Disk>,
     pub doors: Arc<Doors>,
     /// What the listeners of slots understand.
     pub speaks: Speaks,
     pub stop: CancellationToken,
     pub tasks: TaskTracker,
+    pub lag: Arc<Late>,
     state: Mutex<State>,
     trust: Mutex<Trust>,
     open: Mutex<BTreeMap<SlotKey, Open>>,
@@ -68,14 +70,15 @@ impl Cloud {
     pub(super) fn new(
         options: ArmOptions,
         clock: Arc<dyn Clock>,
-        disk: Disk,
+        disk: impl Into<Arc<Disk>>,
         speaks: Speaks,
         stop: CancellationToken,
     ) -> Self {
         Self {
+            lag: Arc::new(Late::new(options.stale_reads, options.faults.clone())),
             options,
             clock,
-            disk,
+            disk: disk.into(),
             speaks,
             stop,
             doors: Arc::default(),
@@ -232,9 +235,8 @@ impl Cloud {
     /// Kept output of one slot.
     pub(super) fn lines_of(&self, key: &SlotKey) -> Vec<LogLine> {
         let open = self.open();
-        open.get(key)
-            .map(|open| open.logs.lines())
-            .unwrap_or_default()
+        let lines = open.get(key).map(|open| open.logs.lines());
+        lines.unwrap_or_default()
     }
 
     fn open(&self) -> MutexGuard<'_, BTreeMap<SlotKey, Open>> {

@@ -12,6 +12,7 @@ mod host;
 mod model;
 mod operations;
 mod options;
+mod past;
 mod persist;
 mod resources;
 mod serve;
@@ -58,6 +59,11 @@ impl ArmEndpoint {
     /// Requests that were too many since the last [`Self::limit`].
     pub fn refused(&self) -> u64 {
         self.disk_is_held_by.state().throttle.refused()
+    }
+
+    /// Answers so far that told what was so before a write.
+    pub fn stale_answers(&self) -> u64 {
+        self.disk_is_held_by.lag.told_late()
     }
 
     /// Waits until everything has ended: listeners, requests, processes, and the last save.

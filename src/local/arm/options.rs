@@ -29,8 +29,8 @@ pub struct ArmOptions {
     pub python: PathBuf,
     /// Resident bytes that one app may use.
     pub memory_limit: Option<u64>,
-    /// Lists show a new site only after this.
-    pub list_lag: Duration,
+    /// So many reads of each kind after a write answer what was so before it.
+    pub stale_reads: u32,
     /// Resources on one page of a list.
     pub page_size: usize,
     /// Token buckets per subscription; none where absent.
@@ -63,7 +63,7 @@ impl Default for ArmOptions {
             request_timeout: Duration::from_secs(230),
             python: "python3".into(),
             memory_limit: Some(1536 << 20),
-            list_lag: Duration::ZERO,
+            stale_reads: 0,
             page_size: 100,
             rate_limits: None,
             log_lines: 2000,

@@ -16,6 +16,7 @@ mod control;
 mod invoke;
 mod keep;
 mod package;
+mod past;
 mod quota;
 mod record;
 mod run;
@@ -33,6 +34,7 @@ use std::{
 };
 
 use ::url::Url;
+use axum::Router;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -41,12 +43,13 @@ use self::{
     around::{Around, Contents, Kept, Rules},
     keep::Keep,
     package::Packages,
+    past::Past,
     quota::Quota,
     record::{Function, Mapping},
     run::Runner,
     wire::{ApiError, Place},
 };
-use super::{faults::Faults, listen, stacks::record::Stacks};
+use super::{door, faults::Faults, lag::Lag, listen, stacks::record::Stacks};
 use crate::{clock::Clock, name::Timestamp};
 
 /// How long calls in hand may go on after the endpoint was told to stop.
@@ -75,6 +78,8 @@ pub struct LambdaOptions {
     pub node: PathBuf,
     /// A folder where npm put `aws-lambda-ric`; our own small client runs Node functions without it.
     pub node_ric: Option<PathBuf>,
+    /// So many reads of each kind after a write answer what was so before it.
+    pub stale_reads: u32,
     /// Makes injected chance repeatable.
     pub seed: Option<u64>,
 }
@@ -93,6 +98,7 @@ impl Default for LambdaOptions {
             python: "python3".into(),
             node: "node".into(),
             node_ric: None,
+            stale_reads: 0,
             seed: None,
         }
     }
@@ -104,6 +110,7 @@ pub struct LambdaEndpoint {
     pub url: Url,
     faults: Faults,
     quota: Arc<Quota>,
+    lag: Arc<Lag<Past>>,
     finished: watch::Receiver<bool>,
 }
 
@@ -120,6 +127,11 @@ impl LambdaEndpoint {
     /// Calls that were too many since the last [`Self::limit`].
     pub fn refused(&self) -> u64 {
         self.quota.refused()
+    }
+
+    /// Answers so far that told what was so before a write.
+    pub fn stale_answers(&self) -> u64 {
+        self.lag.told_late()
     }
 
     /// Waits until the endpoint was told to stop and every process of it is gone.
@@ -140,21 +152,39 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> io::Result<LambdaEndpoint> {
+    start_behind(addr, options, clock, stop, |router| router).await
+}
+
+/// The same with `before` in front of everything that the endpoint's own port serves, behind the door that keeps web pages away.
+///
+/// # Errors
+///
+/// As [`start`].
+pub async fn start_behind(
+    addr: SocketAddr,
+    options: LambdaOptions,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    before: impl FnOnce(Router) -> Router,
+) -> io::Result<LambdaEndpoint> {
     let listener = TcpListener::bind(addr).await?;
     let url = format!("http://{}/", listener.local_addr()?);
     let url = Url::parse(&url).map_err(io::Error::other)?;
     let lambda = Arc::new(Lambda::open(options, clock, url.clone())?);
     url::restore(&lambda).await;
     let (faults, quota) = (lambda.faults.clone(), Arc::clone(&lambda.quota));
+    let lag = Arc::clone(&lambda.lag);
     let (done, finished) = watch::channel(false);
+    let router = door::guarded(before(control::routes(&lambda)));
     tokio::spawn(async move {
-        lambda.serve(listener, stop).await;
+        lambda.serve(listener, router, stop).await;
         done.send_replace(true);
     });
     Ok(LambdaEndpoint {
         url,
         faults,
         quota,
+        lag,
         finished,
     })
 }
@@ -166,6 +196,8 @@ struct Lambda {
     base: Url,
     clock: Arc<dyn Clock>,
     faults: Faults,
+    /// Who has not heard yet of what.
+    lag: Arc<Lag<Past>>,
     quota: Arc<Quota>,
     functions: Mutex<BTreeMap<String, Function>>,
     mappings: Mutex<BTreeMap<String, Mapping>>,
@@ -214,6 +246,7 @@ impl Lambda {
         let unwanted = packages.sweep(&wanted, &BTreeSet::new())?;
         packages.sweep(&wanted, &unwanted)?;
         let runner = Runner::new(&options, &folder, Arc::clone(&clock))?;
+        let faults = Faults::new(options.seed);
         Ok(Self {
             place: Place {
                 region: options.region,
@@ -222,7 +255,8 @@ impl Lambda {
             pending: options.pending,
             base,
             clock,
-            faults: Faults::new(options.seed),
+            lag: Arc::new(Lag::new(options.stale_reads, faults.clone())),
+            faults,
             quota: Arc::default(),
             functions: Mutex::new(functions),
             mappings: Mutex::new(mappings),
@@ -238,8 +272,13 @@ impl Lambda {
         })
     }
 
-    async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        let serve = listen::serve(listener, control::routes(&self), stop.clone());
+    async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        router: Router,
+        stop: CancellationToken,
+    ) {
+        let serve = listen::serve(listener, router, stop.clone());
         let is_current = |key: &run::Key| self.is_current(key);
         let finish = async {
             stop.cancelled().await;

@@ -18,9 +18,12 @@ use super::{
     local::{GROUP, Local},
     options,
 };
-use crate::cloud_contract::{
-    self, Edit, Server, Subject,
-    release::{ENVIRONMENT, Place},
+use crate::{
+    cloud_contract::{
+        self, Edit, Server, Subject,
+        release::{ENVIRONMENT, Place},
+    },
+    stale::Late,
 };
 
 /// Somebody who changes things past us, as in the portal.
@@ -223,6 +226,19 @@ async fn packages_that_are_run_from_an_address_keep_the_contract() {
 }
 
 async fn holds_on_plan(plan: &str, server: Server) {
+    let (_, on) = on_plan(plan).await;
+    cloud_contract::holds_on(server, Arc::new(on)).await;
+}
+
+/// On an endpoint whose reads are late once after each write; gives how many were.
+pub(crate) async fn holds_where_late(plan: &str, server: Server) -> u64 {
+    let (local, on) = on_plan(plan).await;
+    let on = Late::new(on, local.arm.faults().clone(), 1);
+    cloud_contract::holds_on(server, Arc::new(on)).await;
+    local.arm.stale_answers()
+}
+
+async fn on_plan(plan: &str) -> (Arc<Local>, OnAzure) {
     let quick = ArmOptions {
         swap_time: Duration::from_millis(100),
         ..ArmOptions::default()
@@ -234,6 +250,7 @@ async fn holds_on_plan(plan: &str, server: Server) {
     let mut options = options(&local.arm.url);
     options.environment = EnvironmentName::new(ENVIRONMENT).unwrap();
     options.target.plan = AzurePlan(plan.to_owned());
-    let on = OnAzure::new(options, Arc::new(local));
-    cloud_contract::holds_on(server, Arc::new(on)).await;
+    let local = Arc::new(local);
+    let on = OnAzure::new(options, local.clone());
+    (local, on)
 }

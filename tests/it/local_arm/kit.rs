@@ -13,25 +13,25 @@ use zip::{ZipWriter, write::SimpleFileOptions};
 
 use crate::cloud_azure::tap::Tap;
 
-pub(super) const SUBSCRIPTION: &str = "/subscriptions/00000000-0000-0000-0000-000000000001";
-pub(super) const SITE: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop/providers/Microsoft.Web/sites/shop-stock";
+pub(crate) const SUBSCRIPTION: &str = "/subscriptions/00000000-0000-0000-0000-000000000001";
+pub(crate) const SITE: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/shop/providers/Microsoft.Web/sites/shop-stock";
 
 /// What came back.
-pub(super) struct Reply {
+pub(crate) struct Reply {
     pub status: u16,
     pub headers: reqwest::header::HeaderMap,
     pub body: Value,
 }
 
 impl Reply {
-    pub(super) fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 }
 
-pub(super) struct Local {
+pub(crate) struct Local {
     pub endpoint: ArmEndpoint,
     _tap: Tap,
     pub stop: CancellationToken,
@@ -39,7 +39,7 @@ pub(super) struct Local {
 }
 
 impl Local {
-    pub(super) async fn start(options: ArmOptions) -> Self {
+    pub(crate) async fn start(options: ArmOptions) -> Self {
         let any = "127.0.0.1:0".parse().unwrap();
         let stop = CancellationToken::new();
         let endpoint = arm::start(any, Some(any), options, Arc::new(SystemClock), stop.clone());
@@ -58,7 +58,7 @@ impl Local {
     }
 
     /// With a group, a plan with room for slots, a site and its slot `green`.
-    pub(super) async fn with_site(options: ArmOptions) -> Self {
+    pub(crate) async fn with_site(options: ArmOptions) -> Self {
         let local = Self::start(options).await;
         local.make_site().await;
         local
@@ -82,7 +82,7 @@ impl Local {
         }
     }
 
-    pub(super) async fn end(self) {
+    pub(crate) async fn end(self) {
         self.stop.cancel();
         let stopped = self.endpoint.stopped();
         tokio::time::timeout(Duration::from_secs(20), stopped)
@@ -90,13 +90,13 @@ impl Local {
             .unwrap();
     }
 
-    pub(super) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
+    pub(crate) async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> Reply {
         let joint = if path.contains('?') { '&' } else { '?' };
         let url = format!("{}{path}{joint}api-version=2025-05-01", self.endpoint.url);
         self.send(method, &url, body).await.unwrap()
     }
 
-    pub(super) async fn send(
+    pub(crate) async fn send(
         &self,
         method: Method,
         url: &str,
@@ -117,18 +117,18 @@ impl Local {
         })
     }
 
-    pub(super) async fn get(&self, path: &str) -> Value {
+    pub(crate) async fn get(&self, path: &str) -> Value {
         let reply = self.call(Method::GET, path, None).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
         reply.body
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Reply {
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Reply {
         self.call(Method::POST, path, Some(&body)).await
     }
 
     /// Where a slot's functions are called.
-    pub(super) async fn front(&self, slot: &str) -> String {
+    pub(crate) async fn front(&self, slot: &str) -> String {
         let body = self.get(&at(slot)).await;
         format!(
             "http://{}",
@@ -137,7 +137,7 @@ impl Local {
     }
 
     /// Where a slot's packages go.
-    pub(super) async fn scm(&self, slot: &str) -> String {
+    pub(crate) async fn scm(&self, slot: &str) -> String {
         let body = self.get(&at(slot)).await;
         let states = body["properties"]["hostNameSslStates"]
             .as_array()
@@ -151,7 +151,7 @@ impl Local {
     }
 
     /// Sends a package and waits for its end; its last status (4 is good, 3 is not).
-    pub(super) async fn deploy(&self, slot: &str, package: Vec<u8>) -> Value {
+    pub(crate) async fn deploy(&self, slot: &str, package: Vec<u8>) -> Value {
         let scm = self.scm(slot).await;
         let push = self.http.post(format!("{scm}/api/zipdeploy?isAsync=true"));
         let pushed = push
@@ -171,26 +171,26 @@ impl Local {
         }
     }
 
-    pub(super) async fn text(&self, url: &str) -> (u16, String) {
+    pub(crate) async fn text(&self, url: &str) -> (u16, String) {
         let response = self.http.get(url).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
-    pub(super) async fn settings(&self, slot: &str, settings: Value) -> Reply {
+    pub(crate) async fn settings(&self, slot: &str, settings: Value) -> Reply {
         let path = format!("{}/config/appsettings", at(slot));
         self.call(Method::PUT, &path, Some(&json!({"properties": settings})))
             .await
     }
 
     /// Swaps green into production and polls to the end; the last answer.
-    pub(super) async fn swap(&self) -> Reply {
+    pub(crate) async fn swap(&self) -> Reply {
         let body = json!({"targetSlot": "production", "preserveVnet": true});
         let begun = self.post(&format!("{}/slotsswap", at("green")), body).await;
         assert_eq!(begun.status, 202, "{}", begun.body);
         self.poll(begun.header("location")).await
     }
 
-    pub(super) async fn poll(&self, location: &str) -> Reply {
+    pub(crate) async fn poll(&self, location: &str) -> Reply {
         loop {
             let reply = self.send(Method::GET, location, None).await.unwrap();
             if reply.status != 202 {
@@ -202,7 +202,7 @@ impl Local {
 }
 
 /// The resource path of a slot.
-pub(super) fn at(slot: &str) -> String {
+pub(crate) fn at(slot: &str) -> String {
     match slot {
         "production" => SITE.to_owned(),
         slot => format!("{SITE}/slots/{slot}"),
@@ -259,7 +259,7 @@ Server(("127.0.0.1", int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])), Handler).
 "#;
 
 /// A package whose answers start with `release`.
-pub(super) fn package(release: &str) -> Vec<u8> {
+pub(crate) fn package(release: &str) -> Vec<u8> {
     let any = r#"{"bindings":[{"type":"httpTrigger","authLevel":"anonymous","direction":"in","name":"req","route":"{*path}"},{"type":"http","direction":"out","name":"res"}]}"#;
     archive(&[
         ("host.json", &host("python3", "handler.py")),
@@ -269,7 +269,7 @@ pub(super) fn package(release: &str) -> Vec<u8> {
 }
 
 /// A package with the functions given as name and function.json.
-pub(super) fn package_with(functions: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn package_with(functions: &[(&str, &str)]) -> Vec<u8> {
     let host = host("python3", "handler.py");
     let handler = HANDLER.replace("RELEASE", "r");
     let mut entries = vec![
@@ -286,7 +286,7 @@ pub(super) fn package_with(functions: &[(&str, &str)]) -> Vec<u8> {
     archive(&entries)
 }
 
-pub(super) fn host(executable: &str, argument: &str) -> String {
+pub(crate) fn host(executable: &str, argument: &str) -> String {
     json!({
         "version": "2.0",
         "extensions": {"http": {"routePrefix": ""}},
@@ -298,7 +298,7 @@ pub(super) fn host(executable: &str, argument: &str) -> String {
     .to_string()
 }
 
-pub(super) fn archive(entries: &[(&str, &str)]) -> Vec<u8> {
+pub(crate) fn archive(entries: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = ZipWriter::new(std::io::Cursor::new(Vec::new()));
     for (name, text) in entries {
         let options = SimpleFileOptions::default().unix_permissions(0o755);

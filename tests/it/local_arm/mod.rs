@@ -1,7 +1,7 @@
 //! Azure on this machine, driven over its wire.
 
 mod functions;
-mod kit;
+pub(crate) mod kit;
 mod language;
 mod resources;
 mod swaps;

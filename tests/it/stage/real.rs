@@ -23,13 +23,13 @@ use verdigris::{
     git::author::Author,
     local::{
         arm::{self, ArmEndpoint, ArmOptions},
-        lambda::{self, LambdaEndpoint, LambdaOptions},
+        lambda::{LambdaEndpoint, LambdaOptions},
     },
     name::{CloudName, FunctionName, ObjectId, ServiceKey},
     plan::state::ServiceState,
 };
 
-use crate::cloud_azure::tap::Tap;
+use crate::{cloud_azure::tap::Tap, peers::model};
 
 /// Two busy cores need a while; a daemon that works needs seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -70,6 +70,7 @@ pub(crate) struct Clouds {
     pub(crate) arm: ArmEndpoint,
     /// Whoever asks Azure goes by it.
     _tap: Tap,
+    _tap_of_lambda: model::Tap,
     stop: CancellationToken,
 }
 
@@ -80,30 +81,39 @@ impl Drop for Clouds {
 }
 
 impl Clouds {
-    pub(crate) async fn start() -> Self {
+    /// After a write, so many reads of each kind answer what was so before it.
+    async fn start(stale_reads: u32) -> Self {
         let stop = CancellationToken::new();
         let any = "127.0.0.1:0".parse().unwrap();
         let aws = LambdaOptions {
             region: "eu-west-1".to_owned(),
             pending: Duration::from_millis(100),
+            stale_reads,
             ..LambdaOptions::default()
         };
         let azure = ArmOptions {
             swap_time: Duration::from_millis(200),
+            stale_reads,
             ..ArmOptions::default()
         };
         let clock = Arc::new(SystemClock);
-        let lambda = lambda::start(any, aws, clock.clone(), stop.clone());
+        let (lambda, tap_of_lambda) = model::tapped(aws, stop.clone()).await;
         let arm = arm::start(any, None, azure, clock, stop.clone());
         let mut arm = arm.await.unwrap();
         let tap = Tap::before(&arm.url).await.unwrap();
         arm.url.clone_from(&tap.url);
         Self {
-            lambda: lambda.await.unwrap(),
+            lambda,
             arm,
             _tap: tap,
+            _tap_of_lambda: tap_of_lambda,
             stop,
         }
+    }
+
+    /// Answers that told what was so before a write.
+    pub(crate) fn stale_answers(&self) -> u64 {
+        self.lambda.stale_answers() + self.arm.stale_answers()
     }
 
     /// Calls so far that change something, by operation.
@@ -155,12 +165,17 @@ pub(crate) struct Site {
 impl Site {
     /// With the files of `manifests-example`, not yet committed.
     pub(crate) async fn new() -> Self {
+        Self::late(0).await
+    }
+
+    /// The same on clouds of which each kind of read is late so often after each write.
+    pub(crate) async fn late(reads: u32) -> Self {
         let folder = TempDir::new().unwrap();
         let author = Author::init(&folder.path().join("shop.git")).unwrap();
         let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("manifests-example");
         author.copy_tree(&example).unwrap();
         Self {
-            clouds: Clouds::start().await,
+            clouds: Clouds::start(reads).await,
             data: folder.path().join("data"),
             author,
             folder,

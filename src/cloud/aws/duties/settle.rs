@@ -109,7 +109,7 @@ impl AwsCloud {
             let before = found.duties.sources.get(arn);
             match (found.mappings.get(arn), before) {
                 (Some(_), Some(before)) if before.serves(source) => {}
-                (Some(id), _) => self.lambda.change_source(id, source.parts()).await?,
+                (Some(id), _) => self.lambda.change_source(&blue, id, source.parts()).await?,
                 (None, _) => {
                     let (parts, tags) = (source.parts(), tags::of(service));
                     self.lambda.add_source(&blue, arn, parts, tags).await?;
@@ -118,7 +118,7 @@ impl AwsCloud {
         }
         for (arn, id) in &found.mappings {
             if !wanted.sources.contains_key(arn) {
-                self.lambda.remove_source(id).await?;
+                self.lambda.remove_source(&blue, id).await?;
             }
         }
         Ok(())

@@ -5,8 +5,12 @@ use aws_sdk_lambda::types::{AliasConfiguration, AliasRoutingConfiguration};
 use super::{
     Class, Lambda,
     account::errors::{asked, is_missing, sorted},
+    written::{aliases_of, of_aliases},
 };
-use crate::{cloud::CloudError, name::Percent};
+use crate::{
+    cloud::{CloudError, unseen::until_told},
+    name::Percent,
+};
 
 /// Where an alias should point.
 #[derive(Debug)]
@@ -40,11 +44,17 @@ impl Lambda {
         name: &str,
     ) -> Result<Vec<AliasConfiguration>, CloudError> {
         let call = || self.sdk.list_aliases().function_name(name);
-        match pages!(self, call, aliases) {
-            Ok(all) => Ok(all),
-            Err(error) if is_missing(&error) => Ok(Vec::new()),
-            Err(error) => Err(sorted(asked("ListAliases", name), &error)),
-        }
+        let told = until_told!(
+            self.unseen,
+            aliases_of(name),
+            of_aliases,
+            match pages!(self, call, aliases) {
+                Ok(all) => all,
+                Err(error) if is_missing(&error) => Vec::new(),
+                Err(error) => return Err(sorted(asked("ListAliases", name), &error)),
+            }
+        );
+        Ok(told)
     }
 
     /// Returns the alias's first revision.
@@ -70,9 +80,9 @@ impl Lambda {
             .set_routing_config(share.map(|share| traffic(Some(share))))
             .send()
             .await;
-        answer
-            .map(|told| told.revision_id)
-            .map_err(|error| sorted(asked("CreateAlias", name), &error))
+        let told = answer.map_err(|error| sorted(asked("CreateAlias", name), &error))?;
+        self.made_alias(name, alias, version);
+        Ok(told.revision_id)
     }
 
     /// Points an alias at one version, with no other share beside it than the one that is asked for, unless somebody else was faster.
@@ -98,12 +108,12 @@ impl Lambda {
             .function_version(version)
             .description(description)
             .routing_config(traffic(share))
-            .set_revision_id(revision_id)
+            .set_revision_id(revision_id.clone())
             .send()
             .await;
-        answer
-            .map(|told| told.revision_id)
-            .map_err(|error| sorted(asked("UpdateAlias", name), &error))
+        let told = answer.map_err(|error| sorted(asked("UpdateAlias", name), &error))?;
+        self.moved_alias((name, alias), version, revision_id);
+        Ok(told.revision_id)
     }
 
     pub(in crate::cloud::aws) async fn delete_alias(
@@ -114,9 +124,10 @@ impl Lambda {
         self.turn(Class::Other).await;
         let call = self.sdk.delete_alias().function_name(name).name(alias);
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("DeleteAlias", name), &error)),
+            Ok(_) => self.deleted_alias(name, alias),
+            Err(error) if is_missing(&error) => self.deleted_alias(name, alias),
+            Err(error) => return Err(sorted(asked("DeleteAlias", name), &error)),
         }
+        Ok(())
     }
 }

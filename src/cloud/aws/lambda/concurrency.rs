@@ -99,19 +99,21 @@ impl Lambda {
         let many = i32::try_from(many).unwrap_or(i32::MAX);
         let call = self.sdk.put_function_concurrency().function_name(name);
         let answer = call.reserved_concurrent_executions(many).send().await;
-        answer
-            .map(drop)
-            .map_err(|error| sorted(asked("PutFunctionConcurrency", name), &error))
+        answer.map_err(|error| sorted(asked("PutFunctionConcurrency", name), &error))?;
+        self.reserved(name, Some(many));
+        Ok(())
     }
 
     pub(in crate::cloud::aws) async fn unreserve(&self, name: &str) -> Result<(), CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.delete_function_concurrency().function_name(name);
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("DeleteFunctionConcurrency", name), &error)),
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(sorted(asked("DeleteFunctionConcurrency", name), &error)),
         }
+        self.reserved(name, None);
+        Ok(())
     }
 
     pub(in crate::cloud::aws) async fn asynchronous(

@@ -5,10 +5,12 @@ use std::collections::BTreeMap;
 use super::{
     Class, Lambda,
     account::errors::{asked, is_missing, odd, sorted},
+    written::{ALL_FUNCTIONS, of_function, of_functions, of_versions, one_function, versions_of},
 };
 use crate::cloud::{
     CloudError,
     aws::settings::{Extras, Settings},
+    unseen::until_told,
 };
 use aws_sdk_lambda::{
     primitives::Blob,
@@ -112,7 +114,23 @@ fn handler(wanted: &Settings) -> Option<String> {
 }
 
 impl Lambda {
+    /// The function, or what an alias of it or a version is.
     pub(in crate::cloud::aws) async fn function(
+        &self,
+        name: &str,
+        qualifier: Option<&str>,
+    ) -> Result<Option<Function>, CloudError> {
+        let asked = one_function(name, qualifier);
+        let told = until_told!(
+            self.unseen,
+            asked,
+            of_function,
+            self.function_now(name, qualifier).await?
+        );
+        Ok(told)
+    }
+
+    async fn function_now(
         &self,
         name: &str,
         qualifier: Option<&str>,
@@ -144,8 +162,14 @@ impl Lambda {
         &self,
     ) -> Result<Vec<FunctionConfiguration>, CloudError> {
         let call = || self.sdk.list_functions();
-        pages!(self, call, functions)
-            .map_err(|error| sorted(asked("ListFunctions", "all functions"), &error))
+        let told = until_told!(
+            self.unseen,
+            ALL_FUNCTIONS,
+            of_functions,
+            pages!(self, call, functions)
+                .map_err(|error| sorted(asked("ListFunctions", "all functions"), &error))?
+        );
+        Ok(told)
     }
 
     /// Published versions. Empty where there is no such function.
@@ -154,11 +178,16 @@ impl Lambda {
         name: &str,
     ) -> Result<Vec<FunctionConfiguration>, CloudError> {
         let call = || self.sdk.list_versions_by_function().function_name(name);
-        let mut all = match pages!(self, call, versions) {
-            Ok(all) => all,
-            Err(error) if is_missing(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(sorted(asked("ListVersionsByFunction", name), &error)),
-        };
+        let mut all = until_told!(
+            self.unseen,
+            versions_of(name),
+            of_versions,
+            match pages!(self, call, versions) {
+                Ok(all) => all,
+                Err(error) if is_missing(&error) => Vec::new(),
+                Err(error) => return Err(sorted(asked("ListVersionsByFunction", name), &error)),
+            }
+        );
         all.retain(|version| version.version() != Some("$LATEST"));
         Ok(all)
     }
@@ -193,7 +222,10 @@ impl Lambda {
             .send()
             .await;
         let answer = answer.map_err(|error| sorted(asked("CreateFunction", name), &error))?;
-        version_of("CreateFunction", name, answer.version)
+        let version = version_of("CreateFunction", name, answer.version)?;
+        self.made_function(name);
+        self.made_version(name, &version);
+        Ok(version)
     }
 
     pub(in crate::cloud::aws) async fn configure(
@@ -212,12 +244,12 @@ impl Lambda {
         let call = call.function_name(name).description(description);
         self.turn(Class::Other).await;
         let answer = configured!(call, wanted, parts)
-            .set_revision_id(revision_id)
+            .set_revision_id(revision_id.clone())
             .send()
             .await;
-        answer
-            .map(drop)
-            .map_err(|error| sorted(asked("UpdateFunctionConfiguration", name), &error))
+        answer.map_err(|error| sorted(asked("UpdateFunctionConfiguration", name), &error))?;
+        self.changed_latest(name, revision_id.as_deref());
+        Ok(())
     }
 
     /// Sends the package and publishes: returns the version's number.
@@ -242,12 +274,15 @@ impl Lambda {
         };
         let answer = call
             .set_architectures(architectures(wanted))
-            .set_revision_id(revision_id)
+            .set_revision_id(revision_id.clone())
             .publish(true)
             .send()
             .await;
         let answer = answer.map_err(|error| sorted(asked("UpdateFunctionCode", name), &error))?;
-        version_of("UpdateFunctionCode", name, answer.version)
+        let version = version_of("UpdateFunctionCode", name, answer.version)?;
+        self.changed_latest(name, revision_id.as_deref());
+        self.made_version(name, &version);
+        Ok(version)
     }
 
     /// Publishes `$LATEST`, if it still has the wanted code: returns the version's number.
@@ -273,7 +308,9 @@ impl Lambda {
             .send()
             .await;
         let answer = answer.map_err(|error| sorted(asked("PublishVersion", name), &error))?;
-        version_of("PublishVersion", name, answer.version)
+        let version = version_of("PublishVersion", name, answer.version)?;
+        self.made_version(name, &version);
+        Ok(version)
     }
 
     pub(in crate::cloud::aws) async fn tag(
@@ -283,10 +320,13 @@ impl Lambda {
     ) -> Result<(), CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.tag_resource().resource(arn);
-        let answer = call.set_tags(Some(tags.into_iter().collect())).send().await;
-        answer
-            .map(drop)
-            .map_err(|error| sorted(asked("TagResource", arn), &error))
+        let sent = tags.clone().into_iter().collect();
+        let answer = call.set_tags(Some(sent)).send().await;
+        answer.map_err(|error| sorted(asked("TagResource", arn), &error))?;
+        for (tag, value) in &tags {
+            self.tagged(arn, tag, Some(value));
+        }
+        Ok(())
     }
 
     /// Takes tags away; quiet where they are not there.
@@ -297,10 +337,12 @@ impl Lambda {
     ) -> Result<(), CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.untag_resource().resource(arn);
-        let answer = call.set_tag_keys(Some(names)).send().await;
-        answer
-            .map(drop)
-            .map_err(|error| sorted(asked("UntagResource", arn), &error))
+        let answer = call.set_tag_keys(Some(names.clone())).send().await;
+        answer.map_err(|error| sorted(asked("UntagResource", arn), &error))?;
+        for name in &names {
+            self.tagged(arn, name, None);
+        }
+        Ok(())
     }
 
     /// Deletes one version, or the whole function with all its versions and aliases.
@@ -313,10 +355,11 @@ impl Lambda {
         let call = self.sdk.delete_function().function_name(name);
         let call = call.set_qualifier(version.map(str::to_owned));
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("DeleteFunction", name), &error)),
+            Ok(_) => self.deleted(name, version),
+            Err(error) if is_missing(&error) => self.deleted(name, version),
+            Err(error) => return Err(sorted(asked("DeleteFunction", name), &error)),
         }
+        Ok(())
     }
 }
 

@@ -32,6 +32,7 @@ mod signed;
 mod sources;
 mod statement;
 mod urls;
+mod written;
 
 use std::{
     collections::BTreeMap,
@@ -83,7 +84,10 @@ pub(super) use self::{
     urls::Address,
 };
 use super::told::deeds::AGENT;
-use crate::{cloud::turns::Heard, manifest::spec::Assume};
+use crate::{
+    cloud::{turns::Heard, unseen::Unseen},
+    manifest::spec::Assume,
+};
 
 /// Who we are to AWS.
 #[derive(Clone, Debug)]
@@ -212,6 +216,8 @@ pub(super) struct Lambda {
     limits: Arc<AccountLimits>,
     pub(super) calls: Calls,
     signed: Signed,
+    /// Of Lambda itself; what stands around it has the same in its clients.
+    unseen: Unseen,
 }
 
 impl Lambda {
@@ -269,6 +275,7 @@ impl Lambda {
             limits,
             calls,
             signed,
+            unseen: Unseen::default(),
         }
     }
 

@@ -6,9 +6,10 @@ use super::{
     Class, Lambda,
     account::errors::{asked, is_conflict, is_missing, sorted},
     statement::{Policy, Statement, named, statements},
+    written::{of_policy, policy_of},
 };
 use crate::{
-    cloud::{CloudError, aws::settings::alias},
+    cloud::{CloudError, aws::settings::alias, unseen::until_told},
     manifest::aws::Permission,
     name::Slot,
 };
@@ -41,8 +42,13 @@ impl Lambda {
         name: &str,
         alias: &str,
     ) -> Result<Policy, CloudError> {
-        let all = self.statements_of(name, Some(alias)).await?;
-        Ok(named(all))
+        let told = until_told!(
+            self.unseen,
+            policy_of(name, Some(alias)),
+            of_policy,
+            named(self.statements_of(name, Some(alias)).await?)
+        );
+        Ok(told)
     }
 
     /// Of an alias, or of the function itself, as they stand in the policy. Empty where nobody may call.
@@ -84,7 +90,10 @@ impl Lambda {
         for (id, statement) in [&url_id, &invoke_id].into_iter().zip(statements) {
             self.turn(Class::Other).await;
             match statement.clone().send().await {
-                Ok(_) => continue,
+                Ok(_) => {
+                    self.statement_is((name, alias), id, true);
+                    continue;
+                }
                 Err(error) if is_conflict(&error) => {}
                 Err(error) => return Err(sorted(asked("AddPermission", name), &error)),
             }
@@ -92,6 +101,7 @@ impl Lambda {
             self.turn(Class::Other).await;
             let again = statement.send().await;
             again.map_err(|error| sorted(asked("AddPermission", name), &error))?;
+            self.statement_is((name, alias), id, true);
         }
         Ok(())
     }
@@ -131,10 +141,12 @@ impl Lambda {
             .set_source_arn(source_arn.clone())
             .set_source_account(source_account.clone());
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_conflict(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("AddPermission", name), &error)),
+            Ok(_) => {}
+            Err(error) if is_conflict(&error) => {}
+            Err(error) => return Err(sorted(asked("AddPermission", name), &error)),
         }
+        self.statement_is((name, alias(Slot::Blue)), id, true);
+        Ok(())
     }
 
     /// Takes a statement away from the policy of an alias.
@@ -148,9 +160,11 @@ impl Lambda {
         let call = self.sdk.remove_permission().function_name(name);
         let call = call.qualifier(alias).statement_id(id);
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("RemovePermission", name), &error)),
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(sorted(asked("RemovePermission", name), &error)),
         }
+        self.statement_is((name, alias), id, false);
+        Ok(())
     }
 }

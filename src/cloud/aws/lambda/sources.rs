@@ -7,8 +7,9 @@ use aws_sdk_lambda::types::EventSourceMappingConfiguration;
 use super::{
     Class, Lambda,
     account::errors::{asked, is_conflict, is_missing, sorted},
+    written::{of_sources, sources_of},
 };
-use crate::cloud::{CloudError, aws::duties::SourceParts};
+use crate::cloud::{CloudError, aws::duties::SourceParts, unseen::until_told};
 
 impl Lambda {
     /// Every mapping that calls this function or alias.
@@ -21,11 +22,19 @@ impl Lambda {
                 .list_event_source_mappings()
                 .function_name(function)
         };
-        match pages!(self, call, event_source_mappings) {
-            Ok(all) => Ok(all),
-            Err(error) if is_missing(&error) => Ok(Vec::new()),
-            Err(error) => Err(sorted(asked("ListEventSourceMappings", function), &error)),
-        }
+        let told = until_told!(
+            self.unseen,
+            sources_of(function),
+            of_sources,
+            match pages!(self, call, event_source_mappings) {
+                Ok(all) => all,
+                Err(error) if is_missing(&error) => Vec::new(),
+                Err(error) => {
+                    return Err(sorted(asked("ListEventSourceMappings", function), &error));
+                }
+            }
+        );
+        Ok(told)
     }
 
     /// Every mapping of the account in this region.
@@ -79,12 +88,15 @@ impl Lambda {
                 .set_destination_config(has_failed.then_some(failed));
         }
         let Err(error) = call.send().await else {
+            self.added_source(function, source);
             return Ok(());
         };
         let failed = sorted(asked("CreateEventSourceMapping", source), &error);
         if !is_conflict(&error) {
             return Err(failed);
         }
+        // It may be told late, too.
+        self.added_source(function, source);
         let there = self.sources(function).await?;
         let same = there
             .iter()
@@ -92,12 +104,13 @@ impl Lambda {
         let Some(id) = same.and_then(|it| it.uuid()) else {
             return Err(failed);
         };
-        self.change_source(id, parts).await
+        self.change_source(function, id, parts).await
     }
 
     /// What is emptied is sent as empty, since what is not sent stays.
     pub(in crate::cloud::aws) async fn change_source(
         &self,
+        function: &str,
         id: &str,
         parts: SourceParts,
     ) -> Result<(), CloudError> {
@@ -129,18 +142,24 @@ impl Lambda {
                 .destination_config(stream.failed);
         }
         let answer = call.send().await;
-        answer
-            .map(drop)
-            .map_err(|error| sorted(asked("UpdateEventSourceMapping", id), &error))
+        let told = answer.map_err(|error| sorted(asked("UpdateEventSourceMapping", id), &error))?;
+        self.changed_source(function, id, told.last_modified());
+        Ok(())
     }
 
-    pub(in crate::cloud::aws) async fn remove_source(&self, id: &str) -> Result<(), CloudError> {
+    pub(in crate::cloud::aws) async fn remove_source(
+        &self,
+        function: &str,
+        id: &str,
+    ) -> Result<(), CloudError> {
         self.turn(Class::Other).await;
         let call = self.sdk.delete_event_source_mapping().uuid(id);
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("DeleteEventSourceMapping", id), &error)),
+            Ok(_) => {}
+            Err(error) if is_missing(&error) => {}
+            Err(error) => return Err(sorted(asked("DeleteEventSourceMapping", id), &error)),
         }
+        self.removed_source(function, id);
+        Ok(())
     }
 }

@@ -8,9 +8,10 @@ use url::Url;
 use super::{
     Class, Lambda,
     account::errors::{asked, is_conflict, is_missing, odd, sorted},
+    written,
 };
 use crate::{
-    cloud::CloudError,
+    cloud::{CloudError, unseen::until_told},
     manifest::aws::{Cors, UrlAuth, UrlOptions},
 };
 
@@ -97,6 +98,20 @@ impl Lambda {
         name: &str,
         alias: Option<&str>,
     ) -> Result<Option<Address>, CloudError> {
+        let told = until_told!(
+            self.unseen,
+            written::url_of(name, alias),
+            written::of_url,
+            self.url_now(name, alias).await?
+        );
+        Ok(told)
+    }
+
+    async fn url_now(
+        &self,
+        name: &str,
+        alias: Option<&str>,
+    ) -> Result<Option<Address>, CloudError> {
         const OPERATION: &str = "GetFunctionUrlConfig";
         self.turn(Class::Other).await;
         let call = self.sdk.get_function_url_config().function_name(name);
@@ -131,10 +146,11 @@ impl Lambda {
             .set_invoke_mode(options.stream.then(|| mode(options)))
             .set_cors(options.cors.as_ref().map(to_sdk));
         match call.send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_conflict(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("CreateFunctionUrlConfig", name), &error)),
+            Ok(_) => self.url_is(name, alias, Some(options)),
+            Err(error) if is_conflict(&error) => {}
+            Err(error) => return Err(sorted(asked("CreateFunctionUrlConfig", name), &error)),
         }
+        Ok(())
     }
 
     pub(in crate::cloud::aws) async fn change_url(
@@ -152,9 +168,9 @@ impl Lambda {
             .invoke_mode(mode(options))
             .cors(to_sdk(options.cors.as_ref().unwrap_or(&none)));
         let answer = call.send().await;
-        answer
-            .map(drop)
-            .map_err(|error| sorted(asked("UpdateFunctionUrlConfig", name), &error))
+        answer.map_err(|error| sorted(asked("UpdateFunctionUrlConfig", name), &error))?;
+        self.url_is(name, alias, Some(options));
+        Ok(())
     }
 
     pub(in crate::cloud::aws) async fn delete_url(
@@ -165,9 +181,10 @@ impl Lambda {
         self.turn(Class::Other).await;
         let call = self.sdk.delete_function_url_config().function_name(name);
         match call.qualifier(alias).send().await {
-            Ok(_) => Ok(()),
-            Err(error) if is_missing(&error) => Ok(()),
-            Err(error) => Err(sorted(asked("DeleteFunctionUrlConfig", name), &error)),
+            Ok(_) => self.url_is(name, alias, None),
+            Err(error) if is_missing(&error) => self.url_is(name, alias, None),
+            Err(error) => return Err(sorted(asked("DeleteFunctionUrlConfig", name), &error)),
         }
+        Ok(())
     }
 }

@@ -10,6 +10,7 @@ use super::{
     answer::{Judge, Progress, refusal},
     fault::{failed, progress_of, still_under_way},
     operation::{self, Operation},
+    written::Written,
 };
 use crate::cloud::CloudError;
 
@@ -41,6 +42,7 @@ impl Arm {
         bound: Duration,
     ) -> Result<bool, CloudError> {
         let (operation, resource) = (call.operation, call.resource);
+        let written = Written::of(&call);
         let started = self.send(call).await?;
         if started.status == 412 {
             return Ok(false);
@@ -49,6 +51,7 @@ impl Arm {
             return Err(refusal(operation.name, resource, &started));
         }
         self.end(operation, resource, &started, bound).await?;
+        self.note(&written);
         Ok(true)
     }
 

@@ -9,6 +9,7 @@ mod follow;
 mod limit;
 pub(super) mod operation;
 mod transport;
+mod written;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
@@ -33,9 +34,16 @@ use self::{
     fault::{Lost, elsewhere, failed},
     operation::{Calls, Operation},
     transport::{STORAGE, answer_of, authority_of, http_client, request, scope_of},
+    written::Written,
 };
 use super::{AzureError, AzureLimits, AzureOptions};
-use crate::{clock::SystemClock, cloud::CloudError};
+use crate::{
+    clock::SystemClock,
+    cloud::{
+        CloudError,
+        unseen::{Unseen, until_told},
+    },
+};
 
 /// Tries of a call that may be sent twice.
 const TRIES_MAX: u32 = 3;
@@ -89,6 +97,7 @@ pub(super) struct Arm {
     /// The same for storage accounts: another token.
     storage: Pipeline,
     pub(super) limiter: Arc<AzureLimiter>,
+    unseen: Unseen,
 }
 
 /// How something slow ended.
@@ -148,6 +157,7 @@ impl Arm {
             calls: Calls::default(),
             http,
             limiter: Arc::clone(&options.limiter),
+            unseen: Unseen::default(),
         })
     }
 
@@ -176,8 +186,10 @@ impl Arm {
     /// Sends, and refuses all but success.
     pub(super) async fn ask(&self, call: Call<'_>) -> Result<Answer, CloudError> {
         let (operation, resource) = (call.operation, call.resource);
+        let written = Written::of(&call);
         let answer = self.send(call).await?;
         if answer.is_success() {
+            self.note(&written);
             Ok(answer)
         } else {
             Err(refusal(operation.name, resource, &answer))
@@ -191,21 +203,46 @@ impl Arm {
 
     /// The same, with the headers of the answer.
     pub(super) async fn look(&self, call: Call<'_>) -> Result<Option<Answer>, CloudError> {
+        if call.operation.writes() {
+            return self.look_once(call).await;
+        }
+        let mark = |told: &Option<Answer>, part: &str| written::marks(told.as_ref())(part);
+        let found = until_told!(
+            self.unseen,
+            written::one(&call),
+            mark,
+            self.look_once(call.clone()).await?
+        );
+        Ok(found)
+    }
+
+    async fn look_once(&self, call: Call<'_>) -> Result<Option<Answer>, CloudError> {
         let (operation, resource) = (call.operation, call.resource);
+        let written = Written::of(&call);
         let answer = self.send(call).await?;
-        if answer.is_success() {
-            return Ok(Some(answer));
+        let is_missing = answer.is_missing();
+        if !answer.is_success() && !is_missing {
+            return Err(refusal(operation.name, resource, &answer));
         }
-        if answer.is_missing() {
-            return Ok(None);
-        }
-        Err(refusal(operation.name, resource, &answer))
+        self.note(&written);
+        Ok(Some(answer).filter(|_| !is_missing))
     }
 
     /// Every item of a list, page by page; none where what holds the list is not there.
     pub(super) async fn list(&self, call: Call<'_>) -> Result<Vec<Value>, CloudError> {
+        let mark = |items: &Vec<Value>, name: &str| written::listed(items, name);
+        let items = until_told!(
+            self.unseen,
+            written::many(&call),
+            mark,
+            self.list_once(call.clone()).await?
+        );
+        Ok(items)
+    }
+
+    async fn list_once(&self, call: Call<'_>) -> Result<Vec<Value>, CloudError> {
         let (operation, resource) = (call.operation, call.resource);
-        let mut page = self.find(call).await?;
+        let mut page = self.look_once(call).await?.map(|answer| answer.json());
         let mut items = Vec::new();
         for _ in 0..PAGES_MAX {
             let Some(Value::Object(mut listed)) = page else {

@@ -161,6 +161,10 @@ impl AzureCloud {
         let mut call = self.arm.call(operation::SWAP, &id, &query, &app);
         call.payload = Payload::Json(json!({ "targetSlot": "production", "preserveVnet": true }));
         self.arm.finish(call, self.arm.limits.swap).await?;
+        if let Some(green) = &site.green {
+            let had = [&site.blue, green].map(|it| it.settings.iter());
+            self.arm.note_exchange([&site.blue.id, &green.id], had);
+        }
         let runs = site.green.as_ref().unwrap_or(&site.blue);
         self.sync_triggers(&site.blue, &runs.settings).await
     }

@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use http::{Method, StatusCode};
@@ -272,8 +271,7 @@ pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Ans
         .iter()
         .filter(|(key, _)| key.is_under(&parent));
     let production = sites.filter_map(|(_, site)| Some((site, site.slots.get(PRODUCTION)?)));
-    let shown = production.filter(|(_, slot)| is_listed(cloud, slot));
-    page::answer(cloud, call, shown, |(site, slot)| {
+    page::answer(cloud, call, production, |(site, slot)| {
         render(cloud, &state, site, slot)
     })
 }
@@ -290,16 +288,9 @@ pub(in crate::local::arm) fn list_slots(
         .get(&Key::of(&call.site_id()))
         .ok_or_else(|| call.no_site())?;
     let slots = site.slots.iter().filter(|(name, _)| *name != PRODUCTION);
-    let listed = slots.filter(|(_, slot)| is_listed(cloud, slot));
-    page::answer(cloud, call, listed, |(_, slot)| {
+    page::answer(cloud, call, slots, |(_, slot)| {
         render(cloud, &state, site, slot)
     })
-}
-
-/// Lists lag behind, where that is asked for.
-fn is_listed(cloud: &Cloud, slot: &Slot) -> bool {
-    let lag = cloud.options.list_lag;
-    lag == Duration::ZERO || cloud.clock.now().since(slot.created) >= lag
 }
 
 // === delete, start, stop ===

@@ -117,7 +117,7 @@ async fn dispatch(
         .ok_or(ArmError::NoApiVersion)?;
     let (header, left) = take_token(cloud, &call)?;
     let handle = || {
-        let answer = (found.handler)(cloud, &call)?;
+        let answer = (found.handler)(&cloud.as_told(found.operation, &call), &call)?;
         activity::note(cloud, asker, &call);
         Ok(answer.header(header, left.to_string()))
     };

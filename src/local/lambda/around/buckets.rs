@@ -20,6 +20,7 @@ use super::{
     forms::{Refusal, element, in_xml},
     objects::{self, Object},
 };
+use crate::local::lambda::past::Touch;
 
 const EMPTY: &str =
     "<NotificationConfiguration xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\"/>";
@@ -154,6 +155,7 @@ pub(in crate::local::lambda) fn carry_out(
     asked: &Asked,
     body: &[u8],
 ) -> Response {
+    let lambda = &lambda.as_told(|| Touch::of_bucket(asked.operation(), &asked.bucket));
     let bucket = asked.bucket.as_str();
     let key = asked.key.as_deref().unwrap_or_default();
     let done = match asked.operation() {
@@ -193,10 +195,12 @@ pub(in crate::local::lambda) fn carry_out(
             Err((status, "NotImplemented", message.to_owned()))
         }
     };
-    done.unwrap_or_else(|(status, code, message)| {
-        let parts = [element("Code", code), element("Message", &message)];
-        in_xml(status, format!("<Error>{}</Error>", parts.concat()))
-    })
+    done.unwrap_or_else(|(status, code, message)| refused(status, code, &message))
+}
+
+pub(in crate::local::lambda) fn refused(status: StatusCode, code: &str, message: &str) -> Response {
+    let parts = [element("Code", code), element("Message", message)];
+    in_xml(status, format!("<Error>{}</Error>", parts.concat()))
 }
 
 pub(super) fn xml(text: String) -> Response {

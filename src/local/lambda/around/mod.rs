@@ -36,7 +36,7 @@ use axum::{
 use serde_json::{Value, json};
 
 pub(super) use self::{
-    buckets::{Asked, Buckets, carry_out as carry_out_on_bucket},
+    buckets::{Asked, Buckets, carry_out as carry_out_on_bucket, refused as refused_by_bucket},
     deliver::deliver,
     logs::LogGroup,
     messages::Queues,
@@ -46,10 +46,11 @@ pub(super) use self::{
     topics::Topics,
     trail::{Trail, of_call},
 };
-use super::{Lambda, keep::Keep, stacks};
+use super::{Lambda, keep::Keep, past::Touch, stacks};
+use crate::local::lag::Subject;
 
 /// What of it outlives the endpoint.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     rules: Rules,
     roles: Roles,
@@ -65,6 +66,11 @@ impl Kept {
             topics: keep.topics()?,
             buckets: keep.buckets()?,
         })
+    }
+
+    /// Whether Lambda may run as this role. One that Verdigris makes must be there; any other is taken as given.
+    pub(super) fn may_assume(&self, arn: &str) -> bool {
+        self.roles.may_assume(arn)
     }
 }
 
@@ -116,9 +122,18 @@ impl Around {
         self.roles.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether Lambda may run as this role. One that Verdigris makes must be there; any other is taken as given.
+    /// The same, once it is known everywhere.
     pub(super) fn may_assume(&self, arn: &str) -> bool {
         self.roles().may_assume(arn)
+    }
+
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            rules: self.rules().clone(),
+            roles: self.roles().clone(),
+            topics: self.topics().clone(),
+            buckets: self.buckets().clone(),
+        }
     }
 
     pub(super) fn trail(&self) -> MutexGuard<'_, Trail> {
@@ -190,6 +205,39 @@ impl Target {
         };
         Some(Self { service, operation })
     }
+
+    /// A refusal that somebody asked for.
+    pub(super) fn failing(&self, status: StatusCode, code: &str, message: &str) -> Response {
+        let namespace = match self.service {
+            Service::Roles => roles::NAMESPACE,
+            Service::Topics => topics::NAMESPACE,
+            Service::Stacks => stacks::NAMESPACE,
+            Service::Queues
+            | Service::Rules
+            | Service::LogGroups
+            | Service::Trail
+            | Service::Registry => {
+                let body = json!({"__type": code, "message": message});
+                let mut response = Response::new(Body::from(body.to_string()));
+                *response.status_mut() = status;
+                return response;
+            }
+        };
+        forms::refused(namespace, status, code, message)
+    }
+
+    /// Each service says in its own words that it is asked too much.
+    pub(super) fn throttled(&self) -> Response {
+        let (status, code) = match self.service {
+            Service::Roles | Service::Stacks => (StatusCode::BAD_REQUEST, "Throttling"),
+            Service::Topics => (StatusCode::TOO_MANY_REQUESTS, "Throttled"),
+            Service::Queues => (StatusCode::BAD_REQUEST, "RequestThrottled"),
+            Service::Rules | Service::LogGroups | Service::Trail | Service::Registry => {
+                (StatusCode::BAD_REQUEST, "ThrottlingException")
+            }
+        };
+        self.failing(status, code, "Rate exceeded")
+    }
 }
 
 /// A refusal in the words of these two services.
@@ -219,12 +267,35 @@ fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
     }
 }
 
-/// A refusal that somebody asked for, in the words of these services.
-pub(super) fn failing(status: StatusCode, kind: &str, message: &str) -> Response {
-    let body = json!({"__type": kind, "message": message});
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response
+/// What an operation touches that others may hear of late.
+fn touch<'a>(
+    service: Service,
+    operation: &'a str,
+    request: &Value,
+    body: &[u8],
+) -> Option<Touch<'a>> {
+    let form = || json!(forms::read(body));
+    let (kind, request, mark) = match service {
+        Service::Rules => ("rule", request.clone(), "NextToken"),
+        Service::Roles => ("role", form(), "Marker"),
+        Service::Topics if operation != "Publish" => ("topic", form(), "NextToken"),
+        Service::Topics
+        | Service::Queues
+        | Service::LogGroups
+        | Service::Trail
+        | Service::Registry
+        | Service::Stacks => return None,
+    };
+    let member = |name: &str| request[name].as_str().map(str::to_owned);
+    let of_arn = || Some(member("ResourceARN")?.rsplit('/').next()?.to_owned());
+    let topic = || Some(member("SubscriptionArn")?.rsplit_once(':')?.0.to_owned());
+    let name = match kind {
+        "rule" => member("Rule").or_else(|| member("Name")).or_else(of_arn),
+        "role" => member("RoleName"),
+        _ => member("TopicArn").or_else(topic).or_else(|| member("Name")),
+    };
+    let subject = name.map_or_else(|| Subject::all(kind), |name| Subject::one(kind, name));
+    Some(Touch::of_json(operation, subject, &request, mark))
 }
 
 /// Carries out one operation.
@@ -236,6 +307,7 @@ pub(super) async fn carry_out(
 ) -> Response {
     let Target { service, operation } = target;
     let request: Value = serde_json::from_slice(body).unwrap_or_default();
+    let lambda = &lambda.as_told(|| touch(service, &operation, &request, body));
     let done = match service {
         Service::Queues => queues::carry_out(lambda, &operation, &request).await,
         Service::Rules => {

@@ -15,7 +15,7 @@ use crate::name::Timestamp;
 const OURS: &str = ":role/verdigris/";
 
 /// All roles, by name.
-#[derive(Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub(in crate::local::lambda) struct Roles(BTreeMap<String, Role>);
 
@@ -39,7 +39,7 @@ impl Roles {
     }
 }
 
-const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+pub(super) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
 pub(super) fn carry_out(lambda: &Lambda, operation: &str, body: &[u8]) -> Response {
     answered(operation, NAMESPACE, done(lambda, operation, &read(body)))

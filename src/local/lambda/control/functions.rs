@@ -112,7 +112,7 @@ pub(super) async fn create(lambda: &Arc<Lambda>, call: &Call) -> Result<Response
 
 /// In the words that a role gets which is not there, or not there yet.
 pub(super) fn check_role(lambda: &Lambda, config: &Config) -> Result<(), ApiError> {
-    if lambda.around.may_assume(&config.role) {
+    if lambda.may_assume(&config.role) {
         return Ok(());
     }
     Err(ApiError::invalid(

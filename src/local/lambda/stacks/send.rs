@@ -42,6 +42,7 @@ impl Refused {
         codes.contains(&code.as_str())
             || message.contains("in progress")
             || message.contains("state: Pending")
+            || message.contains("cannot be assumed")
     }
 
     fn is_of_missing(&self) -> bool {

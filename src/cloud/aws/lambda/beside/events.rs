@@ -5,7 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::super::signed::{Signed, json::Service};
-use crate::cloud::CloudError;
+use crate::cloud::{
+    CloudError,
+    unseen::{there, until_told},
+};
 
 const EVENTS: Service = Service {
     name: "events",
@@ -30,6 +33,12 @@ pub(in crate::cloud::aws) struct Rule {
 impl Events {
     /// None where there is no such rule.
     pub(in crate::cloud::aws) async fn rule(&self, name: &str) -> Result<Option<Rule>, CloudError> {
+        let mark = |told: &Option<Rule>, _: &str| told.as_ref().map(|it| it.expression.clone());
+        let told = until_told!(self.0.unseen, one(name), mark, self.rule_now(name).await?);
+        Ok(told)
+    }
+
+    async fn rule_now(&self, name: &str) -> Result<Option<Rule>, CloudError> {
         let told = self
             .ask("DescribeRule", name, &json!({"Name": name}))
             .await?;
@@ -44,6 +53,17 @@ impl Events {
         &self,
         rule: &str,
     ) -> Result<BTreeSet<String>, CloudError> {
+        let mark = |told: &BTreeSet<String>, arn: &str| there(told.contains(arn));
+        let told = until_told!(
+            self.0.unseen,
+            targets_of(rule),
+            mark,
+            self.targets_now(rule).await?
+        );
+        Ok(told)
+    }
+
+    async fn targets_now(&self, rule: &str) -> Result<BTreeSet<String>, CloudError> {
         let asked = json!({"Rule": rule});
         let told = self.ask("ListTargetsByRule", rule, &asked).await?;
         let told = told.unwrap_or_default();
@@ -67,7 +87,10 @@ impl Events {
             "Description": "made by Verdigris",
             "Tags": tags.collect::<Vec<_>>(),
         });
-        self.ask("PutRule", name, &asked).await.map(drop)
+        self.ask("PutRule", name, &asked).await?;
+        let now = Some(expression.to_owned());
+        self.0.unseen.wrote(&one(name), "", now);
+        Ok(())
     }
 
     pub(in crate::cloud::aws) async fn put_target(
@@ -76,7 +99,9 @@ impl Events {
         arn: &str,
     ) -> Result<(), CloudError> {
         let asked = json!({"Rule": rule, "Targets": [{"Id": TARGET, "Arn": arn}]});
-        self.ask("PutTargets", rule, &asked).await.map(drop)
+        self.ask("PutTargets", rule, &asked).await?;
+        self.0.unseen.wrote(&targets_of(rule), arn, there(true));
+        Ok(())
     }
 
     /// A rule with targets cannot be deleted.
@@ -84,7 +109,10 @@ impl Events {
         let asked = json!({"Rule": name, "Ids": [TARGET]});
         self.ask("RemoveTargets", name, &asked).await?;
         let asked = json!({"Name": name});
-        self.ask("DeleteRule", name, &asked).await.map(drop)
+        self.ask("DeleteRule", name, &asked).await?;
+        self.0.unseen.wrote(&one(name), "", None);
+        self.0.unseen.forget(&targets_of(name));
+        Ok(())
     }
 
     /// None where it is about something that is not there.
@@ -101,6 +129,14 @@ impl Events {
             Err(refusal) => Err(refusal.sorted(operation, resource)),
         }
     }
+}
+
+fn one(rule: &str) -> String {
+    format!("rule {rule}")
+}
+
+fn targets_of(rule: &str) -> String {
+    format!("targets of {rule}")
 }
 
 fn text(value: &Value, name: &str) -> String {

@@ -7,7 +7,10 @@ use super::super::signed::{
     json::Refusal,
     query::{Leaves, Query},
 };
-use crate::cloud::CloudError;
+use crate::cloud::{
+    CloudError,
+    unseen::{there, until_told},
+};
 
 /// IAM.
 #[derive(Clone, Debug)]
@@ -26,6 +29,12 @@ impl Roles {
     pub(in crate::cloud::aws) const POLICY: &str = "verdigris";
 
     pub(in crate::cloud::aws) async fn role(&self, role: &str) -> Result<Option<Role>, CloudError> {
+        let mark = |told: &Option<Role>, _: &str| there(told.is_some());
+        let told = until_told!(self.0.unseen, one(role), mark, self.role_now(role).await?);
+        Ok(told)
+    }
+
+    async fn role_now(&self, role: &str) -> Result<Option<Role>, CloudError> {
         let asked = self.ask("GetRole", role, named(role)).await?;
         match asked {
             Ok(told) => {
@@ -57,10 +66,12 @@ impl Roles {
             parameters.push((format!("Tags.member.{number}.Value"), value.clone()));
         }
         match self.ask("CreateRole", role, parameters).await? {
-            Ok(_) => Ok(()),
-            Err(refusal) if refusal.kind == "EntityAlreadyExists" => Ok(()),
-            Err(refusal) => Err(refusal.sorted("CreateRole", role)),
+            Ok(_) => {}
+            Err(refusal) if refusal.kind == "EntityAlreadyExists" => {}
+            Err(refusal) => return Err(refusal.sorted("CreateRole", role)),
         }
+        self.0.unseen.replaced(&one(role), "", None);
+        Ok(())
     }
 
     pub(in crate::cloud::aws) async fn put_policy(
@@ -69,7 +80,10 @@ impl Roles {
         policy: &str,
     ) -> Result<(), CloudError> {
         let parts = [("PolicyName", Self::POLICY), ("PolicyDocument", policy)];
-        self.change("PutRolePolicy", role, &parts).await
+        self.change("PutRolePolicy", role, &parts).await?;
+        let now = Some(plain(policy));
+        self.0.unseen.wrote(&policy_in(role), "", now);
+        Ok(())
     }
 
     /// Says anew who may be it.
@@ -135,6 +149,17 @@ impl Roles {
         &self,
         role: &str,
     ) -> Result<Option<String>, CloudError> {
+        let mark = |told: &Option<String>, _: &str| told.as_deref().map(plain);
+        let told = until_told!(
+            self.0.unseen,
+            policy_in(role),
+            mark,
+            self.policy_now(role).await?
+        );
+        Ok(told)
+    }
+
+    async fn policy_now(&self, role: &str) -> Result<Option<String>, CloudError> {
         let mut parameters = named(role);
         parameters.push(("PolicyName".to_owned(), Self::POLICY.to_owned()));
         match self.ask("GetRolePolicy", role, parameters).await? {
@@ -147,6 +172,8 @@ impl Roles {
     /// With all that hands put in. Quiet where it is gone.
     pub(in crate::cloud::aws) async fn delete(&self, role: &str) -> Result<(), CloudError> {
         const OPERATION: &str = "DeleteRole";
+        self.0.unseen.forget(&one(role));
+        self.0.unseen.forget(&policy_in(role));
         // A role with a policy in it, or on it, cannot be deleted.
         self.delete_policy(role, Self::POLICY).await?;
         match self.ask(OPERATION, role, named(role)).await? {
@@ -233,6 +260,20 @@ impl Roles {
         };
         self.0.ask_query(query).await
     }
+}
+
+fn one(role: &str) -> String {
+    format!("role {role}")
+}
+
+fn policy_in(role: &str) -> String {
+    format!("policy of role {role}")
+}
+
+/// In one form, whoever wrote it.
+fn plain(policy: &str) -> String {
+    let read = serde_json::from_str::<serde_json::Value>(policy);
+    read.map_or_else(|_| policy.to_owned(), |it| it.to_string())
 }
 
 fn named(role: &str) -> Vec<(String, String)> {

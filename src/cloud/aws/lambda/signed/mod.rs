@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     clock::{Clock as _, SystemClock},
-    cloud::{CloudError, aws::told::deeds::AGENT, turns::Heard},
+    cloud::{CloudError, aws::told::deeds::AGENT, turns::Heard, unseen::Unseen},
     name::CloudName,
     observed::talk::Signable,
 };
@@ -55,6 +55,7 @@ pub(in crate::cloud::aws) struct Signed {
     calls: Calls,
     limits: Arc<AccountLimits>,
     patience: Duration,
+    pub(super) unseen: Unseen,
 }
 
 /// One request.
@@ -114,6 +115,7 @@ impl Signed {
             calls,
             limits,
             patience: PATIENCE,
+            unseen: Unseen::default(),
         }
     }
 
