@@ -60,6 +60,13 @@ pub(super) struct Operations {
 impl Operations {
     /// Begins an operation on a site that is idle, and hands back its id.
     pub(super) fn begin(&mut self, site: &Key, what: String, now: Timestamp) -> String {
+        let id = self.add(site, what, now);
+        self.busy.insert(site.clone(), id.clone());
+        id
+    }
+
+    /// The same of what keeps nobody waiting.
+    fn add(&mut self, site: &Key, what: String, now: Timestamp) -> String {
         let id = uuid::Uuid::new_v4().to_string();
         let operation = Operation {
             id: id.clone(),
@@ -70,7 +77,6 @@ impl Operations {
             progress: Progress::Running,
         };
         self.all.insert(id.clone(), operation);
-        self.busy.insert(site.clone(), id.clone());
         id
     }
 
@@ -106,9 +112,9 @@ impl Operations {
     }
 }
 
-/// Begins what is done already, and yet goes on for a while, as it does there; hands back its id.
+/// Begins what is done already, and yet is said to go on for a while, as it is there; hands back its id.
 pub(super) fn begin_done(cloud: &Arc<Cloud>, state: &mut State, on: &Key, what: String) -> String {
-    let id = state.operations.begin(on, what, cloud.clock.now());
+    let id = state.operations.add(on, what, cloud.clock.now());
     let (ending, ended) = (Arc::clone(cloud), id.clone());
     cloud.tasks.spawn(async move {
         ending.stop.run_until_cancelled(sleep(GOES_ON)).await;
