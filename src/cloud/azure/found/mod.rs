@@ -88,7 +88,7 @@ impl AzureCloud {
         };
         let mut all = Vec::new();
         for site in apps {
-            all.push(self.found_one(site, &fronts).await?);
+            all.push(Box::pin(self.found_one(site, &fronts)).await?);
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)
