@@ -17,21 +17,23 @@ use aws_sdk_lambda::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use verdigris::{
-    clock::SystemClock,
     cloud::{
         Cloud,
         aws::{AccountLimits, AwsCloud, AwsCredentials, AwsOptions, Quotas},
     },
-    local::lambda::{self, LambdaOptions},
+    local::lambda::LambdaOptions,
     manifest::spec::{AwsTarget, Role},
     name::{EnvironmentName, FunctionName, ServiceKey},
 };
 
-use crate::cloud_contract::{
-    Edit, Server, Subject, holds_on,
-    patient::Patient,
-    peers,
-    release::{ENVIRONMENT, Fixture, Place, ROLE, stock, zip},
+use crate::{
+    cloud_contract::{
+        Edit, Server, Subject, holds_on,
+        patient::Patient,
+        peers,
+        release::{ENVIRONMENT, Fixture, Place, ROLE, stock, zip},
+    },
+    peers::model::tapped,
 };
 
 const REGION: &str = "eu-west-1";
@@ -238,9 +240,7 @@ async fn aws_keeps_the_contract_on_our_local_lambda() {
         pending: Duration::from_millis(100),
         ..LambdaOptions::default()
     };
-    let address = "127.0.0.1:0".parse().unwrap();
-    let ours = lambda::start(address, quick, Arc::new(SystemClock), stop);
-    let ours = ours.await.unwrap();
+    let (ours, _tap) = tapped(quick, stop).await;
     holds_on(Server::LocalLambda, Arc::new(OnAws::at(&ours.url).await)).await;
 }
 
@@ -278,13 +278,12 @@ async fn edits_of_an_alias_are_seen_and_repaired() {
 async fn a_permission_taken_away_is_seen_and_given_again() {
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
-    let address = "127.0.0.1:0".parse().unwrap();
     let options = LambdaOptions {
         pending: Duration::ZERO,
         ..LambdaOptions::default()
     };
-    let ours = lambda::start(address, options, Arc::new(SystemClock), stop);
-    let on = OnAws::at(&ours.await.unwrap().url).await;
+    let (ours, _tap) = tapped(options, stop).await;
+    let on = OnAws::at(&ours.url).await;
     let fixture = Fixture::new(0);
     let (one, scope) = (fixture.release("one"), fixture.scope());
     on.cloud.stage(&one.release, &one.package).await.unwrap();

@@ -15,10 +15,9 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use url::Url;
 use verdigris::{
-    clock::SystemClock,
     cloud::{Cloud, CloudError, aws::AwsCloud},
     diff,
-    local::lambda::{self, LambdaEndpoint, LambdaOptions},
+    local::lambda::{LambdaEndpoint, LambdaOptions},
     manifest::aws::{
         Architecture, Asynchronous, AwsFunction, Batch, Bucket, Concurrency, Cors, EventSource,
         LogFormat, Logs, Permission, QueueOptions, Topic, UrlAuth, UrlOptions,
@@ -34,12 +33,14 @@ use crate::{
         patient::Patient,
         release::{Fixture, Made, reorder, stock},
     },
+    peers::model::{Tap, tapped},
 };
 
 /// Our own Lambda; it ends with the test. Roles of the fixtures are of this account.
 pub(crate) struct Local {
     pub(crate) endpoint: LambdaEndpoint,
     stop: CancellationToken,
+    _tap: Tap,
 }
 
 impl Drop for Local {
@@ -66,10 +67,12 @@ impl Local {
             region: "eu-west-1".to_owned(),
             ..LambdaOptions::default()
         };
-        let address = "127.0.0.1:0".parse().unwrap();
-        let started = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
-        let endpoint = started.await.unwrap();
-        Self { endpoint, stop }
+        let (endpoint, tap) = tapped(options, stop.clone()).await;
+        Self {
+            endpoint,
+            stop,
+            _tap: tap,
+        }
     }
 
     /// An operation that is named in a header.

@@ -131,20 +131,54 @@ async fn a_call_whose_answer_is_lost_is_not_sent_again() {
         lose_reply: true,
         ..Rule::of("Invoke")
     }]);
-    let call = Invocation {
-        called: Default::default(),
-        service: fixture.service.clone(),
-        function: reorder(),
-        slot: Slot::Green,
-        input: Input::Message("hello".to_owned()),
-    };
+    let call = call_of(&fixture);
     let lost = cloud.operate().unwrap().invoke(&call).await.unwrap_err();
     assert!(matches!(lost, CloudError::Unreachable { .. }), "{lost:?}");
     assert_eq!(local.endpoint.faults().calls()["Invoke"], 1);
 }
 
+fn call_of(fixture: &Fixture) -> Invocation {
+    Invocation {
+        called: Default::default(),
+        service: fixture.service.clone(),
+        function: reorder(),
+        slot: Slot::Green,
+        input: Input::Message("hello".to_owned()),
+    }
+}
+
+/// Lambda refuses calls so, and nothing else.
+#[tokio::test]
+async fn a_call_that_finds_no_interface_says_what_helps() {
+    let local = Local::at_once().await;
+    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let fixture = Fixture::new(0);
+    let made = fixture.release_of("one", &[reorder()]);
+    cloud.stage(&made.release, &made.package).await.unwrap();
+    let mut told = Vec::new();
+    for (code, message) in [
+        ("ENILimitReachedException", "no interface"),
+        ("EC2ThrottledException", "slow"),
+    ] {
+        local.endpoint.faults().set(vec![Rule {
+            error: Some(RuleError {
+                status: 502,
+                code: code.to_owned(),
+                message: Some(message.to_owned()),
+            }),
+            ..Rule::of("Invoke")
+        }]);
+        let refused = cloud.operate().unwrap().invoke(&call_of(&fixture)).await;
+        told.push(refused.unwrap_err().to_string());
+    }
+    assert_snapshot!(told.join("\n"), @r"
+    aws refused Invoke of `prod-shop0-reorder`: ENILimitReachedException: no interface; the network has no interface left: ask AWS for more, or share subnets and security groups between functions
+    aws is busy with `prod-shop0-reorder`: EC2ThrottledException: slow
+    ");
+}
+
 /// Status, code and message, as AWS words them.
-const REFUSALS: [(u16, &str, &str); 9] = [
+const REFUSALS: [(u16, &str, &str); 8] = [
     (
         400,
         "CodeStorageExceededException",
@@ -160,8 +194,11 @@ const REFUSALS: [(u16, &str, &str); 9] = [
         "InvalidParameterValueException",
         "Unzipped size must be smaller than 262144000 bytes",
     ),
-    (502, "ENILimitReachedException", "no interface"),
-    (502, "EC2ThrottledException", "slow"),
+    (
+        400,
+        "InvalidParameterValueException",
+        "Your request has been throttled by EC2, please make sure you have enough API rate limit.",
+    ),
     (
         403,
         "AccessDeniedException",
@@ -205,11 +242,10 @@ async fn a_refusal_says_what_helps() {
     AccessDenied: aws refused CreateFunction of `prod-shop0-reorder`: CodeStorageExceededException: Code storage limit exceeded; the account's code storage is full: delete old versions of functions that are not Verdigris's (of its own it keeps the newest few, `clouds.aws.keepVersions`, and those in use), or ask AWS for more
     AccessDenied: aws refused CreateFunction of `prod-shop1-reorder`: InvalidParameterValueException: The role defined for the function cannot be assumed by Lambda; let lambda.amazonaws.com assume the role; a new role takes a few seconds
     UnsupportedSpec: aws does not accept CreateFunction of `prod-shop2-reorder`: InvalidParameterValueException: Unzipped size must be smaller than 262144000 bytes; leave files out of the package, or run an image
-    AccessDenied: aws refused CreateFunction of `prod-shop3-reorder`: ENILimitReachedException: no interface; the network has no interface left: ask AWS for more, or share subnets and security groups between functions
-    Busy: aws is busy with `prod-shop4-reorder`: EC2ThrottledException: slow
-    AccessDenied: aws refused CreateFunction of `prod-shop5-reorder`: AccessDeniedException: User: arn:aws:iam::1:user/v is not authorized to perform: lambda:GetLayerVersion on resource: x; let the daemon do `lambda:GetLayerVersion`: `deploy/aws-policy-extras.json` has it
-    AccessDenied: aws refused CreateFunction of `prod-shop6-reorder`: UnrecognizedClientException: The security token included in the request is invalid; AWS does not know the access key: give the daemon another one, or another profile or role
-    AccessDenied: aws refused CreateFunction of `prod-shop7-reorder`: ValidationException: Value '4096' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 3008; new accounts get 3008 MB for a function: ask AWS for more, or ask for less memory
+    Busy: aws is busy with `prod-shop3-reorder`: InvalidParameterValueException: Your request has been throttled by EC2, please make sure you have enough API rate limit.
+    AccessDenied: aws refused CreateFunction of `prod-shop4-reorder`: AccessDeniedException: User: arn:aws:iam::1:user/v is not authorized to perform: lambda:GetLayerVersion on resource: x; let the daemon do `lambda:GetLayerVersion`: `deploy/aws-policy-extras.json` has it
+    AccessDenied: aws refused CreateFunction of `prod-shop5-reorder`: UnrecognizedClientException: The security token included in the request is invalid; AWS does not know the access key: give the daemon another one, or another profile or role
+    AccessDenied: aws refused CreateFunction of `prod-shop6-reorder`: ValidationException: Value '4096' at 'memorySize' failed to satisfy constraint: Member must have value less than or equal to 3008; new accounts get 3008 MB for a function: ask AWS for more, or ask for less memory
     Throttled: aws asked us to slow down for 1s
     ");
 }

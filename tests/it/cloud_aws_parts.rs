@@ -184,7 +184,7 @@ fn networked(subnet: &str, mount: &str) -> AwsFunction {
             ipv6: mount == "/mnt/two",
         }),
         file_system: Some(FileSystem {
-            access_point: arn("elasticfilesystem", "access-point/fsap-1"),
+            access_point: arn("elasticfilesystem", "access-point/fsap-0123456789abcdef0"),
             mount: mount.to_owned(),
         }),
         ..AwsFunction::default()
@@ -221,10 +221,10 @@ async fn networks_file_systems_and_snapshots_are_sent_when_they_differ_and_taken
     wire.assert_as_expected(&code).await;
     assert_snapshot!(wire.told(), @r#"
     stage the first:
-      POST functions {"FileSystemConfigs":[{"Arn":"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-1","LocalMountPath":"/mnt/one"}],"VpcConfig":{"Ipv6AllowedForDualStack":false,"SecurityGroupIds":["sg-1"],"SubnetIds":["subnet-0","subnet-1"]}}
+      POST functions {"FileSystemConfigs":[{"Arn":"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-0123456789abcdef0","LocalMountPath":"/mnt/one"}],"VpcConfig":{"Ipv6AllowedForDualStack":false,"SecurityGroupIds":["sg-1"],"SubnetIds":["subnet-0","subnet-1"]}}
     promote the first:
     stage another network:
-      PUT functions/prod-shop0-reorder/configuration {"FileSystemConfigs":[{"Arn":"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-1","LocalMountPath":"/mnt/two"}],"VpcConfig":{"Ipv6AllowedForDualStack":true,"SecurityGroupIds":["sg-1"],"SubnetIds":["subnet-0","subnet-2"]}}
+      PUT functions/prod-shop0-reorder/configuration {"FileSystemConfigs":[{"Arn":"arn:aws:elasticfilesystem:eu-west-1:123456789012:access-point/fsap-0123456789abcdef0","LocalMountPath":"/mnt/two"}],"VpcConfig":{"Ipv6AllowedForDualStack":true,"SecurityGroupIds":["sg-1"],"SubnetIds":["subnet-0","subnet-2"]}}
     promote another network:
     stage none, and a snapshot:
       PUT functions/prod-shop0-reorder/configuration {"FileSystemConfigs":[],"SnapStart":{"ApplyOn":"PublishedVersions"},"VpcConfig":{"Ipv6AllowedForDualStack":false,"SecurityGroupIds":[],"SubnetIds":[]}}

@@ -84,7 +84,7 @@ impl Scene {
 }
 
 const INVALID: (u16, &str) = (400, "InvalidParameterValueException");
-const ILL: (u16, &str) = (503, "ServiceException");
+const ILL: (u16, &str) = (500, "ServiceException");
 
 #[tokio::test]
 async fn a_refusal_for_good_takes_the_role_along() {

@@ -65,4 +65,5 @@ mod stage;
 mod stale;
 mod store;
 mod swaps;
+mod tls;
 mod why;

@@ -101,7 +101,8 @@ class Schemas:
         for attribute, field in found._attribute_map.items():
             *outer, name = re.split(r"(?<!\\)\.", field["key"])
             rules = found._validation.get(attribute, {})
-            is_needed = rules.get("required", False) and not rules.get("readonly", False)
+            # The last page has no link to a next one, whatever a model says.
+            is_needed = rules.get("required", False) and not rules.get("readonly", False) and name != "nextLink"
             place = root
             for part in outer:
                 if is_needed and part not in place["required"]:

@@ -1,6 +1,9 @@
 """Writes an OpenAPI document of the part of Azure Resource Manager that an app and what stands around it need.
 
-usage: arm_openapi.py OUT.json
+usage: arm_openapi.py OUT.json [OTHER.json]
+       arm_openapi.py --account OUT.json
+
+The second describes what only the environment of the az command line has a package for; the first adds that to its own.
 
 It says what Azure's own Python clients know: their source tells each operation's method, URL, query and accepted statuses; their models
 tell what bodies hold. So a checker that reads the document holds us against what Microsoft's clients would send and accept.
@@ -16,21 +19,31 @@ import sys
 from arm_models import Schemas
 
 SITE_PARTS = "|".join([
-    r"config/(appsettings(/list)?|slotConfigNames|web|authsettingsV2|configreferences/appsettings)",
-    r"functions|slots|slotsswap|applySlotConfig|resetSlotConfig|syncfunctiontriggers",
-    r"hostNameBindings(/\{hostName\})?|host/default/listkeys|start|stop|restart",
+    r"config/((appsettings|connectionstrings)(/list)?|slotConfigNames|web|authsettingsV2(/list)?|configreferences/appsettings)",
+    r"config/publishingcredentials/list|basicPublishingCredentialsPolicies(/\w+)?|publishxml",
+    r"functions(/\{functionName\}(/listkeys)?)?|slots|slotsswap|applySlotConfig|resetSlotConfig|syncfunctiontriggers",
+    r"hostNameBindings(/\{hostName\})?|host/default/(listkeys|sync|\{keyType\}/\{keyName\})|start|stop|restart",
+    r"extensions/onedeploy|deployments|deploymentStatus/\{deploymentStatusId\}",
 ])
+
+SITES = rf"sites(/\{{name\}}(/slots/\{{slot\}})?(/({SITE_PARTS}))?)?"
 
 # What is described: a package, and a pattern on its URLs.
 PARTS = [
-    ("web", rf"Microsoft\.Web/(serverfarms(/\{{name\}})?|sites(/\{{name\}}(/slots/\{{slot\}})?(/({SITE_PARTS}))?)?)$"),
-    ("resource.resources", r"/(resourcegroups/\{resourceGroupName\}|providers/Microsoft\.Resources/tags/default)$"),
-    ("storage", r"Microsoft\.Storage/storageAccounts/\{accountName\}(/blobServices/default/containers/\{containerName\})?$"),
-    ("keyvault.v2023_07_01", r"Microsoft\.KeyVault/(locations/\{location\}/deletedVaults|vaults)/\{vaultName\}(/secrets/\{secretName\})?$"),
+    ("web", rf"/Microsoft\.Web/(serverfarms(/\{{name\}})?|{SITES}|geoRegions|checknameavailability)$"),
+    ("web", r"^/providers/Microsoft\.Web/functionAppStacks$"),
+    ("resource.resources", r"/(resourcegroups(/\{resourceGroupName\}(/resources)?)?|\{subscriptionId\}/resources|providers/Microsoft\.Resources/tags/default)$"),
+    ("storage", r"Microsoft\.Storage/(checkNameAvailability|storageAccounts/\{accountName\}(/listKeys|/blobServices/default/containers/\{containerName\})?)$"),
+    ("keyvault.v2023_07_01", r"Microsoft\.KeyVault/(locations/\{location\}/deletedVaults|vaults)/\{vaultName\}(/secrets/\{secretName\}|/purge)?$"),
     ("authorization.v2022_04_01", r"^/\{scope\}/providers/Microsoft\.Authorization/roleAssignments(/\{roleAssignmentName\})?$"),
     ("applicationinsights.v2020_02_02", r"Microsoft\.Insights/components/\{resourceName\}$"),
     ("apimanagement", r"Microsoft\.ApiManagement/service(/\{serviceName\}(/apis(/\{apiId\}(/operations(/\{operationId\})?|/policies/\{policyId\})?)?)?)?$"),
     ("monitor", r"(eventtypes/management/values|^/\{resourceUri\}/providers/Microsoft\.Insights/metrics)$"),
+]
+
+# The same of whoever signs in.
+ACCOUNT = [
+    ("resource.subscriptions.v2022_12_01", r"^/tenants$|^/subscriptions(/\{subscriptionId\}(/locations)?)?$"),
 ]
 
 GROUP = "/subscriptions/{subscriptionId}/resourceGroups/{resourceGroupName}"
@@ -38,7 +51,7 @@ RESOURCE = GROUP + "/providers/{namespace}/{type}/{name}"
 CHILD = RESOURCE + "/{childType}/{childName}"
 
 # A description cannot say "any path": these are the depths of what may stand there.
-SCOPES = [GROUP, RESOURCE, CHILD, CHILD + "/{grandchildType}/{grandchildName}"]
+SCOPES = ["/subscriptions/{subscriptionId}", GROUP, RESOURCE, CHILD, CHILD + "/{grandchildType}/{grandchildName}"]
 
 
 class Client:
@@ -46,7 +59,7 @@ class Client:
 
     def __init__(self, path):
         package = importlib.import_module(f"azure.mgmt.{path}")
-        self.name = path.split(".")[0].capitalize()
+        self.name = "".join(part.capitalize() for part in path.split(".") if not re.match(r"v\d", part))
         self.models = importlib.import_module(f"{package.__name__}.models")
         self.annotations = {}
         if (pathlib.Path(package.__file__).parent / "models" / "_models.py").exists():
@@ -111,6 +124,25 @@ def answer_of(function, models):
     return None
 
 
+# By what an answer says where its end is told of.
+LINKS = ("location", "azure-asyncoperation")
+
+
+def links(node):
+    """The links that a client reads: of which statuses, and of all of them where it asks for none."""
+    found = []
+    for inner in ast.iter_child_nodes(node):
+        status = None
+        if isinstance(inner, ast.If) and "status_code" in ast.dump(inner.test):
+            numbers = [text.value for text in ast.walk(inner.test) if isinstance(text, ast.Constant)]
+            status = numbers[0] if len(numbers) == 1 and isinstance(inner.test.ops[0], ast.Eq) else None
+        target = inner.targets[0] if isinstance(inner, ast.Assign) else None
+        if isinstance(target, ast.Subscript) and getattr(target.value, "id", "") == "response_headers":
+            found.append((None, target.slice.value.lower()))
+        found += [(status or of, name) for of, name in links(inner)]
+    return [(status, name) for status, name in found if name in LINKS]
+
+
 def operation(function, waits, models):
     """What a method of the client sends, and which answers it takes."""
     built = [called(call) for call in calls(function) if called(call).startswith("build_")]
@@ -130,7 +162,8 @@ def operation(function, waits, models):
         for name in model_names(argument.annotation)
         if not hasattr(getattr(models, name, None), "__members__")
     ]
-    return built[0], {"statuses": statuses, "answer": answer, "body": bodies[0] if bodies else None}
+    body = bodies[0] if bodies else None
+    return built[0], {"statuses": statuses, "answer": answer, "body": body, "links": links(function)}
 
 
 def parameters(url, request):
@@ -162,12 +195,20 @@ def described(name, url, request, answer, sent, schemas):
     elif answer["body"] and request["method"] == "PUT":
         schema = schemas.of(answer["body"])
     for status in answer["statuses"]:
-        response = {"description": "accepted by the client"}
+        read = {name for of, name in answer["links"] if of in (None, status)}
+        response = {"description": "accepted by the client", "headers": link_headers(status, read)}
         if schema and status in (200, 201):
             response["content"] = {"application/json": {"schema": schema}}
         result["responses"][str(status)] = response
     result["responses"]["default"] = {"description": "a refusal", "content": REFUSAL}
     return result
+
+
+def link_headers(status, read):
+    """What no client reads must not be there: it would be followed to nowhere. What it reads must, unless 200 may say that all is done."""
+    needed = status != 200 or len(read) == len(LINKS)
+    link = {"required": needed, "schema": {"type": "string", "minLength": 1}}
+    return {name: link if name in read else {"schema": {"type": "string", "maxLength": 0}} for name in LINKS}
 
 
 REFUSAL = {
@@ -188,10 +229,11 @@ REFUSAL = {
 
 
 def places(url):
-    """The paths that a URL template stands for. One client writes `resourcegroups`; Azure takes either, and a checker does not."""
-    url = url.replace("/resourcegroups/", "/resourceGroups/")
+    """The paths that a URL template stands for. One client writes `resourcegroups`, another `resourceGroups`: Azure takes either, and a
+    checker does not, so that all are written small here, and are to be asked for so."""
     scope = re.match(r"/\{(scope|resourceUri)\}", url)
-    return [scope_path + url[scope.end():] for scope_path in SCOPES] if scope else [url]
+    urls = [scope_path + url[scope.end():] for scope_path in SCOPES] if scope else [url]
+    return [re.sub(r"(?<=/)[^/{]+", lambda word: word[0].lower(), one) for one in urls]
 
 
 def describe(client, pattern, paths, components):
@@ -219,9 +261,9 @@ def describe(client, pattern, paths, components):
     components.update(answered.known)
 
 
-def document():
+def document(parts):
     paths, components = {}, {}
-    for path, pattern in PARTS:
+    for path, pattern in parts:
         describe(Client(path), pattern, paths, components)
     return {
         "openapi": "3.0.3",
@@ -236,8 +278,12 @@ def document():
 
 
 def main():
-    (out,) = sys.argv[1:]
-    written = document()
+    is_account = sys.argv[1] == "--account"
+    out, *others = sys.argv[1 + is_account:]
+    written = document(ACCOUNT if is_account else PARTS)
+    for other in map(json.loads, (pathlib.Path(other).read_text() for other in others)):
+        written["paths"].update(other["paths"])
+        written["components"]["schemas"].update(other["components"]["schemas"])
     pathlib.Path(out).write_text(json.dumps(written))
     operations = sum(len(methods) for methods in written["paths"].values())
     print(f"{operations} operations, {len(written['components']['schemas'])} schemas")

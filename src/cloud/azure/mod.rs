@@ -1,7 +1,8 @@
 //! Azure Functions, by Azure Resource Manager.
 //!
-//! A service is one Function App, named `{prefix}-{environment}-{service}` or as its manifest says: production is blue, slot `green` is green, a promotion is a swap. On a plan without slots it is two apps,
-//! see [`flex`]. What a slot holds is told by settings that move with the code. Nothing here knows whether the endpoint is the real one.
+//! A service is one Function App, named `{prefix}-{environment}-{service}` or as its manifest says: production is blue, slot `green` is
+//! green, a promotion is a swap. On a plan without slots it is two apps, see [`flex`]. What a slot holds is told by settings that move
+//! with the code. Nothing here knows whether the endpoint is the real one.
 //!
 //! Apps reach their storage and their secrets by identities, which we give the roles that they need, unless people want to.
 

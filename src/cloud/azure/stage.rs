@@ -71,9 +71,7 @@ impl AzureCloud {
         };
         let green = match site.green.clone().filter(is_done) {
             Some(green) => {
-                if self.names.runs_from_url() {
-                    self.ensure_package(service, package).await?;
-                }
+                self.ensure_package(service, &green, package).await?;
                 self.make_up_sync(&green).await?;
                 green
             }
@@ -109,16 +107,17 @@ impl AzureCloud {
         self.grant_roles(release, &[&site.blue, &green]).await?;
         self.add_insights(&mut green.settings).await?;
         let with = |moving| settings::for_green(moving, only_blue, &green.settings);
-        if green.code() != Some(package.code) && self.names.runs_from_url() {
+        let has_package = green.code() == Some(package.code);
+        match (self.names.runs_from_url(), has_package) {
+            (_, true) => self.ensure_package(service, &green, package).await?,
             // Code and settings come at once, by the setting that names the package.
-            self.upload(service, package).await?;
-        } else if self.names.runs_from_url() {
-            self.ensure_package(service, package).await?;
-        } else if green.code() != Some(package.code) {
-            // The package that is there runs on until the new one is deployed, and must not answer as the new release.
-            let arriving = with(settings::arriving(&self.names, release));
-            self.put_settings(&green.id, &arriving).await?;
-            self.deploy(app_in(&green.id), &green, package).await?;
+            (true, false) => self.upload(service, package).await?,
+            (false, false) => {
+                // The package that is there runs on until the new one is deployed, and must not answer as the new release.
+                let arriving = with(settings::arriving(&self.names, release));
+                self.put_settings(&green.id, &arriving).await?;
+                self.deploy(app_in(&green.id), &green, package).await?;
+            }
         }
         let moving = with(moving.clone());
         self.put_settings(&green.id, &moving).await?;

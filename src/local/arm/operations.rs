@@ -1,14 +1,20 @@
-//! Long-running operations: what runs on which site, and how it ended.
+//! Long-running operations: what runs on what, and how it ended.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::local::arm::{
+    cloud::{Cloud, State},
     model::Key,
     wire::answer::{Answer, ArmError, error_body},
 };
 use crate::name::Timestamp;
 use http::StatusCode;
 use serde_json::json;
+use tokio::time::sleep;
 
 /// Ended operations that are remembered for those who still poll.
 const REMEMBERED_MAX: usize = 1000;
@@ -18,6 +24,9 @@ const POLL_SECONDS: &str = "1";
 
 /// Milliseconds between polls, in the header that Azure's own clients know, too: a swap here takes a fraction of a second.
 const POLL_MILLIS: &str = "100";
+
+/// How long it is said of what is done at once that it goes on: who looks when told to, looks twice.
+const GOES_ON: Duration = Duration::from_millis(150);
 
 /// How an operation stands.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -31,6 +40,8 @@ pub(super) enum Progress {
 #[derive(Clone)]
 pub(super) struct Operation {
     pub id: String,
+    /// What it is about.
+    pub on: Key,
     /// In words, for those whom it keeps waiting.
     pub what: String,
     pub started: Timestamp,
@@ -52,6 +63,7 @@ impl Operations {
         let id = uuid::Uuid::new_v4().to_string();
         let operation = Operation {
             id: id.clone(),
+            on: site.clone(),
             what,
             started: now,
             ended: None,
@@ -94,21 +106,41 @@ impl Operations {
     }
 }
 
-/// Where an operation can be asked about.
+/// Begins what is done already, and yet goes on for a while, as it does there; hands back its id.
+pub(super) fn begin_done(cloud: &Arc<Cloud>, state: &mut State, on: &Key, what: String) -> String {
+    let id = state.operations.begin(on, what, cloud.clock.now());
+    let (ending, ended) = (Arc::clone(cloud), id.clone());
+    cloud.tasks.spawn(async move {
+        ending.stop.run_until_cancelled(sleep(GOES_ON)).await;
+        let now = ending.clock.now();
+        let mut state = ending.state();
+        state.operations.end(&ended, Progress::Succeeded, now);
+    });
+    id
+}
+
+/// Where an operation can be asked about: each provider gives the links that it gives there.
 pub(super) struct Links {
     /// Answers 202 until it is done, then as the operation itself.
     pub location: String,
     /// Always answers 200 with a status in words.
-    pub status: String,
+    pub status: Option<String>,
 }
 
 impl Links {
     /// The first answer of a long-running operation.
     pub(super) fn accepted(self) -> Answer {
-        let answer = Answer::empty(StatusCode::ACCEPTED)
-            .header("location", self.location)
-            .header("azure-asyncoperation", self.status);
-        ask_again(answer)
+        self.on(Answer::empty(StatusCode::ACCEPTED))
+    }
+
+    /// Says of an answer that what it tells of goes on.
+    pub(super) fn on(self, answer: Answer) -> Answer {
+        let Self { location, status } = self;
+        let answer = ask_again(answer.header("location", location));
+        match status {
+            Some(status) => answer.header("azure-asyncoperation", status),
+            None => answer,
+        }
     }
 }
 
@@ -120,14 +152,19 @@ fn ask_again(answer: Answer) -> Answer {
 }
 
 impl Operation {
-    /// The answer at `location`.
-    pub(super) fn result(&self, location: String) -> Result<Answer, ArmError> {
+    /// The answer at `location`, which is `done` in the end.
+    pub(super) fn result(
+        &self,
+        location: String,
+        done: impl FnOnce() -> Result<Answer, ArmError>,
+    ) -> Result<Answer, ArmError> {
         match &self.progress {
-            Progress::Running => {
-                let answer = Answer::empty(StatusCode::ACCEPTED).header("location", location);
-                Ok(ask_again(answer))
+            Progress::Running => Ok(Links {
+                location,
+                status: None,
             }
-            Progress::Succeeded => Ok(Answer::ok(json!({"id": self.id, "status": "Succeeded"}))),
+            .accepted()),
+            Progress::Succeeded => done(),
             Progress::Failed(error) => Err(error.clone()),
         }
     }

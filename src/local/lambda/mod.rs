@@ -34,6 +34,7 @@ use std::{
 };
 
 use ::url::Url;
+use axum::Router;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -48,7 +49,7 @@ use self::{
     run::Runner,
     wire::{ApiError, Place},
 };
-use super::{faults::Faults, lag::Lag, listen, stacks::record::Stacks};
+use super::{door, faults::Faults, lag::Lag, listen, stacks::record::Stacks};
 use crate::{clock::Clock, name::Timestamp};
 
 /// How long calls in hand may go on after the endpoint was told to stop.
@@ -151,6 +152,21 @@ pub async fn start(
     clock: Arc<dyn Clock>,
     stop: CancellationToken,
 ) -> io::Result<LambdaEndpoint> {
+    start_behind(addr, options, clock, stop, |router| router).await
+}
+
+/// The same with `before` in front of everything that the endpoint's own port serves, behind the door that keeps web pages away.
+///
+/// # Errors
+///
+/// As [`start`].
+pub async fn start_behind(
+    addr: SocketAddr,
+    options: LambdaOptions,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+    before: impl FnOnce(Router) -> Router,
+) -> io::Result<LambdaEndpoint> {
     let listener = TcpListener::bind(addr).await?;
     let url = format!("http://{}/", listener.local_addr()?);
     let url = Url::parse(&url).map_err(io::Error::other)?;
@@ -159,8 +175,9 @@ pub async fn start(
     let (faults, quota) = (lambda.faults.clone(), Arc::clone(&lambda.quota));
     let lag = Arc::clone(&lambda.lag);
     let (done, finished) = watch::channel(false);
+    let router = door::guarded(before(control::routes(&lambda)));
     tokio::spawn(async move {
-        lambda.serve(listener, stop).await;
+        lambda.serve(listener, router, stop).await;
         done.send_replace(true);
     });
     Ok(LambdaEndpoint {
@@ -255,8 +272,13 @@ impl Lambda {
         })
     }
 
-    async fn serve(self: Arc<Self>, listener: TcpListener, stop: CancellationToken) {
-        let serve = listen::serve(listener, control::routes(&self), stop.clone());
+    async fn serve(
+        self: Arc<Self>,
+        listener: TcpListener,
+        router: Router,
+        stop: CancellationToken,
+    ) {
+        let serve = listen::serve(listener, router, stop.clone());
         let is_current = |key: &run::Key| self.is_current(key);
         let finish = async {
             stop.cancelled().await;

@@ -33,12 +33,7 @@ pub(super) enum Touch<'a> {
 
 impl<'a> Touch<'a> {
     /// `key` tells the read from others.
-    pub(super) fn of(
-        operation: &'a str,
-        subject: Subject,
-        key: String,
-        goes_on: bool,
-    ) -> Touch<'a> {
+    pub(super) fn of(operation: &'a str, subject: Subject, key: String, goes_on: bool) -> Self {
         let looks = ["Get", "List", "Describe"];
         if !looks.iter().any(|word| operation.starts_with(word)) {
             return Self::Write(subject);

@@ -15,7 +15,7 @@ use verdigris::{
 };
 
 use self::service::{CLIENT, FEDERATED, HEADER, SECRET, Service, TENANT};
-use crate::{peers, stage::real::SERVICE};
+use crate::{cloud_azure::tap::Tap, peers, stage::real::SERVICE};
 
 /// A repository with one service in two environments, each in a resource group of its own name.
 struct Place {
@@ -266,6 +266,7 @@ async fn whoever_signed_in_with_the_az_command_line_is_who_we_are() {
     let clock = std::sync::Arc::new(SystemClock);
     let entra = arm::start(any, Some(any), ArmOptions::default(), clock, stop);
     let entra = entra.await.unwrap();
+    let tap = Tap::before_tls(&entra).await.unwrap();
     let az = peers::az();
     let path = format!("{}:/usr/bin:/bin", az.parent().unwrap().display());
     let variables = [
@@ -278,7 +279,7 @@ async fn whoever_signed_in_with_the_az_command_line_is_who_we_are() {
     let variables = variables
         .each_ref()
         .map(|(name, value)| (*name, value.as_str()));
-    sign_in(&az, entra.tls_url.as_deref().unwrap(), &variables).await;
+    sign_in(&az, &tap.url, &variables).await;
     let ran = place.plan("    identity: { from: cli }", &variables).await;
     let claims = ran
         .prod

@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Ran, finish, program};
-use crate::stage::real::{ENVIRONMENT, SERVICE};
+use crate::{
+    cloud_azure::tap::Tap,
+    stage::real::{ENVIRONMENT, SERVICE},
+};
 
 /// A started program that is told to stop, and must then end well.
 pub(super) struct Running {
@@ -70,8 +73,10 @@ impl Drop for Running {
 pub(super) struct Stage {
     folder: tempfile::TempDir,
     pub(super) aws: String,
+    /// By way of a tap, where there is one.
     pub(super) azure: String,
     pub(super) server: String,
+    _tap: Option<Tap>,
 }
 
 impl Stage {
@@ -82,6 +87,7 @@ impl Stage {
             aws: aws.to_string(),
             azure: String::new(),
             server: String::new(),
+            _tap: None,
         }
     }
 
@@ -231,11 +237,13 @@ pub(super) fn clouds() -> (Running, Stage) {
         ]),
         "Nothing outlives",
     );
+    let tap = Tap::before_process(&clouds.word_after("--azure-endpoint "));
     let stage = Stage {
         aws: clouds.word_after("--aws-endpoint "),
-        azure: clouds.word_after("--azure-endpoint "),
+        azure: tap.url.clone(),
         server: String::new(),
         folder,
+        _tap: Some(tap),
     };
     (clouds, stage)
 }

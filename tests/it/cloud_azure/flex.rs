@@ -1,10 +1,10 @@
 //! A plan without slots: two apps, and a pointer that says which of them is blue.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use serde_json::{Value, json};
 use verdigris::{
-    cloud::{Cloud as _, CloudError, azure::AzureCloud},
+    cloud::{Cloud as _, CloudError, Package, azure::AzureCloud},
     desired::Release,
     local::faults::{Rule, RuleError},
     manifest::{
@@ -332,4 +332,58 @@ async fn an_app_of_others_at_one_of_the_names_is_left_alone() {
     assert!(error.to_string().contains(B), "{error}");
     cloud.prune(&scope(&one)).await.unwrap();
     assert_eq!(site(&local, B).await["tags"], json!({"owner": "them"}));
+}
+
+/// Fields that blue has and should not have.
+async fn surplus(cloud: &AzureCloud, release: &Release, package: &Package) -> Vec<String> {
+    let observed = observe(cloud, release).await;
+    let expected = cloud.expected(release, package.code);
+    let fields = observed.blue.holding().unwrap().fields.clone();
+    let other = fields
+        .into_iter()
+        .filter(|(name, is)| expected.get(name) != Some(is));
+    other.map(|(name, is)| format!("{name}: {is}")).collect()
+}
+
+#[tokio::test]
+async fn a_package_that_went_with_its_storage_account_is_told_and_a_repair_brings_it_back() {
+    let local = Local::start().await;
+    let mut options = options(&local.arm.url);
+    options.target.plan = AzurePlan("FC1".to_owned());
+    // It looks each time.
+    options.limits.details = Duration::ZERO;
+    let cloud = AzureCloud::new(options).unwrap();
+    let (one, two) = (release(1, &[]), release(2, &[]));
+    let (first, second) = (local.package("one"), local.package("two"));
+    cloud.stage(&one, &first).await.unwrap();
+    cloud.promote(&scope(&one), one.digest).await.unwrap();
+    cloud.stage(&two, &second).await.unwrap();
+    assert_eq!(surplus(&cloud, &one, &first).await, [""; 0]);
+    // Somebody deletes the account, and makes it again.
+    let name = &settings(&local, A).await["AzureWebJobsStorage__accountName"];
+    let name = name.as_str().unwrap();
+    let account = format!("{GROUP}/providers/Microsoft.Storage/storageAccounts/{name}");
+    let gone = local.to("DELETE", &account, "2025-08-01", &Value::Null);
+    gone.await.unwrap();
+    let told = surplus(&cloud, &one, &first).await;
+    let line = "app.package: missing (a repair puts it there again)";
+    assert!(told.iter().any(|it| it == line), "{told:?}");
+    cloud.repair(&one, &first).await.unwrap();
+    assert_eq!(surplus(&cloud, &one, &first).await, [""; 0]);
+    let observed = observe(&cloud, &one).await;
+    assert_eq!(answer(&observed, Slot::Blue).await, "one -");
+    assert_eq!(cloud.calls()["publish"], 3);
+    let writes = cloud.writing_calls();
+    cloud.repair(&one, &first).await.unwrap();
+    assert_eq!(cloud.writing_calls(), writes, "it is quiet again");
+    // Green's is brought back by whoever stages it.
+    cloud.stage(&two, &second).await.unwrap();
+    assert_eq!(cloud.calls()["publish"], 4);
+    assert_eq!(
+        answer(&observe(&cloud, &two).await, Slot::Green).await,
+        "two -"
+    );
+    let writes = cloud.writing_calls();
+    cloud.stage(&two, &second).await.unwrap();
+    assert_eq!(cloud.writing_calls(), writes, "it is there");
 }

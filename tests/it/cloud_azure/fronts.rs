@@ -59,7 +59,7 @@ pub(super) fn front(addresses: &[&str]) -> AzureApp {
     }
 }
 
-async fn edit_api(local: &Local, api: &str) {
+pub(super) async fn edit_api(local: &Local, api: &str) {
     let found = local.to("GET", api, "2024-05-01", &Value::Null).await;
     let mut edited = found.unwrap();
     edited["properties"]["description"] = json!("Made by Verdigris for test/inventory");

@@ -1,4 +1,4 @@
-//! Prism judges what our client asks and what our endpoint answers, by a document that Azure's own Python clients give.
+//! Prism judges what our client asks and what our endpoint answers, whoever asks it, by a document that Azure's own Python clients give.
 //!
 //! It is asked when a test is over, so that no test has to wait for it: each call that was seen is sent to it once more, and what it finds
 //! behind itself is the answer that was seen. One Prism serves all tests; calls of one kind and form are judged once.
@@ -28,10 +28,10 @@ use tokio::{
 };
 
 use super::{TOKEN, tap::Pair};
-use crate::peers::{node_file, python};
+use crate::peers::{node_file, python, python_of_az};
 
-/// What our client asks that no package describes, and why: parts of paths.
-const UNDESCRIBED: [(&str, &str); 5] = [
+/// What is asked that no package describes, and why: parts of paths.
+const UNDESCRIBED: [(&str, &str); 10] = [
     (
         "/blobs/",
         "packages go to a storage account and not to the resource manager",
@@ -40,9 +40,10 @@ const UNDESCRIBED: [(&str, &str); 5] = [
         "/operationresults/",
         "a link that an answer gave: the clients follow it, whatever it is",
     ),
+    ("/asyncoperations/", "such a link, too, of storage accounts"),
     (
-        "/providers/Microsoft.Web/locations/westeurope/operations/",
-        "such a link, too",
+        "&asyncId=",
+        "such a link, too: an API's own address, which answers as what was done to it",
     ),
     (
         "/hostruntime/admin/host/status",
@@ -52,6 +53,19 @@ const UNDESCRIBED: [(&str, &str); 5] = [
         "/query?api-version=2018-04-20",
         "the language of logs has a client of its own, which goes to another endpoint",
     ),
+    (
+        "/_verdigris/",
+        "how tests ask for faults: nothing of Azure's",
+    ),
+    (
+        "/metadata/endpoints?",
+        "where the parts of a cloud are: the command line reads it, and no package does",
+    ),
+    (
+        "/.well-known/openid-configuration",
+        "Entra ID's, which stands at the same address here",
+    ),
+    ("/oauth2/", "Entra ID's, too: tokens"),
 ];
 
 /// Parts of a path that a name follows.
@@ -121,18 +135,21 @@ fn is_new(pair: &Pair) -> bool {
         sent,
         status,
         answer,
+        links,
         is_ours,
     } = pair;
     let (place, query) = path.split_once('?').unwrap_or((path, ""));
     let mut segments: Vec<&str> = place.split('/').collect();
     for index in 1..segments.len() {
-        if NAMED.contains(&segments[index - 1]) {
+        let before = segments[index - 1];
+        if NAMED.iter().any(|it| it.eq_ignore_ascii_case(before)) {
             segments[index] = "*";
         }
     }
     let place = segments.join("/");
     let (sent, answer) = (form(sent), form(answer));
-    let key = format!("{method} {place} {query} {sent} {status} {answer} {is_ours}");
+    let links: Vec<&&str> = links.keys().collect();
+    let key = format!("{method} {place} {query} {sent} {status} {answer} {links:?} {is_ours}");
     SEEN.lock().unwrap().insert(key)
 }
 
@@ -159,7 +176,8 @@ fn form(value: &Value) -> String {
 
 impl Judge {
     async fn faults_of(&self, pair: Pair) -> Vec<String> {
-        let is_undescribed = |(part, _): &(&str, &str)| pair.path.contains(part);
+        let path = pair.path.to_lowercase();
+        let is_undescribed = |(part, _): &(&str, &str)| path.contains(&part.to_lowercase());
         if UNDESCRIBED.iter().any(is_undescribed) {
             return Vec::new();
         }
@@ -219,14 +237,20 @@ impl Judge {
     }
 }
 
-/// What the hands of a test send is their own; what they are answered is ours.
+/// What Prism says of a call that the document does not know: nothing was judged then.
+const UNKNOWN: &str = "Selected route not found";
+
+/// What the hands of a test and Azure's own clients send is their own; what they are answered is ours. That nothing is at a path is no
+/// answer to judge.
 fn counts(pair: &Pair, violation: &Value) -> bool {
-    pair.is_ours || violation["location"][0] == "response"
+    let is_unknown = violation["message"] == UNKNOWN && pair.status != 404;
+    pair.is_ours || violation["location"][0] == "response" || is_unknown
 }
 
-/// Azure reads the names of providers in any case, and writes this one in two.
+/// Azure reads paths in any case, and its clients write some in two; the document knows them written small.
 fn in_one_case(path: &str) -> String {
-    path.replace("/microsoft.insights/", "/Microsoft.Insights/")
+    let (place, query) = path.split_once('?').unwrap_or((path, ""));
+    format!("{}?{query}", place.to_lowercase())
 }
 
 /// Starts Prism, on a thread that is there for as long as this process is: Linux ends a process that is bound to its parent with the
@@ -260,13 +284,19 @@ fn start() -> Judge {
     told.recv().expect("Prism could not be started")
 }
 
+/// Tenants and subscriptions are described by what the az command line brings: nothing else here signs in.
 async fn write_document(path: &Path) {
-    let written = python("arm_openapi.py").arg(path).output().await.unwrap();
-    assert!(
-        written.status.success(),
-        "{}",
-        String::from_utf8_lossy(&written.stderr)
-    );
+    let account = path.with_file_name("account.json");
+    let mut first = python_of_az("arm_openapi.py");
+    let mut second = python("arm_openapi.py");
+    for command in [
+        first.arg("--account").arg(&account),
+        second.arg(path).arg(&account),
+    ] {
+        let written = command.output().await.unwrap();
+        let told = String::from_utf8_lossy(&written.stderr);
+        assert!(written.status.success(), "{told}");
+    }
 }
 
 /// What stands behind Prism: the answers that were seen.
@@ -289,6 +319,10 @@ async fn answered(State(answers): State<Answers>, request: Request) -> Response 
         *response.body_mut() = Body::from(pair.answer.to_string());
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
+    }
+    for (name, link) in &pair.links {
+        let link = HeaderValue::from_str(link).unwrap();
+        response.headers_mut().insert(*name, link);
     }
     *response.status_mut() = StatusCode::from_u16(pair.status).unwrap();
     response

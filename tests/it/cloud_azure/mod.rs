@@ -8,6 +8,7 @@ pub(crate) mod contract;
 mod deeds;
 mod flex;
 mod flex_front;
+mod follow;
 mod fronts;
 mod guards;
 mod judge;

@@ -30,61 +30,109 @@ use super::{
 };
 use crate::policies::{all_were_seen, is_written, named_in};
 
-/// What Azure asks for beside the right to make a call.
+/// What Azure asks for beside the right to make a call, by its own documents.
 const BESIDE: [&str; 5] = [
-    // An app is put on a plan, into a subnet, and takes an identity.
+    // An app is put on a plan, and takes an identity.
     "Microsoft.Web/serverfarms/join/action",
-    "Microsoft.Network/virtualNetworks/subnets/join/action",
     "Microsoft.ManagedIdentity/userAssignedIdentities/assign/action",
-    // The hosts that take packages ask for these instead of looking at paths.
+    // It is put into a subnet: "Integrate your app with an Azure virtual network", permissions.
+    "Microsoft.Network/virtualNetworks/read",
+    "Microsoft.Network/virtualNetworks/subnets/read",
+    "Microsoft.Network/virtualNetworks/subnets/join/action",
+];
+
+/// What goes to an app's or slot's own deployment host, by its name there: no tap stands before that.
+const TO_HOSTS: [&str; 6] = [
+    "zipdeploy",
+    "publish",
+    "deployments.get",
+    "deployments.log",
+    "logs.list",
+    "logs.get",
+];
+
+/// Whoever asks such a host for anything must have these, whatever the path.
+const OF_HOSTS: [&str; 2] = [
     "Microsoft.Web/sites/publish/Action",
     "Microsoft.Web/sites/slots/publish/Action",
 ];
 
-/// What the storage account asks for of who puts packages there, which plans of Consumption run from it, and takes old ones away.
-const DATA: [&str; 3] = [
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/delete",
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read",
-    "Microsoft.Storage/storageAccounts/blobServices/containers/blobs/write",
-];
+/// Rights that Azure does not list, so that a role which names one is refused as a whole, and what gives them nevertheless.
+const UNLISTED: [(&str, &str); 1] = [(
+    "Microsoft.Web/sites/slots/hostruntime/host/read",
+    "Microsoft.Web/sites/slots/*/read",
+)];
+
+/// Links that an answer gave, to outside the group that the role is for: they are signed, and no right is listed for them.
+const SIGNED: [&str; 1] = ["/providers/Microsoft.Storage/locations/westeurope/asyncoperations/"];
+
+/// What the storage account asks for, by the method of the call.
+const BLOBS: &str = "Microsoft.Storage/storageAccounts/blobServices/containers/blobs";
 
 /// Names of providers as Azure's own list of operations writes them; paths may have any case.
 const PROVIDERS: [(&str, &str); 1] = [("microsoft.insights", "Microsoft.Insights")];
 
 /// What is there on slots only: two apps are exchanged otherwise.
-const ON_SLOTS: [&str; 3] = [
+const ON_SLOTS: [&str; 5] = [
+    "*/read",
     "applySlotConfig/action",
+    "operationresults/read",
     "resetSlotConfig/action",
     "slotsswap/action",
 ];
 
-/// What is asked of sites only: how blue's place is configured, and blue is a site.
-const ON_SITES: [&str; 1] = ["config/read"];
+/// What is asked of sites only: how blue's place is configured, and blue is a site. Of slots the pattern gives the second.
+const ON_SITES: [&str; 2] = ["config/read", "hostruntime/host/read"];
 
 /// Rights that calls need and the role does not give. Every test with a tap asks, so that no place is missed that only one of them goes to.
 pub(super) fn lacking(asked: &[(String, String)]) -> BTreeSet<String> {
-    let allowed: BTreeSet<String> = allowed().iter().map(|it| it.to_lowercase()).collect();
-    let mut needed = actions(asked);
-    // Azure reads them in any case.
-    needed.retain(|action| !allowed.contains(&action.to_lowercase()));
+    let in_any_case = |actions: BTreeSet<String>| -> BTreeSet<String> {
+        actions.iter().map(|it| it.to_lowercase()).collect()
+    };
+    let mut needed = BTreeSet::new();
+    for (kind, actions) in [("Actions", actions(asked)), ("DataActions", data(asked))] {
+        let allowed = in_any_case(allowed(kind));
+        let lacks = |action: &String| !allowed.contains(&action.to_lowercase());
+        needed.extend(actions.into_iter().filter(lacks));
+    }
     needed
 }
 
-fn allowed() -> BTreeSet<String> {
+fn allowed(kind: &str) -> BTreeSet<String> {
     let text = std::fs::read_to_string("deploy/azure-role.json").unwrap();
     let role: Value = serde_json::from_str(&text).unwrap();
-    serde_json::from_value(role["Actions"].clone()).unwrap()
+    serde_json::from_value(role[kind].clone()).unwrap()
 }
 
-/// The rights of calls by method and path.
+/// The rights of calls by method and path, as a role can name them.
 fn actions(asked: &[(String, String)]) -> BTreeSet<String> {
+    let is_signed = |path: &str| SIGNED.iter().any(|link| path.contains(link));
     let of_manager = asked
         .iter()
-        // Blobs are of the storage account, which has rights of its own.
-        .filter(|(_, path)| !path.starts_with("/blobs/"));
-    of_manager
-        .map(|(method, path)| action(method, path))
+        .filter(|(_, path)| !is_blob(path) && !is_signed(path));
+    let named = of_manager.map(|(method, path)| action(method, path));
+    named
+        .map(|action| {
+            let unlisted = UNLISTED.iter().find(|(name, _)| *name == action);
+            unlisted.map_or(action, |(_, given)| (*given).to_owned())
+        })
         .collect()
+}
+
+/// Blobs are of the storage account, which has rights of its own.
+fn is_blob(path: &str) -> bool {
+    path.starts_with("/blobs/")
+}
+
+fn data(asked: &[(String, String)]) -> BTreeSet<String> {
+    let blobs = asked.iter().filter(|(_, path)| is_blob(path));
+    let named = blobs.map(|(method, path)| match method.as_str() {
+        "GET" => format!("{BLOBS}/read"),
+        "PUT" => format!("{BLOBS}/write"),
+        "DELETE" => format!("{BLOBS}/delete"),
+        other => panic!("{other} {path}"),
+    });
+    named.collect()
 }
 
 /// Azure Resource Manager makes the name of the right from the path: the types of the resource, and what is done to it.
@@ -100,7 +148,11 @@ fn action(method: &str, path: &str) -> String {
     let known = PROVIDERS.iter().find(|(written, _)| *written == provider);
     let provider = known.map_or(provider, |(_, name)| name);
     // A type, a name, a type, a name; what is only a type at the end is a list, or what is to be done.
-    let segments: Vec<&str> = rest.split('/').collect();
+    let mut segments: Vec<&str> = rest.split('/').collect();
+    // What a tenant has is of one name only, which stands for both.
+    if let Some(at) = segments.iter().position(|it| *it == "tenant") {
+        segments.insert(at + 1, "");
+    }
     let mut types: Vec<&str> = segments.iter().step_by(2).copied().collect();
     let is_open = segments.len() % 2 == 1;
     let verb = match method {
@@ -145,15 +197,30 @@ fn a_right_is_named_by_the_path() {
             "/app/slots/green/providers/microsoft.insights/metrics?x=y".to_owned(),
             "Microsoft.Insights/metrics/read",
         ),
+        (
+            "GET",
+            "/app/slots/green/operationresults/1?x=y".to_owned(),
+            "Microsoft.Web/sites/slots/operationresults/read",
+        ),
+        (
+            "GET",
+            "/app/slots/green/hostruntime/admin/host/status".to_owned(),
+            "Microsoft.Web/sites/slots/hostruntime/host/read",
+        ),
     ] {
         assert_eq!(action(method, &format!("{site}{path}")), expected);
     }
+    let tenant = format!("{APIM}/tenant/operationResults/1?x=y");
+    assert_eq!(
+        action("GET", &tenant),
+        "Microsoft.ApiManagement/service/tenant/operationResults/read"
+    );
 }
 
 /// On plans without slots an app is asked what a slot is asked elsewhere: a right for one alone is a right forgotten.
 #[test]
 fn what_we_may_do_to_a_slot_we_may_do_to_an_app_and_the_other_way_round() {
-    let allowed = allowed();
+    let allowed = allowed("Actions");
     let of_sites = allowed
         .iter()
         .filter_map(|it| it.strip_prefix("Microsoft.Web/sites/"));
@@ -182,6 +249,26 @@ fn a_right_that_the_role_does_not_give_is_told() {
     ];
     let stop = "Microsoft.Web/sites/slots/stop/action".to_owned();
     assert_eq!(lacking(&calls), BTreeSet::from([stop]));
+    let read = ("GET".to_owned(), "/blobs/account/container".to_owned());
+    assert_eq!(data(&[read]), BTreeSet::from([format!("{BLOBS}/read")]));
+}
+
+/// One name that Azure does not know, and it takes nothing of the role.
+#[test]
+fn the_role_names_no_right_that_azure_does_not_list() {
+    let allowed = allowed("Actions");
+    for (unlisted, given) in UNLISTED {
+        assert!(!allowed.contains(unlisted), "{unlisted}");
+        assert!(allowed.contains(given), "{given}");
+        let (before, after) = given.split_once('*').unwrap();
+        assert!(unlisted.starts_with(before) && unlisted.ends_with(after));
+    }
+    let locations = allowed.iter().filter(|it| it.contains("/locations/"));
+    let locations: Vec<&String> = locations.collect();
+    assert_eq!(
+        locations,
+        ["Microsoft.KeyVault/locations/deletedVaults/read"]
+    );
 }
 
 /// The life of a service that asks for everything: secrets, insights, a preview, an API in front, and a release that does not start.
@@ -344,18 +431,20 @@ async fn the_role_allows_what_we_ask_of_azure_and_nothing_else() {
     let seen = cloud.calls().into_iter().chain(around.calls());
     let seen = seen.chain(elsewhere.calls());
     let seen = seen.chain(flex.calls()).chain(small.calls());
-    let seen = seen.map(|(it, _)| it.to_owned()).collect();
+    let seen: BTreeSet<String> = seen.map(|(it, _)| it.to_owned()).collect();
     let named = named_in("src/cloud/azure/arm", r#" = "([a-z.]+)", [A-Z]"#);
     all_were_seen(&named, &seen, "the life of an Azure service");
     let mut actions = actions(&local.tap.asked());
     actions.extend(BESIDE.map(str::to_owned));
+    assert!(TO_HOSTS.iter().all(|it| seen.contains(*it)), "{seen:?}");
+    actions.extend(OF_HOSTS.map(str::to_owned));
     let role = json!({
         "Name": "Verdigris",
         "IsCustom": true,
         "Description": "What Verdigris does in a resource group.",
         "Actions": actions,
         "NotActions": [],
-        "DataActions": DATA,
+        "DataActions": data(&local.tap.asked()),
         "NotDataActions": [],
         "AssignableScopes": ["/subscriptions/SUBSCRIPTION/resourceGroups/RESOURCE_GROUP"],
     });

@@ -147,6 +147,7 @@ fn pair(method: &str, path: &str, sent: &Value, (status, answer): (u16, &Value))
         sent: sent.clone(),
         status,
         answer: answer.clone(),
+        links: Default::default(),
         is_ours: true,
     }
 }
@@ -290,5 +291,61 @@ fn prism_finds_the_faults_that_we_plant_in_answers() {
                 "{path}: {answer:?}"
             );
         }
+    }
+}
+
+/// Nobody would judge it, and nobody would know.
+#[test]
+fn prism_tells_of_answers_to_whom_it_may_be_that_the_document_does_not_know() {
+    let told = |status| {
+        let path = web("sites/app/misspelt");
+        let mut planted = pair("GET", &path, &Value::Null, (status, &json!({})));
+        planted.is_ours = false;
+        judge::faults(vec![planted])
+    };
+    assert!(!told(200).is_empty());
+    assert_eq!(told(404), [""; 0]);
+}
+
+/// A link too few and whoever waits never hears of the end; a link too many and they follow one that is not there.
+#[test]
+fn prism_finds_links_that_the_real_service_would_not_give() {
+    let (place, page) = ("location", "azure-asyncoperation");
+    let swap = web("sites/app/slots/green/slotsswap");
+    let account = at("Storage/storageAccounts/one", "2025-08-01");
+    let api = at("ApiManagement/service/one/apis/two", "2024-05-01");
+    let group = format!("{PLANTED}?api-version=2025-04-01");
+    let none = Value::Null;
+    let body = json!({"id": "two"});
+    for (method, path, (status, answer), given, is_right) in [
+        ("POST", &swap, (202, &none), &[place][..], true),
+        ("POST", &swap, (202, &none), &[], false),
+        ("POST", &swap, (202, &none), &[place, page], false),
+        ("PUT", &account, (202, &none), &[place], true),
+        ("PUT", &account, (202, &none), &[page], false),
+        ("PUT", &api, (201, &body), &[place, page], true),
+        ("PUT", &api, (200, &body), &[page], false),
+        ("DELETE", &api, (202, &none), &[place, page], true),
+        ("DELETE", &api, (202, &none), &[place], false),
+        ("DELETE", &group, (202, &none), &[place], true),
+        ("DELETE", &group, (202, &none), &[], false),
+        (
+            "GET",
+            &group,
+            (200, &json!({"location": "x"})),
+            &[place],
+            false,
+        ),
+    ] {
+        let mut planted = pair(method, path, &Value::Null, (status, answer));
+        planted.is_ours = false;
+        let link = |name: &&'static str| (*name, "http://127.0.0.1/somewhere".to_owned());
+        planted.links = given.iter().map(link).collect();
+        let told = judge::faults(vec![planted]);
+        assert_eq!(
+            told.is_empty(),
+            is_right,
+            "{method} {path} {given:?}: {told:?}"
+        );
     }
 }

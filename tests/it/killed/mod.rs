@@ -25,7 +25,10 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::stage::real::{ENVIRONMENT, SERVICE};
+use crate::{
+    cloud_azure::tap::Tap,
+    stage::real::{ENVIRONMENT, SERVICE},
+};
 
 /// Two busy cores need a while; a daemon that works needs seconds.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -104,7 +107,9 @@ pub(crate) struct Ground {
     pub(crate) folder: TempDir,
     pub(crate) clouds: Process,
     pub(crate) aws: String,
+    /// By way of a tap.
     pub(crate) azure: String,
+    _tap: Tap,
 }
 
 impl Ground {
@@ -133,9 +138,11 @@ impl Ground {
             command.args([listens, "127.0.0.1:0"]);
         }
         let clouds = Process::start(command.stderr(Stdio::null()), "State is kept");
+        let tap = Tap::before_process(&clouds.word_after("--azure-endpoint "));
         Self {
             aws: clouds.word_after("--aws-endpoint "),
-            azure: clouds.word_after("--azure-endpoint "),
+            azure: tap.url.clone(),
+            _tap: tap,
             clouds,
             folder,
         }

@@ -153,7 +153,12 @@ async fn deleting_a_group_takes_its_sites_and_their_addresses_with_it() {
     let front = local.front("production").await;
     assert_eq!(local.text(&format!("{front}/x")).await.0, 200);
     let group = format!("{SUBSCRIPTION}/resourceGroups/shop");
-    assert_eq!(local.call(Method::DELETE, &group, None).await.status, 202);
+    let begun = local.call(Method::DELETE, &group, None).await;
+    assert_eq!(begun.status, 202);
+    let place = begun.header("location");
+    let looked = local.send(Method::GET, place, None).await.unwrap();
+    assert_eq!((looked.status, looked.header("location")), (202, place));
+    assert_eq!(local.poll(place).await.status, 200);
     assert_eq!(local.call(Method::HEAD, &group, None).await.status, 404);
     tokio::time::sleep(Duration::from_millis(100)).await;
     let fresh = reqwest::Client::new();

@@ -10,7 +10,6 @@ mod surroundings;
 use std::{
     collections::BTreeMap,
     io::{Cursor, Write as _},
-    sync::Arc,
     time::Duration,
 };
 
@@ -23,11 +22,10 @@ use aws_sdk_lambda::{
     types::{Environment, FunctionCode, FunctionUrlAuthType, InvokeMode, Runtime, State},
 };
 use tokio_util::sync::CancellationToken;
-use verdigris::{
-    clock::SystemClock,
-    local::lambda::{self, LambdaEndpoint, LambdaOptions},
-};
+use verdigris::local::lambda::{LambdaEndpoint, LambdaOptions};
 use zip::{ZipWriter, write::SimpleFileOptions};
+
+use crate::peers::model::{Tap, tapped};
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/functions";
 
@@ -36,6 +34,7 @@ pub(crate) struct Cloud {
     pub(crate) endpoint: LambdaEndpoint,
     client: Client,
     stop: CancellationToken,
+    _tap: Tap,
 }
 
 /// Quick enough for tests, slow enough to see what is pending.
@@ -49,9 +48,7 @@ pub(crate) fn options() -> LambdaOptions {
 impl Cloud {
     pub(crate) async fn start(options: LambdaOptions) -> Self {
         let stop = CancellationToken::new();
-        let address = "127.0.0.1:0".parse().unwrap();
-        let endpoint = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
-        let endpoint = endpoint.await.unwrap();
+        let (endpoint, tap) = tapped(options, stop.clone()).await;
         let config = aws_sdk_lambda::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -63,6 +60,7 @@ impl Cloud {
             endpoint,
             client: Client::from_conf(config),
             stop,
+            _tap: tap,
         }
     }
 

@@ -1,4 +1,4 @@
-//! Azure's own clients drive our Azure endpoint over TLS.
+//! Azure's own clients drive our Azure endpoint over TLS, and Prism judges what they are answered.
 
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use verdigris::{
 };
 
 use super::{python, python_of_az, succeeds};
+use crate::cloud_azure::tap::Tap;
 
 async fn is_driven_by(mut client: Command) {
     let stop = CancellationToken::new();
@@ -26,8 +27,8 @@ async fn is_driven_by(mut client: Command) {
         stop,
     );
     let endpoint = endpoint.await.unwrap();
-    client.arg(endpoint.tls_url.as_deref().unwrap());
-    client.arg(&endpoint.ca_file);
+    let tap = Tap::before_tls(&endpoint).await.unwrap();
+    client.arg(&tap.url).arg(&endpoint.ca_file);
     succeeds(client).await;
 }
 

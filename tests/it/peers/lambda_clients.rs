@@ -4,13 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
-use verdigris::{
-    clock::SystemClock,
-    local::lambda::{self, LambdaEndpoint, LambdaOptions},
-};
+use verdigris::local::lambda::{LambdaEndpoint, LambdaOptions};
 
 use super::{
-    model::{Checker, is_clean},
+    model::{Checker, Tap, is_clean, tapped},
     program, python, succeeds,
 };
 use crate::{
@@ -22,6 +19,7 @@ use crate::{
 pub(super) struct Ours {
     pub(super) endpoint: LambdaEndpoint,
     stop: CancellationToken,
+    _tap: Tap,
 }
 
 impl Drop for Ours {
@@ -42,10 +40,12 @@ pub(super) fn options() -> LambdaOptions {
 impl Ours {
     pub(super) async fn start(options: LambdaOptions) -> Self {
         let stop = CancellationToken::new();
-        let address = "127.0.0.1:0".parse().unwrap();
-        let started = lambda::start(address, options, Arc::new(SystemClock), stop.clone());
-        let endpoint = started.await.unwrap();
-        Self { endpoint, stop }
+        let (endpoint, tap) = tapped(options, stop.clone()).await;
+        Self {
+            endpoint,
+            stop,
+            _tap: tap,
+        }
     }
 }
 

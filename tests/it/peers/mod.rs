@@ -72,7 +72,7 @@ pub(crate) fn python(name: &str) -> Command {
 }
 
 /// The same in the environment of the az command line.
-fn python_of_az(name: &str) -> Command {
+pub(crate) fn python_of_az(name: &str) -> Command {
     python_of(program_of_az("python"), name)
 }
 

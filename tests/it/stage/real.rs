@@ -23,13 +23,13 @@ use verdigris::{
     git::author::Author,
     local::{
         arm::{self, ArmEndpoint, ArmOptions},
-        lambda::{self, LambdaEndpoint, LambdaOptions},
+        lambda::{LambdaEndpoint, LambdaOptions},
     },
     name::{CloudName, FunctionName, ObjectId, ServiceKey},
     plan::state::ServiceState,
 };
 
-use crate::cloud_azure::tap::Tap;
+use crate::{cloud_azure::tap::Tap, peers::model};
 
 /// Two busy cores need a while; a daemon that works needs seconds.
 const PATIENCE: Duration = Duration::from_secs(180);
@@ -70,6 +70,7 @@ pub(crate) struct Clouds {
     pub(crate) arm: ArmEndpoint,
     /// Whoever asks Azure goes by it.
     _tap: Tap,
+    _tap_of_lambda: model::Tap,
     stop: CancellationToken,
 }
 
@@ -96,15 +97,16 @@ impl Clouds {
             ..ArmOptions::default()
         };
         let clock = Arc::new(SystemClock);
-        let lambda = lambda::start(any, aws, clock.clone(), stop.clone());
+        let (lambda, tap_of_lambda) = model::tapped(aws, stop.clone()).await;
         let arm = arm::start(any, None, azure, clock, stop.clone());
         let mut arm = arm.await.unwrap();
         let tap = Tap::before(&arm.url).await.unwrap();
         arm.url.clone_from(&tap.url);
         Self {
-            lambda: lambda.await.unwrap(),
+            lambda,
             arm,
             _tap: tap,
+            _tap_of_lambda: tap_of_lambda,
             stop,
         }
     }

@@ -9,12 +9,8 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use verdigris::{
-    clock::SystemClock,
     cloud::Cloud,
-    local::{
-        faults::{Faults, Rule},
-        lambda,
-    },
+    local::faults::{Faults, Rule},
     name::{FunctionName, ServiceKey},
 };
 
@@ -23,6 +19,7 @@ use crate::{
     cloud_azure,
     cloud_contract::{Edit, Server, Subject, holds_on, release},
     local_lambda,
+    peers::model::tapped,
 };
 
 /// Each kind of read is late so often after each write.
@@ -89,14 +86,7 @@ impl<S: Subject> Subject for Late<S> {
 async fn aws_keeps_the_contract_where_each_read_is_late_twice() {
     let stop = CancellationToken::new();
     let _stops = stop.clone().drop_guard();
-    let address = "127.0.0.1:0".parse().unwrap();
-    let ours = lambda::start(
-        address,
-        local_lambda::options(),
-        Arc::new(SystemClock),
-        stop,
-    );
-    let ours = ours.await.unwrap();
+    let (ours, _tap) = tapped(local_lambda::options(), stop).await;
     let on = OnAws::at(&ours.url).await;
     let on = Late::new(on, ours.faults().clone(), 2);
     holds_on(Server::LocalLambda, Arc::new(on)).await;

@@ -29,8 +29,7 @@ const NO_CONTAINER: &str = "<Code>ContainerNotFound</Code>";
 pub(in crate::cloud::azure) struct Answer {
     pub(in crate::cloud::azure) status: u16,
     pub(in crate::cloud::azure) retry_after: Option<Duration>,
-    /// Where the outcome of what was started is told: `Azure-AsyncOperation`, else `Location`.
-    pub(in crate::cloud::azure) follow: Option<String>,
+    pub(in crate::cloud::azure) links: Links,
     /// The version that was answered, where the service tells it.
     pub(in crate::cloud::azure) etag: Option<String>,
     /// Calls of the same kind that the subscription has left, where the service tells it.
@@ -38,7 +37,27 @@ pub(in crate::cloud::azure) struct Answer {
     pub(in crate::cloud::azure) body: Bytes,
 }
 
+/// Where an answer says that what it started is told of. Some services give one of these, some give both.
+#[derive(Clone, Debug, Default)]
+pub(in crate::cloud::azure) struct Links {
+    /// `Azure-AsyncOperation`: a page that says in words how it stands.
+    pub(in crate::cloud::azure) status: Option<String>,
+    /// `Location`: answers 202 until it is done, and then as whatever was started would.
+    pub(in crate::cloud::azure) result: Option<String>,
+}
+
 impl Answer {
+    /// Where to look for the end of what this answer started, and how; nothing where it is done.
+    pub(in crate::cloud::azure) fn begun(&self) -> Option<(Judge, &str)> {
+        let Links { status, result } = &self.links;
+        match (self.status, status, result) {
+            // What was replaced may still be on its way, too.
+            (200..=202, Some(page), _) => Some((Judge::Status, page)),
+            (201 | 202, None, Some(place)) => Some((Judge::Result, place)),
+            _ => None,
+        }
+    }
+
     pub(in crate::cloud::azure) fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
@@ -197,37 +216,73 @@ pub(in crate::cloud::azure) enum Progress {
     Failed(String),
 }
 
-/// What an answer says about something slow after so many looks; nothing where it is a refusal.
-pub(in crate::cloud::azure) type Judge = fn(&Answer, u32) -> Option<Progress>;
+/// How something slow tells how far it has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::cloud::azure) enum Judge {
+    /// A page that `Azure-AsyncOperation` names.
+    Status,
+    /// What `Location` names.
+    Result,
+    /// A package on its way.
+    Deployment,
+}
 
-/// What one look at a long-running operation says. `looks` counts the looks before this one.
-pub(in crate::cloud::azure) fn operation_progress(answer: &Answer, looks: u32) -> Option<Progress> {
-    let wait = answer.retry_after.unwrap_or_else(|| pause(looks));
+impl Judge {
+    /// What an answer says after so many looks before it; nothing where it is a refusal.
+    pub(in crate::cloud::azure) fn progress(self, answer: &Answer, looks: u32) -> Option<Progress> {
+        match self {
+            Self::Status => status_progress(answer, looks),
+            Self::Result => result_progress(answer, looks),
+            Self::Deployment => deployment_progress(answer, looks),
+        }
+    }
+
+    /// Where to look the next time, where the answer says so: links are signed, and grow old.
+    pub(in crate::cloud::azure) fn next(self, answer: &Answer) -> Option<&str> {
+        match self {
+            Self::Status => answer.links.status.as_deref(),
+            Self::Result => answer.links.result.as_deref(),
+            Self::Deployment => None,
+        }
+    }
+}
+
+/// Three words end an operation, and every other one says that it goes on.
+fn status_progress(answer: &Answer, looks: u32) -> Option<Progress> {
+    let body = answer.json();
+    let Some(status) = body.get("status").and_then(Value::as_str) else {
+        return result_progress(answer, looks);
+    };
     if !answer.is_success() {
         return None;
     }
-    if answer.status == 202 {
-        return Some(Progress::Under(wait));
-    }
-    let body = answer.json();
-    Some(match body.get("status").and_then(Value::as_str) {
-        Some("Failed" | "Canceled" | "Cancelled" | "TimedOut") => {
-            let reason = arm_error(&body).map(|(code, message)| format!("{code}: {message}"));
-            Progress::Failed(quote(&reason.unwrap_or_else(|| body.to_string())))
-        }
-        Some("InProgress" | "Running" | "Accepted" | "Created" | "Updating") => {
-            Progress::Under(wait)
-        }
-        Some(_) | None => Progress::Done,
+    let is = |word: &str| status.eq_ignore_ascii_case(word);
+    Some(if is("Succeeded") {
+        Progress::Done
+    } else if ["Failed", "Canceled", "Cancelled", "TimedOut"]
+        .into_iter()
+        .any(is)
+    {
+        let reason = arm_error(&body).map(|(code, message)| format!("{code}: {message}"));
+        Progress::Failed(quote(&reason.unwrap_or_else(|| body.to_string())))
+    } else {
+        Progress::Under(answer.retry_after.unwrap_or_else(|| pause(looks)))
     })
+}
+
+/// Here the number alone says it: a body is that of the resource, whatever words it has. Refused is what was started, and not the look.
+fn result_progress(answer: &Answer, looks: u32) -> Option<Progress> {
+    let wait = || answer.retry_after.unwrap_or_else(|| pause(looks));
+    match (answer.status, arm_error(&answer.json())) {
+        (202, _) => Some(Progress::Under(wait())),
+        (400 | 409 | 412 | 422, Some(_)) => Some(Progress::Failed(describe(answer))),
+        _ => answer.is_success().then_some(Progress::Done),
+    }
 }
 
 /// What one look at a package deployment says: 4 is success, 3 is failure, anything else is under way. A new deployment may not be
 /// listed yet.
-pub(in crate::cloud::azure) fn deployment_progress(
-    answer: &Answer,
-    looks: u32,
-) -> Option<Progress> {
+fn deployment_progress(answer: &Answer, looks: u32) -> Option<Progress> {
     if !answer.is_success() && answer.status != 404 {
         return None;
     }
@@ -257,7 +312,7 @@ mod tests {
         Answer {
             status,
             retry_after: None,
-            follow: None,
+            links: Links::default(),
             etag: None,
             calls_left: None,
             body: Bytes::from(body.to_owned()),
@@ -345,26 +400,76 @@ mod tests {
 
     #[test]
     fn slow_operations_are_looked_at_until_their_end() {
-        let look = |status, body| operation_progress(&answer(status, body), 0).unwrap();
-        assert_eq!(look(202, ""), Progress::Under(LOOK_FIRST));
-        assert_eq!(look(200, ""), Progress::Done);
-        assert_eq!(look(204, ""), Progress::Done);
-        assert_eq!(operation_progress(&answer(404, ""), 0), None);
-        assert_eq!(look(200, r#"{"status":"Succeeded"}"#), Progress::Done);
-        assert_eq!(
-            look(200, r#"{"status":"InProgress"}"#),
-            Progress::Under(LOOK_FIRST)
-        );
+        let look = |judge: Judge, status, body: &str| judge.progress(&answer(status, body), 0);
+        let under = Some(Progress::Under(LOOK_FIRST));
+        for judge in [Judge::Status, Judge::Result] {
+            assert_eq!(look(judge, 202, ""), under);
+            for ended in [200, 201, 204] {
+                assert_eq!(look(judge, ended, ""), Some(Progress::Done));
+            }
+            assert_eq!(look(judge, 404, ""), None);
+        }
         let failed = r#"{"status":"Failed","error":{"code":"SwapFailed","message":"no answer"}}"#;
-        assert_eq!(
-            look(200, failed),
-            Progress::Failed("SwapFailed: no answer".to_owned())
-        );
+        let told = Some(Progress::Failed("SwapFailed: no answer".to_owned()));
+        assert_eq!(look(Judge::Status, 200, failed), told);
+        // Words end it where words are given, and a resource's own words are none of these.
+        for (word, status) in [
+            ("Succeeded", Some(Progress::Done)),
+            ("InProgress", under.clone()),
+            ("ResolvingDns", under.clone()),
+        ] {
+            let body = format!(r#"{{"status":"{word}"}}"#);
+            assert_eq!(look(Judge::Status, 200, &body), status);
+            assert_eq!(look(Judge::Result, 200, &body), Some(Progress::Done));
+        }
+        assert_eq!(look(Judge::Result, 200, failed), Some(Progress::Done));
+        let refused = r#"{"error":{"code":"Conflict","message":"no answer"}}"#;
+        let told = Some(Progress::Failed("Conflict: no answer".to_owned()));
+        assert_eq!(look(Judge::Result, 409, refused), told);
+        for passes in [
+            (409, ""),
+            (403, refused),
+            (404, refused),
+            (429, refused),
+            (500, refused),
+        ] {
+            assert_eq!(look(Judge::Result, passes.0, passes.1), None, "{passes:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_answer_started_is_followed_by_the_page_that_says_it_in_words_and_else_by_its_place()
+    {
+        let begun = |status, page: bool, place: bool| {
+            let answer = Answer {
+                links: Links {
+                    status: page.then(|| "page".to_owned()),
+                    result: place.then(|| "place".to_owned()),
+                },
+                ..answer(status, "")
+            };
+            let found = answer.begun();
+            found.map(|(judge, address)| (judge, address.to_owned()))
+        };
+        let page = Some((Judge::Status, "page".to_owned()));
+        let place = Some((Judge::Result, "place".to_owned()));
+        for status in [201, 202] {
+            assert_eq!(begun(status, true, true), page);
+            assert_eq!(begun(status, true, false), page);
+            assert_eq!(begun(status, false, true), place);
+            assert_eq!(begun(status, false, false), None);
+        }
+        assert_eq!(begun(200, true, true), page);
+        assert_eq!(begun(200, false, true), None);
+        assert_eq!(begun(204, true, true), None);
     }
 
     #[test]
     fn deployments_end_by_number() {
-        let look = |body| deployment_progress(&answer(200, body), 0).unwrap();
+        let look = |body| {
+            let told = Judge::Deployment.progress(&answer(200, body), 0);
+            told.unwrap()
+        };
         assert_eq!(look(r#"{"status":4}"#), Progress::Done);
         assert_eq!(
             look(r#"{"status":3,"status_text":"bad zip"}"#),

@@ -64,7 +64,7 @@ pub(super) fn progress_of(
         Ok(answer) => answer,
         Err(error) => return Ok((patience(error, looks)?, Answer::default())),
     };
-    match judge(&answer, looks) {
+    match judge.progress(&answer, looks) {
         Some(progress) => Ok((progress, answer)),
         None => Ok((
             patience(refusal(operation.name, resource, &answer), looks)?,

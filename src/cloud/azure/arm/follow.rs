@@ -7,7 +7,7 @@ use url::Url;
 
 use super::{
     Answer, Arm, Call, End,
-    answer::{Judge, Progress, operation_progress, refusal},
+    answer::{Judge, Progress, refusal},
     fault::{failed, progress_of, still_under_way},
     operation::{self, Operation},
     written::Written,
@@ -62,31 +62,27 @@ impl Arm {
         started: &Answer,
         bound: Duration,
     ) -> Result<(), CloudError> {
-        match &started.follow {
-            Some(address) if matches!(started.status, 201 | 202) => {
-                let url = self.link(operation, address)?;
-                // The first look, too, comes when the cloud says.
-                let first = started.retry_after.unwrap_or_default().min(bound);
-                sleep(first).await;
-                self.follow(operation, resource, url, bound - first).await
-            }
-            Some(_) | None => Ok(()),
-        }
+        let Some((judge, address)) = started.begun() else {
+            return Ok(());
+        };
+        let url = self.link(operation, address)?;
+        // The first look, too, comes when the cloud says.
+        let first = started.retry_after.unwrap_or_default().min(bound);
+        sleep(first).await;
+        self.follow(operation, resource, (judge, url), bound - first)
+            .await
     }
 
     async fn follow(
         &self,
         operation: Operation,
         resource: &str,
-        url: Url,
+        (judge, url): (Judge, Url),
         bound: Duration,
     ) -> Result<(), CloudError> {
         let mut look = self.call(operation::OPERATIONS_GET, "/", &[], resource);
         look.url = url;
-        match self
-            .watch(look, operation, operation_progress, bound)
-            .await?
-        {
+        match self.watch(look, operation, judge, bound).await? {
             End::Done => Ok(()),
             End::Failed { message, answer: _ } => Err(failed(operation, message)),
         }
@@ -99,7 +95,7 @@ impl Arm {
     /// [`CloudError::Busy`] where it is still under way after `bound`; what a look is refused for.
     pub(in crate::cloud::azure) async fn watch(
         &self,
-        look: Call<'_>,
+        mut look: Call<'_>,
         started_by: Operation,
         judge: Judge,
         bound: Duration,
@@ -112,7 +108,12 @@ impl Arm {
             match progress {
                 Progress::Done => return Ok(End::Done),
                 Progress::Failed(message) => return Ok(End::Failed { message, answer }),
-                Progress::Under(wait) => sleep(wait.min(end - Instant::now())).await,
+                Progress::Under(wait) => {
+                    if let Some(address) = judge.next(&answer) {
+                        look.url = self.link(started_by, address)?;
+                    }
+                    sleep(wait.min(end - Instant::now())).await;
+                }
             }
             looks += 1;
         }

@@ -23,7 +23,7 @@ use serde_json::Value;
 use tokio::time::{sleep, timeout};
 use url::Url;
 
-pub(super) use self::answer::{Answer, deployment_progress, pause, quote};
+pub(super) use self::answer::{Answer, Judge, pause, quote};
 pub use self::credential::{AzureIdentity, AzureSource, CredentialChoice, Principal};
 pub(super) use self::fault::{chain_of, link_at, unreachable};
 pub use self::limit::{AzureLimiter, AzureRates};

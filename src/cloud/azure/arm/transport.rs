@@ -11,7 +11,7 @@ use url::Url;
 
 use super::{
     Call, Payload,
-    answer::{Answer, retry_after, retry_after_ms},
+    answer::{Answer, Links, retry_after, retry_after_ms},
     fault::chain_of,
 };
 use crate::cloud::azure::AzureError;
@@ -119,7 +119,10 @@ pub(super) fn answer_of(status: u16, headers: &Headers, body: Bytes) -> Answer {
         calls_left: left.and_then(|value| value.trim().parse().ok()),
         retry_after: finer.or_else(seconds),
         etag: header("etag"),
-        follow: header("azure-asyncoperation").or_else(|| header("location")),
+        links: Links {
+            status: header("azure-asyncoperation"),
+            result: header("location"),
+        },
         body,
     }
 }

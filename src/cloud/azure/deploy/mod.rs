@@ -8,11 +8,12 @@ use bytes::Bytes;
 use serde_json::Value;
 use url::Url;
 
+use self::gone::Lies;
 pub(super) use self::gone::is_gone;
 use super::{
     AzureCloud,
     arm::{
-        Answer, Call, End, Payload, deployment_progress, link_at,
+        Answer, Call, End, Judge, Payload, link_at,
         operation::{self, Operation},
         quote, unreachable,
     },
@@ -65,15 +66,22 @@ impl AzureCloud {
         call.deadline = self.arm.limits.deploy;
         let started = self.arm.ask(call).await?;
         let mut look = self.scm_call(operation::DEPLOYMENTS_GET, scm, LATEST, app)?;
-        if let Some(status) = started.follow.and_then(|address| scm.join(&address).ok()) {
+        let status = started.links.result;
+        if let Some(status) = status.and_then(|address| scm.join(&address).ok()) {
             // Behind a gateway the service may name itself otherwise: the host that the site named is the one to ask.
             look.url.set_path(status.path());
             look.url.set_query(status.query());
         }
         let bound = self.arm.limits.deploy;
-        let watched = self.arm.watch(look, way, deployment_progress, bound);
+        let watched = self.arm.watch(look, way, Judge::Deployment, bound);
         match watched.await? {
-            End::Done => Ok(()),
+            End::Done => {
+                if self.names.is_flex() {
+                    let key = Lies::by_the_platform(app).key();
+                    self.seldom.packages.note(&key, true);
+                }
+                Ok(())
+            }
             End::Failed { message, answer } => {
                 Err(self.deployment_fault(app, scm, &answer, message).await)
             }

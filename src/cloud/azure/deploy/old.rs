@@ -17,7 +17,7 @@ use crate::{
             settings,
         },
     },
-    name::{CodeDigest, ServiceName},
+    name::ServiceName,
 };
 
 /// A container with more pages than this is tidied in the next promotion, too.
@@ -82,21 +82,20 @@ impl AzureCloud {
         Ok(all)
     }
 
-    /// Whether a package lies in the container of its app. A container that is gone holds none.
+    /// Whether a blob of this name lies in the container of an app, or any where none is named. A container that is gone holds none.
     pub(super) async fn is_in_container(
         &self,
         app: &str,
-        code: CodeDigest,
+        name: Option<&str>,
     ) -> Result<bool, CloudError> {
-        let name = format!("{}.zip", code.hex());
-        let address = format!("{app}?restype=container&comp=list&prefix={name}");
+        let prefix = name.unwrap_or_default();
+        let address = format!("{app}?restype=container&comp=list&prefix={prefix}");
         let asked = (operation::BLOBS_LIST, address.as_str());
         let Some(answer) = self.look_at_blobs(app, asked).await? else {
             return Ok(false);
         };
-        Ok(page(&String::from_utf8_lossy(&answer.body))
-            .names
-            .contains(&name))
+        let listed = page(&String::from_utf8_lossy(&answer.body)).names;
+        Ok(listed.iter().any(|it| name.is_none_or(|name| name == it)))
     }
 
     async fn ask_storage(

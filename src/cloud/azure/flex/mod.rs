@@ -9,7 +9,8 @@
 //! An app has a plan of its own, since such a plan holds one app, and a container of its own for its package.
 //!
 //! Queues and schedules are given to the coming blue before the pointer moves, and taken from the going one after that, and after an API in
-//! front leads to the coming one, so that users meet no app that restarts. In between both read: a message goes to one of them; a schedule that is due in that moment runs on both.
+//! front leads to the coming one, so that users meet no app that restarts. In between both read: a message goes to one of them; a schedule
+//! that is due in that moment runs on both.
 
 mod app;
 mod seat;

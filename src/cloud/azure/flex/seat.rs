@@ -31,7 +31,8 @@ const OWNER: &str = "verdigris_owner";
 const SERVICE: &str = "verdigris_service";
 
 impl AzureCloud {
-    /// Where an app or slot stands: an app with a name of its own on the plan that it, or the app that the slot is of, is on. One call where that is not known yet: the storage account's own word for its address.
+    /// Where an app or slot stands: an app with a name of its own on the plan that it, or the app that the slot is of, is on. One call where
+    /// that is not known yet: the storage account's own word for its address.
     pub(in crate::cloud::azure) async fn seat(
         &self,
         id: &str,

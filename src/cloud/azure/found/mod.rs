@@ -88,7 +88,8 @@ impl AzureCloud {
         };
         let mut all = Vec::new();
         for site in apps {
-            all.push(self.found_one(site, &fronts).await?);
+            // All that is read of one app is large, and the way to it is not.
+            all.push(Box::pin(self.found_one(site, &fronts)).await?);
         }
         all.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(all)

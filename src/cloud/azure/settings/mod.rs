@@ -2,8 +2,8 @@
 //!
 //! Settings move with the code in a swap, so they say which release a slot holds. `VERDIGRIS_RELEASE` and `VERDIGRIS_CODE` are set
 //! last, when the package is there: until then `VERDIGRIS_STAGING` names the release, so that no program that was there before
-//! answers in its name. `VERDIGRIS_SETTINGS` tells whether somebody changed a setting after us. Only `AzureWebJobs.<function>.Disabled` stays with its
-//! slot, so that queues and schedules reach blue alone, and what the service itself wants to stay.
+//! answers in its name. `VERDIGRIS_SETTINGS` tells whether somebody changed a setting after us. Only `AzureWebJobs.<function>.Disabled`
+//! stays with its slot, so that queues and schedules reach blue alone, and what the service itself wants to stay.
 
 mod fields;
 mod kept;

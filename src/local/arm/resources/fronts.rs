@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::local::arm::{
     cloud::Cloud,
     model::{Front, Key},
+    operations::{Links, begin_done},
     resources::groups,
     wire::{
         answer::{Answer, ArmError},
@@ -18,11 +19,48 @@ use crate::local::arm::{
 
 const PROVIDER: &str = "Microsoft.ApiManagement";
 const SERVICE: &str = "Microsoft.ApiManagement/service";
+const API: &str = "Microsoft.ApiManagement/service/apis";
 
 pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let front = state.world.fronts.get(&Key::of(&call.path));
-    front.map(answer).ok_or_else(|| missing(call))
+    let found = || front.map(answer).ok_or_else(|| missing(call));
+    let (Some(id), Some(code)) = (call.query("asyncId"), call.query("asyncCode")) else {
+        return found();
+    };
+    // How the change of an API ended: with the API, unless it was deleted.
+    let operation = state.operations.get(id);
+    let operation = operation.ok_or_else(|| call.no_operation())?;
+    operation.result(links(call, id, code).location, || match code {
+        "204" => Ok(Answer::empty(StatusCode::NO_CONTENT)),
+        code => {
+            let mut answer = found()?;
+            answer.status = code.parse().unwrap_or(StatusCode::OK);
+            Ok(answer)
+        }
+    })
+}
+
+/// The same in words.
+pub(in crate::local::arm) fn status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
+    let state = cloud.state();
+    let id = call.path.rsplit('/').next().unwrap_or_default();
+    let operation = state.operations.get(id);
+    let operation = operation.ok_or_else(|| call.no_operation())?;
+    Ok(operation.status(&call.path))
+}
+
+/// APIs alone are changed by operations that go on.
+fn links(call: &Call, id: &str, code: &str) -> Links {
+    let (base, path) = (&call.base, &call.path);
+    let version = call.query("api-version").unwrap_or_default();
+    let service = path.split("/apis/").next().unwrap_or_default();
+    Links {
+        location: format!("{base}{path}?api-version={version}&asyncId={id}&asyncCode={code}"),
+        status: Some(format!(
+            "{base}{service}/tenant/operationResults/{id}?api-version={version}"
+        )),
+    }
 }
 
 pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
@@ -63,9 +101,14 @@ pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
     if known.is_none() {
         answer.status = StatusCode::CREATED;
     }
-    state.world.fronts.insert(key, front);
+    state.world.fronts.insert(key.clone(), front);
     cloud.changed();
-    Ok(answer)
+    if kind != API {
+        return Ok(answer);
+    }
+    let id = begin_done(cloud, &mut state, &key, "change of an API".to_owned());
+    let code = answer.status.as_str().to_owned();
+    Ok(links(call, &id, &code).on(answer))
 }
 
 pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
@@ -80,8 +123,11 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
         .fronts
         .retain(|other, _| *other != key && !other.is_under(&key));
     cloud.changed();
-    // Of an API nothing but this and `202` is known to the clients; of its parts this is, too.
-    Ok(Answer::empty(StatusCode::NO_CONTENT))
+    if kind_of(&call.path) != API {
+        return Ok(Answer::empty(StatusCode::NO_CONTENT));
+    }
+    let id = begin_done(cloud, &mut state, &key, "deletion of an API".to_owned());
+    Ok(links(call, &id, "204").accepted())
 }
 
 /// The kind of what is at a path: names stand between its parts.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::local::arm::{
     cloud::{Cloud, State, slot_key},
     model::{Key, Resource, SlotKey},
+    operations::{Links, begin_done},
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -114,23 +115,30 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
         cloud.close_slot(slot);
     }
     cloud.changed();
-    let location = format!(
-        "{}{}/operationresults/{}?api-version=2021-04-01",
-        call.base,
-        call.subscription_id(),
-        uuid::Uuid::new_v4()
-    );
-    Ok(Answer::empty(StatusCode::ACCEPTED)
-        .header("location", location)
-        .header("retry-after", "1"))
+    let what = format!("deletion of group {}", call.arg("group"));
+    let id = begin_done(cloud, &mut state, &key, what);
+    let (location, status) = (deletion(call, &id), None);
+    Ok(Links { location, status }.accepted())
 }
 
-/// Deleting a group is done when it is answered, so whoever polls hears that it is.
+fn deletion(call: &Call, id: &str) -> String {
+    let subscription = call.subscription_id();
+    format!(
+        "{}{subscription}/operationresults/{id}?api-version=2021-04-01",
+        call.base
+    )
+}
+
+/// How the deletion of a group ended.
 pub(in crate::local::arm) fn operation_result(
-    _: &Arc<Cloud>,
-    _: &Call,
+    cloud: &Arc<Cloud>,
+    call: &Call,
 ) -> Result<Answer, ArmError> {
-    Ok(Answer::empty(StatusCode::OK))
+    let state = cloud.state();
+    let id = call.arg("operation");
+    let operation = state.operations.get(id);
+    let operation = operation.ok_or_else(|| call.no_operation())?;
+    operation.result(deletion(call, id), || Ok(Answer::empty(StatusCode::OK)))
 }
 
 /// Everything in a group, or in a subscription, as id, type, place and tags.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Key, Resource},
+    operations::{Links, begin_done},
     resources::{blobs, groups},
     wire::{
         answer::{Answer, ArmError},
@@ -215,10 +216,40 @@ pub(in crate::local::arm) fn put_account(
             ),
         });
     }
-    let body = render_account(&account, call);
-    state.world.accounts.insert(Key::of(&account.id), account);
+    let (body, region) = (render_account(&account, call), account.location.clone());
+    let was = state.world.accounts.insert(key.clone(), account);
     cloud.changed();
-    Ok(Answer::ok(body))
+    if was.is_some() {
+        return Ok(Answer::ok(body));
+    }
+    let what = format!("creation of account {}", call.arg("account"));
+    let id = begin_done(cloud, &mut state, &key, what);
+    let (location, status) = (creation(call, &region, &id), None);
+    Ok(Links { location, status }.accepted())
+}
+
+fn creation(call: &Call, region: &str, id: &str) -> String {
+    let (base, subscription) = (&call.base, call.subscription_id());
+    format!(
+        "{base}{subscription}/providers/Microsoft.Storage/locations/{region}/asyncoperations/{id}?monitor=true&api-version=2025-08-01"
+    )
+}
+
+/// How the creation of an account ended: with the account.
+pub(in crate::local::arm) fn account_made(
+    cloud: &Arc<Cloud>,
+    call: &Call,
+) -> Result<Answer, ArmError> {
+    let state = cloud.state();
+    let id = call.arg("operation");
+    let operation = state.operations.get(id);
+    let operation = operation.ok_or_else(|| call.no_operation())?;
+    let location = creation(call, call.arg("location"), id);
+    operation.result(location, || {
+        let account = state.world.accounts.get(&operation.on);
+        let account = account.ok_or_else(|| call.no_operation())?;
+        Ok(Answer::ok(render_account(account, call)))
+    })
 }
 
 pub(in crate::local::arm) fn get_account(

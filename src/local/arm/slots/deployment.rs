@@ -11,6 +11,7 @@ use crate::local::arm::{
     cloud::Cloud,
     model::{Deployment, Outcome, SlotKey},
     operations::Progress,
+    slots::flex,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -92,6 +93,11 @@ pub(in crate::local::arm) fn end(
         Err(reason) => Progress::Failed(ArmError::Invalid(reason.clone())),
     };
     state.operations.end(operation, progress, now);
+    let found = state.site(key);
+    let kept_as = found.and_then(|(_, slot)| flex::kept_as(&state, slot));
+    if let (Ok(digest), Some(name)) = (&outcome, kept_as) {
+        state.world.blobs.insert(name, *digest);
+    }
     let Some(slot) = state.slot_mut(key) else {
         return;
     };

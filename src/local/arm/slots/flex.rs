@@ -6,7 +6,7 @@ use serde_json::Value;
 use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Key, PRODUCTION, Slot},
-    resources::{containers, plans},
+    resources::{blobs, containers, plans},
     trust,
     wire::{answer::ArmError, call::Call},
 };
@@ -156,6 +156,17 @@ pub(in crate::local::arm) fn no_storage(
         true => None,
         false => failed("This request is not authorized to perform this operation."),
     }
+}
+
+/// Where the platform keeps the package that an app was sent, as blobs are called.
+pub(in crate::local::arm) fn kept_as(state: &State, slot: &Slot) -> Option<String> {
+    if !is_flex(state, &slot.plan) {
+        return None;
+    }
+    let storage = &slot.properties.get("functionAppConfig")?["deployment"]["storage"];
+    let url = url::Url::parse(storage["value"].as_str()?).ok()?;
+    let container = url.path().strip_prefix(blobs::ROOT)?.trim_matches('/');
+    Some(format!("{container}/released-package.zip").to_ascii_lowercase())
 }
 
 /// Whether the identity of an app may read the blobs of an account.

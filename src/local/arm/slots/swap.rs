@@ -10,6 +10,7 @@ use crate::local::arm::{
     host::app::App,
     model::{Key, LastSwap, PRODUCTION, Site, Slot, SlotKey},
     operations::{Links, Progress},
+    resources::site_body,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -45,9 +46,10 @@ pub(in crate::local::arm) fn swap(cloud: &Arc<Cloud>, call: &Call) -> Result<Ans
     let id = state
         .operations
         .begin(&pair.source.site, what, cloud.clock.now());
-    let links = links(&state, call, &id)?;
+    let location = link(cloud, &state, call, &id)?;
     cloud.tasks.spawn(carry_out(Arc::clone(cloud), pair, id));
-    Ok(links.accepted())
+    let status = None;
+    Ok(Links { location, status }.accepted())
 }
 
 /// First half of a swap with preview: the source runs with the target's sticky settings.
@@ -101,26 +103,18 @@ fn preview(
     Ok(Answer::empty(StatusCode::OK))
 }
 
+/// In the end it is the site or slot that was asked to swap.
 pub(in crate::local::arm) fn result(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let id = call.arg("operation");
-    let operation = state.operations.get(id).ok_or_else(|| no_operation(call))?;
-    operation.result(links(&state, call, id)?.location)
-}
-
-pub(in crate::local::arm) fn status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
-    let state = cloud.state();
-    let operation = state.operations.get(call.arg("operation"));
-    Ok(operation
-        .ok_or_else(|| no_operation(call))?
-        .status(&call.path))
-}
-
-fn no_operation(call: &Call) -> ArmError {
-    ArmError::NoRoute {
-        method: call.method.to_string(),
-        path: call.path.clone(),
-    }
+    let operation = state
+        .operations
+        .get(id)
+        .ok_or_else(|| call.no_operation())?;
+    operation.result(link(cloud, &state, call, id)?, || {
+        let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
+        Ok(Answer::ok(site_body::render(cloud, &state, site, slot)))
+    })
 }
 
 fn pair(state: &State, call: &Call) -> Result<Pair, ArmError> {
@@ -150,19 +144,14 @@ fn pair(state: &State, call: &Call) -> Result<Pair, ArmError> {
     })
 }
 
-fn links(state: &State, call: &Call, id: &str) -> Result<Links, ArmError> {
+/// Another one each time, as it is signed there.
+fn link(cloud: &Cloud, state: &State, call: &Call, id: &str) -> Result<String, ArmError> {
     let (_, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
-    let (base, subscription) = (&call.base, call.subscription_id());
-    let region = slot.location.to_ascii_lowercase().replace(' ', "");
-    Ok(Links {
-        location: format!(
-            "{base}{}/operationresults/{id}?api-version={API_VERSION}",
-            slot.id
-        ),
-        status: format!(
-            "{base}{subscription}/providers/Microsoft.Web/locations/{region}/operations/{id}?api-version={API_VERSION}"
-        ),
-    })
+    let (base, now) = (&call.base, cloud.clock.now().millis());
+    Ok(format!(
+        "{base}{}/operationresults/{id}?api-version={API_VERSION}&t={now}",
+        slot.id
+    ))
 }
 
 // === the operation itself ===

@@ -73,6 +73,14 @@ impl Call {
             .map(|(_, value)| value.as_str())
     }
 
+    /// The refusal where nobody knows of the operation that is asked about.
+    pub(in crate::local::arm) fn no_operation(&self) -> ArmError {
+        ArmError::NoRoute {
+            method: self.method.to_string(),
+            path: self.path.clone(),
+        }
+    }
+
     pub(in crate::local::arm) fn subscription_id(&self) -> String {
         format!("/subscriptions/{}", self.arg("subscription"))
     }

@@ -75,6 +75,7 @@ const PLAIN: &[Route] = &[
     route("POST", "/subscriptions/{subscription}/providers/Microsoft.Storage/checkNameAvailability", "storage.checkname", plans::check_account_name),
     route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}", "storage.put", plans::put_account),
     route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}", "storage.get", plans::get_account),
+    route("GET", "/subscriptions/{subscription}/providers/Microsoft.Storage/locations/{location}/asyncoperations/{operation}", "operations.get", plans::account_made),
     route("DELETE", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}", "storage.delete", plans::delete_account),
     route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}/blobServices/default/containers/{container}", "containers.put", containers::put),
     route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/{account}/blobServices/default/containers/{container}", "containers.get", containers::get),
@@ -92,7 +93,6 @@ const PLAIN: &[Route] = &[
     route("GET", "/providers/Microsoft.Web/functionAppStacks", "stacks.list", catalogue::stacks),
     route("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/geoRegions", "georegions.list", catalogue::geo_regions),
     route("POST", "/subscriptions/{subscription}/providers/Microsoft.Web/checknameavailability", "sites.checkname", site_names::check),
-    route("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/locations/{location}/operations/{operation}", "operations.get", swap::status),
     route("GET", "/subscriptions/{subscription}/providers/Microsoft.Web/serverfarms", "plans.list", plans::list),
     route("GET", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Web/serverfarms", "plans.list", plans::list),
     route("PUT", "/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Web/serverfarms/{plan}", "plans.put", plans::put),
@@ -199,7 +199,9 @@ fn fronts_at(method: &Method, path: &[String]) -> Option<Found> {
     }
     // Types and names in turn: an odd number of parts names a list.
     let is_list = path.len() % 2 == 1;
+    let is_status = |part: &String| part.eq_ignore_ascii_case("operationResults");
     let (operation, handler): (&'static str, Handler) = match (method.as_str(), is_list) {
+        ("GET", true) if path.get(9).is_some_and(is_status) => ("operations.get", fronts::status),
         ("GET", false) => ("api.get", fronts::get),
         ("GET", true) => ("api.list", fronts::list),
         ("PUT", false) => ("api.put", fronts::put),

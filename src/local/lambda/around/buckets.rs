@@ -195,10 +195,12 @@ pub(in crate::local::lambda) fn carry_out(
             Err((status, "NotImplemented", message.to_owned()))
         }
     };
-    done.unwrap_or_else(|(status, code, message)| {
-        let parts = [element("Code", code), element("Message", &message)];
-        in_xml(status, format!("<Error>{}</Error>", parts.concat()))
-    })
+    done.unwrap_or_else(|(status, code, message)| refused(status, code, &message))
+}
+
+pub(in crate::local::lambda) fn refused(status: StatusCode, code: &str, message: &str) -> Response {
+    let parts = [element("Code", code), element("Message", message)];
+    in_xml(status, format!("<Error>{}</Error>", parts.concat()))
 }
 
 pub(super) fn xml(text: String) -> Response {

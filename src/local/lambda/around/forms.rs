@@ -26,22 +26,23 @@ pub(in crate::local::lambda) fn answered(
     namespace: &str,
     done: Result<String, Refusal>,
 ) -> Response {
-    let id = uuid::Uuid::new_v4();
-    let (status, text) = match done {
+    match done {
         Ok(result) => {
+            let id = uuid::Uuid::new_v4();
             let text = format!(
                 "<{operation}Response xmlns=\"{namespace}\">{result}<ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{operation}Response>"
             );
-            (StatusCode::OK, text)
+            in_xml(StatusCode::OK, text)
         }
-        Err((status, code, message)) => {
-            let message = escaped(&message);
-            let text = format!(
-                "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
-            );
-            (status, text)
-        }
-    };
+        Err((status, code, message)) => refused(namespace, status, code, &message),
+    }
+}
+
+pub(super) fn refused(namespace: &str, status: StatusCode, code: &str, message: &str) -> Response {
+    let (id, message) = (uuid::Uuid::new_v4(), escaped(message));
+    let text = format!(
+        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>Sender</Type><Code>{code}</Code><Message>{message}</Message></Error><RequestId>{id}</RequestId></ErrorResponse>"
+    );
     in_xml(status, text)
 }
 

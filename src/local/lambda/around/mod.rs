@@ -36,7 +36,7 @@ use axum::{
 use serde_json::{Value, json};
 
 pub(super) use self::{
-    buckets::{Asked, Buckets, carry_out as carry_out_on_bucket},
+    buckets::{Asked, Buckets, carry_out as carry_out_on_bucket, refused as refused_by_bucket},
     deliver::deliver,
     logs::LogGroup,
     messages::Queues,
@@ -205,6 +205,39 @@ impl Target {
         };
         Some(Self { service, operation })
     }
+
+    /// A refusal that somebody asked for.
+    pub(super) fn failing(&self, status: StatusCode, code: &str, message: &str) -> Response {
+        let namespace = match self.service {
+            Service::Roles => roles::NAMESPACE,
+            Service::Topics => topics::NAMESPACE,
+            Service::Stacks => stacks::NAMESPACE,
+            Service::Queues
+            | Service::Rules
+            | Service::LogGroups
+            | Service::Trail
+            | Service::Registry => {
+                let body = json!({"__type": code, "message": message});
+                let mut response = Response::new(Body::from(body.to_string()));
+                *response.status_mut() = status;
+                return response;
+            }
+        };
+        forms::refused(namespace, status, code, message)
+    }
+
+    /// Each service says in its own words that it is asked too much.
+    pub(super) fn throttled(&self) -> Response {
+        let (status, code) = match self.service {
+            Service::Roles | Service::Stacks => (StatusCode::BAD_REQUEST, "Throttling"),
+            Service::Topics => (StatusCode::TOO_MANY_REQUESTS, "Throttled"),
+            Service::Queues => (StatusCode::BAD_REQUEST, "RequestThrottled"),
+            Service::Rules | Service::LogGroups | Service::Trail | Service::Registry => {
+                (StatusCode::BAD_REQUEST, "ThrottlingException")
+            }
+        };
+        self.failing(status, code, "Rate exceeded")
+    }
 }
 
 /// A refusal in the words of these two services.
@@ -232,14 +265,6 @@ fn needed<'r>(request: &'r Value, name: &str) -> Result<&'r str, Refusal> {
             format!("The request must contain the parameter {name}."),
         ),
     }
-}
-
-/// A refusal that somebody asked for, in the words of these services.
-pub(super) fn failing(status: StatusCode, kind: &str, message: &str) -> Response {
-    let body = json!({"__type": kind, "message": message});
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = status;
-    response
 }
 
 /// What an operation touches that others may hear of late.

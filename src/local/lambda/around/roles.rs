@@ -39,7 +39,7 @@ impl Roles {
     }
 }
 
-const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
+pub(super) const NAMESPACE: &str = "https://iam.amazonaws.com/doc/2010-05-08/";
 
 pub(super) fn carry_out(lambda: &Lambda, operation: &str, body: &[u8]) -> Response {
     answered(operation, NAMESPACE, done(lambda, operation, &read(body)))

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -71,7 +72,11 @@ fn changed<T>(
     let mut fresh = rules.clone();
     let told = change(&mut fresh)?;
     if let Err(fault) = lambda.save_rules(&fresh) {
-        return refused("InternalException", fault.to_string());
+        return Err(Refusal {
+            status: StatusCode::INTERNAL_SERVER_ERROR,
+            kind: "InternalException",
+            message: fault.to_string(),
+        });
     }
     *rules = fresh;
     Ok(told)

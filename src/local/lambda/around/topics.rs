@@ -14,7 +14,7 @@ use super::{
     messages::name_of,
 };
 
-const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
+pub(super) const NAMESPACE: &str = "http://sns.amazonaws.com/doc/2010-03-31/";
 const CALLER: &str = "sns.amazonaws.com";
 
 /// Subscriptions by topic, and there by their ARNs.

@@ -31,7 +31,6 @@ use super::{
 };
 use crate::{
     local::{
-        door,
         faults::{LogSource, Verdict, admin_routes},
         listen,
     },
@@ -41,16 +40,15 @@ use crate::{
 /// Lambda's limit of a whole request.
 const REQUEST_MAX: usize = 70_167_211;
 
-/// Everything that the endpoint's own port serves, and no web page.
+/// Everything that the endpoint's own port serves.
 pub(super) fn routes(lambda: &Arc<Lambda>) -> Router {
     let runner = Arc::clone(&lambda.runner);
     let logs: LogSource = Arc::new(move |name| Some(runner.kept_logs(name)?.lines()));
-    let router = Router::new()
+    Router::new()
         .route("/_verdigris/packages/{digest}", get(package))
         .fallback(serve)
         .with_state(Arc::clone(lambda))
-        .merge(admin_routes(lambda.faults.clone(), logs));
-    door::guarded(router)
+        .merge(admin_routes(lambda.faults.clone(), logs))
 }
 
 /// The zip behind GetFunction's `Code.Location`.
@@ -145,8 +143,12 @@ async fn serve_bucket(lambda: &Arc<Lambda>, asked: &around::Asked, body: Body) -
             status,
             code,
             message,
-        } => around::failing(status, &code, &message),
-        Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
+        } => around::refused_by_bucket(status, &code, &message),
+        Verdict::Throttle => around::refused_by_bucket(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "SlowDown",
+            "Please reduce your request rate.",
+        ),
         Verdict::LoseReply => {
             drop(around::carry_out_on_bucket(lambda, asked, &body));
             listen::lost_reply()
@@ -170,8 +172,8 @@ async fn serve_target(
             status,
             code,
             message,
-        } => around::failing(status, &code, &message),
-        Verdict::Throttle => ApiError::throttled("CallerRateLimitExceeded").into_response(),
+        } => target.failing(status, &code, &message),
+        Verdict::Throttle => target.throttled(),
         Verdict::LoseReply => {
             drop(around::carry_out(lambda, target, headers, &body).await);
             listen::lost_reply()

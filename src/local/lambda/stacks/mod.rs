@@ -30,7 +30,7 @@ use crate::local::stacks::{
     value::Place,
 };
 
-const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
+pub(super) const NAMESPACE: &str = "http://cloudformation.amazonaws.com/doc/2010-05-15/";
 /// The version of its interface, by which requests are known.
 pub(super) const VERSION: &str = "2010-05-15";
 const STACK: &str = "AWS::CloudFormation::Stack";

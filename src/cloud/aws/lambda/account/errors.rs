@@ -105,11 +105,13 @@ fn refused<E: ProvideErrorMetadata>(
             message,
         },
         // EC2 was asked too much, by whomever of the account.
-        _ if code == "EC2ThrottledException" => CloudError::Busy {
-            cloud,
-            resource,
-            message,
-        },
+        _ if code == "EC2ThrottledException" || message.contains("throttled by EC2") => {
+            CloudError::Busy {
+                cloud,
+                resource,
+                message,
+            }
+        }
         status => match of_people(code, &message) {
             Some(help) => CloudError::Denied {
                 cloud,
