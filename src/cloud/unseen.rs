@@ -17,9 +17,12 @@ macro_rules! until_told {
         let asked = $asked;
         let mut times = 0;
         loop {
-            let told = $ask;
-            let Some(pause) = $unseen.pause(&asked, times, |part| $mark(&told, part)) else {
-                break told;
+            let pause = {
+                let told = $ask;
+                match $unseen.pause(&asked, times, |part| $mark(&told, part)) {
+                    None => break told,
+                    Some(pause) => pause,
+                }
             };
             tokio::time::sleep(pause).await;
             times += 1;

@@ -49,6 +49,10 @@ fn told(pair: &Pair, call: &Call) -> Option<String> {
 }
 
 impl Judge {
+    #[expect(
+        clippy::zombie_processes,
+        reason = "it is there for as long as this process is, and ends when its input closes"
+    )]
     fn start() -> Self {
         let mut command = python("aws_model.py").into_std();
         command.arg("-");
