@@ -10,4 +10,5 @@ mod lag;
 pub mod lambda;
 pub mod listen;
 pub mod process;
+mod queue;
 pub mod stacks;

@@ -1,17 +1,12 @@
 //! What queues hold: messages that come back until somebody deletes them.
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use serde_json::Value;
-use uuid::Uuid;
 
-use crate::name::Timestamp;
+pub(super) use crate::local::queue::{MESSAGES_MAX, Message};
+use crate::{local::queue::Messages, name::Timestamp};
 
-/// What a queue on a laptop may hold before it refuses more.
-pub(super) const MESSAGES_MAX: usize = 120_000;
 const VISIBILITY: Duration = Duration::from_secs(30);
 
 /// By name.
@@ -20,28 +15,14 @@ pub(in crate::local::lambda) struct Queues(pub(super) BTreeMap<String, Queue>);
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    pub(super) messages: VecDeque<Message>,
+    pub(super) messages: Messages,
     pub(super) attributes: BTreeMap<String, String>,
-}
-
-/// A message as a reader gets it.
-#[derive(Clone, Debug)]
-pub(super) struct Message {
-    pub(super) id: String,
-    /// Of the last time that it was read.
-    pub(super) receipt: String,
-    pub(super) body: String,
-    pub(super) attributes: Value,
-    pub(super) sent: Timestamp,
-    pub(super) first_read: Option<Timestamp>,
-    pub(super) reads: u32,
-    pub(super) visible: Timestamp,
 }
 
 impl Queue {
     fn new(attributes: BTreeMap<String, String>) -> Self {
         Self {
-            messages: VecDeque::new(),
+            messages: Messages::default(),
             attributes,
         }
     }
@@ -83,22 +64,13 @@ impl Queues {
         now: Timestamp,
         wait: Duration,
     ) -> Option<String> {
-        let queue = self.open(name);
-        if queue.messages.len() >= MESSAGES_MAX {
-            return None;
-        }
-        let id = Uuid::new_v4().to_string();
-        queue.messages.push_back(Message {
-            id: id.clone(),
-            receipt: String::new(),
-            body,
+        let message = Message {
             attributes,
-            sent: now,
-            first_read: None,
-            reads: 0,
             visible: now.after(wait),
-        });
-        Some(id)
+            ..Message::new(body, now)
+        };
+        let id = message.id.clone();
+        self.open(name).messages.put(message).then_some(id)
     }
 
     /// Up to so many messages that nobody else reads now. They come back after a while, unless they are deleted.
@@ -111,54 +83,28 @@ impl Queues {
     ) -> Vec<Message> {
         let queue = self.open(name);
         let hidden = hidden.unwrap_or_else(|| queue.visibility());
-        let redrive = queue.redrive();
-        let mut read = Vec::new();
-        let mut dead = Vec::new();
-        for message in &mut queue.messages {
-            if read.len() == most {
-                break;
-            }
-            if message.visible > now {
-                continue;
-            }
-            if redrive
-                .as_ref()
-                .is_some_and(|(_, most)| message.reads >= *most)
-            {
-                dead.push(message.id.clone());
-                continue;
-            }
-            message.reads += 1;
-            message.first_read.get_or_insert(now);
-            message.receipt = Uuid::new_v4().to_string();
-            message.visible = now.after(hidden);
-            read.push(message.clone());
+        if let Some((to, most)) = queue.redrive() {
+            let is_dead = |message: &Message| message.is_visible(now) && message.reads >= most;
+            let dead = queue.messages.take(is_dead);
+            self.bury(&to, dead, now);
         }
-        if let Some((to, _)) = redrive.filter(|_| !dead.is_empty()) {
-            self.bury(name, &to, &dead, now);
-        }
-        read
+        self.open(name).messages.read(most, now, hidden)
     }
 
-    fn bury(&mut self, from: &str, to: &str, dead: &[String], now: Timestamp) {
-        let queue = self.open(from);
-        let (gone, kept): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut queue.messages)
-            .into_iter()
-            .partition(|message| dead.contains(&message.id));
-        queue.messages = kept;
-        for message in gone {
+    fn bury(&mut self, to: &str, dead: Vec<Message>, now: Timestamp) {
+        for message in dead {
             let fresh = Message {
                 reads: 0,
                 first_read: None,
                 visible: now,
                 ..message
             };
-            self.open(to).messages.push_back(fresh);
+            self.open(to).messages.move_in(fresh);
         }
     }
 
     pub(super) fn delete(&mut self, name: &str, receipt: &str) {
         let queue = self.open(name);
-        queue.messages.retain(|message| message.receipt != receipt);
+        queue.messages.take(|message| message.receipt == receipt);
     }
 }

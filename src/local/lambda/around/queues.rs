@@ -55,7 +55,7 @@ pub(super) async fn carry_out(
         "ChangeMessageVisibility" => change_visibility(lambda, request),
         "PurgeQueue" => {
             let name = name_of(needed(request, "QueueUrl")?);
-            lambda.around.queues().open(name).messages.clear();
+            lambda.around.queues().open(name).messages.take(|_| true);
             Ok(json!({}))
         }
         "DeleteQueue" => {
@@ -259,7 +259,7 @@ fn change_visibility(lambda: &Lambda, request: &Value) -> Result<Value, Refusal>
     let wait = request["VisibilityTimeout"].as_u64().unwrap_or_default();
     let visible = lambda.clock.now().after(Duration::from_secs(wait));
     let mut queues = lambda.around.queues();
-    let mut messages = queues.open(queue).messages.iter_mut();
+    let messages = &mut queues.open(queue).messages;
     if let Some(message) = messages.find(|message| message.receipt == receipt) {
         message.visible = visible;
     }
