@@ -70,6 +70,7 @@ def main(endpoint, ca_file):
         archive.write_bytes(package("ping", "RELEASE", "PLACE"))
         deploy(az, archive)
         swap(az)
+        put_message(az)
         look(az)
         clean_up(az)
 
@@ -124,6 +125,17 @@ def swap(az):
     az("functionapp", "deployment", "slot", "swap", "-g", GROUP, "-n", APP, "--slot", SLOT)
     site = az("functionapp", "show", "-g", GROUP, "-n", APP)
     expect(answer(site["defaultHostName"]) == "one blue", "the swap brings the release, and leaves the slot's settings", site)
+
+
+def put_message(az):
+    key = az("storage", "account", "keys", "list", "-g", GROUP, "-n", ACCOUNT)[0]["value"]
+    queues = az("storage", "account", "show", "-g", GROUP, "-n", ACCOUNT)["primaryEndpoints"]["queue"]
+    connection = f"DefaultEndpointsProtocol=https;AccountName={ACCOUNT};AccountKey={key};QueueEndpoint={queues}"
+    by_key = ("--connection-string", connection)
+    az("storage", "queue", "create", "--name", "orders", *by_key)
+    az("storage", "message", "put", "--queue-name", "orders", "--content", "aGVsbG8=", *by_key)
+    seen = az("storage", "message", "peek", "--queue-name", "orders", *by_key)
+    expect([it["content"] for it in seen] == ["aGVsbG8="], "a message is put into a queue of the account", seen)
 
 
 def look(az):

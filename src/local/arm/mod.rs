@@ -4,7 +4,7 @@
 //!
 //! - A swap answers every request throughout: the incoming app is warm before traffic moves, the outgoing one ends its requests.
 //! - No process outlives the endpoint: all end when it is told to stop.
-//! - With a state folder, sites, settings and packages outlive it; without one nothing does.
+//! - With a state folder, sites, settings, packages and messages outlive it; without one nothing does.
 
 mod catalogue;
 mod cloud;
@@ -14,6 +14,7 @@ mod operations;
 mod options;
 mod past;
 mod persist;
+mod queues;
 mod resources;
 mod serve;
 mod slots;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::trust::Trust;
+use super::{queues::store::Queues, trust::Trust};
 use crate::name::{CodeDigest, Timestamp};
 
 /// The slot that serves users. It is addressed as the site itself.
@@ -67,6 +67,8 @@ pub(super) struct World {
     /// Packages in containers, by `account/container/name`.
     #[serde(default)]
     pub blobs: BTreeMap<String, CodeDigest>,
+    #[serde(default)]
+    pub queues: Queues,
     /// Filled in when the world is saved.
     #[serde(default)]
     pub trust: Trust,

@@ -204,9 +204,12 @@ async fn pass(State(way): State<Way>, request: Request) -> Response {
         links: LINKS.into_iter().filter_map(link).collect(),
         is_ours: is_ours(&head.headers),
     };
+    // Queues are of a storage account: Microsoft's client of them knows what the resource manager's do not.
+    let is_of_queues = path.starts_with("/queues/");
     // Who turns web pages away at the door speaks in words, and is not the resource manager.
     let kind = headers.get("content-type");
-    if pair.is_ours || kind.is_none_or(|kind| !kind.as_bytes().starts_with(b"text/")) {
+    let is_of_manager = kind.is_none_or(|kind| !kind.as_bytes().starts_with(b"text/"));
+    if pair.is_ours || is_of_manager && !is_of_queues {
         way.pairs.lock().unwrap().push(pair);
     }
     let mut response = Response::new(Body::from(answer));

@@ -38,6 +38,11 @@ async fn azures_python_client_makes_deploys_and_swaps_an_app() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn azures_python_client_of_queues_puts_reads_changes_and_deletes_messages() {
+    is_driven_by(python("azure_queues.py")).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_az_command_line_makes_deploys_swaps_and_deletes_an_app() {
     is_driven_by(python_of_az("az_cli.py")).await;
 }

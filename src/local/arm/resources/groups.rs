@@ -9,6 +9,7 @@ use crate::local::arm::{
     cloud::{Cloud, State, slot_key},
     model::{Key, Resource, SlotKey},
     operations::{Links, begin_done},
+    queues::store,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -110,6 +111,8 @@ pub(in crate::local::arm) fn delete(cloud: &Arc<Cloud>, call: &Call) -> Result<A
         .accounts
         .retain(|account, _| !account.is_under(&key));
     state.world.containers.retain(|one, _| !one.is_under(&key));
+    let world = &mut state.world;
+    store::keep_of(&mut world.queues, &world.accounts);
     state.world.groups.remove(&key);
     for slot in &closed {
         cloud.close_slot(slot);

@@ -9,6 +9,7 @@ use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Key, Resource},
     operations::{Links, begin_done},
+    queues::{door as queues, keys::keys_of, store},
     resources::{blobs, groups},
     wire::{
         answer::{Answer, ArmError},
@@ -280,24 +281,21 @@ pub(in crate::local::arm) fn delete_account(
     let blobs = format!("{}/", call.arg("account").to_ascii_lowercase());
     let world = &mut state.world;
     world.blobs.retain(|name, _| !name.starts_with(&blobs));
+    store::keep_of(&mut world.queues, &world.accounts);
     cloud.changed();
     Ok(Answer::empty(status))
 }
 
-/// Two keys, made of the account's id: nothing here is stored under them.
+/// The two keys, with which whoever has no token asks its queues.
 pub(in crate::local::arm) fn account_keys(
     cloud: &Arc<Cloud>,
     call: &Call,
 ) -> Result<Answer, ArmError> {
-    use base64::{Engine as _, engine::general_purpose::STANDARD};
     let state = cloud.state();
     let account = require_account(&state, call)?;
-    let key = |name: &str| {
-        let digest = crate::name::CodeDigest::of(format!("{}/{name}", account.id).as_bytes());
-        let value = STANDARD.encode(digest.as_bytes());
-        json!({"keyName": name, "value": value, "permissions": "FULL"})
-    };
-    Ok(Answer::ok(json!({"keys": [key("key1"), key("key2")]})))
+    let keys = keys_of(account)
+        .map(|(name, value)| json!({"keyName": name, "value": value, "permissions": "FULL"}));
+    Ok(Answer::ok(json!({ "keys": keys })))
 }
 
 pub(super) fn require_account<'a>(state: &'a State, call: &Call) -> Result<&'a Resource, ArmError> {
@@ -314,9 +312,9 @@ fn render_account(account: &Resource, call: &Call) -> Value {
     let endpoint = |service: &str| format!("https://{}.{service}.core.local/", account.name);
     body["properties"]["provisioningState"] = json!("Succeeded");
     body["properties"]["primaryEndpoints"] = json!({
-        // The one service that is here: as emulators have it, an account is a folder.
+        // What is here is where emulators have it: an account is a folder.
         "blob": format!("{}{}/{}/", call.base, blobs::ROOT, account.name),
-        "queue": endpoint("queue"),
+        "queue": format!("{}{}/{}/", call.base, queues::ROOT, account.name),
         "table": endpoint("table"),
         "file": endpoint("file"),
     });

@@ -7,13 +7,14 @@ use axum::{
     body::{Body, to_bytes},
     extract::{Request, State},
     response::{IntoResponse as _, Response},
-    routing::put,
+    routing::{any, put},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, header};
 use serde_json::Value;
 
 use crate::local::arm::{
     cloud::Cloud,
+    queues::door as queues,
     resources::blobs,
     serve::Caller,
     wire::{
@@ -42,6 +43,7 @@ pub(in crate::local::arm) fn router(cloud: Arc<Cloud>) -> Router {
             &format!("{}/{{*blob}}", blobs::ROOT),
             put(blobs::put).get(blobs::list).delete(blobs::delete),
         )
+        .route(&format!("{}/{{*queue}}", queues::ROOT), any(queues::answer))
         .fallback(answer)
         .with_state(cloud)
         .merge(faults::admin_routes(
