@@ -8,6 +8,7 @@
 
 mod catalogue;
 mod cloud;
+mod events;
 mod host;
 mod model;
 mod operations;
@@ -102,6 +103,7 @@ pub async fn start(
     };
     cloud.tasks.spawn(Arc::clone(&cloud).keep());
     cloud.tasks.spawn(Arc::clone(&cloud).idle_out());
+    cloud.tasks.spawn(events::deliver(Arc::clone(&cloud)));
     cloud.tasks.close();
     Ok(ArmEndpoint {
         url,

@@ -1,5 +1,6 @@
 //! Azure on this machine, driven over its wire.
 
+mod events;
 mod functions;
 pub(crate) mod kit;
 mod language;

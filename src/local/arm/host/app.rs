@@ -19,7 +19,7 @@ use super::{
     worker::{Start, StartError, Worker},
 };
 use crate::local::{
-    arm::{model::HostKeys, slots::rules::Rules},
+    arm::{events::Listening, model::HostKeys, slots::rules::Rules},
     process::{LogRing, Stream},
 };
 
@@ -55,6 +55,7 @@ pub(in crate::local::arm) struct App {
     last_used: Mutex<Instant>,
     /// Why it could not be started the last time.
     fault: Mutex<Option<String>>,
+    pub listening: Listening,
 }
 
 enum Running {
@@ -84,6 +85,7 @@ impl App {
             in_flight: watch::Sender::new(0),
             last_used: Mutex::new(Instant::now()),
             fault: Mutex::default(),
+            listening: Listening::default(),
         })
     }
 

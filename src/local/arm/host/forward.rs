@@ -16,7 +16,7 @@ use super::{
     language::{InvokeError, Language},
     package::Function,
     worker::{Handler, StartError, Talk, Worker},
-    wrap::{self, Outcome},
+    wrap::{self, Event, Outcome},
 };
 use crate::local::{arm::serve::Caller, process::Stream};
 
@@ -105,23 +105,23 @@ pub(in crate::local::arm) async fn run(
     }
 }
 
-/// Sets off a function of any trigger by hand, to its end.
+/// Sets off a function of any trigger but HTTP, to its end.
 pub(in crate::local::arm) async fn set_off(
     entered: &InFlight,
     (name, function): (&str, &Function),
-    input: &Value,
+    event: &Event,
 ) -> Result<(), CallError> {
     let worker = entered.app().ready().await?;
     match &worker.talk {
         Talk::Http(handler) => {
             let mut names = function.config["bindings"].as_array().into_iter().flatten();
             let binding = names.find_map(|binding| binding["name"].as_str());
-            let envelope = wrap::event_envelope(binding.unwrap_or("input"), input);
+            let envelope = wrap::event_envelope(binding.unwrap_or("input"), event);
             let outcome = invoke_wrapped(entered, (&worker, handler), name, &envelope).await;
             outcome.map(drop)
         }
         Talk::Rpc(language) => {
-            let done = language.set_off((name, function), input);
+            let done = language.set_off((name, function), event);
             within(entered.app(), &worker, done).await
         }
     }

@@ -31,9 +31,27 @@ pub(in crate::local::arm) fn http_envelope(
     })
 }
 
-/// The envelope of any other trigger, with what set it off.
-pub(in crate::local::arm) fn event_envelope(binding: &str, input: &Value) -> Value {
-    json!({"Data": {binding: input}, "Metadata": {}})
+/// What sets off a function of any other trigger.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(in crate::local::arm) struct Event {
+    pub input: Value,
+    /// What the trigger tells of it.
+    pub metadata: Map<String, Value>,
+}
+
+/// The envelope of an event. A text is JSON inside JSON, as Azure's host has it.
+pub(in crate::local::arm) fn event_envelope(binding: &str, event: &Event) -> Value {
+    let Event { input, metadata } = event;
+    let told = |value: &Value| match value {
+        Value::String(_) | Value::Number(_) => json!(value.to_string()),
+        Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => value.clone(),
+    };
+    let metadata = metadata.iter();
+    let metadata: Map<String, Value> = metadata
+        .map(|(name, value)| (name.clone(), told(value)))
+        .collect();
+    let input = told(input);
+    json!({"Data": {binding: input}, "Metadata": metadata})
 }
 
 pub(super) fn query_of(query: &str) -> BTreeMap<String, String> {

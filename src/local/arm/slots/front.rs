@@ -19,6 +19,7 @@ use crate::local::arm::{
         app::{App, InFlight},
         forward::{self, CallError},
         package::AuthLevel,
+        wrap::Event,
     },
     model::SlotKey,
     serve::Caller,
@@ -52,6 +53,30 @@ impl Doors {
     pub(in crate::local::arm) fn all(&self) -> Vec<Arc<App>> {
         let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
         doors.values().cloned().collect()
+    }
+
+    /// Every app, and where it is.
+    pub(in crate::local::arm) fn each(&self) -> Vec<(SlotKey, Arc<App>)> {
+        let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let pair = |(key, app): (&SlotKey, &Arc<App>)| (key.clone(), Arc::clone(app));
+        doors.iter().map(pair).collect()
+    }
+
+    /// Whether an app still has its place.
+    pub(in crate::local::arm) fn holds(&self, key: &SlotKey, app: &Arc<App>) -> bool {
+        let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        doors.get(key).is_some_and(|it| Arc::ptr_eq(it, app))
+    }
+
+    /// Counts an event in, where the app still has its place.
+    pub(in crate::local::arm) fn enter_as(
+        &self,
+        key: &SlotKey,
+        app: &Arc<App>,
+    ) -> Option<InFlight> {
+        let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let app = doors.get(key).filter(|it| Arc::ptr_eq(it, app));
+        app.map(App::enter)
     }
 
     /// What the host in a slot says of itself.
@@ -223,7 +248,7 @@ async fn set_off(entered: InFlight, name: &str, request: Request<Body>) -> Respo
     let Ok(body) = to_bytes(request.into_body(), INPUT_MAX).await else {
         return told(StatusCode::PAYLOAD_TOO_LARGE, "");
     };
-    let input: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut input: Value = serde_json::from_slice(&body).unwrap_or_default();
     let app = Arc::clone(entered.app());
     let package = app.parts.package.as_ref();
     let Some(function) = package.and_then(|package| package.functions.get(name)) else {
@@ -233,8 +258,12 @@ async fn set_off(entered: InFlight, name: &str, request: Request<Body>) -> Respo
         return told(StatusCode::NOT_FOUND, "");
     }
     let (name, function) = (name.to_owned(), function.clone());
+    let event = Event {
+        input: input["input"].take(),
+        ..Event::default()
+    };
     tokio::spawn(async move {
-        let done = forward::set_off(&entered, (&name, &function), &input["input"]);
+        let done = forward::set_off(&entered, (&name, &function), &event);
         if let Err(error) = done.await {
             let logs = &entered.app().parts.logs;
             let told = format!("{name} failed: {error}");

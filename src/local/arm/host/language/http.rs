@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use http::{HeaderMap, HeaderValue, Response, StatusCode, header, request::Parts};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::messages::{Data, Http, Invoked, Parameter, TypedData};
 use crate::local::arm::host::{package::Function, wrap};
@@ -63,6 +63,18 @@ pub(super) fn event(function: &Function, input: &Value) -> Option<Parameter> {
         name: name.clone(),
         data: Some(data.into()),
     })
+}
+
+/// What a trigger tells of it.
+pub(super) fn metadata(told: &Map<String, Value>) -> BTreeMap<String, TypedData> {
+    let data = |value: &Value| match (value, value.as_i64()) {
+        (_, Some(number)) => Data::Int(number),
+        (Value::String(text), None) => Data::Text(text.clone()),
+        (other, None) => Data::Json(other.to_string()),
+    };
+    let told = told.iter();
+    told.map(|(name, value)| (name.clone(), data(value).into()))
+        .collect()
 }
 
 /// The answer that a function gave: returned, or put into its output of HTTP; 204 with nothing in it where it gave none.

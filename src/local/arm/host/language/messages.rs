@@ -101,6 +101,9 @@ pub(super) struct Invoke {
     pub(super) function_id: String,
     #[prost(message, repeated, tag = "3")]
     pub(super) input: Vec<Parameter>,
+    /// What the trigger tells of it.
+    #[prost(btree_map = "string, message", tag = "4")]
+    pub(super) metadata: BTreeMap<String, TypedData>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

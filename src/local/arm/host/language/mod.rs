@@ -15,7 +15,6 @@ use std::{
 };
 
 use ::http::{Response, request::Parts};
-use serde_json::Value;
 use tokio::time::timeout;
 use uuid::Uuid;
 
@@ -24,12 +23,14 @@ use self::{
     line::{Gone, Line},
     messages::{
         Binding, Content, Exception, Initialise, Invoke, Load, Metadata, Parameter, Status,
+        TypedData,
     },
 };
 use super::{
     forward::HOST_VERSION,
     package::{Direction, Function, Package},
     worker::{DEATH_TOLD, Start, StartError},
+    wrap::Event,
 };
 use crate::local::process::{Child, Spawn, Stream};
 
@@ -231,7 +232,8 @@ impl Language {
     ) -> Result<Response<Vec<u8>>, InvokeError> {
         let binding = function.http.as_ref().map_or("req", |http| &http.binding);
         let request = http::request(binding, url, head, params, body);
-        let invoked = self.invoke(name, Some(request)).await?;
+        let nothing = BTreeMap::new();
+        let invoked = self.invoke(name, Some(request), nothing).await?;
         Ok(http::response(function, invoked))
     }
 
@@ -239,16 +241,20 @@ impl Language {
     pub(super) async fn set_off(
         &self,
         (name, function): (&str, &Function),
-        input: &Value,
+        event: &Event,
     ) -> Result<(), InvokeError> {
+        let Event { input, metadata } = event;
         let input = http::event(function, input);
-        self.invoke(name, input).await.map(drop)
+        self.invoke(name, input, http::metadata(metadata))
+            .await
+            .map(drop)
     }
 
     async fn invoke(
         &self,
         function: &str,
         input: Option<Parameter>,
+        metadata: BTreeMap<String, TypedData>,
     ) -> Result<messages::Invoked, InvokeError> {
         if let Some(why) = self.unloaded.get(function) {
             return Err(InvokeError::NotLoaded(why.clone()));
@@ -261,6 +267,7 @@ impl Language {
             invocation_id: id.clone(),
             function_id: function.to_owned(),
             input: input.into_iter().collect(),
+            metadata,
         }))?;
         let mut invoked = outcome.await.map_err(|_| InvokeError::Gone)?;
         Status::check(invoked.result.take()).map_err(|why| {

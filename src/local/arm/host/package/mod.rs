@@ -1,5 +1,6 @@
 //! A package: unpacked safely, with what its host.json and function.json files say.
 
+mod polling;
 mod raw;
 
 use std::{
@@ -16,7 +17,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use zip::ZipArchive;
 
-use self::raw::{HostFile, RawBinding, RawFunction, RawHandler};
+pub(in crate::local::arm) use self::polling::Polling;
+use self::raw::{HostFile, RawBinding, RawExtensions, RawFunction, RawHandler};
 use super::route::{Methods, Template};
 use crate::name::CodeDigest;
 
@@ -55,6 +57,7 @@ pub(in crate::local::arm) struct Package {
     pub handler: Option<CustomHandler>,
     pub route_prefix: String,
     pub timeout: Duration,
+    pub polling: Polling,
     pub functions: BTreeMap<String, Function>,
 }
 
@@ -133,13 +136,14 @@ impl Package {
         let host: HostFile = read_json(folder.path(), "host.json")?.unwrap_or_default();
         let functions = read_functions(folder.path())?;
         let timeout = host.function_timeout.as_deref().and_then(parse_timeout);
-        let http = host.extensions.and_then(|extensions| extensions.http);
+        let RawExtensions { http, queues } = host.extensions.unwrap_or_default();
         let prefix = http.and_then(|http| http.route_prefix);
         Ok(Self {
             digest: CodeDigest::of(zip),
             handler: host.custom_handler.and_then(RawHandler::checked),
             route_prefix: prefix.unwrap_or_else(|| "api".to_owned()),
             timeout: timeout.unwrap_or(FUNCTION_TIMEOUT),
+            polling: queues.unwrap_or_default().into(),
             functions,
             folder,
         })

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{AuthLevel, Binding, CustomHandler, Direction, HttpTrigger};
+use super::{AuthLevel, Binding, CustomHandler, Direction, HttpTrigger, polling::RawQueues};
 use crate::local::arm::host::route::{Methods, Template};
 
 #[derive(Default, Deserialize)]
@@ -31,9 +31,10 @@ pub(super) struct RawDescription {
     pub(super) working_directory: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct RawExtensions {
     pub(super) http: Option<RawHttp>,
+    pub(super) queues: Option<RawQueues>,
 }
 
 #[derive(Deserialize)]
