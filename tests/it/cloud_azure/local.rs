@@ -66,6 +66,18 @@ impl Local {
         packed(self.folder.path(), word, &program, functions)
     }
 
+    /// A package whose function `reorder` tells whoever listens at `port` of each message, once it is done with it.
+    pub(super) fn reading_package(&self, word: &str, port: u16) -> Package {
+        let program = READER.replace("PORT/", &format!("{port}/"));
+        let program = format!("{program}{}", HANDLER.replace("WORD", word));
+        let program = program.replace(
+            "(http.server.BaseHTTPRequestHandler)",
+            "(http.server.BaseHTTPRequestHandler, Reader)",
+        );
+        let program = program.replace("WORD", word);
+        packed(self.folder.path(), word, &program, &[stock(), reorder()])
+    }
+
     /// A package that works and does not say which release it is, as a page of the platform's.
     pub(super) fn nameless_package(&self) -> Package {
         let lines = HANDLER.lines();
@@ -210,6 +222,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
 port = int(os.environ["FUNCTIONS_CUSTOMHANDLER_PORT"])
 print("WORD starts", flush=True)
 http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
+"#;
+
+/// What reads messages in it.
+const READER: &str = r#"
+import json, time, urllib.request
+
+class Reader:
+    def do_POST(self):
+        told = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        time.sleep(0.05)
+        body = f"WORD {json.loads(told['Data']['message'])}:END".encode()
+        urllib.request.urlopen("http://127.0.0.1:PORT/", data=body).read()
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
 "#;
 
 /// A function that answers HTTP.

@@ -19,6 +19,7 @@ mod moments;
 mod places;
 mod policy;
 mod prism;
+mod queues;
 mod seldom;
 mod slots;
 pub(crate) mod tap;
