@@ -1,17 +1,31 @@
 //! Answers that are passed on as they are made, by function URL: what AWS's own Node client streams, and ours, and executables.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, sync::Arc, time::Duration};
 
 use aws_sdk_lambda::types::InvokeMode;
 use reqwest::Response;
 use tokio::time::timeout;
-use verdigris::{build::recipe::Runtime, local::lambda::LambdaOptions};
+use verdigris::{
+    build::recipe::Runtime,
+    cloud::{self, Cloud as _, aws::AwsCloud},
+    local::lambda::LambdaOptions,
+    manifest::{
+        aws::{AwsFunction, UrlOptions},
+        spec::{self, EnvValue, HttpRoute, PathPattern},
+    },
+    name::{CodeDigest, FunctionName},
+};
 
 use super::{
     node_file, node_folder,
     runtime_clients::{RELEASE, built, messages},
 };
-use crate::local_lambda::{Cloud, Package, options};
+use crate::{
+    cloud_aws::aws,
+    cloud_aws_duties::{Local, hand},
+    cloud_contract::release::{Fixture, Made},
+    local_lambda::{Cloud, Package, options},
+};
 
 /// Says its first words, and the last ones when a file is there that says so.
 const NODE: &str = r"
@@ -160,12 +174,12 @@ async fn get(address: &str, path: &str) -> Response {
 }
 
 /// Whoever answers: the head that was asked for.
-fn check_head(answer: &Response) {
+fn check_head(answer: &Response, release: &str) {
     assert_eq!(answer.status(), 201);
     let headers = answer.headers();
     assert_eq!(headers["content-type"], "text/event-stream");
     assert_eq!(headers["x-kind"], "words");
-    assert_eq!(headers["x-verdigris-release"], RELEASE);
+    assert_eq!(headers["x-verdigris-release"], release);
     let cookies: Vec<_> = headers.get_all("set-cookie").iter().collect();
     assert_eq!(cookies, ["a=1", "b=2"]);
 }
@@ -173,7 +187,7 @@ fn check_head(answer: &Response) {
 /// The handler says its last words only when the test has read the first ones.
 async fn first_words_arrive_before_the_last_are_said(story: &Story) {
     let mut answer = get(&story.streamed, "words").await;
-    check_head(&answer);
+    check_head(&answer, RELEASE);
     let first = timeout(PATIENCE, answer.chunk()).await;
     let first = first.expect("the first words do not arrive").unwrap();
     assert_eq!(first.unwrap(), "first, ");
@@ -184,7 +198,7 @@ async fn first_words_arrive_before_the_last_are_said(story: &Story) {
 /// Lambda takes what was told before for a good answer; the reason is in the log alone.
 async fn what_breaks_in_the_middle_ends_early(story: &Story) {
     let mut answer = get(&story.streamed, "broken").await;
-    check_head(&answer);
+    check_head(&answer, RELEASE);
     assert_eq!(answer.chunk().await.unwrap().unwrap(), "first, ");
     story.tell("broken");
     assert_eq!(answer.text().await.unwrap(), "");
@@ -216,7 +230,7 @@ async fn answers_without_a_body_keep_their_head(story: &Story) {
 /// An address that waits for all of an answer shows the same.
 async fn an_address_without_streams_answers_the_same(story: &Story) {
     let answer = get(&story.whole, "words").await;
-    check_head(&answer);
+    check_head(&answer, RELEASE);
     assert_eq!(answer.text().await.unwrap(), "first, last");
 }
 
@@ -264,4 +278,72 @@ async fn our_own_client_streams_what_a_node_handler_streams() {
 #[tokio::test(flavor = "multi_thread")]
 async fn executables_stream() {
     check(options(), executable().await).await;
+}
+
+/// A release of `NODE`, as a manifest asks for it.
+fn made(fixture: &Fixture, zip: &Path, signals: &Path, stream: bool) -> Made {
+    let ask = FunctionName::new("ask").unwrap();
+    let mut made = fixture.release_with("", &[ask], |_, function| {
+        function.queue = None;
+        function.http = Some(HttpRoute {
+            methods: Vec::new(),
+            path: PathPattern("/ask/{what}".to_owned()),
+        });
+        let folder = signals.to_str().unwrap().to_owned();
+        let folder = EnvValue::Plain(folder);
+        function.env.insert("SIGNALS".to_owned(), folder);
+        let url = UrlOptions {
+            stream,
+            ..UrlOptions::default()
+        };
+        function.aws = Some(Box::new(AwsFunction {
+            url: Some(url),
+            ..AwsFunction::default()
+        }));
+    });
+    let content = Arc::make_mut(&mut made.release.content);
+    content.runtime = spec::Runtime::Node("22".to_owned());
+    made.release.digest = content.digest();
+    let bytes = fs::read(zip).unwrap();
+    made.package = cloud::Package {
+        code: CodeDigest::of(&bytes),
+        path: zip.to_owned(),
+        size: bytes.len() as u64,
+    };
+    made
+}
+
+/// From `stream` in a manifest to the first words at blue's address, from there to a release without it, and back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_streams_as_its_manifest_asks() {
+    let (local, fixture) = (Local::at_once().await, Fixture::new(0));
+    let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (zip, signals) = (folder.path().join("zip"), folder.path());
+    fs::write(&zip, node().await.zip).unwrap();
+    let of = |stream| made(&fixture, &zip, signals, stream);
+    let mut scope = fixture.scope();
+    scope.functions = [FunctionName::new("ask").unwrap()].into();
+    for (name, stream) in [("one", true), ("two", false), ("three", true)] {
+        let Made { release, package } = of(stream);
+        cloud.stage(&release, &package).await.unwrap();
+        cloud.promote(&scope, release.digest).await.unwrap();
+        let url = hand(&local.endpoint.url).get_function_url_config();
+        let url = url.function_name("prod-shop0-ask").qualifier("blue");
+        let url = url.send().await.unwrap().function_url;
+        let tell = || fs::write(signals.join(name), "").unwrap();
+        if !stream {
+            tell();
+        }
+        let mut answer = get(&url, name).await;
+        check_head(&answer, &release.digest.to_string());
+        if stream {
+            let first = timeout(PATIENCE, answer.chunk()).await;
+            let first = first.expect("the first words do not arrive").unwrap();
+            assert_eq!(first.unwrap(), "first, ");
+            tell();
+        }
+        let whole = if stream { "last" } else { "first, last" };
+        assert_eq!(answer.text().await.unwrap(), whole);
+    }
 }
