@@ -12,8 +12,9 @@ use std::{
 use super::faults::Faults;
 use crate::name::Timestamp;
 
-/// However seldom it is asked, every copy knows of a write after this.
-const LATEST: Duration = Duration::from_secs(30);
+/// However seldom it is asked, every copy knows of a write after this: sooner than our clients give up waiting for it, also where a busy
+/// machine asks for the first time long after.
+const LATEST: Duration = Duration::from_secs(10);
 
 /// What is written or read: one thing of a kind, or all of them.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -90,23 +90,23 @@ async fn aws_keeps_the_contract_where_each_read_is_late_twice() {
     let on = OnAws::at(&ours.url).await;
     let on = Late::new(on, ours.faults().clone(), 2);
     holds_on(Server::LocalLambda, Arc::new(on)).await;
-    assert!(ours.stale_answers() > 500, "{}", ours.stale_answers());
+    assert!(ours.stale_answers() > 100, "{}", ours.stale_answers());
 }
 
 #[tokio::test]
 async fn azure_keeps_the_contract_where_each_read_is_late() {
     let told = cloud_azure::contract::holds_where_late("EP1", Server::LocalAzure).await;
-    assert!(told > 300, "{told}");
+    assert!(told > 50, "{told}");
 }
 
 #[tokio::test]
 async fn two_apps_and_a_pointer_keep_the_contract_where_each_read_is_late() {
     let told = cloud_azure::contract::holds_where_late("FC1", Server::LocalFlex).await;
-    assert!(told > 300, "{told}");
+    assert!(told > 50, "{told}");
 }
 
 #[tokio::test]
 async fn packages_at_an_address_keep_the_contract_where_each_read_is_late() {
     let told = cloud_azure::contract::holds_where_late("Y1", Server::LocalConsumption).await;
-    assert!(told > 300, "{told}");
+    assert!(told > 50, "{told}");
 }
