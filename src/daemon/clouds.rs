@@ -339,7 +339,7 @@ mod tests {
             writes_per_second,
             writes_at_once,
         } = chosen(standard, calls);
-        assert_eq!((reads_per_second.get(), reads_at_once.get()), (5, 45));
+        assert_eq!((reads_per_second.get(), reads_at_once.get()), (5, 40));
         assert_eq!(writes_per_second, standard.writes_per_second);
         assert_eq!(writes_at_once, standard.writes_at_once);
     }
