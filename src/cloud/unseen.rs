@@ -32,7 +32,7 @@ macro_rules! until_told {
 pub(super) use until_told;
 
 /// Clouds are late by a second or two. Who changed it meanwhile keeps us waiting for this long, and once.
-const LATEST: Duration = Duration::from_secs(15);
+const LATEST: Duration = Duration::from_secs(3);
 
 const PAUSE_MIN: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(1);

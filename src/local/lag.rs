@@ -14,7 +14,7 @@ use crate::name::Timestamp;
 
 /// However seldom it is asked, every copy knows of a write after this: sooner than our clients give up waiting for it, also where a busy
 /// machine asks for the first time long after.
-const LATEST: Duration = Duration::from_secs(10);
+const LATEST: Duration = Duration::from_secs(2);
 
 /// What is written or read: one thing of a kind, or all of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
