@@ -7,8 +7,11 @@ azure-mgmt-resource and azure-identity. Exits non-zero at the first thing that i
 """
 
 import base64
+import ssl
 import sys
 import time
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from azure.core.credentials import AzureNamedKeyCredential
 from azure.core.exceptions import HttpResponseError
@@ -42,7 +45,7 @@ def main():
     messages(orders)
     time_passes(orders)
     refusals(service, orders)
-    strangers(address, options, credential)
+    strangers(address, options)
     binary(service)
     service.delete_queue("orders")
     refused("QueueNotFound", 404, orders.receive_message)
@@ -149,11 +152,18 @@ def refusals(service, orders):
     orders.clear_messages()
 
 
-def strangers(address, options, credential):
+def strangers(address, options):
     """A wrong key opens nothing; a token does."""
     wrong = AzureNamedKeyCredential(ACCOUNT, base64.b64encode(b"another key").decode())
     refused("AuthenticationFailed", 403, QueueClient(address, "orders", credential=wrong, **options).peek_messages)
-    refused("NoAuthenticationInformation", 401, QueueClient(address, "orders", **options).peek_messages)
+    # This client asks nothing as nobody.
+    try:
+        trusting = ssl.create_default_context(cafile=options["connection_verify"])
+        urlopen(f"{address.rstrip('/')}/orders/messages?peekonly=true", context=trusting)
+    except HTTPError as refusal:
+        assert (refusal.code, refusal.headers["x-ms-error-code"]) == (401, "NoAuthenticationInformation"), refusal.headers
+    else:
+        raise AssertionError("nobody was let in")
     by_token = QueueClient(address, "orders", credential=Token(), **options)
     by_token.send_message("by token")
     assert by_token.receive_message().content == "by token"
