@@ -4,6 +4,7 @@
 
 pub mod arm;
 pub mod bucket;
+mod cron;
 mod door;
 pub mod faults;
 mod lag;

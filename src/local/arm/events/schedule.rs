@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::{ToSpan as _, civil::DateTime, tz::TimeZone};
 
-use crate::name::Timestamp;
-
-const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-];
-const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+use crate::{
+    local::cron::{DAYS, MONTHS, numbers},
+    name::Timestamp,
+};
 
 /// No expression that is ever due waits longer: the 29th of February comes within eight years.
 const YEARS: i16 = 9;
@@ -47,16 +45,16 @@ impl Schedule {
         let [second, minute, hour, day, month, weekday] = fields[..] else {
             return None;
         };
-        let mut weekdays = set(weekday, 0, 7, &DAYS)?;
+        let mut weekdays = numbers(weekday, 0, 7, &DAYS)?;
         if weekdays.remove(&7) {
             weekdays.insert(0);
         }
         Some(Self::Cron(Box::new(Cron {
-            seconds: set(second, 0, 59, &[])?,
-            minutes: set(minute, 0, 59, &[])?,
-            hours: set(hour, 0, 23, &[])?,
-            days: set(day, 1, 31, &[])?,
-            months: set(month, 1, 12, &MONTHS)?,
+            seconds: numbers(second, 0, 59, &[])?,
+            minutes: numbers(minute, 0, 59, &[])?,
+            hours: numbers(hour, 0, 23, &[])?,
+            days: numbers(day, 1, 31, &[])?,
+            months: numbers(month, 1, 12, &MONTHS)?,
             weekdays,
         })))
     }
@@ -131,31 +129,6 @@ fn every(span: &str) -> Option<Schedule> {
     let days = i64::from(days.parse::<i32>().ok()?);
     let millis = (((days * 24 + hours) * 60 + minutes) * 60 + seconds).checked_mul(1000)?;
     (millis > 0).then_some(Schedule::Every(millis))
-}
-
-fn set(field: &str, low: i8, high: i8, words: &[&str]) -> Option<BTreeSet<i8>> {
-    let number = |text: &str| -> Option<i8> {
-        let mut all = words.iter();
-        let word = all.position(|word| word.eq_ignore_ascii_case(text));
-        let named = word.and_then(|at| i8::try_from(at).ok()).map(|at| at + low);
-        let number = named.or_else(|| text.parse().ok())?;
-        (low..=high).contains(&number).then_some(number)
-    };
-    let mut numbers = BTreeSet::new();
-    for item in field.split(',') {
-        let (range, step) = match item.split_once('/') {
-            Some((range, step)) => (range, step.parse::<usize>().ok().filter(|step| *step > 0)?),
-            None => (item, 1),
-        };
-        let (from, to) = match range.split_once('-') {
-            Some((from, to)) => (number(from)?, number(to)?),
-            None if range == "*" => (low, high),
-            None if item.contains('/') => (number(range)?, high),
-            None => (number(range)?, number(range)?),
-        };
-        numbers.extend((from..=to).step_by(step));
-    }
-    Some(numbers)
 }
 
 #[cfg(test)]

@@ -4,12 +4,10 @@ use std::collections::BTreeSet;
 
 use jiff::{civil::Weekday, tz::TimeZone};
 
-use crate::name::Timestamp;
-
-const MONTHS: [&str; 12] = [
-    "JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC",
-];
-const DAYS: [&str; 7] = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"];
+use crate::{
+    local::cron::{DAYS, MONTHS, numbers},
+    name::Timestamp,
+};
 
 /// When a rule is due.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -94,32 +92,10 @@ impl Cron {
 /// The outer `None` is for what cannot be read.
 #[expect(clippy::option_option, reason = "readable or not, then some or all")]
 fn set(field: &str, low: i8, high: i8, words: &[&str]) -> Option<Option<BTreeSet<i8>>> {
-    if field == "*" || field == "?" {
-        return Some(None);
+    match field {
+        "*" | "?" => Some(None),
+        _ => numbers(field, low, high, words).map(Some),
     }
-    let number = |text: &str| -> Option<i8> {
-        let word = words
-            .iter()
-            .position(|word| word.eq_ignore_ascii_case(text));
-        let named = word.and_then(|at| i8::try_from(at).ok()).map(|at| at + low);
-        let number = named.or_else(|| text.parse().ok())?;
-        (low..=high).contains(&number).then_some(number)
-    };
-    let mut numbers = BTreeSet::new();
-    for item in field.split(',') {
-        let (range, step) = match item.split_once('/') {
-            Some((range, step)) => (range, step.parse::<usize>().ok().filter(|step| *step > 0)?),
-            None => (item, 1),
-        };
-        let (from, to) = match range.split_once('-') {
-            Some((from, to)) => (number(from)?, number(to)?),
-            None if range == "*" => (low, high),
-            None if item.contains('/') => (number(range)?, high),
-            None => (number(range)?, number(range)?),
-        };
-        numbers.extend((from..=to).step_by(step));
-    }
-    Some(Some(numbers))
 }
 
 #[cfg(test)]
