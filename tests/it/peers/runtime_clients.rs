@@ -111,10 +111,10 @@ async fn python() -> Package {
     }
 }
 
-async fn node() -> Package {
+pub(super) async fn node(code: &str) -> Package {
     let version = "22".to_owned();
     Package {
-        zip: built(Runtime::Node { version }, "app.mjs", NODE, "app.mjs").await,
+        zip: built(Runtime::Node { version }, "app.mjs", code, "app.mjs").await,
         handler: "verdigris_shim.handler",
         ..Package::node("")
     }
@@ -197,7 +197,7 @@ async fn aws_lambda_ric_runs_our_node_shim() {
         node_ric: Some(node_folder()),
         ..options()
     };
-    runs(theirs, node().await, "aws-lambda-ric").await;
+    runs(theirs, node(NODE).await, "aws-lambda-ric").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -213,7 +213,7 @@ async fn our_own_clients_run_the_same_packages() {
         ..options()
     };
     runs(ours.clone(), python().await, "ours").await;
-    runs(ours, node().await, "ours").await;
+    runs(ours, node(NODE).await, "ours").await;
 }
 
 /// Lambda gives a program this and nothing else.

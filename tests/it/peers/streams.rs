@@ -18,7 +18,7 @@ use verdigris::{
 
 use super::{
     node_file, node_folder,
-    runtime_clients::{RELEASE, built, messages},
+    runtime_clients::{RELEASE, built, messages, node},
 };
 use crate::{
     cloud_aws::aws,
@@ -104,15 +104,6 @@ class Handler(BaseHTTPRequestHandler):
 
 ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 "#;
-
-async fn node() -> Package {
-    let version = "22".to_owned();
-    Package {
-        zip: built(Runtime::Node { version }, "app.mjs", NODE, "app.mjs").await,
-        handler: "verdigris_shim.handler",
-        ..Package::node("")
-    }
-}
 
 async fn executable() -> Package {
     Package {
@@ -267,12 +258,12 @@ async fn aws_lambda_ric_streams_what_a_node_handler_streams() {
         node_ric: Some(node_folder()),
         ..options()
     };
-    check(theirs, node().await).await;
+    check(theirs, node(NODE).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn our_own_client_streams_what_a_node_handler_streams() {
-    check(options(), node().await).await;
+    check(options(), node(NODE).await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -320,7 +311,7 @@ async fn a_release_streams_as_its_manifest_asks() {
     let cloud = AwsCloud::new(aws(&local.endpoint.url, Duration::ZERO)).await;
     let folder = tempfile::tempdir().unwrap();
     let (zip, signals) = (folder.path().join("zip"), folder.path());
-    fs::write(&zip, node().await.zip).unwrap();
+    fs::write(&zip, node(NODE).await.zip).unwrap();
     let of = |stream| made(&fixture, &zip, signals, stream);
     let mut scope = fixture.scope();
     scope.functions = [FunctionName::new("ask").unwrap()].into();
