@@ -9,7 +9,10 @@ use std::{
 use crate::local::arm::{
     cloud::{Cloud, State},
     model::Key,
-    wire::answer::{Answer, ArmError, error_body},
+    wire::{
+        answer::{Answer, ArmError, error_body},
+        call::Call,
+    },
 };
 use crate::name::Timestamp;
 use http::StatusCode;
@@ -98,6 +101,11 @@ impl Operations {
 
     pub(super) fn get(&self, id: &str) -> Option<&Operation> {
         self.all.get(id)
+    }
+
+    /// The one that a caller asks about.
+    pub(super) fn asked(&self, id: &str, call: &Call) -> Result<&Operation, ArmError> {
+        self.get(id).ok_or_else(|| call.no_operation())
     }
 
     /// What runs on a site, in words.

@@ -29,8 +29,7 @@ pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
         return found();
     };
     // How the change of an API ended: with the API, unless it was deleted.
-    let operation = state.operations.get(id);
-    let operation = operation.ok_or_else(|| call.no_operation())?;
+    let operation = state.operations.asked(id, call)?;
     operation.result(links(call, id, code).location, || match code {
         "204" => Ok(Answer::empty(StatusCode::NO_CONTENT)),
         code => {
@@ -45,8 +44,7 @@ pub(in crate::local::arm) fn get(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
 pub(in crate::local::arm) fn status(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let id = call.path.rsplit('/').next().unwrap_or_default();
-    let operation = state.operations.get(id);
-    let operation = operation.ok_or_else(|| call.no_operation())?;
+    let operation = state.operations.asked(id, call)?;
     Ok(operation.status(&call.path))
 }
 

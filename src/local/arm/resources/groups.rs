@@ -139,8 +139,7 @@ pub(in crate::local::arm) fn operation_result(
 ) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let id = call.arg("operation");
-    let operation = state.operations.get(id);
-    let operation = operation.ok_or_else(|| call.no_operation())?;
+    let operation = state.operations.asked(id, call)?;
     operation.result(deletion(call, id), || Ok(Answer::empty(StatusCode::OK)))
 }
 

@@ -243,8 +243,7 @@ pub(in crate::local::arm) fn account_made(
 ) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let id = call.arg("operation");
-    let operation = state.operations.get(id);
-    let operation = operation.ok_or_else(|| call.no_operation())?;
+    let operation = state.operations.asked(id, call)?;
     let location = creation(call, call.arg("location"), id);
     operation.result(location, || {
         let account = state.world.accounts.get(&operation.on);

@@ -107,10 +107,7 @@ fn preview(
 pub(in crate::local::arm) fn result(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let id = call.arg("operation");
-    let operation = state
-        .operations
-        .get(id)
-        .ok_or_else(|| call.no_operation())?;
+    let operation = state.operations.asked(id, call)?;
     operation.result(link(cloud, &state, call, id)?, || {
         let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
         Ok(Answer::ok(site_body::render(cloud, &state, site, slot)))
