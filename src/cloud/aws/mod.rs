@@ -12,7 +12,7 @@
 //!
 //! # Calls
 //!
-//! `tests/it/cloud_aws_calls` counts them for every step. The floor is what AWS's interface allows: a first deploy is `CreateFunction`
+//! `tests/it/cloud_aws/calls` counts them for every step. The floor is what AWS's interface allows: a first deploy is `CreateFunction`
 //! (which publishes), a wait and `CreateAlias`; a promotion and a rollback are one `UpdateAlias` for blue and one for green; a look is one
 //! `GetFunction` where nothing is under way, from a bucket of 100 a second, else one for each slot; `look` says why it cannot be less. A
 //! new release is always configuration, wait, code, wait: every version says in its variables which release it is of, so that losing all

@@ -15,7 +15,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use verdigris::cloud::{Cloud as _, azure::AzureCloud};
 
 use super::{TOKEN, cloud, flex::flex_cloud, local::Local, release, scope};
-use crate::cloud_aws_duties::letterbox;
+use crate::cloud_aws::duties::letterbox;
 
 /// Puts a message every few milliseconds, until it is told to stop.
 struct Sender {

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use verdigris::local::arm::ArmOptions;
 
 use super::kit::{Local, SUBSCRIPTION, archive, at};
-use crate::cloud_aws_duties::letterbox;
+use crate::cloud_aws::duties::letterbox;
 
 const ACCOUNT: &str = "shopstorage";
 const ORDERS: &str = r#"{"bindings":[{"type":"queueTrigger","direction":"in","name":"message","queueName":"orders","connection":"AzureWebJobsStorage"}]}"#;

@@ -21,8 +21,10 @@ use super::{
     runtime_clients::{RELEASE, built, messages, node},
 };
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::{Local, hand},
+    cloud_aws::{
+        aws,
+        duties::{Local, hand},
+    },
     cloud_contract::release::{Fixture, Made},
     local_lambda::{Cloud, Package, options},
 };

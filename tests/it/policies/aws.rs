@@ -26,9 +26,11 @@ use verdigris::{
 
 use super::{all_were_seen, is_written, named_in};
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::{Local, full},
-    cloud_aws_roles::{iam, role_of},
+    cloud_aws::{
+        aws,
+        duties::{Local, full},
+        roles::{iam, role_of},
+    },
     cloud_contract::{
         patient::Patient,
         peers,

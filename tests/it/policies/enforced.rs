@@ -11,8 +11,10 @@ use url::Url;
 
 use super::aws::{NAMED_GROUPS, around, filled, life};
 use crate::{
-    cloud_aws::{OnAws, aws},
-    cloud_aws_duties::Local,
+    cloud_aws::{
+        duties::Local,
+        {OnAws, aws},
+    },
     cloud_contract::{Server, holds_on, peers},
     peers::model::Checker,
 };

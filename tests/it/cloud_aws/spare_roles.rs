@@ -9,9 +9,11 @@ use verdigris::{
 };
 
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::{Local, go_live, hand, lambda_name},
-    cloud_aws_roles::{iam, role_of},
+    cloud_aws::{
+        aws,
+        duties::{Local, go_live, hand, lambda_name},
+        roles::{iam, role_of},
+    },
     cloud_contract::release::{Fixture, Made, stock},
 };
 

@@ -1,5 +1,20 @@
 //! The AWS cloud, held to the contract on servers that are not ours; and what only AWS promises.
 
+mod added;
+mod called;
+mod calls;
+mod deeds;
+pub(crate) mod duties;
+mod events;
+mod faults;
+mod limits;
+mod memory;
+mod parts;
+pub(crate) mod roles;
+mod spare_roles;
+mod tags;
+mod updates;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     num::NonZeroU32,

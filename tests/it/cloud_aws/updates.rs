@@ -12,8 +12,10 @@ use verdigris::{
 };
 
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::{Local, fields, go_live},
+    cloud_aws::{
+        aws,
+        duties::{Local, fields, go_live},
+    },
     cloud_contract::{
         patient::Patient,
         release::{Fixture, Made, reorder},

@@ -20,8 +20,10 @@ use verdigris::{
 };
 
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::{Local, each_once_from_both, letterbox},
+    cloud_aws::{
+        aws,
+        duties::{Local, each_once_from_both, letterbox},
+    },
     cloud_contract::{
         patient::Patient,
         peers::{self, authorization},

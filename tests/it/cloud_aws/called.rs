@@ -19,8 +19,7 @@ use verdigris::{
 };
 
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::Local,
+    cloud_aws::{aws, duties::Local},
     cloud_contract::{
         patient::Patient,
         peers,

@@ -19,8 +19,10 @@ use verdigris::{
 };
 
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::{Local, hand},
+    cloud_aws::{
+        aws,
+        duties::{Local, hand},
+    },
     cloud_contract::{
         patient::Patient,
         peers,

@@ -27,8 +27,7 @@ use verdigris::{
 };
 
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_events as events,
+    cloud_aws::{aws, events},
     cloud_contract::{
         patient::Patient,
         release::{Fixture, Made, reorder, stock},

@@ -10,8 +10,10 @@ use verdigris::{
 };
 
 use crate::{
-    cloud_aws::aws,
-    cloud_aws_duties::{Local, fields, full, go_live, hand, lambda_name},
+    cloud_aws::{
+        aws,
+        duties::{Local, fields, full, go_live, hand, lambda_name},
+    },
     cloud_contract::{
         patient::Patient,
         release::{Fixture, Made, reorder, stock},
