@@ -112,7 +112,9 @@ impl Lambda {
             .send()
             .await;
         let told = answer.map_err(|error| sorted(asked("UpdateAlias", name), &error))?;
-        self.moved_alias((name, alias), version, revision_id);
+        // Some servers leave the revision as it was, and would never tell another.
+        let before = revision_id.filter(|before| told.revision_id() != Some(before));
+        self.moved_alias((name, alias), version, before);
         Ok(told.revision_id)
     }
 
