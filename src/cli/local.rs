@@ -1,6 +1,6 @@
 //! `verdigris local`: both clouds on this machine, for any client that speaks to the real ones.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use clap::Args;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,9 @@ pub(super) struct Local {
     /// After a write, this many reads of each kind answer what was so before it, as the real clouds may
     #[arg(long, value_name = "COUNT", default_value_t = 0)]
     stale_reads: u32,
+    /// A role that an identity is given on Azure counts after so many seconds; on the real one after some minutes
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    role_delay: u64,
 }
 
 impl Local {
@@ -46,6 +49,7 @@ impl Local {
             azure_tls,
             state,
             stale_reads,
+            role_delay,
         } = self;
         let stop = CancellationToken::new();
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -60,6 +64,7 @@ impl Local {
         let options = ArmOptions {
             state_dir: state.clone(),
             stale_reads: *stale_reads,
+            role_delay: Duration::from_secs(*role_delay),
             ..ArmOptions::default()
         };
         let known = (options.subscription.clone(), options.tenant.clone());

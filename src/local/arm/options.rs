@@ -31,6 +31,8 @@ pub struct ArmOptions {
     pub memory_limit: Option<u64>,
     /// So many reads of each kind after a write answer what was so before it.
     pub stale_reads: u32,
+    /// A role that is given counts after this: in Azure, after minutes.
+    pub role_delay: Duration,
     /// Resources on one page of a list.
     pub page_size: usize,
     /// Token buckets per subscription; none where absent.
@@ -64,6 +66,7 @@ impl Default for ArmOptions {
             python: "python3".into(),
             memory_limit: Some(1536 << 20),
             stale_reads: 0,
+            role_delay: Duration::ZERO,
             page_size: 100,
             rate_limits: None,
             log_lines: 2000,

@@ -414,6 +414,10 @@ async fn a_role_that_we_may_not_give_is_told_with_the_command_that_gives_it() {
         "{told}"
     );
 
+    local.arm.faults().set(Vec::new());
+    for slot in ["", "/slots/green"] {
+        local.let_in(slot).await;
+    }
     let mut options = options(&local.arm.url);
     options.target.shared.roles_by_people = true;
     let cloud = AzureCloud::new(options).unwrap();

@@ -21,7 +21,6 @@ use crate::{
             },
             model::{Resource, SlotKey},
             queues::{keys::keys_of, store},
-            trust,
         },
         process::Stream,
         queue::Message,
@@ -106,11 +105,7 @@ fn is_let_in(cloud: &Cloud, state: &State, key: &SlotKey, queue: &Queue) -> bool
     if let Some(shown) = &queue.key {
         return keys_of(account).iter().any(|(_, key)| key == shown);
     }
-    let trust = cloud.trust();
-    trust::principals(slot).iter().any(|principal| {
-        let mut roles = QUEUE_ROLES.iter();
-        roles.any(|role| trust.may(principal, role, &account.id))
-    })
+    cloud.may(slot, &QUEUE_ROLES, &account.id)
 }
 
 /// Reads one batch, and has it worked on.

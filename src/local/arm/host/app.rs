@@ -19,7 +19,12 @@ use super::{
     worker::{Start, StartError, Worker},
 };
 use crate::local::{
-    arm::{events::Listening, model::HostKeys, slots::rules::Rules},
+    arm::{
+        events::Listening,
+        model::HostKeys,
+        slots::rules::Rules,
+        trust::{references::Fetched, storage::Storage},
+    },
     process::{LogRing, Stream},
 };
 
@@ -38,6 +43,9 @@ pub(in crate::local::arm) struct Limits {
 pub(in crate::local::arm) struct Parts {
     pub package: Option<Arc<Package>>,
     pub settings: BTreeMap<String, String>,
+    pub fetched: Fetched,
+    /// Its own storage, where it shows that it is it and no key.
+    pub storage: Option<Storage>,
     pub environment: BTreeMap<String, String>,
     pub running: bool,
     pub keys: HostKeys,
@@ -130,6 +138,10 @@ impl App {
     }
 
     async fn start(&self, package: &Package) -> Result<Worker, StartError> {
+        let storage = self.parts.storage.as_ref();
+        if storage.is_some_and(|storage| !storage.lets_in()) {
+            return Err(StartError::NoStorage);
+        }
         let start = Start {
             package,
             environment: &self.parts.environment,

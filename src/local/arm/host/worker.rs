@@ -76,6 +76,10 @@ pub(in crate::local::arm) enum StartError {
         python.display()
     )]
     NoWorker { python: PathBuf },
+    #[error(
+        "AuthorizationPermissionMismatch: the host may not read its storage: This request is not authorized to perform this operation using this permission."
+    )]
+    NoStorage,
     #[error("the worker refused to start: {0}")]
     Refused(String),
     #[error("no package is deployed")]

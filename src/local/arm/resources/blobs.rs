@@ -11,7 +11,12 @@ use http::{HeaderMap, Response, StatusCode, header};
 
 use crate::{
     local::{
-        arm::{cloud::Cloud, resources::containers, slots::flex, wire::call::Call},
+        arm::{
+            cloud::{self, Cloud},
+            model::Slot,
+            resources::containers,
+            slots::flex,
+        },
         faults::Verdict,
         listen,
     },
@@ -20,6 +25,9 @@ use crate::{
 
 /// Where accounts are, below the endpoint.
 pub(in crate::local::arm) const ROOT: &str = "/blobs";
+
+/// The setting that names a package.
+const RUN_FROM: &str = "WEBSITE_RUN_FROM_PACKAGE";
 
 /// The largest package that is taken.
 const PACKAGE_MAX: usize = 1 << 30;
@@ -150,19 +158,23 @@ fn told(status: StatusCode, code: &str) -> Response<Body> {
     answer
 }
 
-/// The package that settings name by its address: the outer is none where they name no address, the inner where the app cannot read it.
+/// The package that settings name by its address: the outer is none where they name no address, the inner where nothing is there.
 pub(in crate::local::arm) fn package_at(
     cloud: &Cloud,
-    call: &Call,
     settings: &BTreeMap<String, String>,
 ) -> Option<Option<CodeDigest>> {
-    let address = settings.get("WEBSITE_RUN_FROM_PACKAGE")?;
-    let url = url::Url::parse(address).ok()?;
-    let state = cloud.state();
-    let (_, slot) = state.site(&call.slot_key())?;
-    let account = containers::account_of(&state, address);
-    let may_read = account.is_some_and(|account| flex::may_read(cloud, slot, &account));
+    let url = url::Url::parse(settings.get(RUN_FROM)?).ok()?;
     let name = url.path().strip_prefix(ROOT).unwrap_or_default();
     let name = name.trim_matches('/').to_ascii_lowercase();
-    Some(state.world.blobs.get(&name).copied().filter(|_| may_read))
+    Some(cloud.state().world.blobs.get(&name).copied())
+}
+
+/// Whether a slot may read its package by now, where it is run from an address.
+pub(in crate::local::arm) fn lets_in(cloud: &Cloud, state: &cloud::State, slot: &Slot) -> bool {
+    let address = slot.content.settings.get(RUN_FROM);
+    let Some(address) = address.filter(|it| url::Url::parse(it).is_ok()) else {
+        return true;
+    };
+    let account = containers::account_of(state, address);
+    account.is_some_and(|account| flex::may_read(cloud, slot, &account))
 }

@@ -13,6 +13,7 @@ use crate::local::arm::{
         package::{Function, Package},
     },
     model::{PRODUCTION, Site, Slot},
+    resources::blobs,
     wire::{
         answer::{Answer, ArmError},
         call::Call,
@@ -23,7 +24,7 @@ use crate::local::arm::{
 pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
     let state = cloud.state();
     let (site, slot) = look(&state, call)?;
-    let package = package(cloud, slot);
+    let package = package(cloud, slot).filter(|_| blobs::lets_in(cloud, &state, slot));
     let functions = package.iter().flat_map(|package| &package.functions);
     page::answer(cloud, call, functions, |(name, function)| {
         render(call, (site, slot), package.as_deref(), (name, function))

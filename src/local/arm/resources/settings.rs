@@ -77,7 +77,7 @@ pub(in crate::local::arm) fn put_app_settings(
             flex::check_settings(settings.keys().map(String::as_str))?;
         }
     }
-    let package = blobs::package_at(cloud, call, &settings);
+    let package = blobs::package_at(cloud, &settings);
     alter(cloud, call, "appsettings", |slot| {
         slot.content.settings = settings;
         if let Some(package) = package {

@@ -7,7 +7,6 @@ use crate::local::arm::{
     cloud::{Cloud, State},
     model::{Key, PRODUCTION, Slot},
     resources::{blobs, containers, plans},
-    trust,
     wire::{answer::ArmError, call::Call},
 };
 
@@ -52,7 +51,7 @@ const SIZES: [u64; 3] = [512, 2048, 4096];
 const INSTANCES_MAX: u64 = 1000;
 
 /// Roles that let an identity read and write blobs.
-const BLOB_ROLES: [&str; 2] = [
+pub(in crate::local::arm) const BLOB_ROLES: [&str; 2] = [
     "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
     "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
 ];
@@ -171,12 +170,7 @@ pub(in crate::local::arm) fn kept_as(state: &State, slot: &Slot) -> Option<Strin
 
 /// Whether the identity of an app may read the blobs of an account.
 pub(in crate::local::arm) fn may_read(cloud: &Cloud, slot: &Slot, account: &str) -> bool {
-    let trust = cloud.trust();
-    let may = |principal: &String| {
-        let mut roles = BLOB_ROLES.iter();
-        roles.any(|role| trust.may(principal, role, account))
-    };
-    trust::principals(slot).iter().any(may)
+    cloud.may(slot, &BLOB_ROLES, account)
 }
 
 /// Whether a plan takes packages by their address only.

@@ -23,6 +23,7 @@ use crate::local::arm::{
     },
     model::SlotKey,
     serve::Caller,
+    trust::references::Fetched,
 };
 use crate::local::{
     faults::{Faults, Verdict},
@@ -77,6 +78,13 @@ impl Doors {
         let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
         let app = doors.get(key).filter(|it| Arc::ptr_eq(it, app));
         app.map(App::enter)
+    }
+
+    /// What became of the references in a slot's settings.
+    pub(in crate::local::arm) fn fetched(&self, key: &SlotKey) -> Fetched {
+        let doors = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let app = doors.get(key);
+        app.map(|app| app.parts.fetched.clone()).unwrap_or_default()
     }
 
     /// What the host in a slot says of itself.

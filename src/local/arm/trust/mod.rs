@@ -2,6 +2,7 @@
 
 pub(super) mod references;
 pub(super) mod roles;
+pub(super) mod storage;
 pub(super) mod vaults;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,7 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::local::arm::model::{Key, Resource, Slot};
+use crate::{
+    local::arm::model::{Key, Resource, Slot},
+    name::Timestamp,
+};
 
 /// Kept apart from the sites, since an app that starts asks for its secrets while its site is being changed.
 #[derive(Clone, Default, Serialize, Deserialize)]
@@ -29,6 +33,9 @@ struct Assignment {
     scope: String,
     principal: String,
     properties: Map<String, Value>,
+    /// From when on it counts.
+    #[serde(default)]
+    counts: Option<Timestamp>,
 }
 
 #[derive(Clone, Serialize, Deserialize)]

@@ -7,15 +7,21 @@ use std::{
 
 use serde_json::{Value, json};
 
-use super::{Trust, principals};
-use crate::local::arm::{
-    cloud::Cloud,
-    wire::{
-        answer::{Answer, ArmError},
-        call::Call,
-        page,
+use super::Trust;
+use crate::{
+    local::arm::{
+        cloud::Cloud,
+        wire::{
+            answer::{Answer, ArmError},
+            call::Call,
+            page,
+        },
     },
+    name::Timestamp,
 };
+
+/// What became of references, by the settings that they stand in.
+pub(in crate::local::arm) type Fetched = BTreeMap<String, &'static str>;
 
 /// `Key Vault Secrets User`.
 const SECRETS_USER: &str = "4633458b-17de-408a-b874-0445c86b69e6";
@@ -51,7 +57,7 @@ impl Trust {
     fn resolve(
         &self,
         reference: &Reference<'_>,
-        principals: &BTreeSet<String>,
+        (principals, now): (&BTreeSet<String>, Timestamp),
     ) -> Result<&str, &'static str> {
         let mut vaults = self.vaults.values();
         let vault = vaults.find(|vault| vault.resource.name.eq_ignore_ascii_case(reference.vault));
@@ -59,7 +65,10 @@ impl Trust {
         if principals.is_empty() {
             return Err("MSINotEnabled");
         }
-        let may = |principal: &String| self.may(principal, SECRETS_USER, &vault.resource.id);
+        let may = |principal: &String| {
+            let vault = (vault.resource.id.as_str(), now);
+            self.may(principal, SECRETS_USER, vault)
+        };
         if !principals.iter().any(may) {
             return Err("AccessToKeyVaultDenied");
         }
@@ -67,44 +76,39 @@ impl Trust {
         secret.map(String::as_str).ok_or("SecretNotFound")
     }
 
-    /// Settings as the code sees them: a reference that leads nowhere stays as it is written.
+    /// Settings as the code sees them: a reference that leads nowhere stays as it is written. And what became of each.
     pub(in crate::local::arm) fn resolved(
         &self,
-        settings: BTreeMap<String, String>,
-        principals: &BTreeSet<String>,
-    ) -> BTreeMap<String, String> {
-        let value = |value: String| {
-            let found = Reference::of(&value).map(|it| self.resolve(&it, principals));
-            match found {
-                Some(Ok(secret)) => secret.to_owned(),
-                Some(Err(_)) | None => value,
+        mut settings: BTreeMap<String, String>,
+        who: (&BTreeSet<String>, Timestamp),
+    ) -> (BTreeMap<String, String>, Fetched) {
+        let mut fetched = Fetched::new();
+        for (name, value) in &mut settings {
+            let Some(found) = Reference::of(value).map(|it| self.resolve(&it, who)) else {
+                continue;
+            };
+            let word = found.map_or_else(|word| word, |_| "Resolved");
+            fetched.insert(name.clone(), word);
+            if let Ok(secret) = found {
+                *value = secret.to_owned();
             }
-        };
-        settings
-            .into_iter()
-            .map(|(name, text)| (name, value(text)))
-            .collect()
+        }
+        (settings, fetched)
     }
 }
 
-/// What becomes of each reference in a slot's settings.
+/// What became of each reference in a slot's settings, when they were followed the last time: when the app was made.
 pub(in crate::local::arm) fn list(cloud: &Arc<Cloud>, call: &Call) -> Result<Answer, ArmError> {
-    let (id, settings, principals) = {
+    let key = call.slot_key();
+    let (id, settings) = {
         let state = cloud.state();
-        let (site, slot) = state.site(&call.slot_key()).ok_or_else(|| call.no_site())?;
-        (
-            slot.id.clone(),
-            site.effective_settings(slot),
-            principals(slot),
-        )
+        let (site, slot) = state.site(&key).ok_or_else(|| call.no_site())?;
+        (slot.id.clone(), site.effective_settings(slot))
     };
-    let trust = cloud.trust();
+    let fetched = cloud.doors.fetched(&key);
     let all = settings.iter().filter_map(|(name, value)| {
         let reference = Reference::of(value)?;
-        let status = match trust.resolve(&reference, &principals) {
-            Ok(_) => "Resolved",
-            Err(word) => word,
-        };
+        let status = fetched.get(name).copied().unwrap_or("Initialized");
         Some(render(&id, name, value, &reference, status))
     });
     page::answer(cloud, call, all, |body| body)

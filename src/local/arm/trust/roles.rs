@@ -5,32 +5,60 @@ use std::sync::Arc;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::{Assignment, Trust};
-use crate::local::arm::{
-    cloud::Cloud,
-    model::Key,
-    wire::{
-        answer::{Answer, ArmError},
-        call::Call,
-        page,
+use super::{Assignment, Trust, principals};
+use crate::{
+    local::arm::{
+        cloud::Cloud,
+        model::{Key, Slot},
+        wire::{
+            answer::{Answer, ArmError},
+            call::Call,
+            page,
+        },
     },
+    name::Timestamp,
 };
 
 const KIND: &str = "Microsoft.Authorization/roleAssignments";
 
+impl Cloud {
+    /// Whether who runs in a slot has one of these roles on a resource, or on anything above it, and it counts by now.
+    pub(in crate::local::arm) fn may(&self, slot: &Slot, roles: &[&str], resource: &str) -> bool {
+        let (trust, now) = (self.trust(), self.clock.now());
+        let has = |principal: &String| {
+            let mut roles = roles.iter();
+            roles.any(|role| trust.may(principal, role, (resource, now)))
+        };
+        principals(slot).iter().any(has)
+    }
+}
+
 impl Trust {
-    /// Whether an identity has a role on a resource, or on anything above it.
-    pub(in crate::local::arm) fn may(&self, principal: &str, role: &str, resource: &str) -> bool {
+    /// Whether an identity has a role on a resource, or on anything above it, at a time.
+    pub(super) fn may(
+        &self,
+        principal: &str,
+        role: &str,
+        (resource, now): (&str, Timestamp),
+    ) -> bool {
         let resource = Key::of(resource);
         self.roles.values().any(|given| {
             let scope = Key::of(&given.scope);
-            let definition = given.properties["roleDefinitionId"]
-                .as_str()
-                .unwrap_or_default();
-            given.principal == principal
-                && definition.to_ascii_lowercase().ends_with(role)
-                && (resource == scope || resource.is_under(&scope))
+            let is_there = resource == scope || resource.is_under(&scope);
+            given.principal == principal && given.is(role) && is_there && given.counts_by(now)
         })
+    }
+}
+
+impl Assignment {
+    pub(super) fn is(&self, role: &str) -> bool {
+        let definition = self.properties["roleDefinitionId"].as_str();
+        let definition = definition.unwrap_or_default().to_ascii_lowercase();
+        definition.ends_with(role)
+    }
+
+    pub(super) fn counts_by(&self, now: Timestamp) -> bool {
+        self.counts.is_none_or(|from| from <= now)
     }
 }
 
@@ -67,21 +95,24 @@ pub(in crate::local::arm) fn put(cloud: &Arc<Cloud>, call: &Call) -> Result<Answ
             message: "The role assignment already exists.".to_owned(),
         });
     }
-    let status = match known {
-        Some(_) => StatusCode::OK,
-        None => StatusCode::CREATED,
-    };
+    if let Some(known) = known {
+        return Ok(Answer::ok(render(known)));
+    }
+    let now = cloud.clock.now();
+    let mut properties = properties.clone();
+    properties.insert("createdOn".to_owned(), json!(now.to_string()));
     let given = Assignment {
         scope: call.arg("scope").to_owned(),
         principal: principal.to_owned(),
-        properties: properties.clone(),
+        properties,
         id: id.clone(),
+        counts: Some(now.after(cloud.options.role_delay)),
     };
     let body = render(&given);
     trust.roles.insert(Key::of(&id), given);
     drop(trust);
     cloud.changed();
-    Ok(Answer::with(status, body))
+    Ok(Answer::with(StatusCode::CREATED, body))
 }
 
 /// Assignments at and below a scope; `$filter=assignedTo('ID')` keeps those of one identity.
@@ -118,6 +149,7 @@ fn render(given: &Assignment) -> Value {
         id,
         scope,
         principal: _,
+        counts: _,
         properties,
     } = given;
     let mut properties = properties.clone();

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::Vault;
 use crate::local::arm::{
-    cloud::{Cloud, slot_key},
+    cloud::Cloud,
     model::{Key, Resource},
     resources::{groups, plans},
     wire::{
@@ -148,7 +148,7 @@ fn deleted_id(subscription: &str, location: &str, vault: &str) -> String {
     )
 }
 
-/// Puts a secret into a vault; apps that refer to it start again with it.
+/// Puts a secret into a vault. Apps that refer to it see it when they are given other settings, or another package.
 pub(in crate::local::arm) fn put_secret(
     cloud: &Arc<Cloud>,
     call: &Call,
@@ -158,21 +158,10 @@ pub(in crate::local::arm) fn put_secret(
     let mut trust = cloud.trust();
     let vault = trust.vaults.get_mut(&Key::of(&id_of(call)));
     let vault = vault.ok_or_else(|| no_vault(call))?;
-    let name = call.arg("secret").to_owned();
-    let body = secret(&vault.resource, &name);
-    vault.secrets.insert(name.clone(), value.to_owned());
+    let name = call.arg("secret");
+    let body = secret(&vault.resource, name);
+    vault.secrets.insert(name.to_owned(), value.to_owned());
     drop(trust);
-    let state = cloud.state();
-    let slots = state.world.sites.values();
-    let slots = slots.flat_map(|site| site.slots.values().map(move |slot| (site, slot)));
-    let refers = |value: &String| value.contains(&format!("SecretName={name}"));
-    for (site, slot) in slots {
-        if slot.content.settings.values().any(refers)
-            && state.idle(&slot_key(site, slot).site).is_ok()
-        {
-            cloud.restart(site, slot);
-        }
-    }
     cloud.changed();
     Ok(Answer::ok(body))
 }
