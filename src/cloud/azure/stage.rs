@@ -102,9 +102,10 @@ impl AzureCloud {
             None => self.green(service).await?,
         };
         self.check_share(&app, site, &green)?;
-        self.ensure_vault(release, site.blue.found.identity["tenantId"].as_str())
+        let blue = self.as_somebody(&site.blue, &duties).await?;
+        self.ensure_vault(release, blue.found.identity["tenantId"].as_str())
             .await?;
-        self.grant_roles(release, &[&site.blue, &green]).await?;
+        self.grant_roles(release, &[&blue, &green]).await?;
         self.add_insights(&mut green.settings).await?;
         let with = |moving| settings::for_green(moving, only_blue, &green.settings);
         let has_package = green.code() == Some(package.code);
@@ -122,6 +123,7 @@ impl AzureCloud {
         let moving = with(moving.clone());
         self.put_settings(&green.id, &moving).await?;
         self.sync_triggers(&green, &moving).await?;
+        green.settings = moving;
         if green.state != RUNNING {
             self.start(&green.id).await?;
         }

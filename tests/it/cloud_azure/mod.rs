@@ -16,6 +16,7 @@ mod limits;
 mod local;
 mod missing;
 mod moments;
+mod new_roles;
 mod places;
 mod policy;
 mod prism;

@@ -302,6 +302,9 @@ async fn with_all_around(local: &Local) -> [AzureCloud; 2] {
     let (staged, ()) = tokio::join!(staged, put);
     staged.unwrap();
     cloud.promote(&scope, one.digest).await.unwrap();
+    // Blue is somebody again before its next release.
+    let nobody = json!({"identity": {"type": "None"}});
+    local.by_hand("PATCH", "", &nobody).await;
     cloud.stage(&two, &second).await.unwrap();
     let broken = local.broken_package();
     cloud.stage(&release(3, &[]), &broken).await.unwrap_err();

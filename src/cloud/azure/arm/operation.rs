@@ -45,6 +45,7 @@ operations! {
     ACCOUNTS_PUT = "storage.put", Put, Puts;
     SITES_GET = "sites.get", Get, Reads;
     SITES_PUT = "sites.put", Put, Puts;
+    SITES_PATCH = "sites.patch", Patch, Puts;
     SITES_LIST = "sites.list", Get, Reads;
     SITES_DELETE = "sites.delete", Delete, Puts;
     SITES_START = "start", Post, Puts;

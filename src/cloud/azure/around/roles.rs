@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use jiff::SignedDuration;
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -12,8 +13,8 @@ use crate::{
             AzureCloud,
             arm::{Payload, operation, unreachable},
             duties::Duties,
-            names::Names,
-            observe::SlotView,
+            names::{Names, WEB_API},
+            observe::{SlotView, app_in},
         },
     },
     desired::Release,
@@ -23,6 +24,10 @@ use crate::{
 };
 
 const ROLES_API: &str = "2022-04-01";
+
+/// Azure says ten minutes at most; identities are remembered for longer.
+/// <https://learn.microsoft.com/azure/role-based-access-control/troubleshooting>
+const COUNTS_AFTER: SignedDuration = SignedDuration::from_mins(15);
 
 /// Roles that Azure itself defines, the same everywhere.
 const BLOB_OWNER: &str = "b7e6dc6d-f1e8-4753-8033-0f276bb0955b";
@@ -101,6 +106,26 @@ impl AzureCloud {
         Ok(())
     }
 
+    /// Blue with an identity of its own, where it needs one: an app that was adopted, or had one of the users', may have none yet. It gets it
+    /// with the first release, and not with the promotion, since roles count only after a while.
+    pub(in crate::cloud::azure) async fn as_somebody(
+        &self,
+        blue: &SlotView,
+        duties: &Duties,
+    ) -> Result<SlotView, CloudError> {
+        let mut blue = blue.clone();
+        if !blue.is_there() || duties.identity.is_some() || blue.found.has_identity(duties) {
+            return Ok(blue);
+        }
+        let query = [("api-version", WEB_API)];
+        let app = app_in(&blue.id);
+        let mut call = self.arm.call(operation::SITES_PATCH, &blue.id, &query, app);
+        call.payload = Payload::Json(json!({ "identity": with_own(&blue.found.identity) }));
+        let site = self.arm.ask(call).await?.json();
+        blue.found.identity = site["identity"].clone();
+        Ok(blue)
+    }
+
     /// What is given to a place's identity, as it was seen lately; not known where nobody may look, or it has no identity yet.
     pub(in crate::cloud::azure) async fn roles_seen(
         &self,
@@ -120,6 +145,23 @@ impl AzureCloud {
             Err(CloudError::Denied { .. }) => Ok(None),
             given => given.map(Some),
         }
+    }
+
+    /// Whether who runs in green has a role that may not count yet.
+    pub(in crate::cloud::azure) async fn has_new_role(
+        &self,
+        release: &Release,
+        green: &SlotView,
+    ) -> bool {
+        let duties = Duties::wanted(&self.names, release);
+        let Some(principal) = green.found.principal(&duties) else {
+            return false;
+        };
+        let Ok(given) = self.roles_given(principal).await else {
+            return false;
+        };
+        let now = jiff::Timestamp::now();
+        given.iter().any(|one| is_new(one, now))
     }
 
     async fn roles_given(&self, principal: &str) -> Result<Vec<Value>, CloudError> {
@@ -182,6 +224,24 @@ fn assignment_name(principal: &str, grant: &RoleGrant) -> String {
     uuid::Builder::from_custom_bytes(bytes)
         .into_uuid()
         .to_string()
+}
+
+/// An identity of its own beside those that others gave it.
+fn with_own(known: &Value) -> Value {
+    let named = known["userAssignedIdentities"].as_object();
+    match named.filter(|named| !named.is_empty()) {
+        None => json!({ "type": "SystemAssigned" }),
+        Some(named) => {
+            let named: Map<_, _> = named.keys().map(|id| (id.clone(), json!({}))).collect();
+            json!({ "type": "SystemAssigned, UserAssigned", "userAssignedIdentities": named })
+        }
+    }
+}
+
+fn is_new(given: &Value, now: jiff::Timestamp) -> bool {
+    let told = given["properties"]["createdOn"].as_str();
+    let at = told.and_then(|told| told.parse::<jiff::Timestamp>().ok());
+    at.is_some_and(|at| now.duration_since(at) < COUNTS_AFTER)
 }
 
 fn has(given: &[Value], grant: &RoleGrant) -> bool {

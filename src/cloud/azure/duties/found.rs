@@ -94,7 +94,7 @@ impl Found {
         found.is_some_and(|it| it.eq_ignore_ascii_case(identity))
     }
 
-    fn has_identity(&self, duties: &Duties) -> bool {
+    pub(in crate::cloud::azure) fn has_identity(&self, duties: &Duties) -> bool {
         let kind = self.identity["type"].as_str().unwrap_or_default();
         let all = self.identity["userAssignedIdentities"].as_object();
         match &duties.identity {

@@ -1,6 +1,8 @@
 //! Waits until a slot answers as its release; and where it does not, says why: what the platform lists, which secrets it does not get,
 //! what the host says of itself, and what the program said last.
 
+mod why;
+
 use std::{collections::BTreeSet, time::Duration};
 
 use reqwest::Response;
@@ -20,7 +22,7 @@ use crate::{
     cloud::CloudError,
     desired::Release,
     manifest::{azure::Unauthenticated, spec::HttpRoute},
-    name::ReleaseDigest,
+    name::{CloudName, ReleaseDigest},
 };
 
 /// The header by which a package says which release answers.
@@ -29,11 +31,48 @@ const RELEASE_HEADER: &str = "x-verdigris-release";
 /// References that are as they should be, or not yet asked for.
 const REFERENCE_GOOD: [&str; 2] = ["Resolved", "Initialized"];
 
+/// What is said of who may not read a storage account or a vault.
+const NOT_LET_IN: [&str; 3] = [
+    "AuthorizationPermissionMismatch",
+    "not authorized to perform this operation",
+    "AccessToKeyVaultDenied",
+];
+
+/// A setting that is there for a moment only.
+const ASKED_AGAIN: &str = "VERDIGRIS_ASKED_AGAIN";
+
+/// How often a vault is asked again at most, in the time that a start may take.
+const ASKS: u32 = 6;
+
 /// Longest wait for an answer where one look of many asks.
 const LOOK_MAX: Duration = Duration::from_secs(10);
 
-/// Lines of a program's output that are told.
-const LOG_LINES: usize = 8;
+/// What green does not have yet.
+struct Lack {
+    what: What,
+    reason: String,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum What {
+    /// It lists no function at all.
+    Functions,
+    Secret,
+    Else,
+}
+
+/// How often the vault was asked again, and when the last time.
+struct Asked {
+    times: u32,
+    at: Instant,
+}
+
+impl Asked {
+    /// Whether the setting is there that makes it be asked.
+    fn is_marked(&self) -> bool {
+        self.times % 2 == 1
+    }
+}
 
 // === impl AzureCloud ===
 
@@ -42,7 +81,8 @@ impl AzureCloud {
     ///
     /// # Errors
     ///
-    /// [`CloudError::Unhealthy`] with what was missing at last, and what host and program say about it.
+    /// [`CloudError::Unhealthy`] with what was missing at last, and what host and program say about it; [`CloudError::Busy`] with the same
+    /// where it is a role that was given and may not count yet.
     pub(super) async fn until_green_answers(
         &self,
         release: &Release,
@@ -50,35 +90,76 @@ impl AzureCloud {
     ) -> Result<(), CloudError> {
         let end = Instant::now() + self.arm.limits.start;
         let mut looks = 0;
+        let mut asked = Asked {
+            times: 0,
+            at: Instant::now(),
+        };
         loop {
-            let Some(reason) = self.lack(release, green).await? else {
-                return Ok(());
-            };
-            if Instant::now() >= end {
-                let bound = self.arm.limits.start.as_secs();
-                let why = self.why(green).await;
-                return Err(unhealthy(format!("after {bound}s {reason}{why}")));
+            match self.lack(release, green).await? {
+                None if asked.is_marked() => self.ask_vault_again(green, &mut asked).await?,
+                None => return Ok(()),
+                Some(lack) if Instant::now() >= end => {
+                    return Err(self.never_answered(release, green, lack).await);
+                }
+                Some(lack) => {
+                    if lack.what == What::Secret
+                        && asked.at.elapsed() >= self.arm.limits.start / ASKS
+                    {
+                        self.ask_vault_again(green, &mut asked).await?;
+                    }
+                    sleep(pause(looks)).await;
+                    looks += 1;
+                }
             }
-            sleep(pause(looks)).await;
-            looks += 1;
         }
     }
 
+    /// Secrets that were not found, or not shown, are asked for again when settings change, and else within a day: so one is set, and taken
+    /// away by the next call.
+    async fn ask_vault_again(&self, green: &SlotView, asked: &mut Asked) -> Result<(), CloudError> {
+        asked.times += 1;
+        asked.at = Instant::now();
+        let mut all = green.settings.clone();
+        if asked.is_marked() {
+            all.insert(ASKED_AGAIN.to_owned(), asked.times.to_string());
+        }
+        self.put_settings(&green.id, &all).await
+    }
+
     /// The first thing that green does not have yet.
-    async fn lack(
-        &self,
-        release: &Release,
-        green: &SlotView,
-    ) -> Result<Option<String>, CloudError> {
-        if let Some(reason) = self.missing_functions(green, release).await? {
-            return Ok(Some(reason));
+    async fn lack(&self, release: &Release, green: &SlotView) -> Result<Option<Lack>, CloudError> {
+        let lack = |what| move |reason| Lack { what, reason };
+        if let Some(lack) = self.missing_functions(green, release).await? {
+            return Ok(Some(lack));
         }
         if Duties::asked(&self.names, release).has_secrets(&self.names, release)
             && let Some(reason) = self.missing_secret(green).await?
         {
-            return Ok(Some(reason));
+            return Ok(Some(lack(What::Secret)(reason)));
         }
-        Ok(self.silence(green, release).await)
+        Ok(self.silence(green, release).await.map(lack(What::Else)))
+    }
+
+    async fn never_answered(
+        &self,
+        release: &Release,
+        green: &SlotView,
+        Lack { what, reason }: Lack,
+    ) -> CloudError {
+        let bound = self.arm.limits.start.as_secs();
+        let why = self.why(green).await;
+        let told = format!("after {bound}s {reason}{why}");
+        // A package that is run from where it lies, and may not be read there, has no functions.
+        let is_unread = what == What::Functions && self.names.runs_from_url();
+        let is_refused = is_unread || NOT_LET_IN.iter().any(|word| told.contains(word));
+        if !is_refused || !self.has_new_role(release, green).await {
+            return unhealthy(told);
+        }
+        CloudError::Busy {
+            cloud: CloudName::Azure,
+            resource: app_in(&green.id).to_owned(),
+            message: format!("a role that was given counts after some minutes: {told}"),
+        }
     }
 
     /// Blue answers again after a swap, and not as another release: a swap has been seen to be followed by 503 for some seconds.
@@ -142,16 +223,16 @@ impl AzureCloud {
         &self,
         green: &SlotView,
         release: &Release,
-    ) -> Result<Option<String>, CloudError> {
+    ) -> Result<Option<Lack>, CloudError> {
         let part = "/functions";
         let label = &green.label;
         let listed = match self.list(operation::FUNCTIONS_LIST, &green.id, part).await {
             Ok(listed) => listed,
             // A host that restarts cannot say.
             Err(CloudError::Unreachable { message, .. }) => {
-                return Ok(Some(format!(
-                    "{label} does not list its functions: {message}"
-                )));
+                let reason = format!("{label} does not list its functions: {message}");
+                let what = What::Else;
+                return Ok(Some(Lack { what, reason }));
             }
             Err(error) => return Err(error),
         };
@@ -164,12 +245,14 @@ impl AzureCloud {
         if found == wanted {
             return Ok(None);
         }
+        let what = match found.is_empty() {
+            true => What::Functions,
+            false => What::Else,
+        };
         let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
-        Ok(Some(format!(
-            "{label} lists the functions [{}] and not [{}]",
-            list(found),
-            list(wanted)
-        )))
+        let (found, wanted) = (list(found), list(wanted));
+        let reason = format!("{label} lists the functions [{found}] and not [{wanted}]");
+        Ok(Some(Lack { what, reason }))
     }
 
     /// A secret that the platform does not get out of the vault.
@@ -186,64 +269,6 @@ impl AzureCloud {
             Err(error) => return Err(error),
         };
         Ok(listed.iter().find_map(unresolved))
-    }
-
-    /// What host and program say of themselves, as far as they can be asked.
-    async fn why(&self, green: &SlotView) -> String {
-        let (host, log) = tokio::join!(self.host_errors(green), self.last_lines(green));
-        let told = |what: &str, text: Option<String>| match text.filter(|text| !text.is_empty()) {
-            Some(text) => format!("; {what}: {text}"),
-            None => String::new(),
-        };
-        format!(
-            "{}{}",
-            told("the host says", host),
-            told("its log ends", log)
-        )
-    }
-
-    /// The host's own word: its state where it does not run, and its errors.
-    async fn host_errors(&self, green: &SlotView) -> Option<String> {
-        let part = "/hostruntime/admin/host/status";
-        let status = self
-            .get(operation::HOST_STATUS, &green.id, part)
-            .await
-            .ok()??;
-        let state = status["state"].as_str().filter(|state| *state != "Running");
-        let errors = status["errors"].as_array().into_iter().flatten();
-        let errors = errors.filter_map(Value::as_str);
-        let told: Vec<&str> = state.into_iter().chain(errors).collect();
-        Some(quote(&told.join(": ")))
-    }
-
-    /// The end of what the program wrote, by the deployment service.
-    async fn last_lines(&self, green: &SlotView) -> Option<String> {
-        let app = app_in(&green.id);
-        let scm = green.scm.as_ref()?;
-        let call = self
-            .scm_call(operation::LOGS_LIST, scm, "/api/logs/docker", app)
-            .ok()?;
-        let files = self.arm.ask(call).await.ok()?.json();
-        let files = files.as_array()?.iter();
-        // Names end with `default_docker.log` for the program, `docker.log` for the platform around it.
-        let newest = files.max_by_key(|file| {
-            let path = file["path"].as_str().unwrap_or_default();
-            let written = file["lastUpdated"].as_str().unwrap_or_default().to_owned();
-            (path.contains("default_docker"), written)
-        })?;
-        let address = Url::parse(newest["href"].as_str()?).ok()?;
-        // Behind a gateway the service may name itself otherwise: the host that the site named is the one to ask.
-        let call = self
-            .scm_call(operation::LOGS_GET, scm, address.path(), app)
-            .ok()?;
-        let body = self.arm.ask(call).await.ok()?.body;
-        let text = String::from_utf8_lossy(&body);
-        let lines: Vec<&str> = text
-            .lines()
-            .filter(|line| !line.trim().is_empty())
-            .collect();
-        let last = &lines[lines.len().saturating_sub(LOG_LINES)..];
-        Some(quote(&last.join(" | ")))
     }
 
     /// Why a slot gives no answer of the release's own. An answer of the release counts whatever its status; one that names no release
