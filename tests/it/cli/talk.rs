@@ -326,6 +326,7 @@ fn keeps_its_names(stage: &Stage) {
     assert_eq!(names(stage), both);
     stage.write("hello.yaml", &named("hello-renamed"));
     stage.commit("another name");
+    stage.run(&["reconcile", "hello"]);
     let why = until(stage, &["why", "hello"], |ran| {
         ran.out.contains("none can be renamed to `hello-renamed`")
     });
@@ -340,6 +341,7 @@ fn keeps_its_names(stage: &Stage) {
         &named("Hello_Legacy").replace("    greet:", "    index:"),
     );
     stage.commit("another key");
+    stage.run(&["reconcile", "hello"]);
     until(stage, &["why", "hello"], |ran| {
         let told = "`index` would be the Lambda function `Hello_Legacy`, which is `greet`";
         ran.out.contains(told)
