@@ -110,6 +110,7 @@ async fn secrets_are_asked_for_again_until_the_role_counts() {
     );
     assert_eq!(settings(&local).await.get("VERDIGRIS_ASKED_AGAIN"), None);
     let writes = cloud.calls()["appsettings.put"];
+    assert!(writes >= 4, "two deploy it, and two ask: {writes}");
     cloud.stage(&one, &package).await.unwrap();
     assert_eq!(cloud.calls()["appsettings.put"], writes, "it was done");
 }
