@@ -17,7 +17,7 @@ const HOLDER_MAX: u64 = 4096;
 /// Holds the folder until it is dropped. The file stays, since removing it would race with the next holder.
 #[derive(Debug)]
 pub(super) struct FolderLock {
-    _file: File,
+    file: File,
 }
 
 impl FolderLock {
@@ -43,7 +43,16 @@ impl FolderLock {
             Err(TryLockError::Error(error)) => return Err(sorted(error)),
         }
         write_holder(&file, now).map_err(sorted)?;
-        Ok(Self { _file: file })
+        Ok(Self { file })
+    }
+}
+
+impl Drop for FolderLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started holds a copy until it runs its own program.
+        if let Err(error) = self.file.unlock() {
+            tracing::warn!(%error, "the lock of the store could not be let go");
+        }
     }
 }
 
