@@ -20,6 +20,7 @@ use super::{
     options,
     places::{asking, blue_fields},
     release, scope,
+    slots::{answer, observe},
 };
 
 const A: &str = "vg-test-inventory-a";
@@ -63,20 +64,6 @@ async fn readers(local: &Local) -> [bool; 2] {
         settings(local, A).await[SWITCH] != "true",
         settings(local, B).await[SWITCH] != "true",
     ]
-}
-
-async fn observe(cloud: &AzureCloud, release: &Release) -> Observed {
-    cloud.observe(&scope(release)).await.unwrap()
-}
-
-async fn answer(observed: &Observed, slot: Slot) -> String {
-    let content = match slot {
-        Slot::Blue => &observed.blue,
-        Slot::Green => &observed.green,
-    };
-    let base = content.holding().unwrap().addresses.values().next();
-    let url = base.unwrap().join("stock/42").unwrap();
-    reqwest::get(url).await.unwrap().text().await.unwrap()
 }
 
 #[tokio::test]

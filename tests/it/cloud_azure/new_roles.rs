@@ -13,7 +13,12 @@ use verdigris::{
     rollout::intent::Response,
 };
 
-use super::{local::Local, missing::with_secret, options, release, scope};
+use super::{
+    local::Local,
+    missing::with_secret,
+    options, release, scope,
+    slots::{answer, observe},
+};
 
 const DELAY: Duration = Duration::from_secs(3);
 
@@ -48,24 +53,6 @@ async fn staged(cloud: &AzureCloud, release: &Release, package: &Package) -> Vec
     }
 }
 
-async fn answer(cloud: &AzureCloud, release: &Release, slot: Slot) -> String {
-    let observed = cloud.observe(&scope(release)).await.unwrap();
-    let state = match slot {
-        Slot::Blue => observed.blue,
-        Slot::Green => observed.green,
-    };
-    let base = state
-        .holding()
-        .unwrap()
-        .addresses
-        .values()
-        .next()
-        .unwrap()
-        .clone();
-    let answer = reqwest::get(base.join("stock/1").unwrap()).await.unwrap();
-    answer.text().await.unwrap()
-}
-
 /// Each plan meets it elsewhere: the host in its storage, the deployment in the container of the package, the platform at its address.
 #[tokio::test]
 async fn a_first_release_is_not_rejected_for_a_role_that_does_not_count_yet() {
@@ -86,7 +73,11 @@ async fn a_first_release_is_not_rejected_for_a_role_that_does_not_count_yet() {
             "{plan}: {said:?}"
         );
         cloud.promote(&scope(&one), one.digest).await.unwrap();
-        assert_eq!(answer(&cloud, &one, Slot::Blue).await, "one -", "{plan}");
+        assert_eq!(
+            answer(&observe(&cloud, &one).await, Slot::Blue).await,
+            "one -",
+            "{plan}"
+        );
     }
 }
 
@@ -105,7 +96,7 @@ async fn secrets_are_asked_for_again_until_the_role_counts() {
     let package = local.package("one");
     cloud.stage(&one, &package).await.unwrap();
     assert_eq!(
-        answer(&cloud, &one, Slot::Green).await,
+        answer(&observe(&cloud, &one).await, Slot::Green).await,
         "one the value of db"
     );
     assert_eq!(settings(&local).await.get("VERDIGRIS_ASKED_AGAIN"), None);

@@ -13,7 +13,7 @@ use verdigris::{
         },
         spec::{AzurePlan, EnvValue},
     },
-    name::Timestamp,
+    name::{Slot, Timestamp},
     observed::{Fields, SlotContent, talk::LogsWanted},
 };
 
@@ -21,6 +21,7 @@ use super::{
     SUBSCRIPTION, cloud, function,
     local::{GROUP, Local, reorder, stock},
     options, release, scope,
+    slots::{answer, observe},
 };
 
 const SUBNET: &str = "/subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/shop/subnets/functions";
@@ -476,18 +477,8 @@ async fn a_secret_that_is_not_in_the_vault_is_told_by_name() {
     let id = format!("{GROUP}/providers/Microsoft.KeyVault/vaults/vg-test/secrets/db");
     local.to("PUT", &id, "2023-07-01", &body).await.unwrap();
     cloud.stage(&one, &package).await.unwrap();
-    let observed = cloud.observe(&scope(&one)).await.unwrap();
-    let base = observed
-        .green
-        .holding()
-        .unwrap()
-        .addresses
-        .values()
-        .next()
-        .unwrap()
-        .clone();
-    let answer = reqwest::get(base.join("stock/1").unwrap()).await.unwrap();
-    assert_eq!(answer.text().await.unwrap(), "one hidden");
+    let observed = observe(&cloud, &one).await;
+    assert_eq!(answer(&observed, Slot::Green).await, "one hidden");
 }
 
 #[tokio::test]

@@ -18,23 +18,17 @@ use verdigris::{
 use super::{cloud, key, local::Local, options, release, scope};
 
 /// What users of a slot get: the code's word and the setting that it sees.
-async fn answer(observed: &Observed, slot: Slot) -> String {
+pub(super) async fn answer(observed: &Observed, slot: Slot) -> String {
     let content = match slot {
         Slot::Blue => &observed.blue,
         Slot::Green => &observed.green,
     };
-    let base = content
-        .holding()
-        .unwrap()
-        .addresses
-        .values()
-        .next()
-        .unwrap();
-    let url = base.join("stock/42").unwrap();
+    let base = content.holding().unwrap().addresses.values().next();
+    let url = base.unwrap().join("stock/42").unwrap();
     reqwest::get(url).await.unwrap().text().await.unwrap()
 }
 
-async fn observe(cloud: &AzureCloud, release: &Release) -> Observed {
+pub(super) async fn observe(cloud: &AzureCloud, release: &Release) -> Observed {
     cloud.observe(&scope(release)).await.unwrap()
 }
 
