@@ -3,7 +3,10 @@
 //! sled keeps a page above 128 KB in a file beside its log and never syncs that file. A page holds up to 20 rows, so values above
 //! 4 KiB are cut into pieces in a tree of their own, and no page ever grows that large.
 
-use std::{collections::BTreeMap, convert::Infallible, fs::File, ops::Bound, path::Path};
+use std::{
+    collections::BTreeMap, convert::Infallible, fs::File, ops::Bound, path::Path, thread,
+    time::Duration,
+};
 
 use sled::{
     IVec, Transactional as _,
@@ -28,6 +31,10 @@ const PIECE_BYTES: usize = 4096;
 /// A record, its envelope, and the note of a record that was set aside.
 const PIECES_MAX: u32 = ((RECORD_MAX + 64 * 1024) / PIECE_BYTES) as u32;
 
+/// How often sled's lock is tried, and the wait between.
+const LOCK_TRIES: u32 = 100;
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// First byte of a stored value: the value follows, or the number of its pieces.
 const WHOLE: u8 = 0;
 const CUT: u8 = 1;
@@ -42,6 +49,20 @@ pub(super) struct Trees {
 }
 
 type Step<T> = Result<T, UnabortableTransactionError>;
+
+/// Opens sled where it was open a moment ago: it lets its lock go by closing its file, of which a process that is being started elsewhere holds
+/// a copy until it runs its own program. Nobody else can have it, since the folder is ours.
+fn unlocked(config: &sled::Config) -> Result<sled::Db, sled::Error> {
+    for _ in 0..LOCK_TRIES {
+        match config.open() {
+            Err(sled::Error::Io(error)) if error.to_string().contains("could not acquire lock") => {
+                thread::sleep(LOCK_PAUSE);
+            }
+            opened => return opened,
+        }
+    }
+    config.open()
+}
 
 impl Trees {
     /// Opens the store as it is.
@@ -66,7 +87,7 @@ impl Trees {
             .path(path)
             .cache_capacity(options.cache_bytes)
             .flush_every_ms(None);
-        let db = config.open()?;
+        let db = unlocked(&config)?;
         let names = Tree::ALL.into_iter().map(Tree::name);
         let names = names.chain(["set-aside", "pieces"]);
         let all = names
